@@ -45,6 +45,7 @@ class Pool:
     def access_token(
         self,
         username: str = "alice",
+        /,
         groups: Any = ABSENT,
         *,
         header: dict[str, Any] | None = None,
@@ -57,6 +58,7 @@ class Pool:
     def id_token(
         self,
         username: str = "alice",
+        /,
         groups: Any = ABSENT,
         *,
         header: dict[str, Any] | None = None,
@@ -76,8 +78,8 @@ class Pool:
         """Return the public key as Cognito publishes it, but for the members that are given."""
         numbers = self.key.public_key().public_numbers()
         own = {"kty": "RSA", "kid": self.kid, "use": "sig", "alg": "RS256"}
-        jwk = {**own, "n": _base64url_int(numbers.n), "e": _base64url_int(numbers.e), **members}
-        return _present(jwk)
+        jwk = {**own, "n": base64url_int(numbers.n), "e": base64url_int(numbers.e), **members}
+        return {name: value for name, value in jwk.items() if value is not ABSENT}
 
     def _claims(self, username: str, groups: Any) -> dict[str, Any]:
         now = int(time.time()) if self.now is None else self.now
@@ -164,7 +166,8 @@ def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _base64url_int(number: int) -> str:
+def base64url_int(number: int) -> str:
+    """Encode as the numbers of a JWK are."""
     return base64url(number.to_bytes((number.bit_length() + 7) // 8))
 
 
