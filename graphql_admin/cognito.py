@@ -12,6 +12,7 @@ import random
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from types import TracebackType
 from typing import Any, Self
@@ -144,6 +145,11 @@ def translate(operation: str, aws_code: str) -> type[AdminError]:
         # a user who is confirmed already.
         return UpstreamFailed if is_read(operation) else WrongState
     return _MEANINGS.get(aws_code, UpstreamFailed)
+
+
+def to_datetime(seconds: float | None) -> datetime | None:
+    """Turn a date as Cognito sends it, seconds since 1970, into a datetime in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 @dataclass(frozen=True, slots=True)
