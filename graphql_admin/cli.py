@@ -100,9 +100,9 @@ def dev(users: int, port: int) -> None:
 )
 def schema(output: Path | None, *, only_check: bool) -> None:
     """Print the schema under default settings."""
-    from graphql_admin.schema import build_schema  # noqa: PLC0415
+    from graphql_admin.schema import AdminSchema  # noqa: PLC0415
 
-    sdl = build_schema().as_str().rstrip("\n") + "\n"
+    sdl = AdminSchema().as_str().rstrip("\n") + "\n"
     if only_check:
         file = output or Path("schema.graphql")
         if not file.exists() or file.read_text(encoding="utf-8") != sdl:

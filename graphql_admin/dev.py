@@ -16,15 +16,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import chain, cycle, product
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import boto3
 from botocore.config import Config
 
 from graphql_admin.actions import Action
 from graphql_admin.settings import ANYONE, PREFIX
+
+if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp.type_defs import AttributeTypeTypeDef
 
 REGION = "eu-west-1"
 
@@ -48,13 +52,6 @@ _GRANTS: Mapping[str, list[str]] = {
     "Admins": [ANYONE],
     "Support": [action.label for action in _SUPPORT],
 }
-
-_GROUPS: tuple[Mapping[str, str | int], ...] = (
-    {"GroupName": "Admins", "Precedence": 0, "Description": "May do everything."},
-    {"GroupName": "Editors", "Precedence": 20},
-    {"GroupName": "Support", "Precedence": 10, "Description": "Helps people to sign in."},
-    {"GroupName": "Readers"},
-)
 
 
 class MissingExtra(Exception):
@@ -162,8 +159,7 @@ class EmbeddedCognito:
         )
         if "AuthenticationResult" not in reply:
             raise ValueError(f"{username} cannot sign in: {reply['ChallengeName']}")
-        token: str = reply["AuthenticationResult"]["AccessToken"]
-        return token
+        return reply["AuthenticationResult"]["AccessToken"]
 
     def seed(
         self, users: int = 250, progress: Callable[[int, int], None] = lambda _done, _users: None
@@ -200,34 +196,42 @@ class EmbeddedCognito:
             ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
         )["UserPoolClient"]
         self.client_id = client["ClientId"]
-        for group in _GROUPS:
-            self._cognito.create_group(UserPoolId=self.pool_id, **group)
+        create_group = partial(self._cognito.create_group, UserPoolId=self.pool_id)
+        create_group(GroupName="Admins", Precedence=0, Description="May do everything.")
+        create_group(GroupName="Editors", Precedence=20)
+        create_group(GroupName="Support", Precedence=10, Description="Helps people to sign in.")
+        create_group(GroupName="Readers")
 
     def _create(self, person: _Person) -> None:
-        attributes = [{"Name": name, "Value": value} for name, value in person.attributes.items()]
-        someone = {"UserPoolId": self.pool_id, "Username": person.username}
+        cognito, pool_id, username = self._cognito, self.pool_id, person.username
+        attributes: list[AttributeTypeTypeDef] = [
+            {"Name": name, "Value": value} for name, value in person.attributes.items()
+        ]
         if person.status == "UNCONFIRMED":
-            self._cognito.sign_up(
+            cognito.sign_up(
                 ClientId=self.client_id,
-                Username=person.username,
+                Username=username,
                 Password=_PASSWORD,
                 UserAttributes=attributes,
             )
         else:
-            self._cognito.admin_create_user(
-                **someone,
+            cognito.admin_create_user(
+                UserPoolId=pool_id,
+                Username=username,
                 UserAttributes=attributes,
                 TemporaryPassword=_PASSWORD,
                 MessageAction="SUPPRESS",
             )
         if person.status in {"CONFIRMED", "RESET_REQUIRED"}:
-            self._cognito.admin_set_user_password(**someone, Password=_PASSWORD, Permanent=True)
+            cognito.admin_set_user_password(
+                UserPoolId=pool_id, Username=username, Password=_PASSWORD, Permanent=True
+            )
         if person.status == "RESET_REQUIRED":
-            self._cognito.admin_reset_user_password(**someone)
+            cognito.admin_reset_user_password(UserPoolId=pool_id, Username=username)
         if not person.enabled:
-            self._cognito.admin_disable_user(**someone)
+            cognito.admin_disable_user(UserPoolId=pool_id, Username=username)
         for group in person.groups:
-            self._cognito.admin_add_user_to_group(**someone, GroupName=group)
+            cognito.admin_add_user_to_group(UserPoolId=pool_id, Username=username, GroupName=group)
         self._amend(person)
 
     def _amend(self, person: _Person) -> None:
