@@ -56,6 +56,7 @@ ARGUMENTS = {
 BEYOND_KEY = {"User": "email", "Group": "description"}
 SHORTEST = {"User": "username", "Group": "name"}
 
+
 @dataclass(frozen=True)
 class Way:
     """A way through the schema to a field that requires an action.
