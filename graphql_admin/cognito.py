@@ -27,6 +27,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
 from botocore.exceptions import NoCredentialsError
 from botocore.httpsession import ProxyConfiguration, where
+from botocore.loaders import Loader
 from botocore.model import OperationNotFoundError, ServiceModel
 from botocore.utils import get_environ_proxies
 
@@ -160,8 +161,21 @@ class _Operation:
 
 
 @cache
+def _loader() -> Loader:
+    loader: Loader = botocore.session.Session().get_component("data_loader")
+    return loader
+
+
+def _start_session() -> botocore.session.Session:
+    session = botocore.session.Session()
+    # Each session would read botocore's data files anew, which is most of the time it takes.
+    session.register_component("data_loader", _loader())
+    return session
+
+
+@cache
 def _model() -> ServiceModel:
-    return botocore.session.Session().get_service_model(_SERVICE)
+    return _start_session().get_service_model(_SERVICE)
 
 
 @cache
@@ -230,7 +244,7 @@ class UserPool:
         attempt_timeout: float = 5.0,
         backoff: float = 0.1,
     ) -> None:
-        session = botocore.session.Session()
+        session = _start_session()
         self.pool_id = pool_id
         self.endpoint_url = _resolve_endpoint(session, region)
         """Where requests go, after every setting of AWS that has a say in it."""
