@@ -13,7 +13,6 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -61,9 +60,8 @@ _READ_PREFIXES = ("AdminGet", "AdminList", "Get", "List", "Describe")
 
 _THROTTLING = frozenset(
     {
-        # What botocore's standard retries take for throttling, as far as it is about requests:
-        # Cognito's LimitExceededException is about things that are there, and stays.
-        "EC2ThrottledException",
+        # What botocore takes for throttling, but for LimitExceededException: Cognito says that
+        # of things that there are too many of, which another attempt does not change.
         "RequestLimitExceeded",
         "RequestThrottled",
         "RequestThrottledException",
@@ -77,18 +75,15 @@ _THROTTLING = frozenset(
 
 _OWN_CREDENTIALS_REFUSED = frozenset(
     {
+        # Each also comes with `Exception` behind it.
         "AccessDenied",
-        "AccessDeniedException",
         "ExpiredToken",
-        "ExpiredTokenException",
         "IncompleteSignature",
-        "IncompleteSignatureException",
         "InvalidClientTokenId",
-        "InvalidSignatureException",
+        "InvalidSignature",
         "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
         "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
+        "UnrecognizedClient",
     }
 )
 
@@ -216,10 +211,7 @@ class UserPool:
     """A user pool, to be called.
 
     Nothing is sent, and no credentials are looked for, until the first call. Open it within a
-    running event loop, and close it there:
-
-        async with UserPool("eu-west-1_AbCdEf123", "eu-west-1") as pool:
-            await pool.call("AdminDisableUser", {"Username": "ann"}, deadline=loop.time() + 5)
+    running event loop, and close it there, or use it with `async with`.
 
     Args:
         pool_id: The pool's id.
@@ -264,12 +256,7 @@ class UserPool:
         await self.open()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def open(self) -> None:
@@ -359,6 +346,7 @@ class UserPool:
             await asyncio.sleep(pause)
 
     async def _try_once(self, operation: _Operation, body: bytes) -> dict[str, Any]:
+        # The connector has the same bound, but to wait there would use up the attempt's time.
         async with self._slots:
             signer = await self._keyring.signer()
             try:
@@ -422,7 +410,7 @@ def _read_error(operation: _Operation, status: int, code: str) -> Exception:
         return meaning()
     if status >= 500:
         return _AttemptFailed(UpstreamFailed(), f"status {status} {code}".rstrip())
-    if code in _OWN_CREDENTIALS_REFUSED:
+    if code.removesuffix("Exception") in _OWN_CREDENTIALS_REFUSED:
         event = "AWS refused this server's own credentials: wrong, expired, or without this right"
     elif code == "ResourceNotFoundException":
         event = "there is no such user pool in this account and region"

@@ -96,7 +96,9 @@ MEANINGS: dict[str, dict[str, type[AdminError]]] = {
 }
 
 OWN_CREDENTIALS_REFUSED = (
+    "AccessDenied",
     "AccessDeniedException",
+    "ExpiredToken",
     "ExpiredTokenException",
     "InvalidSignatureException",
     "MissingAuthenticationTokenException",
@@ -447,10 +449,19 @@ def test_deadline_in_the_middle_of_a_body(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_deadline_that_has_passed(backend: ScriptedCognito) -> None:
-    """A call that comes too late is not sent at all."""
-    with pytest.raises(TimedOut):
-        call(WRITE, within=-1)
-    assert backend.requests == []
+    """A call that comes too late is not sent at all, even if there is a connection at hand."""
+    backend.on(READ, reply({"Username": "ann"}))
+    backend.on(WRITE, reply({}))
+
+    async def act(pool: UserPool) -> None:
+        await ask(pool, READ)
+        for _ in range(3):
+            with pytest.raises(TimedOut):
+                await ask(pool, WRITE, within=0)
+        await ask(pool, READ)
+
+    with_pool(act)
+    assert backend.operations() == [READ, READ]
 
 
 def test_deadline_before_the_next_attempt(backend: ScriptedCognito) -> None:
@@ -476,6 +487,21 @@ def test_deadline_while_all_connections_are_in_use(backend: ScriptedCognito) -> 
 
     with_pool(act, connections=1)
     assert backend.operations() == [READ]
+
+
+def test_waiting_for_a_connection_is_no_attempt(backend: ScriptedCognito) -> None:
+    """The time that a call waits for others to end is not taken from its attempt."""
+    slow = held(threading.Event(), reply({}))
+    backend.on(WRITE, [slow, slow, reply({})])
+
+    async def act(pool: UserPool) -> list[Any]:
+        calls = [ask(pool, WRITE) for _ in range(3)]
+        ends: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+        return ends
+
+    *late, last = with_pool(act, connections=1, attempt_timeout=0.3)
+    assert [type(error) for error in late] == [TimedOut, TimedOut]
+    assert last == {}
 
 
 def test_cancelled_call(backend: ScriptedCognito) -> None:
@@ -673,8 +699,8 @@ def test_credentials_are_refreshed(
 
     async def act(pool: UserPool) -> None:
         await ask(pool, WRITE)
-        await ask(pool, WRITE)
-        await ask(pool, WRITE)
+        for _ in range(3):
+            await ask(pool, WRITE, within=5)  # less than the script waits
         assert last_token() == "T2"
         aws.with_name("release").touch()
         async with asyncio.timeout(20):
