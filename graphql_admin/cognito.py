@@ -2,9 +2,8 @@
 
 The only module of the server that knows AWS. botocore gives the credentials, the endpoint, the
 model of the service and the signature; the request itself goes over aiohttp, because a botocore
-call costs several times the CPU and a thread, and cannot be cancelled.
-
-Which operations exist for what is not known here: `call` takes any operation of the model.
+call costs several times the CPU and a thread, and cannot be cancelled. Any operation of the model
+may be called; which of them exist for what is not known here.
 """
 
 import asyncio
@@ -78,11 +77,8 @@ _OWN_CREDENTIALS_REFUSED = frozenset(
         # Each also comes with `Exception` behind it.
         "AccessDenied",
         "ExpiredToken",
-        "IncompleteSignature",
-        "InvalidClientTokenId",
         "InvalidSignature",
         "MissingAuthenticationToken",
-        "SignatureDoesNotMatch",
         "UnrecognizedClient",
     }
 )
@@ -241,10 +237,10 @@ class UserPool:
         self.endpoint_url = _resolve_endpoint(session, region)
         """Where requests go, after every setting of AWS that has a say in it."""
         self._url = yarl.URL(self.endpoint_url, encoded=True)
-        self._proxy = ProxyConfiguration(
-            proxies=get_environ_proxies(self.endpoint_url)
-        ).proxy_url_for(self.endpoint_url)
-        self._ssl = _trust(session) if self._url.scheme == "https" else True
+        proxies = ProxyConfiguration(get_environ_proxies(self.endpoint_url))
+        self._proxy = proxies.proxy_url_for(self.endpoint_url)
+        authorities = session.get_config_variable("ca_bundle") or where()  # as boto3 trusts
+        self._ssl = ssl.create_default_context(cafile=authorities)
         self._keyring = _Keyring(session, region)
         self._connections = connections
         self._slots = asyncio.Semaphore(connections)
@@ -450,11 +446,6 @@ def _resolve_endpoint(session: botocore.session.Session, region: str) -> str:
     return str(urlsplit(url)._replace(query="").geturl())
 
 
-def _trust(session: botocore.session.Session) -> ssl.SSLContext:
-    """Return a context that trusts whom boto3 would trust."""
-    return ssl.create_default_context(cafile=session.get_config_variable("ca_bundle") or where())
-
-
 class _Keyring:
     """The server's own credentials, found and refreshed in a thread, one at a time.
 
@@ -474,11 +465,7 @@ class _Keyring:
             self._refresh.cancel()
 
     async def signer(self) -> SigV4Auth:
-        """Return what signs with good credentials.
-
-        Raises:
-            UpstreamFailed: There are none.
-        """
+        """Return what signs with good credentials, or raise UpstreamFailed if there are none."""
         if self._ends_within(None) and self._refresh is None:
             self._refresh = asyncio.create_task(self._load())
         if self._ends_within(0) and self._refresh is not None:
