@@ -352,7 +352,7 @@ def test_retries(backend: ScriptedCognito, trouble: str) -> None:
                 await ask(pool, operation)
             assert type(caught.value) is ending
 
-    with_pool(act, attempt_timeout=0.05 if script.wait_for else 20)
+    with_pool(act, attempt_timeout=0.4 if script.wait_for else 20)
     assert backend.operations() == [READ] * reads + [WRITE] * writes
 
 
@@ -376,7 +376,7 @@ def test_recovery_of_a_read(backend: ScriptedCognito) -> None:
     """A read survives a broken connection and an attempt without an answer."""
     slow = held(threading.Event(), reply({}))
     backend.on(READ, [hang_up(), slow, reply({"Username": "ann"})])
-    assert call(READ, attempt_timeout=0.2) == {"Username": "ann"}
+    assert call(READ, attempt_timeout=0.5) == {"Username": "ann"}
 
 
 def test_each_attempt_is_signed(backend: ScriptedCognito) -> None:
@@ -424,7 +424,7 @@ def test_deadline(backend: ScriptedCognito, operation: str) -> None:
     backend.on(operation, held(threading.Event(), reply({})))
     with pytest.raises(TimedOut):
         call(operation, within=0.05, attempt_timeout=60)
-    assert len(backend.requests) == 1
+    assert len(backend.requests) <= 1  # none, if this machine is slow
 
 
 def test_deadline_in_the_middle_of_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -443,7 +443,7 @@ def test_deadline_in_the_middle_of_a_body(monkeypatch: pytest.MonkeyPatch) -> No
         thread = threading.Thread(target=serve)
         thread.start()
         with pytest.raises(TimedOut):
-            call(READ, within=0.2)
+            call(READ, within=1)
         thread.join(20)
         assert not thread.is_alive()
 
@@ -499,7 +499,7 @@ def test_waiting_for_a_connection_is_no_attempt(backend: ScriptedCognito) -> Non
         ends: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
         return ends
 
-    *late, last = with_pool(act, connections=1, attempt_timeout=0.3)
+    *late, last = with_pool(act, connections=1, attempt_timeout=0.5)
     assert [type(error) for error in late] == [TimedOut, TimedOut]
     assert last == {}
 
