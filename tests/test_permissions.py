@@ -74,7 +74,7 @@ class Way:
     before: frozenset[Action]
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.path)}:{self.action.label}"
+        return self.document
 
 
 @dataclass(frozen=True)
