@@ -140,7 +140,7 @@ class RequestTimedOut(Refusal):
 
 
 class ParseFailed(Refusal):
-    """The document is not GraphQL, or longer than this server reads."""
+    """The document is not GraphQL."""
 
     code = "GRAPHQL_PARSE_FAILED"
     status = 400
