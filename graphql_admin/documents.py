@@ -88,13 +88,13 @@ class ValuesOfCorrectType(ValuesOfCorrectTypeRule):
         self, node: ValueNode, input_type: GraphQLInputType | None
     ) -> VisitorAction:
         """Report where a value, or a part of it, does not fit its type."""
-        self._type = input_type
+        self._node, self._type = node, input_type
         return super().is_valid_value_node(node, input_type)
 
     def report_error(self, error: GraphQLError) -> None:
         """Report an error without the value that it is about."""
         message = f"This is not a value of the type '{self._type}'."
-        super().report_error(GraphQLError(message, error.nodes))
+        super().report_error(GraphQLError(message, error.nodes or [self._node]))
 
 
 RULES = (

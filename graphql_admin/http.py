@@ -324,7 +324,7 @@ async def refuse_path(_: Request, error: Exception) -> Response:
     """Answer for the router, where it finds no route, or none for the method."""
     assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for that
     if error.status_code == MethodNotAllowed.status and error.headers:
-        allowed = error.headers["Allow"]
+        allowed = ", ".join(sorted(error.headers["Allow"].split(", ")))
         return refuse(MethodNotAllowed(f"Use {allowed}.", allowed=allowed), JSON)
     return refuse(NotFound(), JSON)
 
