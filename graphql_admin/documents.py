@@ -94,7 +94,9 @@ class ValuesOfCorrectType(ValuesOfCorrectTypeRule):
     def report_error(self, error: GraphQLError) -> None:
         """Report an error without the value that it is about."""
         message = f"This is not a value of the type '{self._type}'."
-        super().report_error(GraphQLError(message, error.nodes or [self._node]))
+        # A list or an object that had to be copied has lost its place.
+        nodes = [node for node in error.nodes or () if node.loc] or [self._node]
+        super().report_error(GraphQLError(message, nodes))
 
 
 RULES = (

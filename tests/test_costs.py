@@ -51,34 +51,42 @@ EXACT: dict[str, tuple[str, dict[str, Any] | None, int]] = {
         8,
     ),
     "edges and nodes": (
-        "{ users(first: 5) { nodes { groups { nodes { name } } }"
-        "  edges { node { groups { nodes { name } } } } } }",
+        (
+            "{ users(first: 5) { nodes { groups { nodes { name } } }"
+            "  edges { node { groups { nodes { name } } } } } }"
+        ),
         None,
         11,
     ),
     "merged fields": (
-        "{ users(first: 5) { nodes { groups { nodes { name } } } } ...A ...B }"
-        "fragment A on Query { users(first: 5) { nodes { groups { edges { cursor } } } } ...B }"
-        "fragment B on Query { ... on Query { users(first: 5) { nodes { ...C } } } }"
-        "fragment C on Node { ... on User { groups { nodes { name } } } ... on Group { id } }",
+        (
+            "{ users(first: 5) { nodes { groups { nodes { name } } } } ...A ...B }"
+            "fragment A on Query { users(first: 5) { nodes { groups { edges { cursor } } } } ...B }"
+            "fragment B on Query { ... on Query { users(first: 5) { nodes { ...C } } } }"
+            "fragment C on Node { ... on User { groups { nodes { name } } } ... on Group { id } }"
+        ),
         None,
         6,
     ),
     "entities": (ENTITIES, {"r": people(60)}, 60),
     "entities with groups": (
-        "query($r: [_Any!]!) { _entities(representations: $r) {"
-        " ... on User { groups { nodes { name } } } ... on Group { users { nodes { sub } } } } }",
+        (
+            "query($r: [_Any!]!) { _entities(representations: $r) {"
+            " ... on User { groups { nodes { name } } } ... on Group { users { nodes { sub } } } } }"
+        ),
         {"r": people(60)},
         120,
     ),
     "entities in the text": (
-        '{ _entities(representations: [{__typename: "User"}, {__typename: "Group"}])'
-        " { ... on User { email } } }",
+        (
+            '{ _entities(representations: [{__typename: "User"}, {__typename: "Group"}])'
+            " { ... on User { email } } }"
+        ),
         None,
         2,
     ),
     "a payload": (
-        'mutation { disableUser(input: {username: "b"}) { user { email groups { nodes { name } } } } }',
+        'mutation { enableUser(input: {username: "b"}) { user { email groups { nodes { id } } } } }',
         None,
         3,
     ),

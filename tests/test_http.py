@@ -224,8 +224,8 @@ def test_options(api: Api) -> None:
 def test_get(api: Api) -> None:
     """GET takes a query with its variables, and an empty parameter is none."""
     parameters = {
-        "query": "query One($name: String!) { __type(name: $name) { name } } query Two { __typename }",
-        "operationName": "One",
+        "query": "query A($name: String!) { __type(name: $name) { name } } query B { __typename }",
+        "operationName": "A",
         "variables": '{"name": "User"}',
         "extensions": "",
     }

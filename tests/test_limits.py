@@ -144,8 +144,7 @@ def test_tools_pass(api: Api, query: str) -> None:
 
 
 def test_short_pages_are_bounded(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
-    """Where Cognito's pages are so short that they use up the calls, the rest of the query is
-    refused where it stands, and what was read before stays."""
+    """Where Cognito's pages are so short that they use up the calls, the rest is refused."""
     names = iter(range(1_000_000))
 
     def one_group(_: dict[str, Any]) -> Reply:
