@@ -219,7 +219,7 @@ class GraphQLEndpoint:
         if not _is_json(request.headers):
             raise UnsupportedMediaType
         length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._max_body:
+        if not length.isdecimal() or float(length) > self._max_body:  # of any number of digits
             raise PayloadTooLarge
         body = bytearray()
         try:

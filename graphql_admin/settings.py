@@ -5,6 +5,7 @@ there (credentials, `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER` and the like), 
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
@@ -94,8 +95,7 @@ def _require_https(url: str) -> str:
 def _require_origins(origins: frozenset[str]) -> frozenset[str]:
     origins -= {""}
     for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or f"{parts.scheme}://{parts.netloc}" != origin:
+        if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?", origin):
             raise ValueError(
                 f"{origin!r} is not an origin as browsers send it, such as https://app.example.com"
             )

@@ -72,7 +72,7 @@ EXACT: dict[str, tuple[str, dict[str, Any] | None, int]] = {
     "entities with groups": (
         (
             "query($r: [_Any!]!) { _entities(representations: $r) {"
-            " ... on User { groups { nodes { name } } } ... on Group { users { nodes { sub } } } } }"
+            " ... on User { groups { nodes { id } } } ... on Group { users { nodes { id } } } } }"
         ),
         {"r": people(60)},
         120,
@@ -86,7 +86,7 @@ EXACT: dict[str, tuple[str, dict[str, Any] | None, int]] = {
         2,
     ),
     "a payload": (
-        'mutation { enableUser(input: {username: "b"}) { user { email groups { nodes { id } } } } }',
+        'mutation { enableUser(input: {username: "b"}) { user { name groups { nodes { id } } } } }',
         None,
         3,
     ),
@@ -111,7 +111,7 @@ def test_sixty_by_sixty(serve: Callable[..., Api], scripted: ScriptedCognito) ->
         "query($n: Int! = 60) { users(first: $n) { nodes { groups(first: $n) { nodes {"
         " users { nodes { sub } } } } } } }"
     )
-    for variables, calls in ((None, 3661), ({"n": 12}, 157), ({"n": 2_000_000_000}, None)):
+    for variables, calls in ((None, 3661), ({"n": 12}, 157), ({"n": 1e300}, None)):
         answer = api.send(query, variables)
         assert answer.codes == ["QUERY_TOO_EXPENSIVE"]
         assert calls is None or f" {calls} " in answer.errors[0]["message"]

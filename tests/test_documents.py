@@ -144,6 +144,12 @@ def test_argument_that_a_variable_spoils(api: Api) -> None:
     assert answer.errors[0]["path"] == ["users"]
 
 
+def test_endless_number(api: Api) -> None:
+    """A number of more digits than Python reads is not valid, and no fault of the server."""
+    query = "{ users(first: %s) { nodes { sub } } }"
+    assert api.send(query % ("9" * 5000)).codes == ["GRAPHQL_VALIDATION_FAILED"]
+
+
 def test_which_variable(api: Api) -> None:
     """A variable that does not fit is named, with the type that it must be of."""
     query = "query($by: UserBy!) { user(by: $by) { sub } }"
