@@ -7,8 +7,9 @@ executed is 400 (not 422), or 200 for a client that accepts no more than `applic
 
 import asyncio
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ class GraphQLEndpoint:
         """Return the answer; whatever goes wrong is a well-formed answer too."""
         media_type = JSON
         try:
-            media_type = negotiate(request.headers.getlist("accept"))
+            media_type = negotiate(tuple(request.headers.getlist("accept")))
             return await self._answer(request, media_type)
         except InvalidDocument as invalid:
             # A client that accepts only application/json is told errors in the body alone.
@@ -242,7 +243,8 @@ class GraphQLEndpoint:
         return parameters
 
 
-def negotiate(accept: Sequence[str]) -> str:
+@lru_cache(maxsize=256)  # clients send few different ones
+def negotiate(accept: tuple[str, ...]) -> str:
     """Choose the media type of the response, by RFC 9110, section 12.5.1.
 
     Args:
