@@ -163,6 +163,8 @@ class Settings(BaseSettings):
     """The app client that the explorer signs in as: one of `client_ids`, without a secret, with
     the authorization code grant, the scope `openid`, and the explorer's own address as its
     callback and its sign-out URL."""
+    max_tokens: int = Field(default=2000, ge=100)
+    """Lexical tokens that a GraphQL document may have."""
 
     @property
     def region(self) -> str:
