@@ -1,7 +1,7 @@
 """The composition root: settings in, an ASGI application out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from graphql_admin import explorer
 from graphql_admin.actions import Action
 from graphql_admin.auth import TokenVerifier
 from graphql_admin.cognito import UserPool
@@ -34,13 +35,19 @@ class Parts:
     schema: AdminSchema
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(
+    settings: Settings, people: Callable[[], Sequence[explorer.Person]] = tuple
+) -> Starlette:
     """Return the application for the given settings.
+
+    Args:
+        settings: The server's.
+        people: Says whom one may be in the explorer, in dev mode.
 
     Raises:
         InvalidSettings: The settings do not fit the environment.
     """
-    return build_app(make_parts(settings))
+    return build_app(make_parts(settings), people)
 
 
 def make_parts(settings: Settings) -> Parts:
@@ -66,8 +73,10 @@ def make_parts(settings: Settings) -> Parts:
     )
 
 
-def build_app(parts: Parts) -> Starlette:
-    """Return the application made of `parts`."""
+def build_app(
+    parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tuple
+) -> Starlette:
+    """Return the application made of `parts`; see `create_app` for `people`."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -88,7 +97,11 @@ def build_app(parts: Parts) -> Starlette:
         anonymous=parts.settings.introspection is Introspection.PUBLIC,
     )
     return Starlette(
-        routes=[Route("/graphql", endpoint), Route("/healthz", healthz)],
+        routes=[
+            Route("/graphql", explorer.Doorway(endpoint) if parts.settings.explorer else endpoint),
+            *explorer.routes(parts.settings, people),
+            Route("/healthz", healthz),
+        ],
         lifespan=lifespan,
     )
 

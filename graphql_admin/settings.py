@@ -152,6 +152,9 @@ class Settings(BaseSettings):
     deadline: float = Field(default=15.0, gt=0, le=300)
     """Seconds that one request may take, waiting for Cognito included."""
 
+    max_tokens: int = Field(default=2000, ge=100)
+    """Lexical tokens that a GraphQL document may have."""
+
     explorer: bool = False
     """Serve the explorer, a page to try queries in. `graphql-admin dev` turns it on."""
 
@@ -163,8 +166,6 @@ class Settings(BaseSettings):
     """The app client that the explorer signs in as: one of `client_ids`, without a secret, with
     the authorization code grant, the scope `openid`, and the explorer's own address as its
     callback and its sign-out URL."""
-    max_tokens: int = Field(default=2000, ge=100)
-    """Lexical tokens that a GraphQL document may have."""
 
     @property
     def region(self) -> str:

@@ -9,14 +9,16 @@ import gzip
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_admin.actions import Action
 from graphql_admin.settings import Settings
@@ -67,9 +69,8 @@ def routes(settings: Settings, people: Callable[[], Sequence[Person]] = tuple) -
     """
     if not settings.explorer:
         return []
-    folder = resources.files(__package__).joinpath("assets")
-    files = {file.name: _Asset.read(file) for file in folder.iterdir()}
-    index = files.pop("index.html").body.decode()
+    files = _read_assets()
+    index = files["index.html"].body.decode()
 
     async def page(_: Request) -> Response:
         nonce = secrets.token_urlsafe(16)
@@ -97,8 +98,10 @@ def routes(settings: Settings, people: Callable[[], Sequence[Person]] = tuple) -
         return JSONResponse(content, headers={**HEADERS, "Cache-Control": "no-store"})
 
     async def asset(request: Request) -> Response:
-        found = files.get(request.path_params["name"])
-        return found.respond(request) if found else Response(status_code=404, headers=HEADERS)
+        name = request.path_params["name"]
+        if name not in files or name == "index.html":  # which is the page, and has a policy
+            return Response(status_code=404, headers=HEADERS)
+        return files[name].respond(request)
 
     return [
         Route("/explorer", page),
@@ -107,20 +110,31 @@ def routes(settings: Settings, people: Callable[[], Sequence[Person]] = tuple) -
     ]
 
 
-def lead_here(request: Request) -> Response | None:
-    """Return the way to the explorer for a person who opened the endpoint in a browser.
+class Doorway:
+    """The GraphQL endpoint's door: shows people in browsers to the explorer, lets all others in.
+
+    A person is who opens the address in a browser: a GET without a `query`, by a client that
+    asks for HTML before all else. No token is asked of them.
 
     Args:
-        request: One to the GraphQL endpoint, not yet authenticated.
-
-    Returns:
-        A redirection, relative so that it holds below a proxy's path prefix; None for a
-        request with a `query`, and for a client that does not ask for HTML before all else.
+        endpoint: What is behind the door.
     """
-    first_choice = request.headers.get("accept", "").split(",")[0].split(";")[0].strip().lower()
-    if request.method != "GET" or "query" in request.query_params or first_choice != "text/html":
-        return None
-    return RedirectResponse("explorer", status_code=303, headers={"Vary": "Accept"})
+
+    def __init__(self, endpoint: ASGIApp) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; see https://asgi.readthedocs.io."""
+        app = self._endpoint
+        if scope["method"] == "GET" and _is_of_a_person(Request(scope)):
+            # Relative, so that it holds below a proxy's path prefix.
+            app = RedirectResponse("explorer", status_code=303, headers={"Vary": "Accept"})
+        await app(scope, receive, send)
+
+
+def _is_of_a_person(request: Request) -> bool:
+    first_choice = request.headers.get("accept", "").split(",")[0].split(";")[0].strip()
+    return first_choice.lower() == "text/html" and "query" not in request.query_params
 
 
 def content_security_policy(settings: Settings, nonce: str) -> str:
@@ -156,6 +170,14 @@ def _sign_in(settings: Settings) -> dict[str, str] | None:
     }
 
 
+@cache
+def _read_assets() -> dict[str, "_Asset"]:
+    return {
+        file.name: _Asset.read(file)
+        for file in resources.files(__package__).joinpath("assets").iterdir()
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class _Asset:
     """A file as it goes out: read, hashed and compressed once."""
@@ -179,7 +201,7 @@ class _Asset:
     def respond(self, request: Request) -> Response:
         zipped = "gzip" in request.headers.get("accept-encoding", "")
         etag = f'"{self.etag}-gzip"' if zipped else f'"{self.etag}"'
-        headers: dict[str, Any] = {
+        headers = {
             **HEADERS,
             "Cache-Control": "no-cache",  # keep it, but ask whether it is still this one
             "ETag": etag,

@@ -3,7 +3,13 @@
 /**
  * @typedef {import("./server.js").Viewer} Viewer
  * @typedef {import("./server.js").Surroundings} Surroundings
- * @typedef {{action: string, changes: boolean, query: string, variables: object}} Example
+ * @typedef {{
+ *   action: string,
+ *   changes: boolean,
+ *   query: string,
+ *   operationName: string,
+ *   variables: object,
+ * }} Example
  */
 
 /**
@@ -77,10 +83,12 @@ function examplesThatChange(viewer, { users, groups }, spared) {
   ];
 }
 
-const reading = (action, query, variables) => ({ action, changes: false, query, variables });
+function reading(action, query, variables) {
+  return { action, changes: false, query, operationName: capitalized(action), variables };
+}
 
 function changing(action, fields, input) {
-  const name = action[0].toUpperCase() + action.slice(1);
+  const name = capitalized(action);
   const query = `mutation ${name}($input: ${name}Input!) {
   ${action}(input: $input) {
     user {
@@ -93,8 +101,10 @@ function changing(action, fields, input) {
     }
   }
 }`;
-  return { action, changes: true, query, variables: { input } };
+  return { action, changes: true, query, operationName: name, variables: { input } };
 }
+
+const capitalized = (word) => word[0].toUpperCase() + word.slice(1);
 
 const VIEWER = `query Viewer {
   viewer {
@@ -109,11 +119,7 @@ const LIST_USERS = `query ListUsers(
   $after: String
   $filter: UserFilter
 ) {
-  users(
-    first: $first
-    after: $after
-    filter: $filter
-  ) {
+  users(first: $first, after: $after, filter: $filter) {
     nodes {
       username
       email

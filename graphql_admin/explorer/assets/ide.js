@@ -66,8 +66,11 @@ export function startIde(element, { fetcher, welcome, nonce }) {
     /** @param {boolean} readsSchema Whether to ask the server for its schema. */
     show: (readsSchema) => show({ readsSchema }),
 
-    /** Shows an operation, in a new tab if what is in this one was typed by somebody. */
-    open({ query, variables }) {
+    /**
+     * Shows an operation, in a new tab if what is in this one was typed by somebody.
+     * @param {import("./examples.js").Example} example
+     */
+    open({ query, operationName, variables }) {
       if (!ownQueries.has(editors.queryEditor.getValue())) {
         flushSync(() => editors.addTab());
       }
@@ -75,6 +78,7 @@ export function startIde(element, { fetcher, welcome, nonce }) {
       editors.queryEditor.setValue(query);
       editors.variableEditor.setValue(JSON.stringify(variables, null, 2));
       editors.responseEditor.setValue("");
+      editors.setOperationName(operationName); // GraphiQL reads it from the query too, but later
       editors.queryEditor.focus();
     },
 

@@ -3,7 +3,7 @@
 /**
  * @typedef {{username: string, groups: string[], actions: string[]}} Viewer
  * @typedef {{
- *   users: {username: string, status: string, enabled: boolean}[],
+ *   users: {username: string, status?: string, enabled?: boolean}[],
  *   groups: {name: string, members?: string[]}[],
  * }} Surroundings What the viewer may see of the pool; a group's members where those are shown too.
  */
@@ -64,18 +64,20 @@ export async function whoIs(token) {
  */
 export async function lookAround({ actions, groups }, token) {
   const may = (action) => actions.includes(action);
-  const members = may("listUsersInGroup") ? "users(first: 10) { nodes { username } }" : "";
+  const ofGroup = may("listUsersInGroup") ? "users(first: 10) { nodes { username } }" : "";
   const parts = [];
   if (may("listUsers")) parts.push("users(first: 25) { nodes { username status enabled } }");
-  if (may("listGroups")) parts.push(`groups(first: 5) { nodes { name ${members} } }`);
+  if (may("listGroups")) parts.push(`groups(first: 5) { nodes { name ${ofGroup} } }`);
   const query = `query LookAround { ${parts.join(" ")} }`;
   const data = parts.length > 0 ? (await send({ query }, token)).result.data : null;
+  const seen =
+    data?.groups?.nodes.map(({ name, users }) => ({
+      name,
+      members: users?.nodes.map(({ username }) => username),
+    })) ?? groups.map((name) => ({ name }));
+  const inGroups = new Set(seen.flatMap(({ members }) => members ?? []));
   return {
-    users: data?.users?.nodes ?? [],
-    groups:
-      data?.groups?.nodes.map(({ name, users }) => ({
-        name,
-        members: users?.nodes.map(({ username }) => username),
-      })) ?? groups.map((name) => ({ name })),
+    users: data?.users?.nodes ?? [...inGroups].map((username) => ({ username })),
+    groups: seen,
   };
 }

@@ -37,10 +37,7 @@ export function endOf(token) {
  */
 export function endInWords(end, now) {
   const seconds = Math.round((end - now) / 1000);
-  const clock = end.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  return seconds > 0
-    ? `Token ends in ${span(seconds)}, at ${clock}`
-    : `Token ended ${span(-seconds)} ago, at ${clock}`;
+  return seconds > 0 ? `Token ends in ${span(seconds)}` : `Token ended ${span(-seconds)} ago`;
 }
 
 function span(seconds) {
