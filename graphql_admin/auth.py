@@ -56,6 +56,7 @@ _CREDENTIALS = re.compile(r"(?:bearer +)?([\w-]+\.[\w-]+\.[\w-]*)", re.ASCII | r
 class KeysUnavailable(UpstreamFailed):
     """The user pool's keys could not be fetched, so no token can be called good or bad."""
 
+    status = 503
     message = "The keys of the user pool could not be fetched."
 
 

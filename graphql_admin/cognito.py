@@ -166,8 +166,20 @@ class _Operation:
 
 
 @cache
+def _loader() -> Any:
+    return botocore.session.Session().get_component("data_loader")
+
+
+def _new_session() -> botocore.session.Session:
+    session = botocore.session.Session()
+    # botocore's data about all of AWS takes a tenth of a second to read. Once is enough.
+    session.register_component("data_loader", _loader())
+    return session
+
+
+@cache
 def _model() -> ServiceModel:
-    return botocore.session.Session().get_service_model(_SERVICE)
+    return _new_session().get_service_model(_SERVICE)
 
 
 @cache
@@ -236,7 +248,7 @@ class UserPool:
         attempt_timeout: float = 5.0,
         backoff: float = 0.1,
     ) -> None:
-        session = botocore.session.Session()
+        session = _new_session()
         self.pool_id = pool_id
         self.endpoint_url = _resolve_endpoint(session, region)
         """Where requests go, after every setting of AWS that has a say in it."""

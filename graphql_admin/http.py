@@ -12,11 +12,10 @@ from typing import Any
 
 import orjson
 import structlog
-from graphql import GraphQLError
+from graphql import GraphQLError, VariableDefinitionNode, print_ast
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from strawberry.exceptions import StrawberryInputCoercionError
 
 from graphql_admin.auth import Caller, TokenVerifier, bearer_token
 from graphql_admin.cognito import UserPool
@@ -294,12 +293,18 @@ def _classify(error: GraphQLError) -> AdminError:
     cause = error.original_error
     if isinstance(cause, AdminError):
         return cause
-    if isinstance(cause or error, StrawberryInputCoercionError) or (
-        cause is None and error.path is None
-    ):
-        return BadUserInput(error.message)
+    if error.path is None:
+        return BadUserInput(_describe_variable(error))
     log_fault(cause or error)
     return Internal()
+
+
+def _describe_variable(error: GraphQLError) -> str | None:
+    """Return which variable did not fit, without its value, which is nobody's business."""
+    for node in error.nodes or ():
+        if isinstance(node, VariableDefinitionNode):
+            return f"Variable `${node.variable.name.value}` must be a `{print_ast(node.type)}`."
+    return None
 
 
 def _to_json(error: AdminError) -> dict[str, Any]:

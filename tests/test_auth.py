@@ -657,7 +657,9 @@ async def test_key_is_refused(
 
 
 @pytest.mark.parametrize(
-    "members", [{"use": ABSENT, "alg": ABSENT}, {"key_ops": ["verify"]}], ids=str
+    "members",
+    [{"use": ABSENT, "alg": ABSENT}, {"key_ops": ["verify"]}],
+    ids=["says nothing", "says verify"],
 )
 async def test_key_is_admitted(
     verifier: TokenVerifier, endpoint: JwksServer, members: dict[str, Any]

@@ -104,9 +104,9 @@ def test_groups_of_unknown_user(serve: Callable[..., Api], scripted: ScriptedCog
     """A user who is gone when their groups are read is an error there, and no empty list."""
     scripted.on("ListUsers", reply({"Users": [{"Username": "bob", "Enabled": True}]}))
     scripted.on("AdminListGroupsForUser", failure("UserNotFoundException"))
-    reply = serve(scripted.url).send("{ users { nodes { username groups { nodes { name } } } } }")
-    assert reply.codes == ["USER_NOT_FOUND"]
-    assert reply.partial["users"]["nodes"] == [{"username": "bob", "groups": None}]
+    answer = serve(scripted.url).send("{ users { nodes { username groups { nodes { name } } } } }")
+    assert answer.codes == ["USER_NOT_FOUND"]
+    assert answer.partial["users"]["nodes"] == [{"username": "bob", "groups": None}]
 
 
 @pytest.mark.parametrize("name", ["a,Admins", "Admins "])

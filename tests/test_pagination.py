@@ -59,6 +59,16 @@ def walk(api: Api, kind: str, sizes: Iterator[int]) -> list[str]:
     raise AssertionError("the sizes ran out")
 
 
+def script_people(
+    scripted: ScriptedCognito, count: int, chance: random.Random, **options: Any
+) -> UserDirectory:
+    """Let a scripted Cognito have so many people, in pages of unreliable lengths."""
+    people = UserDirectory(count, chance, **options)
+    people.install(scripted)
+    scripted.on("GetGroup", lambda asked: reply({"Group": {"GroupName": asked["GroupName"]}}))
+    return people
+
+
 @pytest.fixture(scope="module")
 def everybody(cognito: Any) -> Directory:
     """A pool of 250 people in moto, all of them in the group Support."""
@@ -95,8 +105,7 @@ def test_walk_unreliable_pages(
     serve: Callable[..., Api], scripted: ScriptedCognito, first: int, oversized: bool
 ) -> None:
     """Short, empty and oversized pages of Cognito lose nobody and repeat nobody."""
-    people = UserDirectory(PEOPLE, random.Random(first), oversized=oversized)
-    people.install(scripted)
+    people = script_people(scripted, PEOPLE, random.Random(first), oversized=oversized)
     kind = list(LISTS)[first % len(LISTS)]
     assert walk(serve(scripted.url), kind, repeat(first)) == people.usernames
 
@@ -107,8 +116,7 @@ def test_walk_changing_first(
 ) -> None:
     """The page size may change on the way."""
     chance = random.Random(seed)
-    people = UserDirectory(PEOPLE, chance)
-    people.install(scripted)
+    people = script_people(scripted, PEOPLE, chance)
     sizes = (chance.randint(1, 60) for _ in repeat(None))
     assert walk(serve(scripted.url), "users", sizes) == people.usernames
 
@@ -128,8 +136,7 @@ def test_resume_from_any_edge(
 ) -> None:
     """The cursor of every edge leads to the person who comes next."""
     chance = random.Random(seed)
-    people = UserDirectory(60, chance, oversized=seed % 2 == 1)
-    people.install(scripted)
+    people = script_people(scripted, 60, chance, oversized=seed % 2 == 1)
     api = serve(scripted.url)
     kind = list(LISTS)[seed % len(LISTS)]
     after, met = None, 0
@@ -211,7 +218,6 @@ def tampered(cursor: str) -> dict[str, str]:
         "longer": cursor + "AAAA",
         "not base64": cursor[:-1] + "!",
         "not ASCII": cursor[:-1] + "é",
-        "lone surrogate": "\ud800",
         "padded": cursor + "=",
         "spaced": cursor[:4] + " " + cursor[4:],
         "another skip": urlsafe_b64encode(raw[:-2] + b"9]").decode().rstrip("="),
@@ -221,8 +227,7 @@ def tampered(cursor: str) -> dict[str, str]:
 
 def test_cursor_tampered(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """A cursor that is not as it was given is refused before Cognito is called."""
-    people = UserDirectory(100, random.Random(1))
-    people.install(scripted)
+    script_people(scripted, 100, random.Random(1))
     api = serve(scripted.url)
     cursor = read(api, "users", 10, None)["pageInfo"]["endCursor"]
     calls = len(scripted.requests)
@@ -235,8 +240,7 @@ def test_cursor_tampered(serve: Callable[..., Api], scripted: ScriptedCognito) -
 
 def test_cursor_of_another_list(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """A cursor of another field, filter, object or pool is refused before the list is read."""
-    UserDirectory(100, random.Random(1), groups=["Support", "Editors"]).install(scripted)
-    scripted.on("GetGroup", lambda asked: reply({"Group": {"GroupName": asked["GroupName"]}}))
+    script_people(scripted, 100, random.Random(1), groups=["Support", "Editors"])
     api = serve(scripted.url)
     cursors = {kind: read(api, kind, 10, None)["pageInfo"]["endCursor"] for kind in LISTS}
     scripted.requests.clear()
@@ -259,11 +263,10 @@ def test_cursor_of_another_list(serve: Callable[..., Api], scripted: ScriptedCog
 @pytest.mark.parametrize("kind", LISTS)
 def test_cursor_expired(serve: Callable[..., Api], scripted: ScriptedCognito, kind: str) -> None:
     """A cursor whose page token Cognito has forgotten is an invalid cursor."""
-    scripted.on("GetGroup", reply({"Group": {"GroupName": "Support"}}))
-    UserDirectory(100, random.Random(1)).install(scripted)
+    script_people(scripted, 100, random.Random(1))
     api = serve(scripted.url)
     cursor = read(api, kind, 10, None)["pageInfo"]["endCursor"]
-    UserDirectory(100, random.Random(1)).install(scripted)
+    script_people(scripted, 100, random.Random(1))
     answer = api.send(LISTS[kind] + PAGE, {"first": 10, "after": cursor})
     assert answer.codes == ["INVALID_CURSOR"]
 

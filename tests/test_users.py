@@ -255,8 +255,8 @@ def test_users_equality_checked_again(
 def test_user_status_unheard_of(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """A status that is new to this server is UNKNOWN, and breaks nothing."""
     scripted.on("ListUsers", reply({"Users": [{"Username": "bob", "UserStatus": "TELEPORTED"}]}))
-    reply = serve(scripted.url).send("{ users { nodes { username status } } }")
-    assert reply.data["users"]["nodes"] == [{"username": "bob", "status": "UNKNOWN"}]
+    answer = serve(scripted.url).send("{ users { nodes { username status } } }")
+    assert answer.data["users"]["nodes"] == [{"username": "bob", "status": "UNKNOWN"}]
 
 
 def test_disable_and_enable_user(api: Api, directory: Directory) -> None:
@@ -377,8 +377,8 @@ def test_mutation_calls_cognito_once(
     api.send(act("disableUser", "user { __typename id username }"), variables)
     assert scripted.operations() == ["AdminDisableUser"]
     fragment = " fragment F on User { ... @include(if: true) { enabled } }"
-    reply = api.send(act("disableUser", "user { ...F }") + fragment, variables)
-    assert reply.data["disableUser"]["user"] == {"enabled": False}
+    answer = api.send(act("disableUser", "user { ...F }") + fragment, variables)
+    assert answer.data["disableUser"]["user"] == {"enabled": False}
     assert scripted.operations()[1:] == ["AdminDisableUser", "AdminGetUser"]
 
 
@@ -386,11 +386,11 @@ def test_mutation_read_back_fails(serve: Callable[..., Api], scripted: ScriptedC
     """A failed read-back is an error at its path, and the action stays done."""
     scripted.on("AdminDisableUser", reply({}))
     scripted.on("AdminGetUser", failure("AccessDeniedException"))
-    reply = serve(scripted.url).send(
+    answer = serve(scripted.url).send(
         act("disableUser", "user { email }"), {"input": {"username": "bob"}}
     )
-    assert reply.partial == {"disableUser": {"user": None, "errors": []}}
-    assert [(e["path"], e["extensions"]["code"]) for e in reply.errors] == [
+    assert answer.partial == {"disableUser": {"user": None, "errors": []}}
+    assert [(e["path"], e["extensions"]["code"]) for e in answer.errors] == [
         (["disableUser", "user"], "UPSTREAM_ERROR")
     ]
 
