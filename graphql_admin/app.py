@@ -21,7 +21,7 @@ from graphql_admin.errors import AdminError, UserNotFound
 from graphql_admin.http import GraphQLEndpoint
 from graphql_admin.permissions import Policy
 from graphql_admin.schema import AdminSchema
-from graphql_admin.settings import InvalidSettings, Introspection, Settings
+from graphql_admin.settings import Introspection, InvalidSettings, Settings
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,7 @@ def make_parts(settings: Settings) -> Parts:
     )
 
 
-def build_app(
-    parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tuple
-) -> Starlette:
+def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tuple) -> Starlette:
     """Return the application made of `parts`; see `create_app` for `people`."""
 
     @asynccontextmanager

@@ -211,7 +211,8 @@ class Settings(BaseSettings):
         parts = urlsplit(url)
         local = info.data.get("dev") and parts.hostname in _LOOPBACK
         # An origin and nothing else: it becomes a source in the Content-Security-Policy.
-        if f"{parts.scheme}://{parts.netloc}" != url.rstrip("/") or not _HOST.fullmatch(parts.netloc):
+        is_origin = f"{parts.scheme}://{parts.netloc}" == url.rstrip("/")
+        if not is_origin or not _HOST.fullmatch(parts.netloc):
             raise ValueError("must be an origin, such as https://auth.example.com")
         return url.rstrip("/") if local and parts.scheme == "http" else _require_https(url)
 
