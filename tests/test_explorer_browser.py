@@ -402,23 +402,21 @@ def test_the_policy_is_in_force(visit: Visit) -> None:
     """Neither a script in the markup nor `eval` runs."""
     outcome = visit.page.evaluate(
         """async () => {
-          const refused = new Set();
+          const refused = [];
           addEventListener("securitypolicyviolation", (event) =>
-            refused.add(event.violatedDirective + " " + event.blockedURI));
+            refused.push(event.effectiveDirective));
           const script = document.createElement("script");
           script.text = "window.ran = 1";
           document.body.append(script);
           const element = document.createElement("p");
           element.setAttribute("onclick", "window.ran = 2");
           element.click();
-          try { eval("window.ran = 3"); } catch { /* as it should be */ }
-          while (refused.size < 3) await new Promise((resolve) => setTimeout(resolve, 10));
-          return [window.ran, [...refused].sort()];
+          setTimeout("window.ran = 3"); // evaluates its text, as eval does
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          return [window.ran, refused.sort()];
         }"""
     )
-    refused = ["script-src eval", "script-src-attr inline", "script-src-elem inline"]
-    assert outcome == [None, refused]
-    assert all("Content Security Policy" in problem for problem in visit.problems)
+    assert outcome == [None, ["script-src", "script-src-attr", "script-src-elem"]]
     visit.problems.clear()
 
 
