@@ -56,6 +56,7 @@ ARGUMENTS = {
 BEYOND_KEY = {"User": "email", "Group": "description"}
 SHORTEST = {"User": "username", "Group": "name"}
 
+
 @dataclass(frozen=True)
 class Way:
     """A way through the schema to a field that requires an action.
@@ -73,7 +74,7 @@ class Way:
     before: frozenset[Action]
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.path)}:{self.action.label}"
+        return self.document
 
 
 @dataclass(frozen=True)
