@@ -72,7 +72,8 @@ function examplesThatChange(viewer, { users, groups }, spared) {
       groupName: groups[0]?.name ?? "",
     };
   // The key comes with the action; the rest of the user is for those who may read one.
-  const fields = viewer.actions.includes("getUser") ? ["username", "status", "enabled"] : ["username"];
+  const mayRead = viewer.actions.includes("getUser");
+  const fields = mayRead ? ["username", "status", "enabled"] : ["username"];
   return [
     changing("addUserToGroup", fields, whichever(false)),
     changing("removeUserFromGroup", fields, whichever(true)),

@@ -4,7 +4,7 @@ import { examplesFor } from "./examples.js";
 import { startIde } from "./ide.js";
 import { failure, lookAround, send, whoIs } from "./server.js";
 import { leaveForSignIn, leaveForSignOut, returnFromSignIn } from "./sign_in.js";
-import { forgetAll, keepSession, recallSession } from "./storage.js";
+import { forgetSession, keepSession, recallSession } from "./storage.js";
 import { endInWords, endOf, findToken } from "./token.js";
 
 const WELCOME = `# Users and groups of the user pool, over GraphQL.
@@ -51,7 +51,7 @@ async function resume() {
     const kept = token ? { token, via: "sign-in" } : recallSession();
     if (kept) await signIn(kept);
   } catch (error) {
-    forgetAll();
+    forgetSession();
     tell(error);
   }
 }
@@ -80,7 +80,7 @@ async function signIn(candidate) {
 function signOut() {
   const { via } = session;
   session = null;
-  forgetAll();
+  forgetSession();
   tell(null);
   showSession();
   showExamples([], null);

@@ -9,7 +9,7 @@ import {
   useEditorContext,
   useEffect,
 } from "./graphiql.js";
-import { forGraphiQL } from "./storage.js";
+import { openStorage } from "./storage.js";
 
 /**
  * Puts GraphiQL on the page.
@@ -22,7 +22,7 @@ export function startIde(element, { fetcher, welcome, nonce }) {
   setNonce(nonce);
   const root = createRoot(element);
   let editors = null; // of GraphiQL, known once it has made them
-  let shown = { readsSchema: false, generation: 0 };
+  let shown = { readsSchema: false, generation: 0, storage: openStorage() };
   const ownQueries = new Set([welcome, ""]);
 
   /** Has no look; sits in GraphiQL's toolbar since that is inside, where the editors are known. */
@@ -45,7 +45,7 @@ export function startIde(element, { fetcher, welcome, nonce }) {
           schema: shown.readsSchema ? undefined : null, // null: do not ask for it
           schemaDescription: true,
           inputValueDeprecation: true,
-          storage: forGraphiQL,
+          storage: shown.storage,
           defaultQuery: welcome,
           defaultEditorToolsVisibility: "variables",
           isHeadersEditorEnabled: false, // tokens are the bar's business, and stay out of history
@@ -86,6 +86,9 @@ export function startIde(element, { fetcher, welcome, nonce }) {
     clearResult: () => editors?.responseEditor?.setValue(""),
 
     /** Begins anew, without anything that was typed or shown. */
-    empty: () => show({ generation: shown.generation + 1 }),
+    empty() {
+      shown.storage.close();
+      show({ generation: shown.generation + 1, storage: openStorage() });
+    },
   };
 }

@@ -15,11 +15,8 @@ export const recallSession = () => recall(TOKEN);
 /** @param {Session} session */
 export const keepSession = (session) => sessionStorage.setItem(TOKEN, JSON.stringify(session));
 
-/** Forgets who is signed in and all that they typed and were shown. */
-export function forgetAll() {
-  sessionStorage.removeItem(TOKEN);
-  forGraphiQL.clear();
-}
+/** Forgets who is signed in. */
+export const forgetSession = () => sessionStorage.removeItem(TOKEN);
 
 /** Keeps what must survive the way to the sign-in page and back. */
 export const keepSignIn = (signIn) => sessionStorage.setItem(SIGN_IN, JSON.stringify(signIn));
@@ -31,20 +28,29 @@ export function takeSignIn() {
   return signIn;
 }
 
-/** Where GraphiQL keeps tabs and history; left alone it would use localStorage, for ever. */
-export const forGraphiQL = {
-  getItem: (key) => sessionStorage.getItem(key),
-  setItem: (key, value) => sessionStorage.setItem(key, value),
-  removeItem: (key) => sessionStorage.removeItem(key),
-  get length() {
-    return Object.keys(sessionStorage).filter((key) => key.startsWith(OF_GRAPHIQL)).length;
-  },
-  clear() {
-    for (const key of Object.keys(sessionStorage)) {
-      if (key.startsWith(OF_GRAPHIQL)) sessionStorage.removeItem(key);
-    }
-  },
-};
+/**
+ * Opens where GraphiQL keeps tabs and history; left alone it would use localStorage, for ever.
+ *
+ * GraphiQL writes half a second late: `close` forgets all, and what would still be written.
+ */
+export function openStorage() {
+  let isOpen = true;
+  const keys = () => Object.keys(sessionStorage).filter((key) => key.startsWith(OF_GRAPHIQL));
+  const clear = () => keys().forEach((key) => sessionStorage.removeItem(key));
+  return {
+    getItem: (key) => sessionStorage.getItem(key),
+    setItem: (key, value) => isOpen && sessionStorage.setItem(key, value),
+    removeItem: (key) => sessionStorage.removeItem(key),
+    get length() {
+      return keys().length;
+    },
+    clear,
+    close() {
+      clear();
+      isOpen = false;
+    },
+  };
+}
 
 function recall(key) {
   try {
