@@ -1,0 +1,86 @@
+"""Processes that the bench starts: on which core, what they cost, and their end."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Pinned:
+    """A process, with its children, that runs on one core.
+
+    Args:
+        command: What to run.
+        env: Variables besides the bench's own.
+        core: Number of the core.
+        log: File for standard error, and for standard output where that is not piped.
+        pipe_output: Whether the bench wants to read standard output.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        core: int,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        pipe_output: bool = False,
+    ) -> None:
+        with log.open("wb") as sink:
+            self._process = subprocess.Popen(
+                ["taskset", "--cpu-list", str(core), *command],
+                env=os.environ | (env or {}),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if pipe_output else sink,
+                stderr=sink,
+            )
+
+    def read_line(self) -> str:
+        """The next line of piped standard output; empty at its end."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().decode().rstrip()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def cpu_seconds(self) -> float:
+        """User and system time used so far."""
+        # The name, second field, may hold spaces; utime and stime are fields 14 and 15.
+        fields = (
+            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self._pids
+        )
+        return sum(int(field[11]) + int(field[12]) for field in fields) / _TICKS
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory held in RAM now."""
+        return _PAGE_BYTES * sum(
+            int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._pids
+        )
+
+    def stop(self) -> None:
+        """End the process, politely first."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    @property
+    def _pids(self) -> Iterator[int]:
+        waiting = [self._process.pid]
+        while waiting:
+            pid = waiting.pop()
+            yield pid
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                waiting += map(int, children.read_text().split())
