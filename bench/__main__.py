@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -138,6 +139,8 @@ def main() -> int:
     Returns:
         0, or 1 where a server failed or answered wrong.
     """
+    # So that an end asked for politely still stops the servers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options = _parse_arguments()
     options.out.mkdir(parents=True, exist_ok=True)
     try:

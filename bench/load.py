@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import httptools
 
@@ -53,6 +54,7 @@ class _Connection(asyncio.Protocol):
         self._exchanges = exchanges
         self._until = until
         self._next = 0
+        self._finished = False
         self._started = 0.0
         self._body = b""
         self._parser = httptools.HttpResponseParser(self)
@@ -84,17 +86,17 @@ class _Connection(asyncio.Protocol):
             now = time.perf_counter()
             self.latencies.append(now - self._started)
             if now >= self._until:
+                self._finished = True
                 self._transport.close()
                 return
             self._started = now
             self._next = 0
         self._transport.write(self._exchanges[self._next].request)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self._transport.is_closing():
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._finished:
             self.faults["a connection lost"] += 1
-        if not self.done.done():
-            self.done.set_result(None)
+        self.done.set_result(None)
 
 
 async def run_load(port: int, seats: Sequence[Sequence[Exchange]], seconds: float) -> Load:
@@ -113,7 +115,7 @@ async def run_load(port: int, seats: Sequence[Sequence[Exchange]], seconds: floa
         connections = []
         for exchanges in seats:
             _, connection = await loop.create_connection(
-                lambda exchanges=exchanges: _Connection(exchanges, started + seconds),
+                partial(_Connection, exchanges, started + seconds),
                 "127.0.0.1",
                 port,
             )

@@ -12,10 +12,10 @@ from typing import Any
 
 import uvloop
 
-from bench.load import Exchange, run_load
+from bench.load import Exchange, Load, run_load
 from bench.operations import GET, Operation, Request, Seat, right_answer
 from bench.people import PAGE_SIZE, PAGES
-from bench.processes import Pinned
+from bench.processes import Pinned, busy_seconds
 from bench.servers import Server, environment, free_port
 
 CONNECTIONS = PAGES
@@ -63,6 +63,7 @@ class Cell:
         calls: Calls to Cognito per operation.
         call_rate: Calls to Cognito per second.
         load_core_use: Share of the other core's time that load and stub used.
+        foreign_use: Share of the server's core's time that went to anything but the server.
         faults: What went wrong, with how often.
     """
 
@@ -76,6 +77,7 @@ class Cell:
     calls: float
     call_rate: float
     load_core_use: float
+    foreign_use: float
     faults: Mapping[str, int]
 
 
@@ -145,6 +147,7 @@ class Subject:
         self.server = server
         self._stub = stub
         self._log = log
+        self._core = cores.server
         self._port = free_port()
         self._exchanges: dict[Operation, list[list[Exchange]]] = {}
         started = time.perf_counter()
@@ -183,17 +186,19 @@ class Subject:
     def warm_up(self, operation: Operation, seconds: float) -> None:
         """Load the server without looking."""
         self._stub.set_delay(operation.delay)
-        uvloop.run(run_load(self._port, self._exchanges[operation], seconds))
+        self._run_load(operation, seconds)
 
     def measure(self, operation: Operation, round_: int, seconds: float) -> Cell:
         """Load the server and look."""
         self._stub.set_delay(operation.delay)
         calls = self._stub.count_calls()
         cpu = self._process.cpu_seconds
+        core = busy_seconds(self._core)
         load_cpu = time.process_time() + self._stub.process.cpu_seconds
-        load = uvloop.run(run_load(self._port, self._exchanges[operation], seconds))
+        load = self._run_load(operation, seconds)
         load_cpu = time.process_time() + self._stub.process.cpu_seconds - load_cpu
         cpu = self._process.cpu_seconds - cpu
+        core = busy_seconds(self._core) - core
         calls = self._stub.count_calls() - calls
         done = len(load.latencies)
         if not done:
@@ -209,12 +214,21 @@ class Subject:
             calls=calls / done,
             call_rate=calls / load.seconds,
             load_core_use=load_cpu / load.seconds,
+            foreign_use=max(0.0, core - cpu) / load.seconds,
             faults=load.faults,
         )
 
     def close(self) -> None:
         """End the server."""
         self._process.stop()
+
+    def _run_load(self, operation: Operation, seconds: float) -> Load:
+        try:
+            return uvloop.run(run_load(self._port, self._exchanges[operation], seconds))
+        except OSError as error:  # a refused connection or a time-out
+            raise BenchFailed(
+                f"{self.server.name}, {operation.name}: {error!r}; see {self._log}"
+            ) from error
 
     def _wait_until_ready(self, limit: float) -> None:
         seat = Seat(0, self._stub.tokens[0], None)

@@ -189,7 +189,7 @@ class GraphQL:
         return self._ask(document, {"after": seat.cursor}, seat)
 
     def next_cursor(self, reply: Any) -> str:
-        return reply["data"]["users"]["pageInfo"]["endCursor"]
+        return str(reply["data"]["users"]["pageInfo"]["endCursor"])
 
     def _ask(self, document: str, variables: Mapping[str, object], seat: Seat) -> Request:
         name = document.split("(", 1)[0].split()[1]
@@ -267,7 +267,7 @@ class AdminQueries:
         return self._get("/listUsers", seat, limit=PAGE_SIZE, **token)
 
     def next_cursor(self, reply: Any) -> str:
-        return reply["NextToken"]
+        return str(reply["NextToken"])
 
     def _get(self, path: str, seat: Seat, **query: object) -> Request:
         return Request("GET", f"{path}?{urlencode(query)}", _headers(seat))

@@ -9,6 +9,16 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
+def busy_seconds(core: int) -> float:
+    """Time that a core has not been idle since the machine started, whoever used it."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _iowait, *rest = map(int, ticks[:8])
+            return (user + nice + system + sum(rest)) / _TICKS
+    raise ValueError(f"there is no core {core}")
+
+
 class Pinned:
     """A process, with its children, that runs on one core.
 

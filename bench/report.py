@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from bench.measure import Cell
 from bench.results import Results, Spread
 from bench.servers import EXPRESS, FLOOR, Server
 
@@ -21,6 +20,7 @@ def to_markdown(results: Results) -> str:
         "## The stub is not the limit",
         _stub(results),
         "## Where and how",
+        _quiet(results),
         _table(["", ""], [[key, value] for key, value in results.setting.items()]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -104,20 +104,26 @@ def _footprints(results: Results) -> str:
 
 
 def _stub(results: Results) -> str:
-    def busiest(cell: Cell) -> float:
-        return cell.load_core_use
-
     rows = [
         [speed.call, f"{speed.rate:,.0f}", f"{speed.cpu * 1e6:.1f}", f"{1 / speed.cpu:,.0f}"]
         for speed in results.stub
     ]
     table = _table(["call", "served a second", "CPU µs each", "limit a second"], rows)
     most = max(results.cells, key=lambda cell: cell.call_rate)
-    busy = max(results.cells, key=busiest)
+    busy = max(results.cells, key=lambda cell: cell.load_core_use)
     return (
         f"{table}\n\nThe most that a server asked of it: {most.call_rate:,.0f} calls a second "
         f"({most.server}, {most.operation}). Load and stub together never used more than "
         f"{busy.load_core_use:.0%} of their core ({busy.server}, {busy.operation})."
+    )
+
+
+def _quiet(results: Results) -> str:
+    spread = Spread.of([cell.foreign_use for cell in results.cells])
+    return (
+        "Of the time of the server's core, this much went to anything but the server, "
+        f"the kernel's interrupts among it: {spread.median:.0%} in the middle of all measurements, "
+        f"{spread.max:.0%} at worst."
     )
 
 

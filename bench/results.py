@@ -148,4 +148,5 @@ def _node_version() -> str:
 
 
 def _node_packages() -> dict[str, str]:
-    return orjson.loads((PEERS / "package.json").read_bytes())["dependencies"]
+    package = orjson.loads((PEERS / "package.json").read_bytes())
+    return dict(package["dependencies"])

@@ -18,7 +18,9 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import httptools
 import orjson
@@ -100,7 +102,7 @@ class Backend:
             person.username: _reply(person.to_cognito("UserAttributes")) for person in people
         }
         self._groups = {person.username: _groups_reply(person) for person in people}
-        self._operations: dict[str, Callable[[Mapping[str, str]], bytes]] = {
+        self._operations: dict[str, Callable[[Mapping[str, Any]], bytes]] = {
             "ListUsers": self._list_users,
             "AdminGetUser": partial(self._reply_about_user, self._people),
             "AdminAddUserToGroup": self._add_user_to_group,
@@ -143,19 +145,18 @@ class Backend:
             case _:
                 return _http("404 Not Found", b"{}")
 
-    def _list_users(self, call: Mapping[str, object]) -> bytes:
-        token = call.get("PaginationToken")
-        reply = self._pages.get(token)
+    def _list_users(self, call: Mapping[str, Any]) -> bytes:
+        reply = self._pages.get(call.get("PaginationToken"))
         if reply is None or call.get("Limit") != PAGE_SIZE or call.get("Filter"):
             return _fault(
                 "InvalidParameterException", f"The stub lists whole pages of {PAGE_SIZE} only"
             )
         return reply
 
-    def _add_user_to_group(self, call: Mapping[str, str]) -> bytes:
+    def _add_user_to_group(self, call: Mapping[str, Any]) -> bytes:
         return _EMPTY if call["Username"] in self._people else _USER_NOT_FOUND
 
-    def _reply_about_user(self, replies: Mapping[str, bytes], call: Mapping[str, str]) -> bytes:
+    def _reply_about_user(self, replies: Mapping[str, bytes], call: Mapping[str, Any]) -> bytes:
         return replies.get(call["Username"], _USER_NOT_FOUND)
 
 
@@ -296,10 +297,8 @@ def main() -> None:
         quotas = parse_quotas(options.quota)
     except ValueError as error:
         parser.error(str(error))
-    try:
+    with suppress(KeyboardInterrupt):
         uvloop.run(serve(Backend(quotas, options.burst, options.delay), options.port))
-    except KeyboardInterrupt:
-        pass  # how one stops it
 
 
 if __name__ == "__main__":

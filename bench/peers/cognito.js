@@ -18,7 +18,10 @@ const client = new CognitoIdentityProviderClient({
     httpAgent: new http.Agent({ keepAlive: true, maxSockets: 128 }),
     socketAcquisitionWarningTimeout: 60_000,
   }),
+  cacheMiddleware: true, // resolve the middleware of each command once
 });
+// It takes every reply apart for a log, even where there is no logger.
+client.middlewareStack.remove("loggerMiddleware");
 
 const verifier = CognitoJwtVerifier.create({
   userPoolId: UserPoolId,

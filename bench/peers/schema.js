@@ -79,12 +79,12 @@ export const resolvers = {
   Query: {
     user: async (_, { by }) => {
       const reply = await getUser(by.username);
-      return toUser(reply, reply.UserAttributes);
+      return new User(reply, reply.UserAttributes);
     },
     users: async (_, { first, after }) => {
       const [skip, token] = fromCursor(after);
       const reply = await listUsers(first, token);
-      const nodes = reply.Users.slice(skip).map((user) => toUser(user, user.Attributes));
+      const nodes = reply.Users.slice(skip).map((user) => new User(user, user.Attributes));
       return { nodes, skip, token, nextToken: reply.PaginationToken };
     },
   },
@@ -97,7 +97,7 @@ export const resolvers = {
   User: {
     groups: async (user, { first }) => {
       const reply = await listGroupsForUser(user.username, first);
-      return { nodes: reply.Groups.map(toGroup) };
+      return { nodes: reply.Groups.map((group) => new Group(group)) };
     },
   },
   UserConnection: {
@@ -114,31 +114,47 @@ export const resolvers = {
 
 const toId = (type, key) => Buffer.from(`${type}:${key}`).toString("base64url");
 
-function toUser(user, attributes) {
-  const { sub, email, email_verified, phone_number, name } = Object.fromEntries(
-    attributes.map(({ Name, Value }) => [Name, Value]),
-  );
-  return {
-    id: toId("User", user.Username),
-    username: user.Username,
-    sub,
-    email,
-    emailVerified: email_verified === "true",
-    phoneNumber: phone_number,
-    name,
-    status: user.UserStatus,
-    enabled: user.Enabled,
-    createdAt: user.UserCreateDate.toISOString(),
-    updatedAt: user.UserLastModifiedDate.toISOString(),
-  };
+// What costs something to make, and not every selection has, is made when it is asked for.
+class User {
+  constructor(user, attributes) {
+    this.username = user.Username;
+    this.status = user.UserStatus;
+    this.enabled = user.Enabled;
+    this.created = user.UserCreateDate;
+    this.updated = user.UserLastModifiedDate;
+    for (const { Name, Value } of attributes) {
+      if (Name === "sub") this.sub = Value;
+      else if (Name === "email") this.email = Value;
+      else if (Name === "email_verified") this.emailVerified = Value === "true";
+      else if (Name === "phone_number") this.phoneNumber = Value;
+      else if (Name === "name") this.name = Value;
+    }
+  }
+
+  get id() {
+    return toId("User", this.username);
+  }
+
+  get createdAt() {
+    return this.created.toISOString();
+  }
+
+  get updatedAt() {
+    return this.updated.toISOString();
+  }
 }
 
-const toGroup = ({ GroupName, Description, Precedence }) => ({
-  id: toId("Group", GroupName),
-  name: GroupName,
-  description: Description,
-  precedence: Precedence,
-});
+class Group {
+  constructor({ GroupName, Description, Precedence }) {
+    this.name = GroupName;
+    this.description = Description;
+    this.precedence = Precedence;
+  }
+
+  get id() {
+    return toId("Group", this.name);
+  }
+}
 
 // A cursor is the token of a page and the number of rows to skip in it.
 const toCursor = (skip, token = "") => Buffer.from(`${skip}:${token}`).toString("base64url");
