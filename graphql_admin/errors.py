@@ -2,15 +2,23 @@
 
 AdminError
 ├── Refusal                    top-level `errors`, as `extensions.code`
-│   ├── Unauthenticated        UNAUTHENTICATED      who are you?
-│   ├── Forbidden              FORBIDDEN            you may not do this
-│   ├── BadUserInput           BAD_USER_INPUT       this value cannot be right
-│   ├── InvalidCursor          INVALID_CURSOR       this cursor is not of this list
-│   ├── AmbiguousUser          AMBIGUOUS_USER       more than one user matches
-│   ├── Throttled              THROTTLED            Cognito asks to slow down
-│   ├── TimedOut               TIMEOUT              Cognito took too long
-│   ├── UpstreamFailed         UPSTREAM_ERROR       Cognito failed, or we may not call it
-│   └── Internal               INTERNAL             a fault of this server
+│   ├── MalformedRequest       BAD_REQUEST                    not GraphQL over HTTP
+│   ├── MethodNotAllowed       METHOD_NOT_ALLOWED
+│   ├── NotAcceptable          NOT_ACCEPTABLE
+│   ├── UnsupportedMediaType   UNSUPPORTED_MEDIA_TYPE
+│   ├── PayloadTooLarge        PAYLOAD_TOO_LARGE
+│   ├── ParseFailed            GRAPHQL_PARSE_FAILED           not GraphQL
+│   ├── ValidationFailed       GRAPHQL_VALIDATION_FAILED      not of this schema
+│   ├── OperationNotFound      OPERATION_RESOLUTION_FAILURE   which operation?
+│   ├── Unauthenticated        UNAUTHENTICATED                who are you?
+│   ├── Forbidden              FORBIDDEN                      you may not do this
+│   ├── BadUserInput           BAD_USER_INPUT                 this value cannot be right
+│   ├── InvalidCursor          INVALID_CURSOR                 this cursor is not of this list
+│   ├── AmbiguousUser          AMBIGUOUS_USER                 more than one user matches
+│   ├── Throttled              THROTTLED                      Cognito asks to slow down
+│   ├── TimedOut               TIMEOUT                        Cognito took too long
+│   ├── UpstreamFailed         UPSTREAM_ERROR                 Cognito failed or refused us
+│   └── Internal               INTERNAL                       a fault of this server
 └── Outcome                    `errors` of a mutation's payload: expected, for the app to handle
     ├── UserNotFound           USER_NOT_FOUND
     ├── GroupNotFound          GROUP_NOT_FOUND
@@ -20,10 +28,13 @@ AdminError
     └── RejectedByTrigger      REJECTED_BY_TRIGGER
 
 A `BadUserInput` met by a mutation is an expected outcome too: its payload says INVALID_VALUE.
-A `UserNotFound` or `GroupNotFound` met by a query is a null.
+A `UserNotFound` or `GroupNotFound` met by a query is a null; in `_entities`, also an error.
 """
 
-from typing import ClassVar
+from enum import Enum
+from typing import ClassVar, Self
+
+import strawberry
 
 
 class AdminError(Exception):
@@ -34,6 +45,9 @@ class AdminError(Exception):
     """
 
     code: ClassVar[str]
+    status: ClassVar[int]
+    """HTTP status where the error is the whole answer."""
+
     message: str = ""
 
     def __init__(self, message: str | None = None) -> None:
@@ -45,10 +59,84 @@ class Refusal(AdminError):
     """An error of the request, reported in the response's top-level `errors`."""
 
 
+class MalformedRequest(Refusal):
+    """The request does not follow the GraphQL-over-HTTP specification."""
+
+    code = "BAD_REQUEST"
+    status = 400
+    message = "This is not a GraphQL request."
+
+
+class MethodNotAllowed(Refusal):
+    """The HTTP method cannot be used for this.
+
+    Args:
+        message: For people.
+        allowed: The methods that can, for the `Allow` header.
+    """
+
+    code = "METHOD_NOT_ALLOWED"
+    status = 405
+    message = "Use POST, or GET for a query."
+
+    def __init__(self, message: str | None = None, *, allowed: str = "GET, HEAD, POST") -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class NotAcceptable(Refusal):
+    """The client takes no media type that this server can answer in."""
+
+    code = "NOT_ACCEPTABLE"
+    status = 406
+    message = "Accept application/graphql-response+json or application/json."
+
+
+class UnsupportedMediaType(Refusal):
+    """The body is not of a media type that this server reads."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+    message = "Send a body of the type application/json, in UTF-8."
+
+
+class PayloadTooLarge(Refusal):
+    """The body is longer than this server reads."""
+
+    code = "PAYLOAD_TOO_LARGE"
+    status = 413
+    message = "The request is too large."
+
+
+class ParseFailed(Refusal):
+    """The document is not GraphQL, or longer than this server reads."""
+
+    code = "GRAPHQL_PARSE_FAILED"
+    status = 400
+    message = "The document is not valid GraphQL."
+
+
+class ValidationFailed(Refusal):
+    """The document does not fit the schema."""
+
+    code = "GRAPHQL_VALIDATION_FAILED"
+    status = 400
+    message = "The document does not fit the schema."
+
+
+class OperationNotFound(Refusal):
+    """The document does not have the operation, or has several and none was named."""
+
+    code = "OPERATION_RESOLUTION_FAILURE"
+    status = 400
+    message = "`operationName` must name one of the document's operations."
+
+
 class Unauthenticated(Refusal):
     """The request carries no token, or one that is not good."""
 
     code = "UNAUTHENTICATED"
+    status = 401
     message = "A valid token is required."
 
 
@@ -56,6 +144,7 @@ class Forbidden(Refusal):
     """The caller's groups do not give the right to do this."""
 
     code = "FORBIDDEN"
+    status = 403
     message = "You are not allowed to do this."
 
 
@@ -68,6 +157,7 @@ class BadUserInput(Refusal):
     """
 
     code = "BAD_USER_INPUT"
+    status = 400
     message = "A value in the request is not valid."
 
     def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
@@ -79,6 +169,7 @@ class InvalidCursor(Refusal):
     """The cursor was edited, has expired, or belongs to another list."""
 
     code = "INVALID_CURSOR"
+    status = 400
     message = "The cursor is not valid for this list. Start again without one."
 
 
@@ -86,6 +177,7 @@ class AmbiguousUser(Refusal):
     """More than one user matches what was meant to identify one."""
 
     code = "AMBIGUOUS_USER"
+    status = 409
     message = "More than one user matches. Look the user up by username or sub."
 
 
@@ -93,6 +185,7 @@ class Throttled(Refusal):
     """Cognito refused calls because too many were made; nothing was changed."""
 
     code = "THROTTLED"
+    status = 429
     message = "Too many requests to the user pool. Try again shortly."
 
 
@@ -100,6 +193,7 @@ class TimedOut(Refusal):
     """Cognito did not answer within the request's deadline."""
 
     code = "TIMEOUT"
+    status = 504
     message = "The user pool did not answer in time. A change may or may not have been made."
 
 
@@ -107,6 +201,7 @@ class UpstreamFailed(Refusal):
     """Cognito failed, answered nonsense, or refused this server's own credentials."""
 
     code = "UPSTREAM_ERROR"
+    status = 502
     message = "The user pool could not be reached or refused the call."
 
 
@@ -114,6 +209,7 @@ class Internal(Refusal):
     """A fault of this server; its log says more."""
 
     code = "INTERNAL"
+    status = 500
     message = "Something went wrong on the server."
 
 
@@ -127,6 +223,7 @@ class UserNotFound(Outcome):
     """The user pool has no such user."""
 
     code = "USER_NOT_FOUND"
+    status = 404
     message = "There is no such user."
     field = "username"
 
@@ -135,6 +232,7 @@ class GroupNotFound(Outcome):
     """The user pool has no such group."""
 
     code = "GROUP_NOT_FOUND"
+    status = 404
     message = "There is no such group."
     field = "groupName"
 
@@ -143,6 +241,7 @@ class WrongState(Outcome):
     """The user's state does not admit the action."""
 
     code = "WRONG_STATE"
+    status = 409
     message = "The user's current state does not admit this."
     field = "username"
 
@@ -151,6 +250,7 @@ class AlreadyExists(Outcome):
     """What was to be made is there already."""
 
     code = "ALREADY_EXISTS"
+    status = 409
     message = "It exists already."
 
 
@@ -158,6 +258,7 @@ class LimitExceeded(Outcome):
     """A quota of the user pool's resources is used up."""
 
     code = "LIMIT_EXCEEDED"
+    status = 409
     message = "A limit of the user pool is reached."
 
 
@@ -165,4 +266,45 @@ class RejectedByTrigger(Outcome):
     """A Lambda trigger of the user pool refused the action or failed."""
 
     code = "REJECTED_BY_TRIGGER"
+    status = 409
     message = "A Lambda trigger of the user pool refused the action."
+
+
+@strawberry.enum(description="How an action ended other than well.")
+class ActionErrorCode(Enum):
+    USER_NOT_FOUND = strawberry.enum_value(
+        "USER_NOT_FOUND", description="The pool has no such user."
+    )
+    GROUP_NOT_FOUND = strawberry.enum_value(
+        "GROUP_NOT_FOUND", description="The pool has no such group."
+    )
+    WRONG_STATE = strawberry.enum_value(
+        "WRONG_STATE",
+        description="The user's state does not admit the action, such as confirming a user who "
+        "is confirmed already.",
+    )
+    ALREADY_EXISTS = strawberry.enum_value(
+        "ALREADY_EXISTS", description="What was to be made is there already."
+    )
+    LIMIT_EXCEEDED = strawberry.enum_value(
+        "LIMIT_EXCEEDED", description="A limit of the pool is reached, such as groups per user."
+    )
+    REJECTED_BY_TRIGGER = strawberry.enum_value(
+        "REJECTED_BY_TRIGGER", description="A Lambda trigger of the pool refused the action."
+    )
+    INVALID_VALUE = strawberry.enum_value(
+        "INVALID_VALUE", description="A value of the input cannot be right; nothing was changed."
+    )
+
+
+@strawberry.type(description="An expected way for an action to fail.")
+class ActionError:
+    code: ActionErrorCode = strawberry.field(description="What happened, for programs.")
+    message: str = strawberry.field(description="What happened, for people.")
+    field: str | None = strawberry.field(description="The input field that it is about, if any.")
+
+    @classmethod
+    def from_error(cls, error: Outcome | BadUserInput) -> Self:
+        """Make the payload's form of an expected error."""
+        code = "INVALID_VALUE" if isinstance(error, BadUserInput) else error.code
+        return cls(code=ActionErrorCode[code], message=error.message, field=error.field)

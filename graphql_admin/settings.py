@@ -148,6 +148,9 @@ class Settings(BaseSettings):
     deadline: float = Field(default=15.0, gt=0, le=300)
     """Seconds that one request may take, waiting for Cognito included."""
 
+    max_tokens: int = Field(default=2000, ge=100)
+    """Lexical tokens that a GraphQL document may have."""
+
     @property
     def region(self) -> str:
         """The AWS region of the user pool, which its id begins with."""

@@ -1,0 +1,515 @@
+"""How to call Cognito: what to send, when to try again, what its errors mean.
+
+The only module of the server that knows AWS. botocore gives the credentials, the endpoint, the
+model of the service and the signature; the request itself goes over aiohttp, because a botocore
+call costs several times the CPU and a thread, and cannot be cancelled.
+
+Which operations exist for what is not known here: `call` takes any operation of the model.
+"""
+
+import asyncio
+import random
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+import botocore.session
+import orjson
+import structlog
+import yarl
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
+from botocore.exceptions import NoCredentialsError
+from botocore.httpsession import ProxyConfiguration, where
+from botocore.model import OperationNotFoundError, ServiceModel
+from botocore.utils import get_environ_proxies
+
+from graphql_admin import __version__
+from graphql_admin.errors import (
+    AdminError,
+    AlreadyExists,
+    BadUserInput,
+    GroupNotFound,
+    Internal,
+    LimitExceeded,
+    RejectedByTrigger,
+    Throttled,
+    TimedOut,
+    UpstreamFailed,
+    UserNotFound,
+    WrongState,
+)
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 3
+"""How often one call is sent at most."""
+
+MAX_REPLY_BYTES = 8 * 1024 * 1024
+"""Larger replies are refused. 60 users with 50 attributes of 2,048 characters are some 6 MB."""
+
+_SERVICE = "cognito-idp"
+
+_READ_PREFIXES = ("AdminGet", "AdminList", "Get", "List", "Describe")
+
+_THROTTLING = frozenset(
+    {
+        # What botocore's standard retries take for throttling, as far as it is about requests:
+        # Cognito's LimitExceededException is about things that are there, and stays.
+        "EC2ThrottledException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
+_OWN_CREDENTIALS_REFUSED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+
+_MEANINGS: Mapping[str, type[AdminError]] = {
+    "AliasExistsException": AlreadyExists,
+    "GroupExistsException": AlreadyExists,
+    "UsernameExistsException": AlreadyExists,
+    "InvalidParameterException": BadUserInput,
+    "InvalidPasswordException": BadUserInput,
+    "InvalidToken": BadUserInput,  # moto's word for a page token that it did not issue
+    "PasswordHistoryPolicyViolationException": BadUserInput,
+    "LimitExceededException": LimitExceeded,
+    "InvalidLambdaResponseException": RejectedByTrigger,
+    "UnexpectedLambdaException": RejectedByTrigger,
+    "UserLambdaValidationException": RejectedByTrigger,
+    "UserNotFoundException": UserNotFound,
+    "PasswordResetRequiredException": WrongState,
+    "TooManyFailedAttemptsException": WrongState,  # this user's attempts, not our requests
+    "UnsupportedUserStateException": WrongState,
+    "UserNotConfirmedException": WrongState,
+} | dict.fromkeys(_THROTTLING, Throttled)
+
+
+def is_read(operation: str) -> bool:
+    """Tell whether `operation` changes nothing, so that it may be sent again at any time.
+
+    Its name says so. That holds for what is signed with the server's credentials; a few
+    operations that take a user's own token instead are named `Get…` and do change something.
+    """
+    return operation.startswith(_READ_PREFIXES)
+
+
+def translate(operation: str, aws_code: str) -> type[AdminError]:
+    """Return what Cognito's error `aws_code` means as the reply to `operation`.
+
+    Messages play no part: they are not part of Cognito's interface, and change.
+
+    Args:
+        operation: Name of an operation, such as `AdminDisableUser`.
+        aws_code: Name of the error without namespace, such as `UserNotFoundException`.
+
+    Returns:
+        The error's class; `UpstreamFailed` for every code that is not known to be expected.
+
+    Raises:
+        OperationNotFoundError: botocore's model has no such operation.
+    """
+    if aws_code == "ResourceNotFoundException":
+        # Cognito says the same of a missing group and of a missing pool. Where a group was
+        # named, it is the group: the pool is there, or nobody would have a token.
+        return GroupNotFound if _describe(operation).takes_group else UpstreamFailed
+    if aws_code == "NotAuthorizedException":
+        # Not the lack of a right (that is AccessDeniedException): AdminConfirmSignUp says so of
+        # a user who is confirmed already.
+        return UpstreamFailed if is_read(operation) else WrongState
+    return _MEANINGS.get(aws_code, UpstreamFailed)
+
+
+def to_datetime(seconds: float | None) -> datetime | None:
+    """Turn a date as Cognito sends it, seconds since 1970, into a datetime in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """What never changes between two calls of an operation."""
+
+    name: str
+    headers: Mapping[str, str]
+    is_read: bool
+    takes_pool: bool
+    takes_group: bool
+    replies: bool
+    """Whether a reply has anything in it. If so, an empty one is a broken one."""
+
+
+@cache
+def _model() -> ServiceModel:
+    return botocore.session.Session().get_service_model(_SERVICE)
+
+
+@cache
+def _describe(name: str) -> _Operation:
+    model = _model()
+    operation = model.operation_model(name)
+    members = operation.input_shape.members if operation.input_shape else {}
+    return _Operation(
+        name=name,
+        headers={
+            "Content-Type": f"application/x-amz-json-{model.metadata['jsonVersion']}",
+            "X-Amz-Target": f"{model.metadata['targetPrefix']}.{name}",
+        },
+        is_read=is_read(name),
+        takes_pool="UserPoolId" in members,
+        takes_group="GroupName" in members,
+        replies=bool(operation.output_shape and operation.output_shape.members),
+    )
+
+
+class _AttemptFailed(Exception):
+    """One attempt failed in a way that another may not.
+
+    Args:
+        error: What the call ends with, if there is no other attempt.
+        reason: For the log.
+        changed_nothing: Whether it is certain that Cognito did not carry the operation out.
+    """
+
+    def __init__(self, error: AdminError, reason: str, *, changed_nothing: bool = False) -> None:
+        super().__init__(reason)
+        self.error = error
+        self.reason = reason
+        self.changed_nothing = changed_nothing
+
+
+class UserPool:
+    """A user pool, to be called.
+
+    Nothing is sent, and no credentials are looked for, until the first call. Open it within a
+    running event loop, and close it there:
+
+        async with UserPool("eu-west-1_AbCdEf123", "eu-west-1") as pool:
+            await pool.call("AdminDisableUser", {"Username": "ann"}, deadline=loop.time() + 5)
+
+    Args:
+        pool_id: The pool's id.
+        region: The AWS region that the pool is in.
+        connections: How many attempts, each with its own connection, may be under way at once.
+        attempt_timeout: Seconds that one attempt may take.
+        backoff: Seconds that the first pause before another attempt may take. The second may
+            take twice as long; each lasts a random part of what it may.
+
+    Raises:
+        botocore.exceptions.BotoCoreError: AWS's settings (profile, endpoint) contradict each other.
+        ValueError: The endpoint in AWS's settings is not a URL.
+        OSError: The file that `AWS_CA_BUNDLE` names cannot be read.
+    """
+
+    def __init__(
+        self,
+        pool_id: str,
+        region: str,
+        *,
+        connections: int = 64,
+        attempt_timeout: float = 5.0,
+        backoff: float = 0.1,
+    ) -> None:
+        session = botocore.session.Session()
+        self.pool_id = pool_id
+        self.endpoint_url = _resolve_endpoint(session, region)
+        """Where requests go, after every setting of AWS that has a say in it."""
+        self._url = yarl.URL(self.endpoint_url, encoded=True)
+        self._proxy = ProxyConfiguration(
+            proxies=get_environ_proxies(self.endpoint_url)
+        ).proxy_url_for(self.endpoint_url)
+        self._ssl = _trust(session) if self._url.scheme == "https" else True
+        self._keyring = _Keyring(session, region)
+        self._connections = connections
+        self._slots = asyncio.Semaphore(connections)
+        self._attempt_timeout = attempt_timeout
+        self._backoff = backoff
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Get ready for calls from the running event loop."""
+        # No `trust_env`: with it aiohttp looks for proxies anew at each request, and puts a
+        # password from ~/.netrc in place of the signature.
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._ssl),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Accept-Encoding": "identity", "User-Agent": f"graphql-admin/{__version__}"},
+            # Half an attempt, so that a connection that cannot be made is known as such.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._attempt_timeout / 2),
+            proxy=self._proxy,
+        )
+
+    async def close(self) -> None:
+        """Close every connection. Calls under way fail."""
+        self._keyring.close()
+        if self._http is not None:
+            await self._http.close()
+
+    async def call(
+        self, operation: str, parameters: Mapping[str, object], *, deadline: float
+    ) -> dict[str, Any]:
+        """Carry out one operation of Cognito, trying again where that is safe and may help.
+
+        Args:
+            operation: Its name in Cognito's API, such as `AdminDisableUser`.
+            parameters: As in Cognito's API. The pool's id is added where it belongs.
+            deadline: When to give up, in seconds of the event loop's clock.
+
+        Returns:
+            Cognito's reply as JSON has it (times are seconds since 1970); `{}` if it is empty.
+
+        Raises:
+            TimedOut: The deadline passed, or the last attempt took too long. A write may have
+                been carried out.
+            Throttled: Cognito asked to slow down, as often as it was asked.
+            UpstreamFailed: Cognito could not be reached, failed, replied what cannot be read or
+                refused the server's own credentials. A write may have been carried out.
+            BadUserInput: A parameter cannot be right.
+            Outcome: Any of its subclasses, as `translate` has it.
+            Internal: There is no such operation, or the pool is not open.
+        """
+        try:
+            described = _describe(operation)
+        except OperationNotFoundError as error:
+            log.error("there is no such operation of Cognito", operation=operation)
+            raise Internal from error
+        if described.takes_pool:
+            parameters = {**parameters, "UserPoolId": self.pool_id}
+        try:
+            body = orjson.dumps(parameters)
+        except orjson.JSONEncodeError as error:  # half a surrogate pair, say
+            raise BadUserInput from error
+        if deadline <= asyncio.get_running_loop().time():
+            raise TimedOut("The request ran out of time. Nothing was changed.")
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._try_repeatedly(described, body, deadline)
+        except TimeoutError as error:
+            log.warning("call of Cognito failed", operation=operation, reason="deadline passed")
+            raise TimedOut from error
+
+    async def _try_repeatedly(
+        self, operation: _Operation, body: bytes, deadline: float
+    ) -> dict[str, Any]:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._try_once(operation, body)
+            except _AttemptFailed as failure:
+                pause = random.uniform(0, self._backoff * 2 ** (attempt - 1))  # noqa: S311  # only spreads load
+                if (
+                    attempt == ATTEMPTS
+                    or not (failure.changed_nothing or operation.is_read)
+                    or asyncio.get_running_loop().time() + pause >= deadline
+                ):
+                    log.warning(
+                        "call of Cognito failed",
+                        operation=operation.name,
+                        reason=failure.reason,
+                        attempts=attempt,
+                    )
+                    raise failure.error from failure.__cause__
+            await asyncio.sleep(pause)
+
+    async def _try_once(self, operation: _Operation, body: bytes) -> dict[str, Any]:
+        async with self._slots:
+            signer = await self._keyring.signer()
+            try:
+                async with asyncio.timeout(self._attempt_timeout):
+                    status, error_type, reply = await self._send(operation, body, signer)
+            except (
+                aiohttp.ClientConnectorError,
+                aiohttp.ClientHttpProxyError,
+                aiohttp.ConnectionTimeoutError,
+            ) as error:
+                reason = f"not connected: {type(error).__name__}"
+                raise _AttemptFailed(UpstreamFailed(), reason, changed_nothing=True) from error
+            except TimeoutError as error:
+                raise _AttemptFailed(TimedOut(), "attempt timed out") from error
+            except (aiohttp.ClientError, OSError) as error:
+                reason = f"connection broke: {type(error).__name__}"
+                raise _AttemptFailed(UpstreamFailed(), reason) from error
+        if status == 200:
+            return _read_result(operation, reply)
+        raise _read_error(operation, status, _find_code(error_type, reply))
+
+    async def _send(
+        self, operation: _Operation, body: bytes, signer: SigV4Auth
+    ) -> tuple[int, str, bytes]:
+        """Return the reply's status, the error type its header names, and its body."""
+        if self._http is None or self._http.closed:
+            log.error("the user pool is not open", operation=operation.name)
+            raise Internal
+        request = AWSRequest("POST", self.endpoint_url, operation.headers, body)
+        signer.add_auth(request)
+        async with self._http.post(
+            self._url, data=body, headers=dict(request.headers.items()), allow_redirects=False
+        ) as response:
+            reply = bytearray()
+            async for chunk in response.content.iter_any():
+                reply += chunk
+                if len(reply) > MAX_REPLY_BYTES:
+                    response.close()  # rather than read the rest to use the connection again
+                    log.error("reply of Cognito is too big", operation=operation.name)
+                    raise UpstreamFailed
+            return response.status, response.headers.get("x-amzn-errortype", ""), bytes(reply)
+
+
+def _read_result(operation: _Operation, reply: bytes) -> dict[str, Any]:
+    if not reply and not operation.replies:
+        return {}
+    try:
+        result = orjson.loads(reply)
+    except orjson.JSONDecodeError as error:
+        raise _AttemptFailed(UpstreamFailed(), "reply is not JSON") from error
+    if not isinstance(result, dict):
+        raise _AttemptFailed(UpstreamFailed(), "reply is not an object")
+    return result
+
+
+def _read_error(operation: _Operation, status: int, code: str) -> Exception:
+    meaning = translate(operation.name, code)
+    if meaning is Throttled or (status == 429 and meaning is UpstreamFailed):
+        return _AttemptFailed(Throttled(), "throttled", changed_nothing=True)
+    if meaning is not UpstreamFailed:
+        return meaning()
+    if status >= 500:
+        return _AttemptFailed(UpstreamFailed(), f"status {status} {code}".rstrip())
+    if code in _OWN_CREDENTIALS_REFUSED:
+        event = "AWS refused this server's own credentials: wrong, expired, or without this right"
+    elif code == "ResourceNotFoundException":
+        event = "there is no such user pool in this account and region"
+    else:
+        event = "call of Cognito failed"
+    log.error(event, operation=operation.name, status=status, code=code)
+    return UpstreamFailed()
+
+
+def _find_code(error_type: str, reply: bytes) -> str:
+    """Return the name of the error in a reply, or "" if there is none that can be read.
+
+    AWS's JSON protocol has it in the header, in the body's `__type`, or in both, where it may
+    have a namespace in front of it (`namespace#Code`) and a URL behind (`Code:http://…`).
+    """
+    if not error_type:
+        try:
+            fields = orjson.loads(reply)
+        except orjson.JSONDecodeError:
+            return ""
+        error_type = str(fields.get("__type", "")) if isinstance(fields, dict) else ""
+    code = error_type.partition(":")[0].rpartition("#")[2]
+    return code if code.isalnum() and len(code) <= 100 else ""
+
+
+def _resolve_endpoint(session: botocore.session.Session, region: str) -> str:
+    client: Any = session.create_client(  # Any: botocore adds the methods as it goes
+        _SERVICE,
+        region_name=region,
+        # Made up, lest the client goes and looks for the real ones, which may take seconds.
+        aws_access_key_id="none",
+        aws_secret_access_key="none",  # noqa: S106
+    )
+    # Not `client.meta.endpoint_url`: requests go where the service's endpoint rules say, and
+    # with AWS_USE_DUALSTACK_ENDPOINT that is another host in some regions.
+    url = client.generate_presigned_url("list_user_pools", Params={"MaxResults": 1})
+    return str(urlsplit(url)._replace(query="").geturl())
+
+
+def _trust(session: botocore.session.Session) -> ssl.SSLContext:
+    """Return a context that trusts whom boto3 would trust."""
+    return ssl.create_default_context(cafile=session.get_config_variable("ca_bundle") or where())
+
+
+class _Keyring:
+    """The server's own credentials, found and refreshed in a thread, one at a time.
+
+    Both may ask a file, a program or a service, and take their time. While credentials in hand
+    are still good, calls go on with them.
+    """
+
+    def __init__(self, session: botocore.session.Session, region: str) -> None:
+        self._session = session
+        self._region = region
+        self._credentials: Credentials | None = None
+        self._signer: SigV4Auth | None = None
+        self._refresh: asyncio.Task[None] | None = None
+
+    def close(self) -> None:
+        if self._refresh is not None:
+            self._refresh.cancel()
+
+    async def signer(self) -> SigV4Auth:
+        """Return what signs with good credentials.
+
+        Raises:
+            UpstreamFailed: There are none.
+        """
+        if self._ends_within(None) and self._refresh is None:
+            self._refresh = asyncio.create_task(self._load())
+        if self._ends_within(0) and self._refresh is not None:
+            await asyncio.shield(self._refresh)
+        if self._signer is None or self._ends_within(0):
+            raise UpstreamFailed
+        return self._signer
+
+    def _ends_within(self, seconds: int | None) -> bool:
+        """Tell whether the credentials end so soon; None: in the time botocore refreshes them."""
+        if isinstance(self._credentials, RefreshableCredentials):
+            return self._credentials.refresh_needed(seconds)
+        return self._credentials is None
+
+    async def _load(self) -> None:
+        try:
+            credentials, frozen = await asyncio.to_thread(self._find)
+        except Exception as error:  # noqa: BLE001  # whatever a provider of credentials raises
+            log.error("this server has no AWS credentials", error=type(error).__name__)
+        else:
+            self._credentials = credentials
+            self._signer = SigV4Auth(frozen, _model().signing_name, self._region)
+        finally:
+            self._refresh = None
+
+    def _find(self) -> tuple[Credentials, ReadOnlyCredentials]:
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        return credentials, credentials.get_frozen_credentials()

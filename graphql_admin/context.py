@@ -1,0 +1,48 @@
+"""What one request carries down to the resolvers."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import strawberry
+from graphql import DocumentNode
+
+from graphql_admin.actions import Action
+from graphql_admin.auth import Caller
+from graphql_admin.cognito import UserPool
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One request's caller, rights and way to the user pool."""
+
+    caller: Caller | None
+    """Who asks; None is a request without a token, which may only read the schema."""
+
+    allowed: frozenset[Action]
+    """What the caller may do."""
+
+    document: DocumentNode
+    """The document to execute, which fits the schema."""
+
+    pool: UserPool
+
+    deadline: float
+    """When the answer is due, in seconds of the event loop's clock."""
+
+    async def call(self, operation: str, **parameters: object) -> dict[str, Any]:
+        """Call a Cognito operation within the request's deadline.
+
+        Args:
+            operation: The operation's API name, such as `AdminGetUser`.
+            parameters: Its input members, without `UserPoolId`.
+
+        Returns:
+            Cognito's reply, as decoded from JSON.
+
+        Raises:
+            AdminError: The call failed.
+        """
+        return await self.pool.call(operation, parameters, deadline=self.deadline)
+
+
+Info: TypeAlias = strawberry.Info[Context, None]

@@ -1,0 +1,86 @@
+"""Groups of the user pool."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+import strawberry
+
+from graphql_admin.actions import Action
+from graphql_admin.cognito import to_datetime
+from graphql_admin.context import Context, Info
+from graphql_admin.errors import GroupNotFound
+from graphql_admin.names import check_name
+from graphql_admin.nodes import Node, global_id
+from graphql_admin.pagination import DEFAULT_FIRST, After, Connection, First, Listing, Row, paginate
+from graphql_admin.permissions import guarded
+
+
+@strawberry.federation.type(keys=["name"], description="A group of the user pool.")
+class Group(Node):
+    name: str = strawberry.field(description="The group's name, unique in the pool.")
+    description: str | None = strawberry.field(description="What the group is for.")
+    precedence: int | None = strawberry.field(
+        description="Among a user's groups, the one with the lowest number comes first."
+    )
+    role_arn: str | None = strawberry.field(
+        description="IAM role that the group's members may assume through an identity pool."
+    )
+    created_at: datetime | None = strawberry.field(description="When the group was made.")
+    updated_at: datetime | None = strawberry.field(description="When the group last changed.")
+
+    @classmethod
+    def from_cognito(cls, row: Row) -> Self:
+        """Make a group from Cognito's GroupType."""
+        return cls(
+            id=global_id("Group", row["GroupName"]),
+            name=row["GroupName"],
+            description=row.get("Description"),
+            precedence=row.get("Precedence"),
+            role_arn=row.get("RoleArn"),
+            created_at=to_datetime(row.get("CreationDate")),
+            updated_at=to_datetime(row.get("LastModifiedDate")),
+        )
+
+    @classmethod
+    def from_name(cls, name: str) -> Self:
+        """Make a group of which only the key is known."""
+        return cls.from_cognito({"GroupName": name})
+
+
+ALL_GROUPS = Listing("ListGroups", rows="Groups", token="NextToken")
+
+KEY_FIELDS = frozenset({"__typename", "id", "name", "users"})
+"""Fields of Group that need no more than the name; `users` has its own guard."""
+
+GroupName = Annotated[str, strawberry.argument(description="The group's name.")]
+
+
+async def find_group(context: Context, name: str) -> Group | None:
+    """Fetch the group called `name`.
+
+    Raises:
+        AdminError: Cognito did not answer well; a group that is not there is None.
+    """
+    try:
+        reply = await context.call("GetGroup", GroupName=name)
+    except GroupNotFound:
+        return None
+    return Group.from_cognito(reply["Group"])
+
+
+def by_precedence(row: Row) -> tuple[float, str]:
+    """Sort key of Cognito's GroupType: precedence first (none is last), then name."""
+    return row.get("Precedence", float("inf")), row["GroupName"]
+
+
+@strawberry.type
+class GroupQuery:
+    @guarded(Action.GET_GROUP, description="The group called `name`; null if there is none.")
+    async def group(self, info: Info, name: GroupName) -> Group | None:
+        return await find_group(info.context, check_name(name, "name"))
+
+    @guarded(Action.LIST_GROUPS, description="The groups of the pool.")
+    async def groups(
+        self, info: Info, first: First = DEFAULT_FIRST, after: After = None
+    ) -> Connection[Group] | None:
+        return await paginate(info.context, ALL_GROUPS, Group.from_cognito, first=first, after=after)

@@ -1,0 +1,35 @@
+"""The Relay `Node` interface and its global ids."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+import strawberry
+
+from graphql_admin.errors import BadUserInput
+
+
+@strawberry.interface(description="An object that can be fetched again by its `id`.")
+class Node:
+    id: strawberry.ID = strawberry.field(
+        description="The object's global id: opaque, and good for `node`."
+    )
+
+
+def global_id(typename: str, key: str) -> strawberry.ID:
+    """Return the global id of the `typename` that Cognito knows as `key`."""
+    return strawberry.ID(urlsafe_b64encode(f"{typename}:{key}".encode()).decode().rstrip("="))
+
+
+def parse_global_id(id_: str) -> tuple[str, str]:
+    """Return the type name and the key in a global id.
+
+    Raises:
+        BadUserInput: It is not a global id of this server.
+    """
+    try:
+        text = urlsafe_b64decode(id_ + "=" * (-len(id_) % 4)).decode()
+    except ValueError as error:
+        raise BadUserInput("This is not an id of this server.", field="id") from error
+    typename, _, key = text.partition(":")
+    if global_id(typename, key) != id_:
+        raise BadUserInput("This is not an id of this server.", field="id")
+    return typename, key

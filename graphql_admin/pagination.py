@@ -1,0 +1,255 @@
+"""Relay connections over Cognito's page tokens.
+
+Cognito's pages may come back short, or empty, while more are to come; the end is the absent
+token and nothing else. So a place in a list is a page token, the `Limit` that it was issued
+with (a token is good only with the parameters it was issued for) and a number of rows to skip
+from there on, across pages: an offset inside one page would lose people when that page comes
+back shorter than it was.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from math import ceil
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+
+import orjson
+import strawberry
+
+from graphql_admin.context import Context
+from graphql_admin.errors import BadUserInput, InvalidCursor, UpstreamFailed
+
+MAX_FIRST = 60
+"""Cognito's largest page."""
+
+DEFAULT_FIRST = 25
+
+SPARE_CALLS = 8
+"""Calls for one page beyond those that full pages from Cognito would need."""
+
+_DIGEST_SIZE = 8
+
+Row: TypeAlias = dict[str, Any]
+Item = TypeVar("Item")
+
+First: TypeAlias = Annotated[
+    int, strawberry.argument(description=f"How many items to return, 1 to {MAX_FIRST}.")
+]
+After: TypeAlias = Annotated[
+    str | None, strawberry.argument(description="Return items after this cursor of the same list.")
+]
+
+
+@strawberry.federation.type(shareable=True, description="Where a page is in its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(
+        description="Whether more may follow. Only `false` means that the list has ended."
+    )
+    has_previous_page: bool = strawberry.field(description="Whether the page began at a cursor.")
+    start_cursor: str | None = strawberry.field(description="Cursor of the first item.")
+    end_cursor: str | None = strawberry.field(
+        description="Where to go on. There is one whenever there is a next page, even if this "
+        "page is empty."
+    )
+
+
+@strawberry.type(description="An item and its place in the list.")
+class Edge(Generic[Item]):
+    cursor: str = strawberry.field(description="The place just after this item, for `after`.")
+    node: Item = strawberry.field(description="The item.")
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[Item]):
+    nodes: list[Item] = strawberry.field(description="The items of this page.")
+    page_info: PageInfo = strawberry.field(description="Where this page is in the list.")
+    cursors: strawberry.Private[Callable[[], list[str]]]
+
+    @strawberry.field(description="The items of this page, each with its cursor.")
+    def edges(self) -> list[Edge[Item]]:
+        return [
+            Edge(cursor=cursor, node=node)
+            for cursor, node in zip(self.cursors(), self.nodes, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a list: so many rows after where a page token leads."""
+
+    token: str | None
+    limit: int
+    skip: int = 0
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list operation of Cognito with its parameters: the list that a cursor belongs to."""
+
+    operation: str
+    rows: str
+    """Reply member that holds the rows."""
+
+    token: str
+    """Name of the page token, in the request and in the reply."""
+
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Input members other than `Limit` and the token."""
+
+    keep: Callable[[Row], bool] | None = None
+    """Drops rows that Cognito should not have returned."""
+
+    sort_key: Callable[[Row], Any] | None = None
+    """Order of the rows, where Cognito has none. Applied only if one page holds the whole set."""
+
+    limit: int | None = None
+    """Rows to ask Cognito for at a time; None: as many as the client wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of a list, each with the position just after it."""
+
+    rows: list[Row]
+    positions: list[Position]
+    end: Position | None
+    """Where the rest of the list begins; None: there is no rest."""
+
+
+class CursorCodec:
+    """Turns positions in one list of one pool into opaque cursors, and back.
+
+    A digest over the list, its parameters and the position tells a cursor of another list and
+    an edited one; it is no secret, since a forged cursor leads nowhere its maker may not go.
+    """
+
+    def __init__(self, pool_id: str, listing: Listing) -> None:
+        identity = [pool_id, listing.operation, sorted(listing.parameters.items())]
+        self._identity = blake2b(orjson.dumps(identity), digest_size=_DIGEST_SIZE)
+
+    def encode(self, position: Position) -> str:
+        """Return the cursor of `position`."""
+        payload = orjson.dumps([position.token, position.limit, position.skip])
+        digest = self._identity.copy()
+        digest.update(payload)
+        return urlsafe_b64encode(digest.digest() + payload).decode().rstrip("=")
+
+    def decode(self, cursor: str) -> Position:
+        """Return the position of `cursor`.
+
+        Raises:
+            InvalidCursor: The cursor was not made for this list.
+        """
+        try:
+            raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            token, limit, skip = orjson.loads(raw[_DIGEST_SIZE:])
+            position = Position(token, limit, skip)
+            genuine = self.encode(position) == cursor
+        except (ValueError, TypeError) as error:
+            raise InvalidCursor from error
+        if not (
+            genuine
+            and isinstance(token, str | None)
+            and type(limit) is type(skip) is int
+            and 0 < limit <= MAX_FIRST
+            and skip >= 0
+        ):
+            raise InvalidCursor
+        return position
+
+
+async def paginate(
+    context: Context,
+    listing: Listing,
+    make: Callable[[Row], Item],
+    *,
+    first: int,
+    after: str | None,
+) -> Connection[Item]:
+    """Return the page of `listing` that begins after the cursor `after`.
+
+    Args:
+        context: The request's context.
+        listing: The list.
+        make: Turns a row into an item.
+        first: Number of items wanted.
+        after: A cursor of the same list, or None for its beginning.
+
+    Raises:
+        BadUserInput: `first` is out of range.
+        InvalidCursor: `after` is not a cursor of this list, or has expired.
+        AdminError: Cognito did not answer well.
+    """
+    if not 1 <= first <= MAX_FIRST:
+        raise BadUserInput(f"`first` must be from 1 to {MAX_FIRST}.", field="first")
+    codec = CursorCodec(context.pool.pool_id, listing)
+    start = Position(None, listing.limit or first) if after is None else codec.decode(after)
+    page = await read_page(context, listing, start, first)
+    last = page.end or (page.positions[-1] if page.positions else None)
+    return Connection(
+        nodes=[make(row) for row in page.rows],
+        page_info=PageInfo(
+            has_next_page=page.end is not None,
+            has_previous_page=after is not None,
+            start_cursor=codec.encode(page.positions[0]) if page.positions else None,
+            end_cursor=codec.encode(last) if last else None,
+        ),
+        cursors=lambda: [codec.encode(position) for position in page.positions],
+    )
+
+
+async def read_page(context: Context, listing: Listing, start: Position, count: int) -> Page:
+    """Read `count` rows from `start` on, across as many of Cognito's pages as that takes.
+
+    Cognito is called at most `SPARE_CALLS` times more often than its pages would need if they
+    were full. Where that is not enough, the page is short and its `end` leads on.
+
+    Raises:
+        InvalidCursor: Cognito no longer knows the token of `start`.
+        AdminError: Cognito did not answer well.
+    """
+    rows: list[Row] = []
+    positions: list[Position] = []
+    at = start
+    for _ in range(ceil((start.skip + count) / start.limit) + SPARE_CALLS):
+        found, token = await _call(context, listing, at)
+        skipped = min(at.skip, len(found))
+        taken = found[skipped : skipped + count - len(rows)]
+        used = skipped + len(taken)
+        rows += taken
+        positions += [
+            Position(at.token, at.limit, place) for place in range(skipped + 1, used + 1)
+        ]
+        if used < len(found):
+            return Page(rows, positions, end=positions[-1])
+        if token is None:
+            return Page(rows, positions, end=None)
+        at = Position(token, at.limit, at.skip - skipped)
+        if taken:
+            positions[-1] = at
+        if len(rows) == count:
+            break
+    return Page(rows, positions, end=at)
+
+
+async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[Row], str | None]:
+    parameters: dict[str, object] = {**listing.parameters, "Limit": at.limit}
+    if at.token is not None:
+        parameters[listing.token] = at.token
+    try:
+        reply = await context.call(listing.operation, **parameters)
+    except BadUserInput as error:
+        # Cognito says no more than that a parameter is wrong; all but the token are checked.
+        if at.token is None:
+            raise
+        raise InvalidCursor from error
+    rows: list[Row] = reply.get(listing.rows, [])
+    token: str | None = reply.get(listing.token)
+    if token is not None and token == at.token:
+        raise UpstreamFailed  # the list would never end
+    if listing.keep is not None:
+        rows = list(filter(listing.keep, rows))
+    if listing.sort_key is not None and at.token is None and token is None:
+        rows.sort(key=listing.sort_key)
+    return rows, token

@@ -1,0 +1,198 @@
+"""Who may do what: the policy, and the guards that ask it before a field is resolved.
+
+A field whose resolver may reach Cognito is made with `guarded`; the schema does not start
+with one that is not.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Collection
+from typing import Any
+
+import strawberry
+from strawberry.permission import BasePermission, PermissionExtension
+from strawberry.types.field import StrawberryField
+from strawberry.types.nodes import SelectedField, Selection
+
+from graphql_admin.actions import Action
+from graphql_admin.auth import Caller
+from graphql_admin.context import Info
+from graphql_admin.errors import Forbidden, Unauthenticated
+from graphql_admin.settings import ANYONE, Grants
+
+
+class Policy:
+    """Which actions a caller's groups give; none, unless a grant says so.
+
+    Args:
+        grants: The actions that each group gives.
+        disabled: Actions that nobody may do.
+    """
+
+    def __init__(self, grants: Grants, disabled: Collection[Action] = ()) -> None:
+        self._grants = {group: actions.difference(disabled) for group, actions in grants.items()}
+        self._of_anyone = self._grants.get(ANYONE, frozenset()).union(
+            action for action in Action if action.open_to_signed_in and action not in disabled
+        )
+
+    def actions_of(self, caller: Caller | None) -> frozenset[Action]:
+        """Return all that `caller` may do: nothing without a token."""
+        if caller is None:
+            return frozenset()
+        return self._of_anyone.union(*(self._grants.get(group, ()) for group in caller.groups))
+
+
+class Guard(BasePermission):
+    """A permission class that says which actions it asks for."""
+
+    requirement: str
+    """A sentence for the field's description."""
+
+    opened_by: frozenset[Action]
+    """The actions of which at least one is needed; where all of them are disabled, the field
+    is not in the schema. Empty: the field is always in the schema."""
+
+    @abstractmethod
+    def required(self, info: Info, **arguments: Any) -> Action | None:
+        """Return the action that this use of the field requires, or None."""
+
+    def has_permission(self, source: Any, info: Info, **arguments: Any) -> bool:  # type: ignore[override]  # noqa: ARG002
+        """Let the caller pass who may do what this use of the field requires.
+
+        Raises:
+            Unauthenticated: The request carries no token.
+            Forbidden: The caller's groups do not give the action.
+        """
+        demand(info, self.required(info, **arguments))
+        return True
+
+
+class Requires(Guard):
+    """The field requires one action."""
+
+    def __init__(self, action: Action) -> None:
+        self.action = action
+        self.opened_by = frozenset({action})
+        self.requirement = (
+            "Requires a valid token."
+            if action.open_to_signed_in
+            else f"Requires the action `{action.label}`."
+        )
+
+    def required(self, info: Info, **arguments: Any) -> Action:  # noqa: ARG002
+        return self.action
+
+
+class RequiresBeyondKey(Guard):
+    """The field requires an action unless only key fields are selected below it.
+
+    What identifies the object is known to a caller who just named it; all else has to be read.
+
+    Args:
+        action: The action that gives the rest.
+        key: Names of the fields that come without it.
+    """
+
+    opened_by = frozenset()
+
+    def __init__(self, action: Action, key: Collection[str]) -> None:
+        self.action = action
+        self.key = key
+        self.requirement = f"Beyond the key, requires the action `{action.label}`."
+
+    def required(self, info: Info, **arguments: Any) -> Action | None:  # noqa: ARG002
+        return self.action if selects_beyond(info, self.key) else None
+
+
+def demand(info: Info, action: Action | None) -> None:
+    """Refuse the request unless its caller may do `action`; None is for whoever has a token.
+
+    Raises:
+        Unauthenticated: The request carries no token.
+        Forbidden: The caller's groups do not give the action.
+    """
+    signed_in(info)
+    if action is not None and action not in info.context.allowed:
+        raise Forbidden(f"You are not allowed to do this: it requires the action {action.label}.")
+
+
+def signed_in(info: Info) -> Caller:
+    """Return the request's caller.
+
+    Raises:
+        Unauthenticated: The request carries no token.
+    """
+    if info.context.caller is None:
+        raise Unauthenticated
+    return info.context.caller
+
+
+def guarded(
+    guard: Action | Guard, *, description: str, name: str | None = None
+) -> Callable[[Callable[..., Any]], Any]:
+    """Make a resolver into a field that is resolved only for those whom `guard` lets pass.
+
+    Args:
+        guard: The action that the field requires, or what tells it from the field's use.
+        description: What the field gives; its requirement is added.
+        name: The field's name in the schema, where it is not that of the resolver.
+    """
+    guard = Requires(guard) if isinstance(guard, Action) else guard
+    return strawberry.field(
+        name=name,
+        description=f"{description} {guard.requirement}",
+        extensions=[PermissionExtension([guard], use_directives=False)],
+    )
+
+
+def guard_of(field: StrawberryField) -> Guard | None:
+    """Return the guard that a field was made with, if any."""
+    for extension in field.extensions:
+        if isinstance(extension, PermissionExtension):
+            for permission in extension.permissions:
+                if isinstance(permission, Guard):
+                    return permission
+    return None
+
+
+def selects_beyond(info: Info, names: Collection[str], of: str | None = None) -> bool:
+    """Whether any field is selected below the current one that is not among `names`.
+
+    Conditional selections (`@skip`, `@include`) count as selected.
+
+    Args:
+        info: Of the current field.
+        names: Names of fields, as in the schema.
+        of: Look only at what is selected of this type, where the field's type is abstract.
+    """
+    return any(_beyond(field.selections, names, of) for field in info.selected_fields)
+
+
+def _beyond(selections: list[Selection], names: Collection[str], of: str | None) -> bool:
+    return any(
+        selection.name not in names
+        if isinstance(selection, SelectedField)
+        else (of is None or selection.type_condition in {of, "Node", None})
+        and _beyond(selection.selections, names, of)
+        for selection in selections
+    )
+
+
+def iam_policy(pool_arn: str, actions: Collection[Action]) -> dict[str, Any]:
+    """Return the least IAM policy with which this server can carry out `actions`.
+
+    Args:
+        pool_arn: ARN of the user pool.
+        actions: The enabled actions.
+    """
+    operations = sorted({operation for action in actions for operation in action.operations})
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "AdministerUserPool",
+                "Effect": "Allow",
+                "Action": [f"cognito-idp:{operation}" for operation in operations],
+                "Resource": pool_arn,
+            }
+        ],
+    }

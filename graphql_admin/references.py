@@ -1,0 +1,156 @@
+"""How an object is found again: by its global id, or by its key from another subgraph."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import strawberry
+from strawberry.federation.schema import FederationAny
+
+from graphql_admin.actions import Action
+from graphql_admin.context import Info
+from graphql_admin.errors import BadUserInput, GroupNotFound, UserNotFound
+from graphql_admin.groups import KEY_FIELDS as GROUP_KEY_FIELDS
+from graphql_admin.groups import Group, find_group
+from graphql_admin.names import check_name
+from graphql_admin.nodes import Node, parse_global_id
+from graphql_admin.permissions import Guard, demand, guarded, selects_beyond
+from graphql_admin.users import KEY_FIELDS as USER_KEY_FIELDS
+from graphql_admin.users import User, find_user, find_user_by
+
+ACTIONS = {"User": Action.GET_USER, "Group": Action.GET_GROUP}
+"""What fetching an object of each type requires."""
+
+KEYS = {"User": ("username", "sub"), "Group": ("name",)}
+"""The fields by which other subgraphs refer to an object of each type."""
+
+
+class RequiresForId(Guard):
+    """The field requires the action that fetches the type named in the global id `id`."""
+
+    opened_by = frozenset(ACTIONS.values())
+    requirement = "Requires the action `getUser` for a User, `getGroup` for a Group."
+
+    def required(self, info: Info, **arguments: Any) -> Action:  # noqa: ARG002
+        typename, _ = parse_global_id(arguments["id"])
+        if typename not in ACTIONS:
+            raise BadUserInput("This is not an id of this server.", field="id")
+        return ACTIONS[typename]
+
+
+class RequiresForEach(Guard):
+    """Every reference requires its own action, so that a refused one leaves the others whole."""
+
+    opened_by = frozenset()
+    requirement = "Each requires the action `getUser` for a User, `getGroup` for a Group."
+
+    def required(self, info: Info, **arguments: Any) -> None:
+        """A token is enough to ask; what fetches it demands the rest."""
+
+
+Entity = Annotated[
+    User | Group, strawberry.union("_Entity", description="What other subgraphs may refer to.")
+]
+
+
+@strawberry.type
+class ReferenceQuery:
+    @guarded(RequiresForId(), description="The object with the global id `id`; null if gone.")
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="A global id.")],
+    ) -> Node | None:
+        typename, key = parse_global_id(id)
+        check_name(key, "id")
+        if typename == "Group":
+            return await find_group(info.context, key)
+        return await find_namesake(info, key)
+
+    @guarded(
+        RequiresForEach(),
+        name="_entities",
+        description="The objects that other subgraphs refer to by their keys, in the same order.",
+    )
+    async def entities(
+        self,
+        info: Info,
+        representations: Annotated[
+            list[FederationAny],
+            strawberry.argument(description="Type name and key fields of each object."),
+        ],
+    ) -> list[Entity | None]:
+        references = [Reference.parse(representation) for representation in representations]
+        unique = dict.fromkeys(references)
+        results = await asyncio.gather(
+            *(_resolve(info, reference) for reference in unique), return_exceptions=True
+        )
+        resolved = dict(zip(unique, results, strict=True))
+        # graphql-core makes an exception in a list an error at that index, and null.
+        return [resolved[reference] for reference in references]  # type: ignore[misc]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A key by which another subgraph refers to an object."""
+
+    typename: str
+    field: str
+    value: str
+
+    @classmethod
+    def parse(cls, representation: object) -> "Reference | BadUserInput":
+        """Make a reference from an `_Any` of the federation specification.
+
+        Returns:
+            The reference, or the error to report in its place. Fields that are not of a key
+            are ignored, as routers may send them.
+        """
+        if not isinstance(representation, dict):
+            return BadUserInput("A representation must be an object.", field="representations")
+        typename = representation.get("__typename")
+        if typename not in KEYS:
+            return BadUserInput(
+                "A representation needs a `__typename` of this subgraph.", field="representations"
+            )
+        for field in KEYS[typename]:
+            value = representation.get(field)
+            if isinstance(value, str) and value:
+                return cls(typename, field, value)
+        return BadUserInput(
+            f"A representation of {typename} needs one of its keys as a text.",
+            field="representations",
+        )
+
+
+async def _resolve(info: Info, reference: Reference | BadUserInput) -> User | Group:
+    if isinstance(reference, BadUserInput):
+        raise reference
+    demand(info, ACTIONS[reference.typename])
+    match reference:
+        case Reference("User", "username", username):
+            check_name(username, "representations")
+            if not selects_beyond(info, USER_KEY_FIELDS, of="User"):
+                return User.from_username(username)
+            user = await find_namesake(info, username)
+        case Reference("User", "sub", sub):
+            if not selects_beyond(info, {"__typename", "sub"}, of="User"):
+                return User.from_sub(sub)
+            user = await find_user_by(info.context, "sub", sub)
+        case Reference(value=name):
+            check_name(name, "representations")
+            if not selects_beyond(info, GROUP_KEY_FIELDS, of="Group"):
+                return Group.from_name(name)
+            group = await find_group(info.context, name)
+            if group is None:
+                raise GroupNotFound
+            return group
+    if user is None:
+        raise UserNotFound
+    return user
+
+
+async def find_namesake(info: Info, username: str) -> User | None:
+    """Fetch the user whose username is `username`, and nobody who has it as an alias or `sub`."""
+    user = await find_user(info.context, username)
+    return user if user and user.username.casefold() == username.casefold() else None

@@ -1,0 +1,165 @@
+"""The schema: the feature roots joined, and what is checked of it at start-up."""
+
+from collections.abc import Collection, Iterator
+
+import strawberry
+from graphql import GraphQLError, GraphQLObjectType, GraphQLSchema
+from strawberry.extensions import SchemaExtension
+from strawberry.federation.schema import FederationAny
+from strawberry.federation.schema import Schema as FederationSchema
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types import ExecutionContext
+from strawberry.types.field import StrawberryField
+
+from graphql_admin.actions import Action
+from graphql_admin.context import Info
+from graphql_admin.groups import Group, GroupQuery
+from graphql_admin.permissions import guard_of, guarded, signed_in
+from graphql_admin.references import ReferenceQuery
+from graphql_admin.users import UserMutation, UserQuery, users_in_group
+
+FEDERATION_VERSION = "2.9"
+"""The latest that both Apollo's and Hive's composers accept."""
+
+PLAIN_RESOLVERS = frozenset(
+    {
+        "Query._service",
+        "_Service.sdl",
+        "User.attributes",
+        "UserConnection.edges",
+        "GroupConnection.edges",
+    }
+)
+"""Fields with a resolver and no guard, because they only show what is in hand already."""
+
+ANY = strawberry.scalar(
+    name="_Any",
+    description="A representation of an object: its `__typename` and the fields of a key.",
+    serialize=lambda value: value,
+    parse_value=lambda value: value,
+)
+
+TYPE_EXTENSIONS = {Group: (users_in_group,)}
+"""Fields that a type gets from a feature above it."""
+
+
+@strawberry.type(description="The caller, as their token tells.")
+class Viewer:
+    username: str = strawberry.field(description="The caller's username.")
+    sub: str = strawberry.field(description="The caller's unique id.")
+    groups: list[str] = strawberry.field(description="The groups that the token names.")
+    actions: list[str] = strawberry.field(description="What the caller may do, by action name.")
+
+
+@strawberry.type
+class ViewerQuery:
+    @guarded(Action.VIEWER, description="The caller, and what they may do.")
+    async def viewer(self, info: Info) -> Viewer | None:
+        caller = signed_in(info)
+        return Viewer(
+            username=caller.username,
+            sub=caller.sub,
+            groups=sorted(caller.groups),
+            actions=[action.label for action in Action if action in info.context.allowed],
+        )
+
+
+@strawberry.type(name="_Service", description="This server as a subgraph of a federated graph.")
+class Service:
+    @strawberry.field(description="The schema, as composers take it.")
+    def sdl(self, info: Info) -> str:
+        return str(info.schema)
+
+
+@strawberry.type
+class ServiceQuery:
+    @strawberry.field(name="_service", description="What Apollo Federation asks a subgraph for.")
+    def service(self) -> Service:
+        return Service()
+
+
+@strawberry.type(description="What can be read.")
+class Query(ViewerQuery, UserQuery, GroupQuery, ReferenceQuery, ServiceQuery):
+    pass
+
+
+@strawberry.type(description="What can be done.")
+class Mutation(UserMutation):
+    pass
+
+
+class Prepared(SchemaExtension):
+    """Executes the document that was parsed and validated before."""
+
+    def on_parse(self) -> Iterator[None]:
+        self.execution_context.graphql_document = self.execution_context.context.document
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        self.execution_context.pre_execution_errors = []
+        yield
+
+
+class AdminSchema(FederationSchema):
+    """The schema without the fields of disabled actions.
+
+    Args:
+        disabled: The disabled actions.
+        service: Whether a gateway may ask for the schema through `_service`.
+
+    Raises:
+        UnguardedField: A resolver could reach Cognito without a permission.
+    """
+
+    def __init__(self, disabled: Collection[Action] = (), *, service: bool = True) -> None:
+        self._disabled = frozenset(disabled)
+        self._service = service
+        mutation_definition: StrawberryObjectDefinition = Mutation.__strawberry_definition__
+        super().__init__(
+            query=Query,
+            mutation=Mutation if self.get_fields(mutation_definition) else None,
+            config=StrawberryConfig(disable_field_suggestions=True),
+            extensions=[Prepared],
+            scalar_overrides={FederationAny: ANY},
+            federation_version=FEDERATION_VERSION,
+        )
+        if unguarded := list(self._find_unguarded()):
+            raise UnguardedField(f"no permission stands before {', '.join(unguarded)}")
+
+    @property
+    def graphql_schema(self) -> GraphQLSchema:
+        """The schema as graphql-core knows it."""
+        return self._schema
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Log nothing here: messages may hold anything, and `http` logs what is a fault."""
+
+    def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
+        """Return the fields of a type that this schema has."""
+        fields = [*type_definition.fields, *TYPE_EXTENSIONS.get(type_definition.origin, ())]
+        return [field for field in fields if not self._is_disabled(field)]
+
+    def _is_disabled(self, field: StrawberryField) -> bool:
+        if field.graphql_name == "_service" and not self._service:
+            return True
+        guard = guard_of(field)
+        return bool(guard and guard.opened_by and guard.opened_by <= self._disabled)
+
+    def _find_unguarded(self) -> Iterator[str]:
+        for type_ in self._schema.type_map.values():
+            if not isinstance(type_, GraphQLObjectType):
+                continue
+            for name, field in type_.fields.items():
+                definition = field.extensions.get("strawberry-definition")
+                path = f"{type_.name}.{name}"
+                if definition is None or path in PLAIN_RESOLVERS:
+                    continue
+                if definition.base_resolver is not None and guard_of(definition) is None:
+                    yield path
+
+
+class UnguardedField(Exception):
+    """A resolver could reach Cognito without a permission."""

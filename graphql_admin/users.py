@@ -1,0 +1,427 @@
+"""Users of the user pool, and every action on one of them."""
+
+from datetime import datetime
+from typing import Annotated, Self, TypeVar
+
+import strawberry
+from strawberry.types.unset import UNSET
+
+from graphql_admin.actions import Action
+from graphql_admin.cognito import to_datetime
+from graphql_admin.context import Context, Info
+from graphql_admin.errors import (
+    ActionError,
+    AmbiguousUser,
+    BadUserInput,
+    Forbidden,
+    Outcome,
+    UserNotFound,
+)
+from graphql_admin.filters import Criterion, UserBy, UserFilter, UserStatus, read_attributes
+from graphql_admin.groups import KEY_FIELDS as GROUP_KEY_FIELDS
+from graphql_admin.groups import Group, by_precedence, find_group
+from graphql_admin.names import check_name
+from graphql_admin.nodes import Node, global_id
+from graphql_admin.pagination import (
+    DEFAULT_FIRST,
+    MAX_FIRST,
+    After,
+    Connection,
+    First,
+    Listing,
+    Position,
+    Row,
+    paginate,
+    read_page,
+)
+from graphql_admin.permissions import RequiresBeyondKey, guarded, selects_beyond, signed_in
+
+
+@strawberry.type(description="An attribute of a user, as Cognito holds it.")
+class UserAttribute:
+    name: str = strawberry.field(description="Such as `email` or `custom:department`.")
+    value: str = strawberry.field(description="The value; Cognito holds every value as a text.")
+
+
+@strawberry.federation.type(keys=["username", "sub"], description="A user of the user pool.")
+class User(Node):
+    username: str = strawberry.field(
+        description="The user's name in the pool, which never changes. In a mutation's payload "
+        "where nothing beyond the key is selected: the name as it was given."
+    )
+    sub: str = strawberry.field(description="The user's unique id, the `sub` of their tokens.")
+    email: str | None = strawberry.field(description="E-mail address.")
+    email_verified: bool | None = strawberry.field(description="Whether the e-mail is verified.")
+    phone_number: str | None = strawberry.field(description="Phone number, in E.164 form.")
+    phone_number_verified: bool | None = strawberry.field(
+        description="Whether the phone number is verified."
+    )
+    name: str | None = strawberry.field(description="Full name.")
+    given_name: str | None = strawberry.field(description="Given name.")
+    family_name: str | None = strawberry.field(description="Family name.")
+    preferred_username: str | None = strawberry.field(description="The name the user goes by.")
+    status: UserStatus = strawberry.field(description="Where the user is in the account's life.")
+    enabled: bool = strawberry.field(description="Whether the user may sign in.")
+    created_at: datetime | None = strawberry.field(description="When the user was made.")
+    updated_at: datetime | None = strawberry.field(description="When the user last changed.")
+    raw_attributes: strawberry.Private[Row]
+
+    @strawberry.field(description="Every attribute, standard and custom, in Cognito's own form.")
+    def attributes(self) -> list[UserAttribute]:
+        return [UserAttribute(name=name, value=v) for name, v in self.raw_attributes.items()]
+
+    @guarded(
+        Action.LIST_GROUPS_FOR_USER,
+        description="The user's groups: by precedence, then name, up to 60 groups.",
+    )
+    async def groups(
+        self, info: Info, first: First = DEFAULT_FIRST, after: After = None
+    ) -> Connection[Group] | None:
+        listing = Listing(
+            "AdminListGroupsForUser",
+            rows="Groups",
+            token="NextToken",
+            parameters={"Username": self.username},
+            sort_key=by_precedence,
+            limit=MAX_FIRST,
+        )
+        return await paginate(info.context, listing, Group.from_cognito, first=first, after=after)
+
+    @classmethod
+    def from_cognito(cls, row: Row) -> Self:
+        """Make a user from Cognito's UserType or the reply of AdminGetUser."""
+        attributes = read_attributes(row)
+        return cls(
+            id=global_id("User", row["Username"]),
+            username=row["Username"],
+            sub=attributes.get("sub"),
+            email=attributes.get("email"),
+            email_verified=_to_bool(attributes.get("email_verified")),
+            phone_number=attributes.get("phone_number"),
+            phone_number_verified=_to_bool(attributes.get("phone_number_verified")),
+            name=attributes.get("name"),
+            given_name=attributes.get("given_name"),
+            family_name=attributes.get("family_name"),
+            preferred_username=attributes.get("preferred_username"),
+            status=UserStatus(row.get("UserStatus")),
+            enabled=row.get("Enabled"),
+            created_at=to_datetime(row.get("UserCreateDate")),
+            updated_at=to_datetime(row.get("UserLastModifiedDate")),
+            raw_attributes=attributes,
+        )
+
+    @classmethod
+    def from_username(cls, username: str) -> Self:
+        """Make a user of whom only the username is known."""
+        return cls.from_cognito({"Username": username})
+
+    @classmethod
+    def from_sub(cls, sub: str) -> Self:
+        """Make a user of whom only the `sub` is known."""
+        return cls.from_cognito({"Username": "", "Attributes": [{"Name": "sub", "Value": sub}]})
+
+
+KEY_FIELDS = frozenset({"__typename", "id", "username", "groups"})
+"""Fields of User that need no more than the username; `groups` has its own guard."""
+
+
+def _to_bool(text: str | None) -> bool | None:
+    return None if text is None else text == "true"
+
+
+def list_users(criterion: Criterion | None) -> Listing:
+    """Return the list of all users, or of those who meet a criterion.
+
+    Raises:
+        BadUserInput: The criterion's value cannot be part of a filter.
+    """
+    if criterion is None:
+        return Listing("ListUsers", rows="Users", token="PaginationToken")
+    return Listing(
+        "ListUsers",
+        rows="Users",
+        token="PaginationToken",
+        parameters={"Filter": criterion.expression()},
+        keep=criterion.admits,
+    )
+
+
+async def find_user(context: Context, username: str) -> User | None:
+    """Fetch the user called `username`, as the last write left them.
+
+    Raises:
+        AdminError: Cognito did not answer well; a user who is not there is None.
+    """
+    try:
+        return User.from_cognito(await context.call("AdminGetUser", Username=username))
+    except UserNotFound:
+        return None
+
+
+async def find_user_by(context: Context, attribute: str, value: str) -> User | None:
+    """Fetch the one user whose `attribute` is `value`, from Cognito's index of users.
+
+    Raises:
+        AmbiguousUser: There is more than one.
+        AdminError: Cognito did not answer well; a user who is not there is None.
+    """
+    listing = list_users(Criterion(attribute, "=", value))
+    page = await read_page(context, listing, Position(None, limit=2), count=2)
+    if len(page.rows) > 1:
+        raise AmbiguousUser
+    return User.from_cognito(page.rows[0]) if page.rows else None
+
+
+@strawberry.type
+class UserQuery:
+    @guarded(Action.GET_USER, description="The user identified by `by`; null if there is none.")
+    async def user(
+        self,
+        info: Info,
+        by: Annotated[UserBy, strawberry.argument(description="What identifies the user.")],
+    ) -> User | None:
+        attribute, value = next(item for item in vars(by).items() if item[1] is not UNSET)
+        if attribute == "username":
+            return await find_user(info.context, check_name(value, "username"))
+        return await find_user_by(info.context, attribute, value)
+
+    @guarded(
+        Action.LIST_USERS,
+        description="The users of the pool, or those whom `filter` admits. A change may take a "
+        "moment to show here; `user` shows it at once.",
+    )
+    async def users(
+        self,
+        info: Info,
+        first: First = DEFAULT_FIRST,
+        after: After = None,
+        filter: Annotated[
+            UserFilter | None, strawberry.argument(description="Which users; all by default.")
+        ] = None,
+    ) -> Connection[User] | None:
+        listing = list_users(filter.criterion() if filter else None)
+        return await paginate(info.context, listing, User.from_cognito, first=first, after=after)
+
+
+@guarded(
+    Action.LIST_USERS_IN_GROUP, name="users", description="The users who are in the group."
+)
+async def users_in_group(
+    group: strawberry.Parent[Group],
+    info: Info,
+    first: First = DEFAULT_FIRST,
+    after: After = None,
+) -> Connection[User] | None:
+    listing = Listing(
+        "ListUsersInGroup",
+        rows="Users",
+        token="NextToken",
+        parameters={"GroupName": group.name},
+    )
+    return await paginate(info.context, listing, User.from_cognito, first=first, after=after)
+
+
+@strawberry.type
+class Payload:
+    errors: list[ActionError] = strawberry.field(
+        default_factory=list, description="Why the action was not carried out; empty if it was."
+    )
+
+
+@strawberry.type
+class UserPayload(Payload):
+    username: strawberry.Private[str | None] = None
+
+    @guarded(
+        RequiresBeyondKey(Action.GET_USER, KEY_FIELDS),
+        description="The user, read back after the action; null if it was not carried out.",
+    )
+    async def user(self, info: Info) -> User | None:
+        return await _read_back(info, self.username)
+
+
+@strawberry.type
+class MembershipPayload(UserPayload):
+    group_name: strawberry.Private[str | None] = None
+
+    @guarded(
+        RequiresBeyondKey(Action.GET_GROUP, GROUP_KEY_FIELDS),
+        description="The group, read back after the action; null if it was not carried out.",
+    )
+    async def group(self, info: Info) -> Group | None:
+        if self.group_name is None:
+            return None
+        if not selects_beyond(info, GROUP_KEY_FIELDS):
+            return Group.from_name(self.group_name)
+        return await find_group(info.context, self.group_name)
+
+
+async def _read_back(info: Info, username: str | None) -> User | None:
+    if username is None:
+        return None
+    if not selects_beyond(info, KEY_FIELDS):
+        return User.from_username(username)
+    return await find_user(info.context, username)
+
+
+INPUT = strawberry.argument(description="What to act on.")
+
+
+@strawberry.input
+class UserInput:
+    username: str = strawberry.field(description="The user to act on.")
+
+
+@strawberry.input
+class MembershipInput(UserInput):
+    group_name: str = strawberry.field(description="The group.")
+
+
+@strawberry.input(description="Which user to add to which group.")
+class AddUserToGroupInput(MembershipInput):
+    pass
+
+
+@strawberry.type(description="What came of adding a user to a group.")
+class AddUserToGroupPayload(MembershipPayload):
+    pass
+
+
+@strawberry.input(description="Which user to remove from which group.")
+class RemoveUserFromGroupInput(MembershipInput):
+    pass
+
+
+@strawberry.type(description="What came of removing a user from a group.")
+class RemoveUserFromGroupPayload(MembershipPayload):
+    pass
+
+
+@strawberry.input(description="Whose registration to confirm.")
+class ConfirmUserSignUpInput(UserInput):
+    pass
+
+
+@strawberry.type(description="What came of confirming a registration.")
+class ConfirmUserSignUpPayload(UserPayload):
+    pass
+
+
+@strawberry.input(description="Whom to disable.")
+class DisableUserInput(UserInput):
+    pass
+
+
+@strawberry.type(description="What came of disabling a user.")
+class DisableUserPayload(UserPayload):
+    pass
+
+
+@strawberry.input(description="Whom to enable.")
+class EnableUserInput(UserInput):
+    pass
+
+
+@strawberry.type(description="What came of enabling a user.")
+class EnableUserPayload(UserPayload):
+    pass
+
+
+@strawberry.input(description="Whom to sign out, which can only be oneself.")
+class SignUserOutInput:
+    username: str | None = strawberry.field(
+        default=None, description="One's own username or `sub`; oneself by default."
+    )
+
+
+@strawberry.type(description="What came of signing out.")
+class SignUserOutPayload(Payload):
+    username: strawberry.Private[str | None] = None
+
+    @guarded(
+        Action.SIGN_USER_OUT,
+        description="Oneself, read back after the action; null if it was not carried out.",
+    )
+    async def user(self, info: Info) -> User | None:
+        return await _read_back(info, self.username)
+
+
+ActionPayload = TypeVar("ActionPayload", bound=Payload)
+
+
+async def act(
+    info: Info, operation: str, payload: type[ActionPayload], input: UserInput
+) -> ActionPayload:
+    """Carry out an action on a user with one call of Cognito.
+
+    Args:
+        info: Of the mutation.
+        operation: The Cognito operation.
+        payload: The mutation's payload type.
+        input: The mutation's input: the user and, for a membership, the group.
+
+    Raises:
+        Refusal: Cognito did not answer well; what is to be expected is in the payload.
+    """
+    try:
+        parameters = {"Username": check_name(input.username, "username")}
+        if isinstance(input, MembershipInput):
+            parameters["GroupName"] = check_name(input.group_name, "groupName")
+        await info.context.call(operation, **parameters)
+    except (Outcome, BadUserInput) as error:
+        return payload(errors=[ActionError.from_error(error)])
+    return payload(**vars(input))
+
+
+@strawberry.type
+class UserMutation:
+    @guarded(Action.ADD_USER_TO_GROUP, description="Add a user to a group.")
+    async def add_user_to_group(
+        self, info: Info, input: Annotated[AddUserToGroupInput, INPUT]
+    ) -> AddUserToGroupPayload | None:
+        return await act(info, "AdminAddUserToGroup", AddUserToGroupPayload, input)
+
+    @guarded(Action.REMOVE_USER_FROM_GROUP, description="Remove a user from a group.")
+    async def remove_user_from_group(
+        self, info: Info, input: Annotated[RemoveUserFromGroupInput, INPUT]
+    ) -> RemoveUserFromGroupPayload | None:
+        return await act(info, "AdminRemoveUserFromGroup", RemoveUserFromGroupPayload, input)
+
+    @guarded(
+        Action.CONFIRM_USER_SIGN_UP,
+        description="Confirm the registration of a user who signed up, without their code.",
+    )
+    async def confirm_user_sign_up(
+        self, info: Info, input: Annotated[ConfirmUserSignUpInput, INPUT]
+    ) -> ConfirmUserSignUpPayload | None:
+        return await act(info, "AdminConfirmSignUp", ConfirmUserSignUpPayload, input)
+
+    @guarded(
+        Action.DISABLE_USER,
+        description="Disable a user, who can then no longer sign in. Tokens that were issued "
+        "before stay good until they expire.",
+    )
+    async def disable_user(
+        self, info: Info, input: Annotated[DisableUserInput, INPUT]
+    ) -> DisableUserPayload | None:
+        return await act(info, "AdminDisableUser", DisableUserPayload, input)
+
+    @guarded(Action.ENABLE_USER, description="Enable a user, who can then sign in again.")
+    async def enable_user(
+        self, info: Info, input: Annotated[EnableUserInput, INPUT]
+    ) -> EnableUserPayload | None:
+        return await act(info, "AdminEnableUser", EnableUserPayload, input)
+
+    @guarded(
+        Action.SIGN_USER_OUT,
+        description="Sign oneself out of all devices: revoke the refresh tokens. Tokens that "
+        "were issued before stay good until they expire.",
+    )
+    async def sign_user_out(
+        self, info: Info, input: Annotated[SignUserOutInput, INPUT]
+    ) -> SignUserOutPayload | None:
+        caller = signed_in(info)
+        if input.username not in {None, caller.username, caller.sub}:
+            raise Forbidden("You can sign out nobody but yourself.")
+        oneself = UserInput(username=caller.username)
+        return await act(info, "AdminUserGlobalSignOut", SignUserOutPayload, oneself)

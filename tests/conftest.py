@@ -1,0 +1,114 @@
+"""What every test can ask for: a Cognito to work on, and this server in front of it."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+from starlette.testclient import TestClient
+
+from graphql_admin.app import create_app
+from graphql_admin.settings import load_settings
+from tests.api import Api
+from tests.directory import Directory
+from tests.scripted import ScriptedCognito
+from tests.tokens import CLIENT_ID, JwksServer, Pool
+
+REGION = "eu-west-1"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the tests from the credentials and settings of whoever runs them."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """The URL of moto's server, an imitation of Cognito that keeps state."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def cognito(moto_url: str) -> CognitoIdentityProviderClient:
+    """A plain boto3 client of that imitation."""
+    return boto3.client(
+        "cognito-idp",
+        region_name=REGION,
+        endpoint_url=moto_url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+@pytest.fixture
+def directory(cognito: CognitoIdentityProviderClient) -> Directory:
+    """A user pool of its own for the test, empty."""
+    return Directory.create(cognito)
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedCognito]:
+    """A Cognito that answers what the test says, and remembers what it was asked."""
+    with ScriptedCognito() as backend:
+        yield backend
+
+
+@pytest.fixture(scope="session")
+def signing_key() -> Pool:
+    """What tokens are signed with."""
+    return Pool()
+
+
+@pytest.fixture(scope="session")
+def jwks_url(signing_key: Pool) -> Iterator[str]:
+    """Where the key to verify those tokens is."""
+    with JwksServer(signing_key.jwk()) as server:
+        yield server.url
+
+
+@pytest.fixture
+def serve(
+    monkeypatch: pytest.MonkeyPatch, jwks_url: str, signing_key: Pool
+) -> Iterator[Callable[..., Api]]:
+    """Start this server in front of a Cognito: `serve(url, pool_id, **settings)`."""
+    with ExitStack() as stack:
+
+        def start(url: str, pool_id: str = "eu-west-1_AbCdEf123", **settings: Any) -> Api:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
+            if "policy_file" not in settings:
+                settings.setdefault("admin_groups", "Admins")
+            app = create_app(
+                load_settings(
+                    user_pool_id=pool_id,
+                    client_ids=CLIENT_ID,
+                    jwks_url=jwks_url,
+                    dev=True,
+                    **settings,
+                )
+            )
+            client = stack.enter_context(TestClient(app, raise_server_exceptions=False))
+            return Api(client, signing_key, pool_id)
+
+        yield start
+
+
+@pytest.fixture
+def api(
+    serve: Callable[..., Api], moto_url: str, directory: Directory
+) -> Api:
+    """This server in front of the test's own user pool, open to the group Admins."""
+    return serve(moto_url, directory.pool_id)

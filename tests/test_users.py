@@ -1,0 +1,405 @@
+"""Reading users, searching them, and every action on one of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.api import Api
+from tests.directory import Directory
+from tests.scripted import ScriptedCognito, failure, reply
+
+USER = "query ($by: UserBy!) { user(by: $by) { username sub email status enabled } }"
+FOUND = "query ($f: UserFilter) { users(filter: $f) { nodes { username } } }"
+
+
+def act(action: str, payload: str = "user { username }") -> str:
+    """Return the document of a mutation."""
+    kind = action[0].upper() + action[1:] + "Input"
+    return (
+        f"mutation ($input: {kind}!) {{ {action}(input: $input) "
+        f"{{ {payload} errors {{ code field message }} }} }}"
+    )
+
+
+def names(connection: dict[str, Any]) -> list[str]:
+    """Return the usernames in a connection."""
+    return [node["username"] for node in connection["nodes"]]
+
+
+def test_user_by_username(api: Api, directory: Directory) -> None:
+    """A user is read with all that Cognito holds."""
+    sub = directory.add_user(
+        "bob",
+        email="bob@example.com",
+        email_verified="true",
+        phone_number="+15550100",
+        given_name="Bob",
+        family_name="Builder",
+        name="Bob Builder",
+        preferred_username="bobby",
+    )
+    user = api.send(
+        """{ user(by: {username: "bob"}) {
+            __typename username sub email emailVerified phoneNumber phoneNumberVerified name
+            givenName familyName preferredUsername status enabled createdAt updatedAt
+            attributes { name value }
+        } }"""
+    ).data["user"]
+    attributes = {pair["name"]: pair["value"] for pair in user.pop("attributes")}
+    assert attributes["email"] == "bob@example.com"
+    stamps = user.pop("createdAt"), user.pop("updatedAt")
+    assert all(stamp.endswith("+00:00") for stamp in stamps)
+    assert user == {
+        "__typename": "User",
+        "username": "bob",
+        "sub": sub,
+        "email": "bob@example.com",
+        "emailVerified": True,
+        "phoneNumber": "+15550100",
+        "phoneNumberVerified": None,
+        "name": "Bob Builder",
+        "givenName": "Bob",
+        "familyName": "Builder",
+        "preferredUsername": "bobby",
+        "status": "FORCE_CHANGE_PASSWORD",
+        "enabled": True,
+    }
+
+
+def test_user_by_any_key(api: Api, directory: Directory) -> None:
+    """A user is found by username, sub, e-mail and phone number."""
+    sub = directory.add_user("bob", email="bob@example.com", phone_number="+15550100")
+    directory.add_user("eve", email="eve@example.com")
+    for by in (
+        {"username": "bob"},
+        {"sub": sub},
+        {"email": "bob@example.com"},
+        {"phoneNumber": "+15550100"},
+    ):
+        assert api.send(USER, {"by": by}).data["user"]["username"] == "bob"
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        {"username": "nobody"},
+        {"sub": "5f0c-none"},
+        {"email": "nobody@example.com"},
+        {"phoneNumber": "+1"},
+    ],
+)
+def test_user_not_found(api: Api, directory: Directory, by: dict[str, str]) -> None:
+    """A user who is not there is null, and no error."""
+    directory.add_user("bob", email="bob@example.com")
+    assert api.send(USER, {"by": by}).data == {"user": None}
+
+
+def test_user_ambiguous(api: Api, directory: Directory) -> None:
+    """Where two people have the same e-mail, neither is given for the other."""
+    directory.add_user("bob", email="same@example.com")
+    directory.add_user("eve", email="same@example.com")
+    reply = api.send(USER, {"by": {"email": "same@example.com"}})
+    assert reply.codes == ["AMBIGUOUS_USER"]
+    assert reply.partial == {"user": None}
+
+
+@pytest.mark.parametrize(
+    "by", [{}, {"username": "a", "email": "b"}, {"username": None}, {"username": 1}, None]
+)
+def test_user_by_not_exactly_one_key(
+    serve: Callable[..., Api], scripted: ScriptedCognito, by: dict[str, str]
+) -> None:
+    """A look-up names exactly one key, or is refused before Cognito is called."""
+    assert serve(scripted.url).send(USER, {"by": by}).codes == ["BAD_USER_INPUT"]
+    assert scripted.requests == []
+
+
+BAD_NAMES = {
+    "empty": "",
+    "129 characters": "x" * 129,
+    "space": "bob builder",
+    "no-break space": "bob\u00a0builder",
+    "line break": "bob\n",
+    "NUL": "bob\0",
+    "private use": "\ue000",
+}
+
+
+@pytest.mark.parametrize("name", BAD_NAMES.values(), ids=BAD_NAMES.keys())
+def test_names_that_cannot_be(
+    serve: Callable[..., Api], scripted: ScriptedCognito, name: str
+) -> None:
+    """A name that Cognito cannot have is refused by field, before Cognito is called."""
+    api = serve(scripted.url)
+    reply = api.send(USER, {"by": {"username": name}})
+    assert reply.codes == ["BAD_USER_INPUT"]
+    assert reply.errors[0]["extensions"]["field"] == "username"
+    assert api.send("query ($n: String!) { group(name: $n) { name } }", {"n": name}).codes == [
+        "BAD_USER_INPUT"
+    ]
+    for action in ("disableUser", "enableUser", "confirmUserSignUp"):
+        payload = api.send(act(action), {"input": {"username": name}}).data[action]
+        assert payload["user"] is None
+        assert [(e["code"], e["field"]) for e in payload["errors"]] == [
+            ("INVALID_VALUE", "username")
+        ]
+    for action in ("addUserToGroup", "removeUserFromGroup"):
+        payload = api.send(act(action), {"input": {"username": "bob", "groupName": name}}).data
+        assert [(e["code"], e["field"]) for e in payload[action]["errors"]] == [
+            ("INVALID_VALUE", "groupName")
+        ]
+    assert scripted.requests == []
+
+
+@pytest.mark.parametrize("name", ["x" * 128, "søren", "李", "a@b.example", "§+~"])
+def test_names_that_can_be(api: Api, directory: Directory, name: str) -> None:
+    """Any name that Cognito admits is found."""
+    directory.add_user(name)
+    assert api.send(USER, {"by": {"username": name}}).data["user"]["username"] == name
+
+
+def test_users_by_filter(api: Api, directory: Directory) -> None:
+    """Users are searched by each attribute, whole or by how it begins."""
+    sub = directory.add_user(
+        "bob",
+        email="bob@example.com",
+        phone_number="+15550100",
+        name="Bob B",
+        given_name="Bob",
+        family_name="Builder",
+        preferred_username="bobby",
+    )
+    directory.add_user("eve", email="eve@example.com")
+    directory.cognito.admin_disable_user(UserPoolId=directory.pool_id, Username="eve")
+    directory.sign_up("ann", email="ann@example.com")
+    for criterion in (
+        {"username": {"equals": "bob"}},
+        {"username": {"startsWith": "bo"}},
+        {"sub": {"equals": sub}},
+        {"email": {"equals": "bob@example.com"}},
+        {"email": {"startsWith": "bob@"}},
+        {"phoneNumber": {"startsWith": "+1555"}},
+        {"name": {"equals": "Bob B"}},
+        {"givenName": {"equals": "Bob"}},
+        {"familyName": {"startsWith": "Buil"}},
+        {"preferredUsername": {"equals": "bobby"}},
+        {"status": "FORCE_CHANGE_PASSWORD"},
+    ):
+        reply = api.send(FOUND, {"f": criterion})
+        assert "bob" in names(reply.data["users"]), criterion
+        assert "ann" not in names(reply.data["users"]), criterion
+    assert names(api.send(FOUND, {"f": {"enabled": False}}).data["users"]) == ["eve"]
+    assert names(api.send(FOUND, {"f": {"status": "UNCONFIRMED"}}).data["users"]) == ["ann"]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "sent"),
+    [
+        ({"name": {"equals": 'a" or "b'}}, r'name = "a\" or \"b"'),
+        ({"name": {"equals": "back\\"}}, r'name = "back\\"'),
+        ({"name": {"startsWith": '\\"'}}, r'name ^= "\\\""'),
+        ({"givenName": {"equals": "x"}}, 'given_name = "x"'),
+        ({"phoneNumber": {"equals": "+1"}}, 'phone_number = "+1"'),
+        ({"preferredUsername": {"startsWith": "x"}}, 'preferred_username ^= "x"'),
+        ({"status": "RESET_REQUIRED"}, 'cognito:user_status = "RESET_REQUIRED"'),
+        ({"enabled": True}, 'status = "Enabled"'),
+        ({"enabled": False}, 'status = "Disabled"'),
+    ],
+)
+def test_users_filter_as_sent(
+    serve: Callable[..., Api], scripted: ScriptedCognito, criterion: dict[str, Any], sent: str
+) -> None:
+    """A value reaches Cognito as a value, whatever characters it has."""
+    scripted.on("ListUsers", reply({"Users": []}))
+    assert serve(scripted.url).send(FOUND, {"f": criterion}).data == {"users": {"nodes": []}}
+    assert [request.parameters["Filter"] for request in scripted.requests] == [sent]
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        {"name": {"equals": "x" * 257}},
+        {"name": {"equals": ""}},
+        {"name": {"startsWith": "a\nb"}},
+        {"name": {"equals": "a\0b"}},
+        {"name": {}},
+        {"name": {"equals": "a", "startsWith": "a"}},
+        {"name": {"equals": "a"}, "email": {"equals": "a"}},
+        {},
+        {"status": "NEVER_HEARD_OF"},
+    ],
+)
+def test_users_filter_refused(
+    serve: Callable[..., Api], scripted: ScriptedCognito, criterion: dict[str, Any]
+) -> None:
+    """A filter that cannot be meant is refused before Cognito is called."""
+    assert serve(scripted.url).send(FOUND, {"f": criterion}).codes == ["BAD_USER_INPUT"]
+    assert scripted.requests == []
+
+
+def test_users_equality_checked_again(
+    serve: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """Users that Cognito returns but who do not meet the equality are not shown."""
+    row = {"Username": "eve", "Enabled": True, "UserStatus": "CONFIRMED"}
+    email = {"Name": "email", "Value": "eve@example.com"}
+    scripted.on("ListUsers", reply({"Users": [{**row, "Attributes": [email]}, row]}))
+    api = serve(scripted.url)
+    assert api.send(FOUND, {"f": {"email": {"equals": "bob@example.com"}}}).data == {
+        "users": {"nodes": []}
+    }
+    assert api.send(USER, {"by": {"sub": "bob"}}).data == {"user": None}
+
+
+def test_user_status_unheard_of(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """A status that is new to this server is UNKNOWN, and breaks nothing."""
+    scripted.on("ListUsers", reply({"Users": [{"Username": "bob", "UserStatus": "TELEPORTED"}]}))
+    answer = serve(scripted.url).send("{ users { nodes { username status } } }")
+    assert answer.data["users"]["nodes"] == [{"username": "bob", "status": "UNKNOWN"}]
+
+
+def test_disable_and_enable_user(api: Api, directory: Directory) -> None:
+    """A user is disabled, and enabled again."""
+    directory.add_user("bob")
+    reply = api.send(act("disableUser", "user { username enabled }"), {"input": {"username": "bob"}})
+    assert reply.data["disableUser"] == {
+        "user": {"username": "bob", "enabled": False},
+        "errors": [],
+    }
+    assert directory.user("bob")["Enabled"] is False
+    reply = api.send(act("enableUser", "user { enabled }"), {"input": {"username": "bob"}})
+    assert reply.data["enableUser"] == {"user": {"enabled": True}, "errors": []}
+    assert directory.user("bob")["Enabled"] is True
+
+
+def test_confirm_user_sign_up(api: Api, directory: Directory) -> None:
+    """A registration is confirmed."""
+    directory.sign_up("bob", email="bob@example.com")
+    assert directory.user("bob")["UserStatus"] == "UNCONFIRMED"
+    reply = api.send(act("confirmUserSignUp", "user { status }"), {"input": {"username": "bob"}})
+    assert reply.data["confirmUserSignUp"] == {"user": {"status": "CONFIRMED"}, "errors": []}
+    assert directory.user("bob")["UserStatus"] == "CONFIRMED"
+
+
+def test_confirm_user_sign_up_twice(
+    serve: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """Confirming whoever is confirmed is a conflict of state, as AWS (not moto) has it."""
+    scripted.on("AdminConfirmSignUp", failure("NotAuthorizedException"))
+    reply = serve(scripted.url).send(act("confirmUserSignUp"), {"input": {"username": "bob"}})
+    assert [e["code"] for e in reply.data["confirmUserSignUp"]["errors"]] == ["WRONG_STATE"]
+
+
+def test_add_and_remove_user_in_group(api: Api, directory: Directory) -> None:
+    """A user is added to a group, and removed from it."""
+    directory.add_user("bob")
+    directory.add_group("Editors", Description="Who edits")
+    variables = {"input": {"username": "bob", "groupName": "Editors"}}
+    payload = "user { username groups { nodes { name } } } group { name description }"
+    reply = api.send(act("addUserToGroup", payload), variables)
+    assert reply.data["addUserToGroup"] == {
+        "user": {"username": "bob", "groups": {"nodes": [{"name": "Editors"}]}},
+        "group": {"name": "Editors", "description": "Who edits"},
+        "errors": [],
+    }
+    assert directory.groups_of("bob") == {"Editors"}
+    reply = api.send(act("removeUserFromGroup", payload), variables)
+    assert reply.data["removeUserFromGroup"]["user"]["groups"]["nodes"] == []
+    assert directory.groups_of("bob") == set()
+
+
+def test_sign_user_out(api: Api, directory: Directory) -> None:
+    """Whoever is signed in can sign out, naming themselves in any way or none."""
+    sub = directory.add_user("bob", email="bob@example.com")
+    token = api.token(username="bob", sub=sub)
+    for username in (None, "bob", sub):
+        reply = api.send(
+            act("signUserOut", "user { username email }"),
+            {"input": {"username": username}},
+            token=token,
+        )
+        assert reply.data["signUserOut"] == {
+            "user": {"username": "bob", "email": "bob@example.com"},
+            "errors": [],
+        }
+
+
+def test_sign_user_out_somebody_else(
+    serve: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """Nobody can sign out another, an administrator no more than others."""
+    api = serve(scripted.url)
+    for username in ("eve", "null", "", "BOB"):
+        reply = api.send(
+            act("signUserOut"),
+            {"input": {"username": username}},
+            token=api.token("Admins", username="bob"),
+        )
+        assert reply.codes == ["FORBIDDEN"]
+    assert scripted.requests == []
+
+
+@pytest.mark.parametrize(
+    "action", ["disableUser", "enableUser", "confirmUserSignUp", "addUserToGroup", "removeUserFromGroup"]
+)
+def test_act_on_unknown_user(api: Api, directory: Directory, action: str) -> None:
+    """An action on a user who is not there says so in its payload."""
+    directory.add_group("Editors")
+    names = {"username": "nobody"}
+    if "Group" in action:
+        names["groupName"] = "Editors"
+    payload = api.send(act(action), {"input": names}).data[action]
+    assert payload["user"] is None
+    assert [(e["code"], e["field"]) for e in payload["errors"]] == [("USER_NOT_FOUND", "username")]
+
+
+@pytest.mark.parametrize("action", ["addUserToGroup", "removeUserFromGroup"])
+def test_act_on_unknown_group(api: Api, directory: Directory, action: str) -> None:
+    """An action on a group that is not there says so in its payload."""
+    directory.add_user("bob")
+    names = {"username": "bob", "groupName": "Nowhere"}
+    payload = api.send(act(action), {"input": names}).data[action]
+    assert [(e["code"], e["field"]) for e in payload["errors"]] == [
+        ("GROUP_NOT_FOUND", "groupName")
+    ]
+    assert directory.groups_of("bob") == set()
+
+
+def test_mutation_calls_cognito_once(
+    serve: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """An action is one call, and one more only if more than the key is asked of the user."""
+    scripted.on("AdminDisableUser", reply({}))
+    scripted.on("AdminGetUser", reply({"Username": "bob", "UserAttributes": [], "Enabled": False}))
+    api = serve(scripted.url)
+    variables = {"input": {"username": "bob"}}
+    api.send(act("disableUser", "user { __typename id username }"), variables)
+    assert scripted.operations() == ["AdminDisableUser"]
+    fragment = " fragment F on User { ... @include(if: true) { enabled } }"
+    answer = api.send(act("disableUser", "user { ...F }") + fragment, variables)
+    assert answer.data["disableUser"]["user"] == {"enabled": False}
+    assert scripted.operations()[1:] == ["AdminDisableUser", "AdminGetUser"]
+
+
+def test_mutation_read_back_fails(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """A failed read-back is an error at its path, and the action stays done."""
+    scripted.on("AdminDisableUser", reply({}))
+    scripted.on("AdminGetUser", failure("AccessDeniedException"))
+    answer = serve(scripted.url).send(
+        act("disableUser", "user { email }"), {"input": {"username": "bob"}}
+    )
+    assert answer.partial == {"disableUser": {"user": None, "errors": []}}
+    assert [(e["path"], e["extensions"]["code"]) for e in answer.errors] == [
+        (["disableUser", "user"], "UPSTREAM_ERROR")
+    ]
+
+
+def test_refusal_leaves_neighbours(api: Api, directory: Directory) -> None:
+    """A field that is refused is null, and blanks nothing beside it."""
+    directory.add_user("bob")
+    reply = api.send(
+        '{ viewer { username } user(by: {username: "bob"}) { username } }', groups=("Readers",)
+    )
+    assert reply.partial == {"viewer": {"username": "root"}, "user": None}
+    assert [(e["path"], e["extensions"]["code"]) for e in reply.errors] == [(["user"], "FORBIDDEN")]
