@@ -15,7 +15,8 @@ _TITLE = 34
 _MARGIN = 16
 
 _STYLE = """
-  text { font: 13px system-ui, sans-serif; fill: #1f2328; }
+  text { font: 13px system-ui, sans-serif; fill: #1f2328; paint-order: stroke;
+    stroke: #ffffff; stroke-width: 5px; }
   .title { font-weight: 600; font-size: 14px; }
   .ours { fill: #0969da; } .peer { fill: #8c959f; } .floor { fill: #d0d7de; }
   .line { stroke: #1f2328; stroke-dasharray: 3 3; }
@@ -49,7 +50,12 @@ def _panel(results: Results, operation: Operation, top: int) -> str:
     unit = unit or max(rates.values())
     scale = _BAR_WIDTH / max(rates.values())
     title = f"{operation.title}: requests a second, × the fastest peer"
-    lines = [f'<text class="title" x="{_MARGIN}" y="{top + 20}">{escape(title)}</text>']
+    unit_x = f"{_LABEL_WIDTH + unit * scale:.1f}"
+    bottom = top + _TITLE + _ROW * len(rates)
+    lines = [
+        f'<text class="title" x="{_MARGIN}" y="{top + 20}">{escape(title)}</text>',
+        f'<line class="line" x1="{unit_x}" x2="{unit_x}" y1="{top + 28}" y2="{bottom}"/>',
+    ]
     for row, (server, rate) in enumerate(rates.items()):
         top_of_bar = top + _TITLE + _ROW * row
         end_of_bar = _LABEL_WIDTH + rate * scale
@@ -61,9 +67,6 @@ def _panel(results: Results, operation: Operation, top: int) -> str:
             f'width="{rate * scale:.1f}" height="{_BAR_HEIGHT}" rx="2"/>'
             f'<text x="{end_of_bar + 6:.1f}" y="{baseline}">{rate / unit:.2f} · {rate:,.0f}/s</text>'
         )
-    x = f"{_LABEL_WIDTH + unit * scale:.1f}"
-    bottom = top + _TITLE + _ROW * len(rates)
-    lines.append(f'<line class="line" x1="{x}" x2="{x}" y1="{top + 28}" y2="{bottom}"/>')
     return "\n".join(lines)
 
 

@@ -80,6 +80,11 @@ class Cell:
     foreign_use: float
     faults: Mapping[str, int]
 
+    @property
+    def core_use(self) -> float:
+        """Share of its core's time that the server used."""
+        return self.cpu * self.rate
+
 
 @dataclass(frozen=True)
 class Footprint:

@@ -1,6 +1,6 @@
 """The results as Markdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from bench.results import Results, Spread
 from bench.servers import EXPRESS, FLOOR, Server
@@ -57,6 +57,7 @@ def _operation(results: Results, operation: str, title: str) -> str:
         "× Express",
         "CPU µs a request",
         "CPU × floor",
+        "core used",
         "p50 ms",
         "p99 ms",
         "p99 × fastest peer",
@@ -80,6 +81,7 @@ def _operation(results: Results, operation: str, title: str) -> str:
                 ratio(EXPRESS, "rate"),
                 _whole(spread("cpu", 1e6)),
                 ratio(FLOOR, "cpu"),
+                f"{spread('core_use').median:.0%}",
                 f"{spread('p50', 1e3).median:.1f}",
                 f"{spread('p99', 1e3).median:.1f}",
                 ratio(peer, "p99"),
@@ -132,7 +134,7 @@ def _name(server: Server) -> str:
 
 
 def _whole(spread: Spread) -> str:
-    return f"{spread.median:,.0f} ({spread.min:,.0f}–{spread.max:,.0f})"
+    return _with_range(spread, lambda figure: f"{figure:,.0f}")
 
 
 def _times(spread: Spread | None, *, bold: bool = False) -> str:
@@ -140,9 +142,13 @@ def _times(spread: Spread | None, *, bold: bool = False) -> str:
         return "–"
     if bold:
         return "**1**"
+    return _with_range(spread, lambda figure: f"{figure:.2f}")
+
+
+def _with_range(spread: Spread, write: Callable[[float], str]) -> str:
     if spread.min == spread.max:
-        return f"{spread.median:.2f}"
-    return f"{spread.median:.2f} ({spread.min:.2f}–{spread.max:.2f})"
+        return write(spread.median)
+    return f"{write(spread.median)} ({write(spread.min)}–{write(spread.max)})"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
