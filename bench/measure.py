@@ -197,13 +197,11 @@ class Subject:
         """Load the server and look."""
         self._stub.set_delay(operation.delay)
         calls = self._stub.count_calls()
-        cpu = self._process.cpu_seconds
-        core = busy_seconds(self._core)
-        load_cpu = time.process_time() + self._stub.process.cpu_seconds
+        before = self._clocks()
         load = self._run_load(operation, seconds)
-        load_cpu = time.process_time() + self._stub.process.cpu_seconds - load_cpu
-        cpu = self._process.cpu_seconds - cpu
-        core = busy_seconds(self._core) - core
+        elapsed, cpu, load_cpu, core = (
+            after - start for after, start in zip(self._clocks(), before, strict=True)
+        )
         calls = self._stub.count_calls() - calls
         done = len(load.latencies)
         if not done:
@@ -218,14 +216,23 @@ class Subject:
             cpu=cpu / done,
             calls=calls / done,
             call_rate=calls / load.seconds,
-            load_core_use=load_cpu / load.seconds,
-            foreign_use=max(0.0, core - cpu) / load.seconds,
+            load_core_use=load_cpu / elapsed,
+            foreign_use=max(0.0, core - cpu) / elapsed,
             faults=load.faults,
         )
 
     def close(self) -> None:
         """End the server."""
         self._process.stop()
+
+    def _clocks(self) -> tuple[float, float, float, float]:
+        """Time passed, and used by the server, by load and stub, and by all on the server's core."""
+        return (
+            time.perf_counter(),
+            self._process.cpu_seconds,
+            time.process_time() + self._stub.process.cpu_seconds,
+            busy_seconds(self._core),
+        )
 
     def _run_load(self, operation: Operation, seconds: float) -> Load:
         try:
