@@ -20,7 +20,7 @@ from graphql_admin.errors import AdminError, UserNotFound
 from graphql_admin.http import GraphQLEndpoint
 from graphql_admin.permissions import Policy
 from graphql_admin.schema import AdminSchema
-from graphql_admin.settings import InvalidSettings, Introspection, Settings
+from graphql_admin.settings import Introspection, InvalidSettings, Settings
 
 
 @dataclass(frozen=True)

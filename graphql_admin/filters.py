@@ -31,7 +31,7 @@ class UserStatus(Enum):
     )
 
     @classmethod
-    def _missing_(cls, value: object) -> "UserStatus":
+    def _missing_(cls, _: object) -> "UserStatus":
         return cls.UNKNOWN
 
 
@@ -105,9 +105,7 @@ class UserFilter:
     )
     name: StringMatch | None = strawberry.field(default=UNSET, description="By full name.")
     given_name: StringMatch | None = strawberry.field(default=UNSET, description="By given name.")
-    family_name: StringMatch | None = strawberry.field(
-        default=UNSET, description="By family name."
-    )
+    family_name: StringMatch | None = strawberry.field(default=UNSET, description="By family name.")
     preferred_username: StringMatch | None = strawberry.field(
         default=UNSET, description="By the name the user goes by."
     )
@@ -121,12 +119,12 @@ class UserFilter:
         field, value = next(item for item in vars(self).items() if item[1] is not UNSET)
         match value:
             case UserStatus():
-                return Criterion("cognito:user_status", "=", value.value)
+                return Criterion("cognito:user_status", "=", value.name)
             case bool():
                 return Criterion("status", "=", "Enabled" if value else "Disabled")
             case StringMatch(equals=str(text)):
                 return Criterion(field, "=", text)
-            case StringMatch(starts_with=text):
+            case StringMatch(starts_with=str(text)):
                 return Criterion(field, "^=", text)
         raise AssertionError(field)
 

@@ -83,4 +83,6 @@ class GroupQuery:
     async def groups(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Group] | None:
-        return await paginate(info.context, ALL_GROUPS, Group.from_cognito, first=first, after=after)
+        return await paginate(
+            info.context, ALL_GROUPS, Group.from_cognito, first=first, after=after
+        )

@@ -126,7 +126,7 @@ class GraphQLEndpoint:
             return refuse(refusal, media_type)
         except ClientDisconnect:
             return Response(status_code=400)  # there is nobody to read it
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # a fault of ours is an answer too
             log_fault(error)
             return refuse(Internal(), media_type)
 

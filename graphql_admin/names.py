@@ -9,9 +9,9 @@ MAX_LENGTH = 128
 
 
 def check_name(name: str, field: str) -> str:
-    """Return `name` if it can be the name of a user or group.
+    r"""Return `name` if it can be the name of a user or group.
 
-    Cognito's pattern is `[\\p{L}\\p{M}\\p{S}\\p{N}\\p{P}]+`: no white space, no control characters.
+    Cognito's pattern is `[\p{L}\p{M}\p{S}\p{N}\p{P}]+`: no white space, no control characters.
 
     Raises:
         BadUserInput: It cannot be one.

@@ -218,9 +218,7 @@ async def read_page(context: Context, listing: Listing, start: Position, count: 
         taken = found[skipped : skipped + count - len(rows)]
         used = skipped + len(taken)
         rows += taken
-        positions += [
-            Position(at.token, at.limit, place) for place in range(skipped + 1, used + 1)
-        ]
+        positions += [Position(at.token, at.limit, place) for place in range(skipped + 1, used + 1)]
         if used < len(found):
             return Page(rows, positions, end=positions[-1])
         if token is None:

@@ -55,7 +55,7 @@ class Guard(BasePermission):
     def required(self, info: Info, **arguments: Any) -> Action | None:
         """Return the action that this use of the field requires, or None."""
 
-    def has_permission(self, source: Any, info: Info, **arguments: Any) -> bool:  # type: ignore[override]  # noqa: ARG002
+    def has_permission(self, source: Any, info: Info, **arguments: Any) -> bool:  # noqa: ARG002
         """Let the caller pass who may do what this use of the field requires.
 
         Raises:
@@ -79,6 +79,7 @@ class Requires(Guard):
         )
 
     def required(self, info: Info, **arguments: Any) -> Action:  # noqa: ARG002
+        """Return the action, whatever the arguments."""
         return self.action
 
 
@@ -100,6 +101,7 @@ class RequiresBeyondKey(Guard):
         self.requirement = f"Beyond the key, requires the action `{action.label}`."
 
     def required(self, info: Info, **arguments: Any) -> Action | None:  # noqa: ARG002
+        """Return the action, or None where only key fields are selected."""
         return self.action if selects_beyond(info, self.key) else None
 
 
@@ -137,7 +139,7 @@ def guarded(
         name: The field's name in the schema, where it is not that of the resolver.
     """
     guard = Requires(guard) if isinstance(guard, Action) else guard
-    return strawberry.field(
+    return strawberry.field(  # type: ignore[no-any-return]  # the overloads end in Any
         name=name,
         description=f"{description} {guard.requirement}",
         extensions=[PermissionExtension([guard], use_directives=False)],

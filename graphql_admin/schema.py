@@ -1,6 +1,7 @@
 """The schema: the feature roots joined, and what is checked of it at start-up."""
 
 from collections.abc import Collection, Iterator
+from typing import Literal
 
 import strawberry
 from graphql import GraphQLError, GraphQLObjectType, GraphQLSchema
@@ -8,8 +9,8 @@ from strawberry.extensions import SchemaExtension
 from strawberry.federation.schema import FederationAny
 from strawberry.federation.schema import Schema as FederationSchema
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types import ExecutionContext
+from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
 from strawberry.types.field import StrawberryField
 
 from graphql_admin.actions import Action
@@ -19,7 +20,7 @@ from graphql_admin.permissions import guard_of, guarded, signed_in
 from graphql_admin.references import ReferenceQuery
 from graphql_admin.users import UserMutation, UserQuery, users_in_group
 
-FEDERATION_VERSION = "2.9"
+FEDERATION_VERSION: Literal["2.9"] = "2.9"
 """The latest that both Apollo's and Hive's composers accept."""
 
 PLAIN_RESOLVERS = frozenset(
@@ -115,10 +116,10 @@ class AdminSchema(FederationSchema):
     def __init__(self, disabled: Collection[Action] = (), *, service: bool = True) -> None:
         self._disabled = frozenset(disabled)
         self._service = service
-        mutation_definition: StrawberryObjectDefinition = Mutation.__strawberry_definition__
+        mutation_fields = self.get_fields(get_object_definition(Mutation, strict=True))
         super().__init__(
             query=Query,
-            mutation=Mutation if self.get_fields(mutation_definition) else None,
+            mutation=Mutation if mutation_fields else None,
             config=StrawberryConfig(disable_field_suggestions=True),
             extensions=[Prepared],
             scalar_overrides={FederationAny: ANY},

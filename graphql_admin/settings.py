@@ -102,7 +102,7 @@ _Actions = Annotated[
 
 
 class Settings(BaseSettings):
-    """The server's settings. Each comes from the variable `GRAPHQL_ADMIN_` + its name in capitals."""
+    """The server's settings. Each has a variable: `GRAPHQL_ADMIN_` + its name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
@@ -155,6 +155,13 @@ class Settings(BaseSettings):
     def region(self) -> str:
         """The AWS region of the user pool, which its id begins with."""
         return self.user_pool_id.split("_")[0]
+
+    @property
+    def partition(self) -> str:
+        """The AWS partition of the region, as ARNs name it."""
+        if self.region.startswith("cn-"):
+            return "aws-cn"
+        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
 
     @cached_property
     def grants(self) -> Grants:

@@ -1,7 +1,7 @@
 """Users of the user pool, and every action on one of them."""
 
 from datetime import datetime
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import strawberry
 from strawberry.types.unset import UNSET
@@ -88,9 +88,9 @@ class User(Node):
         return await paginate(info.context, listing, Group.from_cognito, first=first, after=after)
 
     @classmethod
-    def from_cognito(cls, row: Row) -> Self:
+    def from_cognito(cls, row: Any) -> Self:
         """Make a user from Cognito's UserType or the reply of AdminGetUser."""
-        attributes = read_attributes(row)
+        attributes: Any = read_attributes(row)
         return cls(
             id=global_id("User", row["Username"]),
             username=row["Username"],
@@ -203,9 +203,7 @@ class UserQuery:
         return await paginate(info.context, listing, User.from_cognito, first=first, after=after)
 
 
-@guarded(
-    Action.LIST_USERS_IN_GROUP, name="users", description="The users who are in the group."
-)
+@guarded(Action.LIST_USERS_IN_GROUP, name="users", description="The users who are in the group.")
 async def users_in_group(
     group: strawberry.Parent[Group],
     info: Info,

@@ -56,9 +56,7 @@ class Api:
     def token(self, *groups: str, username: str = "root", **claims: Any) -> str:
         """Return an access token for a user in these groups."""
         issuer = f"https://cognito-idp.eu-west-1.amazonaws.com/{self.pool_id}"
-        return self._signing_key.access_token(
-            username, list(groups), **{"iss": issuer, **claims}
-        )
+        return self._signing_key.access_token(username, list(groups), **{"iss": issuer, **claims})
 
     def send(
         self,

@@ -107,8 +107,6 @@ def serve(
 
 
 @pytest.fixture
-def api(
-    serve: Callable[..., Api], moto_url: str, directory: Directory
-) -> Api:
+def api(serve: Callable[..., Api], moto_url: str, directory: Directory) -> Api:
     """This server in front of the test's own user pool, open to the group Admins."""
     return serve(moto_url, directory.pool_id)

@@ -1,4 +1,4 @@
-"""A user pool as a plain boto3 client sees it: to arrange what a test needs, and check what came."""
+"""A user pool as a plain boto3 client sees it: to arrange a test, and to check what came."""
 
 from dataclasses import dataclass
 from typing import Any, Self

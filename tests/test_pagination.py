@@ -172,9 +172,7 @@ def test_bound_on_empty_pages(serve: Callable[..., Api], scripted: ScriptedCogni
     assert scripted.requests[calls].parameters["PaginationToken"] == str(calls - 1)
 
 
-def test_token_that_leads_to_itself(
-    serve: Callable[..., Api], scripted: ScriptedCognito
-) -> None:
+def test_token_that_leads_to_itself(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """A list of Cognito's that never ends is an error, and no endless loop."""
     scripted.on("ListUsers", reply({"Users": [{"Username": "bob"}], "PaginationToken": "same"}))
     reply_ = serve(scripted.url).send("{ users(first: 3) { nodes { username } } }")
@@ -244,11 +242,11 @@ def test_cursor_of_another_list(serve: Callable[..., Api], scripted: ScriptedCog
     api = serve(scripted.url)
     cursors = {kind: read(api, kind, 10, None)["pageInfo"]["endCursor"] for kind in LISTS}
     scripted.requests.clear()
-    for kind in LISTS:
+    for kind, document in LISTS.items():
         for other in LISTS:
             if kind != other:
                 variables = {"first": 10, "after": cursors[other]}
-                assert api.send(LISTS[kind] + PAGE, variables).codes == ["INVALID_CURSOR"]
+                assert api.send(document + PAGE, variables).codes == ["INVALID_CURSOR"]
     editors = LISTS["group"].replace("Support", "Editors")
     variables = {"first": 10, "after": cursors["group"]}
     assert api.send(editors + PAGE, variables).codes == ["INVALID_CURSOR"]
@@ -274,7 +272,7 @@ def test_cursor_expired(serve: Callable[..., Api], scripted: ScriptedCognito, ki
 def test_cursor_unknown_to_moto(
     serve: Callable[..., Api], moto_url: str, everybody: Directory
 ) -> None:
-    """moto's own error for a page token that it does not know is an invalid cursor too."""
+    """The error that moto has for an unknown page token is an invalid cursor too."""
     listing = Listing("ListUsers", rows="Users", token="PaginationToken")
     cursor = CursorCodec(everybody.pool_id, listing).encode(Position("gone", limit=10))
     api = serve(moto_url, everybody.pool_id)

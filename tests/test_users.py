@@ -238,9 +238,7 @@ def test_users_filter_refused(
     assert scripted.requests == []
 
 
-def test_users_equality_checked_again(
-    serve: Callable[..., Api], scripted: ScriptedCognito
-) -> None:
+def test_users_equality_checked_again(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """Users that Cognito returns but who do not meet the equality are not shown."""
     row = {"Username": "eve", "Enabled": True, "UserStatus": "CONFIRMED"}
     email = {"Name": "email", "Value": "eve@example.com"}
@@ -262,7 +260,9 @@ def test_user_status_unheard_of(serve: Callable[..., Api], scripted: ScriptedCog
 def test_disable_and_enable_user(api: Api, directory: Directory) -> None:
     """A user is disabled, and enabled again."""
     directory.add_user("bob")
-    reply = api.send(act("disableUser", "user { username enabled }"), {"input": {"username": "bob"}})
+    reply = api.send(
+        act("disableUser", "user { username enabled }"), {"input": {"username": "bob"}}
+    )
     assert reply.data["disableUser"] == {
         "user": {"username": "bob", "enabled": False},
         "errors": [],
@@ -282,9 +282,7 @@ def test_confirm_user_sign_up(api: Api, directory: Directory) -> None:
     assert directory.user("bob")["UserStatus"] == "CONFIRMED"
 
 
-def test_confirm_user_sign_up_twice(
-    serve: Callable[..., Api], scripted: ScriptedCognito
-) -> None:
+def test_confirm_user_sign_up_twice(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """Confirming whoever is confirmed is a conflict of state, as AWS (not moto) has it."""
     scripted.on("AdminConfirmSignUp", failure("NotAuthorizedException"))
     reply = serve(scripted.url).send(act("confirmUserSignUp"), {"input": {"username": "bob"}})
@@ -325,9 +323,7 @@ def test_sign_user_out(api: Api, directory: Directory) -> None:
         }
 
 
-def test_sign_user_out_somebody_else(
-    serve: Callable[..., Api], scripted: ScriptedCognito
-) -> None:
+def test_sign_user_out_somebody_else(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """Nobody can sign out another, an administrator no more than others."""
     api = serve(scripted.url)
     for username in ("eve", "null", "", "BOB"):
@@ -341,7 +337,8 @@ def test_sign_user_out_somebody_else(
 
 
 @pytest.mark.parametrize(
-    "action", ["disableUser", "enableUser", "confirmUserSignUp", "addUserToGroup", "removeUserFromGroup"]
+    "action",
+    ["disableUser", "enableUser", "confirmUserSignUp", "addUserToGroup", "removeUserFromGroup"],
 )
 def test_act_on_unknown_user(api: Api, directory: Directory, action: str) -> None:
     """An action on a user who is not there says so in its payload."""
@@ -366,9 +363,7 @@ def test_act_on_unknown_group(api: Api, directory: Directory, action: str) -> No
     assert directory.groups_of("bob") == set()
 
 
-def test_mutation_calls_cognito_once(
-    serve: Callable[..., Api], scripted: ScriptedCognito
-) -> None:
+def test_mutation_calls_cognito_once(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """An action is one call, and one more only if more than the key is asked of the user."""
     scripted.on("AdminDisableUser", reply({}))
     scripted.on("AdminGetUser", reply({"Username": "bob", "UserAttributes": [], "Enabled": False}))

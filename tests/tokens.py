@@ -21,7 +21,7 @@ ABSENT = object()
 
 
 @cache
-def rsa_key(name: str = "pool", bits: int = 2048) -> RSAPrivateKey:
+def rsa_key(name: str = "pool", bits: int = 2048) -> RSAPrivateKey:  # noqa: ARG001  # cached by it
     """Return the RSA key of that name, made once in a test run."""
     return generate_private_key(public_exponent=65537, key_size=bits)
 

@@ -1,0 +1,68 @@
+# Works with any POSIX make, and with nothing installed but Python 3.11 or later.
+.POSIX:
+
+VENV = .venv
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+
+# Passed on, as in: make dev ARGS="--users 1000 --port 9000", make test ARGS="tests/test_dev.py -n0"
+ARGS =
+
+help:
+	@echo "make dev     start the server on an embedded Cognito with made-up people"
+	@echo "make test    run the tests"
+	@echo "make check   lint, types, import floors, and drift of schema.graphql"
+	@echo "make schema  write schema.graphql anew"
+	@echo "make lock    write the locks of the image anew (UPGRADE=--upgrade for newer releases)"
+	@echo "make clean   remove what the others made"
+
+dev: $(INSTALLED)
+	@$(BIN)/graphql-admin dev $(ARGS)
+
+test: $(INSTALLED)
+	$(BIN)/pytest -n auto $(ARGS)
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/graphql-admin schema --check
+
+schema: $(INSTALLED)
+	$(BIN)/graphql-admin schema --output schema.graphql
+
+# UPGRADE=--upgrade takes newer releases than the locks have.
+UPGRADE =
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--custom-compile-command "make lock" $(UPGRADE)
+
+lock: $(INSTALLED)
+	$(BIN)/pip install --quiet uv
+	$(COMPILE) --output-file requirements.lock pyproject.toml
+	$(BIN)/python -c 'import tomllib; \
+		print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' \
+		| $(COMPILE) --output-file requirements-build.lock -
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .*_cache .hypothesis
+	find graphql_admin tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A python3 that is too old, or a shim that leads nowhere, is passed over.
+$(INSTALLED): pyproject.toml
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			$(BIN)/python -c '' 2>/dev/null || $$python -m venv --clear $(VENV) || exit 1; \
+			break; \
+		fi; \
+	done; \
+	if ! $(BIN)/python -c '' 2>/dev/null; then \
+		echo "Python 3.11 or later is needed, and none was found." \
+			"Install it, or name it: make PYTHON=/path/to/python3 ..." >&2; \
+		exit 1; \
+	fi
+	@echo "Installing into $(VENV); this takes a moment."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,test]'
+	@touch $(INSTALLED)
+
+.PHONY: help dev test check schema lock clean

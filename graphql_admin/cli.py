@@ -1,0 +1,271 @@
+"""The command line: serve, dev, schema, iam-policy and check.
+
+Commands import what they need when they run, so that `--help` is quick.
+"""
+
+import asyncio
+import errno
+import json
+import os
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from graphql_admin import __version__
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from graphql_admin.dev import EmbeddedCognito, ReadyPerson
+    from graphql_admin.settings import Settings
+
+_DRIFT = 1
+_POOL_OR_KEYS = 1
+_INVALID_SETTINGS = 2
+_INTERRUPTED = 130
+
+_QUERY = "{ users(first: 3) { nodes { username email status groups { nodes { name } } } } }"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """The admin API for Amazon Cognito: users and groups of a user pool over GraphQL."""
+
+
+@main.command()
+def serve() -> None:
+    """Serve the user pool that the environment names."""
+    with _settings_explained():
+        settings = _load_settings()
+        app = _create_app(settings)
+    with _stopped_quietly(), _listen(settings.host, settings.port) as listener:
+        _run(app, listener, lambda: click.echo(f"Listening on {_url(listener)}", err=True))
+
+
+@main.command()
+@click.option(
+    "--users",
+    type=click.IntRange(4, 100_000),
+    default=250,
+    show_default=True,
+    help="How many people the user pool has.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8000,
+    show_default=True,
+    help="TCP port to listen on; 0 takes a free one.",
+)
+def dev(users: int, port: int) -> None:
+    """Serve an embedded Cognito with made-up people, and print tokens to try it with."""
+    from graphql_admin.dev import EmbeddedCognito, MissingExtra, isolated_environment  # noqa: PLC0415
+
+    try:
+        with (
+            _stopped_quietly(),
+            _listen("127.0.0.1", port) as listener,
+            isolated_environment(),
+            EmbeddedCognito() as cognito,
+        ):
+            with click.progressbar(length=users, label="Making people", file=sys.stderr) as bar:
+                cognito.seed(users, lambda _done, _users: bar.update(1))
+            os.environ.update(cognito.environment)
+            with _settings_explained():
+                app = _create_app(_load_settings())
+            _run(app, listener, lambda: _introduce(cognito, _url(listener)))
+    except MissingExtra as missing:
+        raise click.ClickException(str(missing)) from missing
+
+
+@main.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write instead of standard output.",
+)
+@click.option(
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="Write nothing; fail where the file (schema.graphql, or --output) is not up to date.",
+)
+def schema(output: Path | None, *, only_check: bool) -> None:
+    """Print the schema under default settings."""
+    from graphql_admin.schema import AdminSchema  # noqa: PLC0415
+
+    sdl = AdminSchema().as_str().rstrip("\n") + "\n"
+    if only_check:
+        file = output or Path("schema.graphql")
+        if not file.exists() or file.read_text(encoding="utf-8") != sdl:
+            click.echo(f"{file} is not up to date. Run: make schema", err=True)
+            sys.exit(_DRIFT)
+    elif output:
+        output.write_text(sdl, encoding="utf-8")
+    else:
+        click.echo(sdl, nl=False)
+
+
+@main.command()
+@click.option("--account", help="Number of the AWS account that owns the user pool.")
+@click.option("--partition", help="AWS partition; the region's own where it is not given.")
+def iam_policy(account: str | None, partition: str | None) -> None:
+    """Print the least IAM policy with which the server can carry out the enabled actions."""
+    from graphql_admin.actions import Action  # noqa: PLC0415
+    from graphql_admin.permissions import iam_policy as policy  # noqa: PLC0415
+
+    with _settings_explained():
+        settings = _load_settings()
+    if account is None:
+        click.echo(
+            "No --account: the policy holds for this pool in whichever account it is.", err=True
+        )
+    pool_arn = ":".join(
+        (
+            "arn",
+            partition or settings.partition,
+            "cognito-idp",
+            settings.region,
+            account or "*",
+            f"userpool/{settings.user_pool_id}",
+        )
+    )
+    enabled = frozenset(Action) - settings.disabled_actions
+    click.echo(json.dumps(policy(pool_arn, enabled), indent=2))
+
+
+@main.command()
+def check() -> None:
+    """Check the settings, and whether the user pool and its keys answer."""
+    from graphql_admin.app import check as check_pool  # noqa: PLC0415
+
+    with _settings_explained():
+        settings = _load_settings()
+        _create_app(settings)
+    if problems := asyncio.run(check_pool(settings)):
+        _complain(problems)
+        sys.exit(_POOL_OR_KEYS)
+    click.echo("The settings are good; the user pool and its keys answer.")
+
+
+def _load_settings() -> "Settings":
+    from graphql_admin.settings import load_settings  # noqa: PLC0415
+
+    return load_settings()
+
+
+def _create_app(settings: "Settings") -> "Starlette":
+    from graphql_admin.app import create_app  # noqa: PLC0415
+
+    return create_app(settings)
+
+
+@contextmanager
+def _settings_explained() -> Iterator[None]:
+    from graphql_admin.settings import InvalidSettings  # noqa: PLC0415
+
+    try:
+        yield
+    except InvalidSettings as invalid:
+        _complain(invalid.problems)
+        sys.exit(_INVALID_SETTINGS)
+
+
+def _complain(problems: Collection[str]) -> None:
+    for problem in problems:
+        click.echo(problem, err=True)
+
+
+@contextmanager
+def _stopped_quietly() -> Iterator[None]:
+    """Let SIGTERM unwind everything as Ctrl-C does, and end without a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # Listening at once, rather than only binding, keeps a second server from the same port.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            reason = f"port {port} is in use by another program"
+        else:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+        raise click.ClickException(f"Cannot listen on {host}:{port}: {reason}.") from error
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _run(app: "Starlette", listener: socket.socket, announce: Callable[[], None]) -> None:
+    """Serve until a signal says stop; requests in hand are answered first.
+
+    Args:
+        app: What to serve.
+        listener: Where to listen.
+        announce: Called once, when requests are answered.
+    """
+    import uvicorn  # noqa: PLC0415
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            announce()
+
+    server = Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        if not server.started:
+            raise
+        # uvicorn has stopped in good order, and only then passed the signal on
+
+
+def _introduce(cognito: "EmbeddedCognito", url: str) -> None:
+    endpoint = f"{url}/graphql"
+    admin = cognito.people[0]
+    body = json.dumps({"query": _QUERY})
+    curl = shlex.join(
+        [
+            "curl",
+            "-sS",
+            endpoint,
+            "-H",
+            f"Authorization: Bearer {admin.token}",
+            "-H",
+            "Content-Type: application/json",
+            "-d",
+            body,
+        ]
+    )
+    blocks = [
+        f"GraphQL is served at {endpoint} until you press Ctrl-C.",
+        *(_introduce_person(person) for person in cognito.people),
+        f"A query to try:\n  {_QUERY}",
+        f"The same as a command:\n\n{curl}",
+    ]
+    click.echo("\n" + "\n\n".join(blocks) + "\n")
+    sys.stdout.flush()
+
+
+def _introduce_person(person: "ReadyPerson") -> str:
+    membership = f"in {', '.join(person.groups)}" if person.groups else "in no group"
+    return (
+        f"{person.username} ({person.role}, {membership}) may {person.may}. "
+        f"Access token, good for an hour:\n{person.token}"
+    )
