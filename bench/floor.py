@@ -6,6 +6,7 @@ limits, no errors, no log.
 """
 
 import asyncio
+import gc
 import hashlib
 import hmac
 import os
@@ -167,6 +168,7 @@ async def _lifespan(_: Starlette) -> AsyncIterator[None]:
     global _session
     connector = aiohttp.TCPConnector(limit=128)
     async with aiohttp.ClientSession(connector=connector) as _session:
+        gc.freeze()  # full collections would pass over all that was imported
         yield
 
 
