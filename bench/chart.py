@@ -65,7 +65,8 @@ def _panel(results: Results, operation: Operation, top: int) -> str:
             f"{escape(server.title)}</text>"
             f'<rect class="{_kind(server)}" x="{_LABEL_WIDTH}" y="{top_of_bar}" '
             f'width="{rate * scale:.1f}" height="{_BAR_HEIGHT}" rx="2"/>'
-            f'<text x="{end_of_bar + 6:.1f}" y="{baseline}">{rate / unit:.2f} · {rate:,.0f}/s</text>'
+            f'<text x="{end_of_bar + 6:.1f}" y="{baseline}">'
+            f"{rate / unit:.2f} · {rate:,.0f}/s</text>"
         )
     return "\n".join(lines)
 

@@ -93,7 +93,7 @@ class _Connection(asyncio.Protocol):
             self._next = 0
         self._transport.write(self._exchanges[self._next].request)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         if not self._finished:
             self.faults["a connection lost"] += 1
         self.done.set_result(None)

@@ -226,7 +226,7 @@ class Subject:
         self._process.stop()
 
     def _clocks(self) -> tuple[float, float, float, float]:
-        """Time passed, and used by the server, by load and stub, and by all on the server's core."""
+        """Time passed; time used by the server, by load and stub, by all on the server's core."""
         return (
             time.perf_counter(),
             self._process.cpu_seconds,
@@ -247,12 +247,13 @@ class Subject:
         while True:
             try:
                 self._rehearse(GET, seat)
-                return
             except (OSError, http.client.HTTPException):
                 if self._process.has_ended or time.perf_counter() > limit:
                     message = f"{self.server.name} did not start: {self._log.read_text()}"
                     raise BenchFailed(message) from None
                 time.sleep(0.005)
+            else:
+                return
 
     def _take_seats(self) -> Iterator[Seat]:
         dialect = self.server.dialect

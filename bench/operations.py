@@ -304,6 +304,6 @@ def _with_dates(user: Mapping[str, Any]) -> dict[str, object]:
     return {**user, **dates}
 
 
-def _require(held: bool, what: str) -> None:
+def _require(held: object, what: str) -> None:
     if not held:
         raise ValueError(f"the reply must have {what}")

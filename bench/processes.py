@@ -61,9 +61,9 @@ class Pinned:
             )
 
     def read_line(self) -> str:
-        """The next line of piped standard output; empty at its end."""
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().decode().rstrip()
+        """The next line of piped standard output; empty at its end, or where it is not piped."""
+        output = self._process.stdout
+        return "" if output is None else output.readline().decode().rstrip()
 
     @property
     def has_ended(self) -> bool:

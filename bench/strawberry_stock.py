@@ -208,7 +208,9 @@ class AdminView(GraphQL[None, None]):
     """Strawberry's view, for administrators."""
 
     async def get_context(
-        self, request: Request | WebSocket, response: Response | WebSocket
+        self,
+        request: Request | WebSocket,
+        response: Response | WebSocket,  # noqa: ARG002  # Strawberry passes it by name
     ) -> None:
         verify(request.headers.get("authorization", ""))
 
