@@ -95,6 +95,18 @@ def _require_https(url: str) -> str:
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[::1\](:\d+)?")
 
+
+def _require_origins(origins: frozenset[str]) -> frozenset[str]:
+    origins -= {""}
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or f"{parts.scheme}://{parts.netloc}" != origin:
+            raise ValueError(
+                f"{origin!r} is not an origin as browsers send it, such as https://app.example.com"
+            )
+    return origins
+
+
 _Strings = Annotated[frozenset[str], NoDecode, BeforeValidator(_split_at_commas)]
 _NonEmptyStrings = Annotated[_Strings, AfterValidator(_refuse_blanks)]
 _Actions = Annotated[
@@ -152,8 +164,29 @@ class Settings(BaseSettings):
     deadline: float = Field(default=15.0, gt=0, le=300)
     """Seconds that one request may take, waiting for Cognito included."""
 
+    cors_origins: Annotated[_Strings, AfterValidator(_require_origins)] = frozenset()
+    """Origins whose pages may call this server, such as `https://app.example.com`."""
+
+    max_body: int = Field(default=262_144, ge=1024)
+    """Bytes that a request's body, or its query string, may have."""
+
     max_tokens: int = Field(default=2000, ge=100)
-    """Lexical tokens that a GraphQL document may have."""
+    """Lexical tokens that a GraphQL document may have, comments aside."""
+
+    max_depth: int = Field(default=20, ge=1)
+    """Fields that may stand one below another."""
+
+    max_aliases: int = Field(default=100, ge=0)
+    """Fields that a document may ask for under another name, or again."""
+
+    max_directives: int = Field(default=50, ge=0)
+    """Directives that may stand in a document."""
+
+    max_root_fields: int = Field(default=20, ge=1)
+    """Fields that an operation may begin with."""
+
+    max_calls: int = Field(default=150, ge=1)
+    """Calls of Cognito that one request may take."""
 
     explorer: bool = False
     """Serve the explorer, a page to try queries in. `graphql-admin dev` turns it on."""
