@@ -1,7 +1,7 @@
 """The composition root: settings in, an ASGI application out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from graphql_admin import explorer
 from graphql_admin.actions import Action
 from graphql_admin.auth import TokenVerifier
 from graphql_admin.browsers import BrowserSafety
@@ -38,13 +39,19 @@ class Parts:
     schema: AdminSchema
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(
+    settings: Settings, people: Callable[[], Sequence[explorer.Person]] = tuple
+) -> Starlette:
     """Return the application for the given settings.
+
+    Args:
+        settings: The server's.
+        people: Says whom one may be in the explorer, in dev mode.
 
     Raises:
         InvalidSettings: The settings do not fit the environment.
     """
-    return build_app(make_parts(settings))
+    return build_app(make_parts(settings), people)
 
 
 def make_parts(settings: Settings) -> Parts:
@@ -70,8 +77,8 @@ def make_parts(settings: Settings) -> Parts:
     )
 
 
-def build_app(parts: Parts) -> Starlette:
-    """Return the application made of `parts`."""
+def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tuple) -> Starlette:
+    """Return the application made of `parts`; see `create_app` for `people`."""
     settings = parts.settings
 
     @asynccontextmanager
@@ -102,7 +109,11 @@ def build_app(parts: Parts) -> Starlette:
         anonymous=settings.introspection is Introspection.PUBLIC,
     )
     app = Starlette(
-        routes=[Route("/graphql", endpoint), Route("/healthz", healthz)],
+        routes=[
+            Route("/graphql", explorer.Doorway(endpoint) if settings.explorer else endpoint),
+            *explorer.routes(settings, people),
+            Route("/healthz", healthz),
+        ],
         middleware=[
             Middleware(BrowserSafety, origins=settings.cors_origins),
             Middleware(FaultBarrier),

@@ -92,6 +92,10 @@ def _require_https(url: str) -> str:
     return url.rstrip("/")
 
 
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[::1\](:\d+)?")
+
+
 def _require_origins(origins: frozenset[str]) -> frozenset[str]:
     origins -= {""}
     for origin in origins:
@@ -183,6 +187,18 @@ class Settings(BaseSettings):
     max_calls: int = Field(default=150, ge=1)
     """Calls of Cognito that one request may take."""
 
+    explorer: bool = False
+    """Serve the explorer, a page to try queries in. `graphql-admin dev` turns it on."""
+
+    explorer_login_url: str | None = None
+    """The pool's hosted sign-in page, such as `https://example.auth.eu-west-1.amazoncognito.com`,
+    through which people sign in to the explorer. Without it they paste a token."""
+
+    explorer_client_id: str | None = Field(default=None, validate_default=True)
+    """The app client that the explorer signs in as: one of `client_ids`, without a secret, with
+    the authorization code grant, the scope `openid`, and the explorer's own address as its
+    callback and its sign-out URL."""
+
     @property
     def region(self) -> str:
         """The AWS region of the user pool, which its id begins with."""
@@ -218,6 +234,30 @@ class Settings(BaseSettings):
     def _check_jwks_url(cls, url: str | None, info: ValidationInfo) -> str | None:
         # In dev mode the keys are the emulator's, which speaks http.
         return url if url is None or info.data.get("dev") else _require_https(url)
+
+    @field_validator("explorer_login_url")
+    @classmethod
+    def _check_login_url(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        local = info.data.get("dev") and parts.hostname in _LOOPBACK
+        # An origin and nothing else: it becomes a source in the Content-Security-Policy.
+        is_origin = f"{parts.scheme}://{parts.netloc}" == url.rstrip("/")
+        if not is_origin or not _HOST.fullmatch(parts.netloc):
+            raise ValueError("must be an origin, such as https://auth.example.com")
+        return url.rstrip("/") if local and parts.scheme == "http" else _require_https(url)
+
+    @field_validator("explorer_client_id")
+    @classmethod
+    def _check_explorer_client(cls, client: str | None, info: ValidationInfo) -> str | None:
+        if "explorer_login_url" not in info.data or "client_ids" not in info.data:
+            return client  # what it depends on was refused already
+        if (client is None) != (info.data["explorer_login_url"] is None):
+            raise ValueError(f"set it and {PREFIX}EXPLORER_LOGIN_URL, or neither")
+        if client is not None and client not in info.data["client_ids"]:
+            raise ValueError(f"must be one of {PREFIX}CLIENT_IDS")
+        return client
 
     @field_validator("disabled_actions")
     @classmethod
