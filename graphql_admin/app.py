@@ -5,22 +5,25 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from graphql_admin.actions import Action
+from graphql_admin.audit import AuditLog
 from graphql_admin.auth import TokenVerifier
 from graphql_admin.cognito import UserPool
 from graphql_admin.documents import Documents
-from graphql_admin.errors import AdminError, UserNotFound
+from graphql_admin.errors import AdminError, AuditUnavailable, UserNotFound
+from graphql_admin.health import PATHS, Gate, Health
 from graphql_admin.http import GraphQLEndpoint
 from graphql_admin.permissions import Policy
 from graphql_admin.schema import AdminSchema
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
+from graphql_admin.telemetry import RequestLog
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Parts:
     settings: Settings
     verifier: TokenVerifier
     pool: UserPool
+    audit: AuditLog
     policy: Policy
     schema: AdminSchema
 
@@ -58,6 +62,7 @@ def make_parts(settings: Settings) -> Parts:
         settings=settings,
         verifier=TokenVerifier.from_settings(settings),
         pool=pool,
+        audit=_open_audit_log(settings.audit_file),
         policy=Policy(settings.grants, settings.disabled_actions),
         schema=AdminSchema(
             settings.disabled_actions,
@@ -67,12 +72,14 @@ def make_parts(settings: Settings) -> Parts:
 
 
 def build_app(parts: Parts) -> Starlette:
-    """Return the application made of `parts`."""
+    """Return the application made of `parts`; its `state.health` is its `Health`."""
+    health = Health(parts.verifier.keys, parts.pool)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with parts.pool:
+        async with parts.pool, health.getting_ready():
             yield
+        parts.audit.close()
 
     endpoint = GraphQLEndpoint(
         schema=parts.schema,
@@ -84,18 +91,25 @@ def build_app(parts: Parts) -> Starlette:
         verifier=parts.verifier,
         policy=parts.policy,
         pool=parts.pool,
+        audit=parts.audit,
         deadline=parts.settings.deadline,
         anonymous=parts.settings.introspection is Introspection.PUBLIC,
     )
-    return Starlette(
-        routes=[Route("/graphql", endpoint), Route("/healthz", healthz)],
+    routes = [
+        Route("/graphql", endpoint),
+        Route("/healthz", health.healthz),
+        Route("/readyz", health.readyz),
+    ]
+    app = Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(RequestLog, paths=[route.path for route in routes], probes=PATHS),
+            Middleware(Gate, health=health, limit=parts.settings.max_concurrency),
+        ],
         lifespan=lifespan,
     )
-
-
-async def healthz(_: Request) -> Response:
-    """Say that the process is alive."""
-    return PlainTextResponse("ok\n")
+    app.state.health = health
+    return app
 
 
 async def check(settings: Settings) -> list[str]:
@@ -137,6 +151,17 @@ PROBES: Mapping[str, Mapping[str, object]] = {
     "ListUsers": {"Limit": 1},
 }
 """Calls that change nothing, of which the first that the policy needs is made by `check`."""
+
+
+def _open_audit_log(path: Path | None) -> AuditLog:
+    audit = AuditLog(path)
+    try:
+        audit.demand()
+    except AuditUnavailable as error:
+        raise InvalidSettings(
+            [f"GRAPHQL_ADMIN_AUDIT_FILE: audit events cannot be written: {error.__cause__}"]
+        ) from error
+    return audit
 
 
 def _is_loopback(url: str) -> bool:

@@ -6,9 +6,12 @@ from typing import Any, TypeAlias
 import strawberry
 from graphql import DocumentNode
 
+from graphql_admin import metrics, records
 from graphql_admin.actions import Action
+from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller
 from graphql_admin.cognito import UserPool
+from graphql_admin.errors import AdminError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,9 @@ class Context:
 
     pool: UserPool
 
+    audit: AuditLog
+    """Where the events of mutations go."""
+
     deadline: float
     """When the answer is due, in seconds of the event loop's clock."""
 
@@ -42,7 +48,17 @@ class Context:
         Raises:
             AdminError: The call failed.
         """
-        return await self.pool.call(operation, parameters, deadline=self.deadline)
+        records.current().cognito_calls += 1
+        outcome = "CANCELLED"
+        try:
+            reply = await self.pool.call(operation, parameters, deadline=self.deadline)
+            outcome = metrics.OK
+        except AdminError as error:
+            outcome = error.code
+            raise
+        finally:
+            metrics.count_call(operation, outcome)
+        return reply
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

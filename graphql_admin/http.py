@@ -17,6 +17,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from graphql_admin import records
+from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller, TokenVerifier, bearer_token
 from graphql_admin.cognito import UserPool
 from graphql_admin.context import Context
@@ -80,6 +82,7 @@ class GraphQLEndpoint:
         verifier: Verifies tokens.
         policy: Says what a caller may do.
         pool: The user pool.
+        audit: Where the events of mutations go.
         deadline: Seconds that one request may take.
         anonymous: Whether requests without a token may read the schema.
     """
@@ -92,6 +95,7 @@ class GraphQLEndpoint:
         verifier: TokenVerifier,
         policy: Policy,
         pool: UserPool,
+        audit: AuditLog,
         deadline: float,
         anonymous: bool,
     ) -> None:
@@ -100,6 +104,7 @@ class GraphQLEndpoint:
         self._verifier = verifier
         self._policy = policy
         self._pool = pool
+        self._audit = audit
         self._deadline = deadline
         self._anonymous = anonymous
 
@@ -142,11 +147,16 @@ class GraphQLEndpoint:
         operation = document.operation(request.operation_name)
         if http_request.method != "POST" and is_mutation(operation):
             raise MethodNotAllowed("A mutation takes a POST.", allowed="POST")
+        record = records.current()
+        record.sub = caller.sub if caller else None
+        record.operation_kind = operation.operation.value
+        record.operation_name = operation.name.value if operation.name else None
         context = Context(
             caller=caller,
             allowed=self._policy.actions_of(caller),
             document=document.ast,
             pool=self._pool,
+            audit=self._audit,
             deadline=asyncio.get_running_loop().time() + self._deadline,
         )
         result = await self._schema.execute(
@@ -308,6 +318,7 @@ def _describe_variable(error: GraphQLError) -> str | None:
 
 
 def _to_json(error: AdminError) -> dict[str, Any]:
+    records.current().codes.add(error.code)
     extensions = {"code": error.code}
     if isinstance(error, BadUserInput) and error.field:
         extensions["field"] = error.field
