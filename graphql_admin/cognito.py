@@ -9,7 +9,8 @@ may be called; which of them exist for what is not known here.
 import asyncio
 import random
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -24,7 +25,7 @@ import yarl
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.httpsession import ProxyConfiguration, where
 from botocore.loaders import Loader
 from botocore.model import OperationNotFoundError, ServiceModel
@@ -45,6 +46,7 @@ from graphql_admin.errors import (
     UserNotFound,
     WrongState,
 )
+from graphql_admin.settings import InvalidSettings
 
 log = structlog.get_logger(__name__)
 
@@ -224,9 +226,7 @@ class UserPool:
             take twice as long; each lasts a random part of what it may.
 
     Raises:
-        botocore.exceptions.BotoCoreError: AWS's settings (profile, endpoint) contradict each other.
-        ValueError: The endpoint in AWS's settings is not a URL.
-        OSError: The file that `AWS_CA_BUNDLE` names cannot be read.
+        InvalidSettings: AWS's own settings (profile, endpoint, CA bundle) cannot be used.
     """
 
     def __init__(
@@ -238,15 +238,16 @@ class UserPool:
         attempt_timeout: float = 5.0,
         backoff: float = 0.1,
     ) -> None:
-        session = _start_session()
         self.pool_id = pool_id
-        self.endpoint_url = _resolve_endpoint(session, region)
-        """Where requests go, after every setting of AWS that has a say in it."""
+        with _settings_explained():
+            session = _start_session()
+            self.endpoint_url = _resolve_endpoint(session, region)
+            """Where requests go, after every setting of AWS that has a say in it."""
+            authorities = session.get_config_variable("ca_bundle") or where()  # as boto3 trusts
+            self._ssl = ssl.create_default_context(cafile=authorities)
         self._url = yarl.URL(self.endpoint_url, encoded=True)
         proxies = ProxyConfiguration(get_environ_proxies(self.endpoint_url))
         self._proxy = proxies.proxy_url_for(self.endpoint_url)
-        authorities = session.get_config_variable("ca_bundle") or where()  # as boto3 trusts
-        self._ssl = ssl.create_default_context(cafile=authorities)
         self.keyring = Keyring(session, region)
         """The server's own credentials."""
         self._connections = connections
@@ -439,6 +440,14 @@ def _find_code(error_type: str, reply: bytes) -> str:
         error_type = str(fields.get("__type", "")) if isinstance(fields, dict) else ""
     code = error_type.partition(":")[0].rpartition("#")[2]
     return code if code.isalnum() and len(code) <= 100 else ""
+
+
+@contextmanager
+def _settings_explained() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ValueError, OSError) as error:
+        raise InvalidSettings([f"The settings of AWS cannot be used: {error}"]) from error
 
 
 def _resolve_endpoint(session: botocore.session.Session, region: str) -> str:

@@ -89,13 +89,13 @@ def serve(
 
         def start(url: str, pool_id: str = "eu-west-1_AbCdEf123", **settings: Any) -> Api:
             monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
+            settings.setdefault("jwks_url", jwks_url)
             if "policy_file" not in settings:
                 settings.setdefault("admin_groups", "Admins")
             app = create_app(
                 load_settings(
                     user_pool_id=pool_id,
                     client_ids=CLIENT_ID,
-                    jwks_url=jwks_url,
                     dev=True,
                     **settings,
                 )
