@@ -222,8 +222,8 @@ def audited(action: Action, *, description: str) -> Callable[[Callable[..., Any]
 
     def make(resolver: Callable[..., Any]) -> Any:
         field = guarded(action, description=description)(resolver)
-        # The outermost, so that a refusal by the guard passes it as well.
-        field.extensions.insert(0, Audited(action))
+        # The last is the outermost, so that a refusal by the guard passes it as well.
+        field.extensions.append(Audited(action))
         return field
 
     return make
@@ -231,7 +231,7 @@ def audited(action: Action, *, description: str) -> Callable[[Callable[..., Any]
 
 def is_audited(field: StrawberryField) -> bool:
     """Whether every use of a field, refused ones included, leaves an event."""
-    return bool(field.extensions) and isinstance(field.extensions[0], Audited)
+    return bool(field.extensions) and isinstance(field.extensions[-1], Audited)
 
 
 def guard_of(field: StrawberryField) -> Guard | None:
