@@ -1,5 +1,6 @@
 """GraphQL documents, parsed and validated once and kept while they are in use."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -89,6 +90,17 @@ class Documents:
             if isinstance(node, OperationDefinitionNode)
         }
         return Document(ast, operations)
+
+
+def hide_value(message: str) -> str:
+    """Return graphql-core's message without the value that it quotes, which may be private."""
+    return _VALUE.sub(r"\1.", message)
+
+
+_VALUE = re.compile(
+    r"(?:, found(?=:)|(?<=value)(?=:)|(?<= found )(String|BlockString|Int|Float)(?= ')).*",
+    re.DOTALL,
+)
 
 
 def is_mutation(operation: OperationDefinitionNode) -> bool:

@@ -22,7 +22,7 @@ from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller, TokenVerifier, bearer_token
 from graphql_admin.cognito import UserPool
 from graphql_admin.context import Context
-from graphql_admin.documents import Documents, InvalidDocument, is_mutation
+from graphql_admin.documents import Documents, InvalidDocument, hide_value, is_mutation
 from graphql_admin.errors import (
     AdminError,
     BadUserInput,
@@ -290,7 +290,7 @@ def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict
         error: As it came from parsing, validation or execution.
         kind: What it is, where it comes from parsing or validation.
     """
-    admin_error = _classify(error) if kind is None else kind(error.message)
+    admin_error = _classify(error) if kind is None else kind(hide_value(error.message))
     described = _to_json(admin_error)
     if error.locations:
         described["locations"] = [location.formatted for location in error.locations]

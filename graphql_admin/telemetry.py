@@ -165,7 +165,7 @@ def _take_first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 def _reduce_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Put an exception's type and place for its traceback and message."""
     info = event.pop("exc_info", None)
-    error = info[1] if isinstance(info, tuple) else info
+    error = sys.exception() if info is True else info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
         frames = traceback.extract_tb(error.__traceback__)
         event["exception"] = type(error).__name__
