@@ -94,12 +94,11 @@ class Documents:
 
 def hide_value(message: str) -> str:
     """Return graphql-core's message without the value that it quotes, which may be private."""
-    return _VALUE.sub(r"\1.", message)
+    return _VALUE.sub(".", message)
 
 
 _VALUE = re.compile(
-    r"(?:, found(?=:)|(?<=value)(?=:)|(?<= found )(String|BlockString|Int|Float)(?= ')).*",
-    re.DOTALL,
+    r"(?:, found: |(?<=value): |(?<=String) '|(?<=Int) '|(?<=Float) ').*", re.DOTALL
 )
 
 
