@@ -1,7 +1,7 @@
 """The composition root: settings in, an ASGI application out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -9,17 +9,21 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from graphql_admin import explorer
 from graphql_admin.actions import Action
 from graphql_admin.audit import AuditLog
 from graphql_admin.auth import TokenVerifier
+from graphql_admin.browsers import BrowserSafety
 from graphql_admin.cognito import UserPool
 from graphql_admin.documents import Documents
 from graphql_admin.errors import AdminError, AuditUnavailable, UserNotFound
 from graphql_admin.health import PATHS, Gate, Health
-from graphql_admin.http import GraphQLEndpoint
+from graphql_admin.http import FaultBarrier, GraphQLEndpoint, refuse_path
+from graphql_admin.limits import Limits
 from graphql_admin.permissions import Policy
 from graphql_admin.schema import AdminSchema
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
@@ -38,13 +42,19 @@ class Parts:
     schema: AdminSchema
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(
+    settings: Settings, people: Callable[[], Sequence[explorer.Person]] = tuple
+) -> Starlette:
     """Return the application for the given settings.
+
+    Args:
+        settings: The server's.
+        people: Says whom one may be in the explorer, in dev mode.
 
     Raises:
         InvalidSettings: The settings do not fit the environment.
     """
-    return build_app(make_parts(settings))
+    return build_app(make_parts(settings), people)
 
 
 def make_parts(settings: Settings) -> Parts:
@@ -71,8 +81,12 @@ def make_parts(settings: Settings) -> Parts:
     )
 
 
-def build_app(parts: Parts) -> Starlette:
-    """Return the application made of `parts`; its `state.health` is its `Health`."""
+def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tuple) -> Starlette:
+    """Return the application made of `parts`; see `create_app` for `people`.
+
+    Its `state.health` is its `Health`.
+    """
+    settings = parts.settings
     health = Health(parts.verifier.keys, parts.pool)
 
     @asynccontextmanager
@@ -85,18 +99,28 @@ def build_app(parts: Parts) -> Starlette:
         schema=parts.schema,
         documents=Documents(
             parts.schema,
-            introspection=parts.settings.introspection is not Introspection.OFF,
-            max_tokens=parts.settings.max_tokens,
+            introspection=settings.introspection is not Introspection.OFF,
+            max_tokens=settings.max_tokens,
+            max_calls=settings.max_calls,
+            limits=Limits(
+                depth=settings.max_depth,
+                aliases=settings.max_aliases,
+                directives=settings.max_directives,
+                root_fields=settings.max_root_fields,
+            ),
         ),
         verifier=parts.verifier,
         policy=parts.policy,
         pool=parts.pool,
         audit=parts.audit,
-        deadline=parts.settings.deadline,
-        anonymous=parts.settings.introspection is Introspection.PUBLIC,
+        deadline=settings.deadline,
+        max_body=settings.max_body,
+        max_calls=settings.max_calls,
+        anonymous=settings.introspection is Introspection.PUBLIC,
     )
     routes = [
-        Route("/graphql", endpoint),
+        Route("/graphql", explorer.Doorway(endpoint) if settings.explorer else endpoint),
+        *explorer.routes(settings, people),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
     ]
@@ -104,10 +128,14 @@ def build_app(parts: Parts) -> Starlette:
         routes=routes,
         middleware=[
             Middleware(RequestLog, paths=[route.path for route in routes], probes=PATHS),
-            Middleware(Gate, health=health, limit=parts.settings.max_concurrency),
+            Middleware(BrowserSafety, origins=settings.cors_origins),
+            Middleware(FaultBarrier),
+            Middleware(Gate, health=health, limit=settings.max_concurrency),
         ],
+        exception_handlers={HTTPException: refuse_path},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect would go where the Host header says
     app.state.health = health
     return app
 

@@ -12,7 +12,7 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -90,7 +90,7 @@ def dev(users: int, port: int) -> None:
             os.environ.update(cognito.environment)
             with _settings_explained():
                 settings = _load_settings()
-                app = _create_app(settings)
+                app = _create_app(settings, cognito.ready_people)
             _run(app, settings, listener, lambda: _introduce(cognito, _url(listener)))
     except MissingExtra as missing:
         raise click.ClickException(str(missing)) from missing
@@ -172,10 +172,12 @@ def _load_settings() -> "Settings":
     return load_settings()
 
 
-def _create_app(settings: "Settings") -> "Starlette":
+def _create_app(
+    settings: "Settings", people: "Callable[[], Sequence[ReadyPerson]]" = tuple
+) -> "Starlette":
     from graphql_admin.app import create_app  # noqa: PLC0415
 
-    return create_app(settings)
+    return create_app(settings, people)
 
 
 @contextmanager
@@ -308,6 +310,7 @@ def _introduce(cognito: "EmbeddedCognito", url: str) -> None:
     )
     blocks = [
         f"GraphQL is served at {endpoint} until you press Ctrl-C.",
+        f"To try it in a browser, open {url}/explorer",
         *(_introduce_person(person) for person in cognito.people),
         f"A query to try:\n  {_QUERY}",
         f"The same as a command:\n\n{curl}",
