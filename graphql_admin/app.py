@@ -5,27 +5,29 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from graphql_admin import explorer
 from graphql_admin.actions import Action
+from graphql_admin.audit import AuditLog
 from graphql_admin.auth import TokenVerifier
 from graphql_admin.browsers import BrowserSafety
 from graphql_admin.cognito import UserPool
 from graphql_admin.documents import Documents
-from graphql_admin.errors import AdminError, UserNotFound
+from graphql_admin.errors import AdminError, AuditUnavailable, UserNotFound
+from graphql_admin.health import PATHS, Gate, Health
 from graphql_admin.http import FaultBarrier, GraphQLEndpoint, refuse_path
 from graphql_admin.limits import Limits
 from graphql_admin.permissions import Policy
 from graphql_admin.schema import AdminSchema
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
+from graphql_admin.telemetry import RequestLog
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Parts:
     settings: Settings
     verifier: TokenVerifier
     pool: UserPool
+    audit: AuditLog
     policy: Policy
     schema: AdminSchema
 
@@ -69,6 +72,7 @@ def make_parts(settings: Settings) -> Parts:
         settings=settings,
         verifier=TokenVerifier.from_settings(settings),
         pool=pool,
+        audit=_open_audit_log(settings.audit_file),
         policy=Policy(settings.grants, settings.disabled_actions),
         schema=AdminSchema(
             settings.disabled_actions,
@@ -78,13 +82,18 @@ def make_parts(settings: Settings) -> Parts:
 
 
 def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tuple) -> Starlette:
-    """Return the application made of `parts`; see `create_app` for `people`."""
+    """Return the application made of `parts`; see `create_app` for `people`.
+
+    Its `state.health` is its `Health`.
+    """
     settings = parts.settings
+    health = Health(parts.verifier.keys, parts.pool)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with parts.pool:
+        async with parts.pool, health.getting_ready():
             yield
+        parts.audit.close()
 
     endpoint = GraphQLEndpoint(
         schema=parts.schema,
@@ -103,31 +112,32 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
         verifier=parts.verifier,
         policy=parts.policy,
         pool=parts.pool,
+        audit=parts.audit,
         deadline=settings.deadline,
         max_body=settings.max_body,
         max_calls=settings.max_calls,
         anonymous=settings.introspection is Introspection.PUBLIC,
     )
+    routes = [
+        Route("/graphql", explorer.Doorway(endpoint) if settings.explorer else endpoint),
+        *explorer.routes(settings, people),
+        Route("/healthz", health.healthz),
+        Route("/readyz", health.readyz),
+    ]
     app = Starlette(
-        routes=[
-            Route("/graphql", explorer.Doorway(endpoint) if settings.explorer else endpoint),
-            *explorer.routes(settings, people),
-            Route("/healthz", healthz),
-        ],
+        routes=routes,
         middleware=[
+            Middleware(RequestLog, paths=[route.path for route in routes], probes=PATHS),
             Middleware(BrowserSafety, origins=settings.cors_origins),
             Middleware(FaultBarrier),
+            Middleware(Gate, health=health, limit=settings.max_concurrency),
         ],
         exception_handlers={HTTPException: refuse_path},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect would go where the Host header says
+    app.state.health = health
     return app
-
-
-async def healthz(_: Request) -> Response:
-    """Say that the process is alive."""
-    return PlainTextResponse("ok\n")
 
 
 async def check(settings: Settings) -> list[str]:
@@ -169,6 +179,17 @@ PROBES: Mapping[str, Mapping[str, object]] = {
     "ListUsers": {"Limit": 1},
 }
 """Calls that change nothing, of which the first that the policy needs is made by `check`."""
+
+
+def _open_audit_log(path: Path | None) -> AuditLog:
+    audit = AuditLog(path)
+    try:
+        audit.demand()
+    except AuditUnavailable as error:
+        raise InvalidSettings(
+            [f"GRAPHQL_ADMIN_AUDIT_FILE: audit events cannot be written: {error.__cause__}"]
+        ) from error
+    return audit
 
 
 def _is_loopback(url: str) -> bool:

@@ -6,10 +6,12 @@ from typing import Any, TypeAlias
 import strawberry
 from graphql import DocumentNode
 
+from graphql_admin import metrics, records
 from graphql_admin.actions import Action
+from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller
 from graphql_admin.cognito import UserPool
-from graphql_admin.errors import QueryTooExpensive
+from graphql_admin.errors import AdminError, QueryTooExpensive
 
 
 @dataclass(slots=True)
@@ -26,6 +28,9 @@ class Context:
     """The document to execute, which fits the schema."""
 
     pool: UserPool
+
+    audit: AuditLog
+    """Where the events of mutations go."""
 
     deadline: float
     """When the answer is due, in seconds of the event loop's clock."""
@@ -53,7 +58,17 @@ class Context:
         if self.calls >= self.max_calls:
             raise QueryTooExpensive
         self.calls += 1
-        return await self.pool.call(operation, parameters, deadline=self.deadline)
+        records.current().cognito_calls += 1
+        outcome = "CANCELLED"
+        try:
+            reply = await self.pool.call(operation, parameters, deadline=self.deadline)
+            outcome = metrics.OK
+        except AdminError as error:
+            outcome = error.code
+            raise
+        finally:
+            metrics.count_call(operation, outcome)
+        return reply
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

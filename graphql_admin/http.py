@@ -22,6 +22,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graphql_admin import records
+from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller, TokenVerifier, bearer_token
 from graphql_admin.cognito import UserPool
 from graphql_admin.context import Context
@@ -97,6 +99,7 @@ class GraphQLEndpoint:
         verifier: Verifies tokens.
         policy: Says what a caller may do.
         pool: The user pool.
+        audit: Where the events of mutations go.
         deadline: Seconds that one request may take, from its headers on.
         max_body: Bytes that a body or a query string may have.
         max_calls: Calls of Cognito that one request may take.
@@ -111,6 +114,7 @@ class GraphQLEndpoint:
         verifier: TokenVerifier,
         policy: Policy,
         pool: UserPool,
+        audit: AuditLog,
         deadline: float,
         max_body: int,
         max_calls: int,
@@ -121,6 +125,7 @@ class GraphQLEndpoint:
         self._verifier = verifier
         self._policy = policy
         self._pool = pool
+        self._audit = audit
         self._deadline = deadline
         self._max_body = max_body
         self._max_calls = max_calls
@@ -169,6 +174,10 @@ class GraphQLEndpoint:
         operation = document.operation(request.operation_name)
         if http_request.method != "POST" and is_mutation(operation):
             raise MethodNotAllowed("A mutation takes a POST.", allowed="POST")
+        record = records.current()
+        record.sub = caller.sub if caller else None
+        record.operation_kind = operation.operation.value
+        record.operation_name = operation.name.value if operation.name else None
         estimated = document.cost(operation).calls(request.variables)
         if estimated > self._max_calls:
             problem = GraphQLError(
@@ -181,6 +190,7 @@ class GraphQLEndpoint:
             allowed=self._policy.actions_of(caller),
             document=document.ast,
             pool=self._pool,
+            audit=self._audit,
             deadline=deadline,
             max_calls=self._max_calls,
         )
@@ -407,6 +417,7 @@ def _describe_variable(error: GraphQLError) -> str | None:
 
 
 def _to_json(error: AdminError) -> dict[str, Any]:
+    records.current().codes.add(error.code)
     extensions = {"code": error.code}
     if isinstance(error, BadUserInput) and error.field:
         extensions["field"] = error.field

@@ -16,7 +16,7 @@ from strawberry.types.field import StrawberryField
 from graphql_admin.actions import Action
 from graphql_admin.context import Info
 from graphql_admin.groups import Group, GroupQuery
-from graphql_admin.permissions import guard_of, guarded, signed_in
+from graphql_admin.permissions import guard_of, guarded, is_audited, signed_in
 from graphql_admin.references import ReferenceQuery
 from graphql_admin.users import UserMutation, UserQuery, users_in_group
 
@@ -111,6 +111,7 @@ class AdminSchema(FederationSchema):
 
     Raises:
         UnguardedField: A resolver could reach Cognito without a permission.
+        UnauditedMutation: A mutation would leave no event.
     """
 
     def __init__(self, disabled: Collection[Action] = (), *, service: bool = True) -> None:
@@ -127,6 +128,8 @@ class AdminSchema(FederationSchema):
         )
         if unguarded := list(self._find_unguarded()):
             raise UnguardedField(f"no permission stands before {', '.join(unguarded)}")
+        if unaudited := [f.name for f in mutation_fields if not is_audited(f)]:
+            raise UnauditedMutation(f"no event is written of {', '.join(unaudited)}")
 
     @property
     def graphql_schema(self) -> GraphQLSchema:
@@ -164,3 +167,7 @@ class AdminSchema(FederationSchema):
 
 class UnguardedField(Exception):
     """A resolver could reach Cognito without a permission."""
+
+
+class UnauditedMutation(Exception):
+    """A mutation would leave no event."""

@@ -160,9 +160,18 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     """TCP port to listen on."""
 
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """TCP port for Prometheus' `/metrics`, at the same address; without one there are none."""
+
+    max_concurrency: int = Field(default=1000, ge=1)
+    """Requests in hand at once, those that wait for Cognito included. More are turned away."""
+
     deadline: float = Field(default=15.0, gt=0, le=300)
     """Seconds that one request may take, waiting for Cognito included."""
 
+    audit_file: Path | None = None
+    """File that audit events are appended to, on a disk of this machine; a rotated one is opened
+    anew. By default they go to standard output, and all other log lines to standard error."""
     cors_origins: Annotated[_Strings, AfterValidator(_require_origins)] = frozenset()
     """Origins whose pages may call this server, such as `https://app.example.com`."""
 

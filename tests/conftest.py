@@ -1,7 +1,7 @@
 """What every test can ask for: a Cognito to work on, and this server in front of it."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,6 +17,7 @@ from graphql_admin.app import create_app
 from graphql_admin.settings import load_settings
 from tests.api import Api
 from tests.directory import Directory
+from tests.leaks import find_leaks, find_leaks_in_metrics
 from tests.live import listening
 from tests.scripted import ScriptedCognito
 from tests.tokens import CLIENT_ID, POOL_ID, JwksServer, Pool
@@ -134,3 +135,20 @@ def listen(make_app: Callable[..., Starlette], signing_key: Pool) -> Iterator[Ca
 def api(serve: Callable[..., Api], moto_url: str, directory: Directory) -> Api:
     """This server in front of the test's own user pool, open to the group Admins."""
     return serve(moto_url, directory.pool_id)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail every test after which there is a secret in what was logged or counted.
+
+    What is searched is all that pytest captured: the log of this server, standard output and
+    error, and what tests print of processes that they started.
+    """
+    report = yield
+    leaks = find_leaks_in_metrics()
+    for name, text in report.sections:
+        leaks += [f"{leak} ({name})" for leak in find_leaks(text)]
+    if leaks and report.passed:
+        report.outcome = "failed"
+        report.longrepr = f"leaked: {', '.join(leaks)}"
+    return report
