@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import strawberry
-from graphql import DocumentNode
 
 from graphql_admin.actions import Action
 from graphql_admin.auth import Caller
@@ -21,8 +20,8 @@ class Context:
     allowed: frozenset[Action]
     """What the caller may do."""
 
-    document: DocumentNode
-    """The document to execute, which fits the schema."""
+    plans: dict[Any, Any]
+    """What `execution` compiled of the document so far; kept as long as the document is."""
 
     pool: UserPool
 

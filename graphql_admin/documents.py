@@ -1,8 +1,9 @@
 """GraphQL documents, parsed and validated once and kept while they are in use."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -43,6 +44,9 @@ class Document:
 
     ast: DocumentNode
     operations: Mapping[str | None, OperationDefinitionNode]
+
+    plans: dict[Any, Any] = field(default_factory=dict)
+    """What `execution` compiled of it so far."""
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """Return the operation called `name`, or the only one where none is named.
