@@ -34,7 +34,7 @@ from graphql import (
     is_object_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
-from graphql.pyutils import AwaitableOrValue, Path
+from graphql.pyutils import AwaitableOrValue, Path, Undefined
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from graphql_admin.context import Context
@@ -172,7 +172,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         if name == "__typename":
             return lambda objects: [parent.name] * len(objects)
         field = parent.fields[name]
-        read = _compile_reader(field)
+        read = plain_reader(field)
         complete = self._compile_value(field.type, selected) if read else None
         if read is None or complete is None:
             return None
@@ -203,10 +203,11 @@ def _is_bare(node: FieldNode) -> bool:
     )
 
 
-def _compile_reader(field: GraphQLField) -> Callable[[Any], Any] | None:
+def plain_reader(field: GraphQLField) -> Callable[[Any], Any] | None:
     """Return what reads a field's value from an object; None: it takes more than the object.
 
     A resolver that gets nothing but `self` can only show in another form what is in hand.
+    No guarded field is plain: its guard is an extension.
     """
     definition = field.extensions.get(_DEFINITION)
     if definition is None or definition.extensions or field.args:
@@ -229,8 +230,14 @@ def _compile_leaf(type_: GraphQLLeafType) -> Completer:
         names = {member: type_.coerce_output_value(member) for member in enum}
         members = frozenset({enum})
         return lambda values: [names[value] for value in _expect(members, values)]
-    complete = CompilingExecutor.complete_leaf_value
-    return lambda values: [complete(type_, value) for value in _expect(_PLAIN_TYPES, values)]
+
+    def serialize(values: Sequence[Any]) -> Sequence[Any]:
+        serialized = list(map(type_.coerce_output_value, _expect(_PLAIN_TYPES, values)))
+        if None in serialized or Undefined in serialized:
+            raise NotPlain
+        return serialized
+
+    return serialize
 
 
 def _compile_lists(complete: Completer) -> Completer:
