@@ -165,10 +165,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         self, parent: GraphQLObjectType, selected: FieldDetailsList
     ) -> Completer | None:
         """Return what turns objects into values of one of their fields; None: it is not plain."""
-        nodes = [details.node for details in selected]
-        if not all(_is_bare(node) for node in nodes):
-            return None
-        name = nodes[0].name.value
+        name = selected[0].node.name.value
         if name == "__typename":
             return lambda objects: [parent.name] * len(objects)
         field = parent.fields[name]
@@ -194,13 +191,6 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             plan = self._compile(type_, selected)
             complete = None if plan.rest else plan.complete
         return _let_nulls_be(complete) if complete and nullable else complete
-
-
-def _is_bare(node: FieldNode) -> bool:
-    """Whether nothing but its name decides on a field, once it is known to be selected."""
-    return not node.arguments and all(
-        directive.name.value in {"skip", "include"} for directive in node.directives or ()
-    )
 
 
 def plain_reader(field: GraphQLField) -> Callable[[Any], Any] | None:

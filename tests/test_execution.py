@@ -184,7 +184,10 @@ class Generator:
         "Query.users": ["", "(first: 3)"],
         "Query.group": ['(name: "Editors")'],
         "Query.node": ['(id: "VXNlcjphbm4")', '(id: "R3JvdXA6RWRpdG9ycw")'],
-        "Query._entities": ['(representations: [{__typename: "User", username: "ann"}])'],
+        "Query._entities": [
+            '(representations: [{__typename: "User", username: "ann"}])',
+            '(representations: [{__typename: "Group", name: "Editors"}])',
+        ],
         "Mutation.addUserToGroup": ['(input: {username: "ann", groupName: "Editors"})'],
         "Mutation.disableUser": ['(input: {username: "ann"})', '(input: {username: "a b"})'],
     }
@@ -381,6 +384,41 @@ def test_merged_fields(compiling: AdminSchema, documents: Documents) -> None:
         "sub": "sub-of-ann",
         "email": "ann@example.com",
     }
+
+
+def test_fragment_merged_in_one_place(compiling: AdminSchema, documents: Documents) -> None:
+    """A fragment used twice is answered with what each place selects beside it."""
+    document = documents.load(
+        """{
+            user(by: {username: "ann"}) { ...Groups }
+            users { nodes { ...Groups groups { pageInfo { hasNextPage } } } }
+        }
+        fragment Groups on User { groups { nodes { name } } }"""
+    )
+    data, _ = asyncio.run(run(compiling, document, Pool(0, oddity=0)))
+    nodes = [{"name": "Editors"}] * 2
+    assert json.loads(data)["user"] == {"groups": {"nodes": nodes}}
+    assert json.loads(data)["users"]["nodes"][0] == {
+        "groups": {"nodes": nodes, "pageInfo": {"hasNextPage": False}}
+    }
+
+
+def test_object_of_either_type(compiling: AdminSchema, documents: Documents) -> None:
+    """What one selection asks of objects of several types is answered by the type of each."""
+    document = documents.load(
+        """query ($references: [_Any!]!) { _entities(representations: $references) {
+            __typename ... on User { email } ... on Group { precedence }
+        } }"""
+    )
+    references = [
+        {"__typename": "User", "username": "ann"},
+        {"__typename": "Group", "name": "Editors"},
+    ]
+    data, _ = asyncio.run(run(compiling, document, Pool(0, oddity=0), {"references": references}))
+    assert json.loads(data)["_entities"] == [
+        {"__typename": "User", "email": "ann@example.com"},
+        {"__typename": "Group", "precedence": 3},
+    ]
 
 
 def test_null_that_may_not_be(compiling: AdminSchema, documents: Documents) -> None:
