@@ -13,6 +13,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make check   lint, types, import floors, and drift of schema.graphql"
 	@echo "make schema  write schema.graphql anew"
+	@echo "make bench   measure the server beside its peers; takes Node and a quarter of an hour"
 	@echo "make lock    write the locks of the image anew (UPGRADE=--upgrade for newer releases)"
 	@echo "make clean   remove what the others made"
 
@@ -31,6 +32,9 @@ check: $(INSTALLED)
 
 schema: $(INSTALLED)
 	$(BIN)/graphql-admin schema --output schema.graphql
+
+bench: $(INSTALLED)
+	$(BIN)/python -m bench $(ARGS)
 
 # UPGRADE=--upgrade takes newer releases than the locks have.
 UPGRADE =
@@ -65,4 +69,4 @@ $(INSTALLED): pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,test]'
 	@touch $(INSTALLED)
 
-.PHONY: help dev test check schema lock clean
+.PHONY: help dev test check schema bench lock clean

@@ -1,23 +1,28 @@
 """The composition root: settings in, an ASGI application out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from graphql_admin import explorer
 from graphql_admin.actions import Action
 from graphql_admin.auth import TokenVerifier
+from graphql_admin.browsers import BrowserSafety
 from graphql_admin.cognito import UserPool
 from graphql_admin.documents import Documents
 from graphql_admin.errors import AdminError, UserNotFound
-from graphql_admin.http import GraphQLEndpoint
+from graphql_admin.http import FaultBarrier, GraphQLEndpoint, refuse_path
+from graphql_admin.limits import Limits
 from graphql_admin.permissions import Policy
 from graphql_admin.schema import AdminSchema
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
@@ -34,13 +39,19 @@ class Parts:
     schema: AdminSchema
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(
+    settings: Settings, people: Callable[[], Sequence[explorer.Person]] = tuple
+) -> Starlette:
     """Return the application for the given settings.
+
+    Args:
+        settings: The server's.
+        people: Says whom one may be in the explorer, in dev mode.
 
     Raises:
         InvalidSettings: The settings do not fit the environment.
     """
-    return build_app(make_parts(settings))
+    return build_app(make_parts(settings), people)
 
 
 def make_parts(settings: Settings) -> Parts:
@@ -66,8 +77,9 @@ def make_parts(settings: Settings) -> Parts:
     )
 
 
-def build_app(parts: Parts) -> Starlette:
-    """Return the application made of `parts`."""
+def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tuple) -> Starlette:
+    """Return the application made of `parts`; see `create_app` for `people`."""
+    settings = parts.settings
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -78,19 +90,39 @@ def build_app(parts: Parts) -> Starlette:
         schema=parts.schema,
         documents=Documents(
             parts.schema,
-            introspection=parts.settings.introspection is not Introspection.OFF,
-            max_tokens=parts.settings.max_tokens,
+            introspection=settings.introspection is not Introspection.OFF,
+            max_tokens=settings.max_tokens,
+            max_calls=settings.max_calls,
+            limits=Limits(
+                depth=settings.max_depth,
+                aliases=settings.max_aliases,
+                directives=settings.max_directives,
+                root_fields=settings.max_root_fields,
+            ),
         ),
         verifier=parts.verifier,
         policy=parts.policy,
         pool=parts.pool,
-        deadline=parts.settings.deadline,
-        anonymous=parts.settings.introspection is Introspection.PUBLIC,
+        deadline=settings.deadline,
+        max_body=settings.max_body,
+        max_calls=settings.max_calls,
+        anonymous=settings.introspection is Introspection.PUBLIC,
     )
-    return Starlette(
-        routes=[Route("/graphql", endpoint), Route("/healthz", healthz)],
+    app = Starlette(
+        routes=[
+            Route("/graphql", explorer.Doorway(endpoint) if settings.explorer else endpoint),
+            *explorer.routes(settings, people),
+            Route("/healthz", healthz),
+        ],
+        middleware=[
+            Middleware(BrowserSafety, origins=settings.cors_origins),
+            Middleware(FaultBarrier),
+        ],
+        exception_handlers={HTTPException: refuse_path},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect would go where the Host header says
+    return app
 
 
 async def healthz(_: Request) -> Response:

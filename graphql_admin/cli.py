@@ -11,7 +11,7 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,7 +80,7 @@ def dev(users: int, port: int) -> None:
                 cognito.seed(users, lambda _done, _users: bar.update(1))
             os.environ.update(cognito.environment)
             with _settings_explained():
-                app = _create_app(_load_settings())
+                app = _create_app(_load_settings(), cognito.ready_people)
             _run(app, listener, lambda: _introduce(cognito, _url(listener)))
     except MissingExtra as missing:
         raise click.ClickException(str(missing)) from missing
@@ -162,10 +162,12 @@ def _load_settings() -> "Settings":
     return load_settings()
 
 
-def _create_app(settings: "Settings") -> "Starlette":
+def _create_app(
+    settings: "Settings", people: "Callable[[], Sequence[ReadyPerson]]" = tuple
+) -> "Starlette":
     from graphql_admin.app import create_app  # noqa: PLC0415
 
-    return create_app(settings)
+    return create_app(settings, people)
 
 
 @contextmanager
@@ -255,6 +257,7 @@ def _introduce(cognito: "EmbeddedCognito", url: str) -> None:
     )
     blocks = [
         f"GraphQL is served at {endpoint} until you press Ctrl-C.",
+        f"To try it in a browser, open {url}/explorer",
         *(_introduce_person(person) for person in cognito.people),
         f"A query to try:\n  {_QUERY}",
         f"The same as a command:\n\n{curl}",

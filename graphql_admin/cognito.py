@@ -2,19 +2,18 @@
 
 The only module of the server that knows AWS. botocore gives the credentials, the endpoint, the
 model of the service and the signature; the request itself goes over aiohttp, because a botocore
-call costs several times the CPU and a thread, and cannot be cancelled.
-
-Which operations exist for what is not known here: `call` takes any operation of the model.
+call costs several times the CPU and a thread, and cannot be cancelled. Any operation of the model
+may be called; which of them exist for what is not known here.
 """
 
 import asyncio
 import random
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -26,8 +25,9 @@ import yarl
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.httpsession import ProxyConfiguration, where
+from botocore.loaders import Loader
 from botocore.model import OperationNotFoundError, ServiceModel
 from botocore.utils import get_environ_proxies
 
@@ -46,6 +46,7 @@ from graphql_admin.errors import (
     UserNotFound,
     WrongState,
 )
+from graphql_admin.settings import InvalidSettings
 
 log = structlog.get_logger(__name__)
 
@@ -61,9 +62,8 @@ _READ_PREFIXES = ("AdminGet", "AdminList", "Get", "List", "Describe")
 
 _THROTTLING = frozenset(
     {
-        # What botocore's standard retries take for throttling, as far as it is about requests:
-        # Cognito's LimitExceededException is about things that are there, and stays.
-        "EC2ThrottledException",
+        # What botocore takes for throttling, but for LimitExceededException: Cognito says that
+        # of things that there are too many of, which another attempt does not change.
         "RequestLimitExceeded",
         "RequestThrottled",
         "RequestThrottledException",
@@ -77,18 +77,12 @@ _THROTTLING = frozenset(
 
 _OWN_CREDENTIALS_REFUSED = frozenset(
     {
+        # Each also comes with `Exception` behind it.
         "AccessDenied",
-        "AccessDeniedException",
         "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
+        "InvalidSignature",
         "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
+        "UnrecognizedClient",
     }
 )
 
@@ -166,20 +160,21 @@ class _Operation:
 
 
 @cache
-def _loader() -> Any:
-    return botocore.session.Session().get_component("data_loader")
+def _loader() -> Loader:
+    loader: Loader = botocore.session.Session().get_component("data_loader")
+    return loader
 
 
-def _new_session() -> botocore.session.Session:
+def _start_session() -> botocore.session.Session:
     session = botocore.session.Session()
-    # botocore's data about all of AWS takes a tenth of a second to read. Once is enough.
+    # Each session would read botocore's data files anew, which is most of the time it takes.
     session.register_component("data_loader", _loader())
     return session
 
 
 @cache
 def _model() -> ServiceModel:
-    return _new_session().get_service_model(_SERVICE)
+    return _start_session().get_service_model(_SERVICE)
 
 
 @cache
@@ -220,10 +215,7 @@ class UserPool:
     """A user pool, to be called.
 
     Nothing is sent, and no credentials are looked for, until the first call. Open it within a
-    running event loop, and close it there:
-
-        async with UserPool("eu-west-1_AbCdEf123", "eu-west-1") as pool:
-            await pool.call("AdminDisableUser", {"Username": "ann"}, deadline=loop.time() + 5)
+    running event loop, and close it there, or use it with `async with`.
 
     Args:
         pool_id: The pool's id.
@@ -234,9 +226,7 @@ class UserPool:
             take twice as long; each lasts a random part of what it may.
 
     Raises:
-        botocore.exceptions.BotoCoreError: AWS's settings (profile, endpoint) contradict each other.
-        ValueError: The endpoint in AWS's settings is not a URL.
-        OSError: The file that `AWS_CA_BUNDLE` names cannot be read.
+        InvalidSettings: AWS's own settings (profile, endpoint, CA bundle) cannot be used.
     """
 
     def __init__(
@@ -248,15 +238,16 @@ class UserPool:
         attempt_timeout: float = 5.0,
         backoff: float = 0.1,
     ) -> None:
-        session = _new_session()
         self.pool_id = pool_id
-        self.endpoint_url = _resolve_endpoint(session, region)
-        """Where requests go, after every setting of AWS that has a say in it."""
+        with _settings_explained():
+            session = _start_session()
+            self.endpoint_url = _resolve_endpoint(session, region)
+            """Where requests go, after every setting of AWS that has a say in it."""
+            authorities = session.get_config_variable("ca_bundle") or where()  # as boto3 trusts
+            self._ssl = ssl.create_default_context(cafile=authorities)
         self._url = yarl.URL(self.endpoint_url, encoded=True)
-        self._proxy = ProxyConfiguration(
-            proxies=get_environ_proxies(self.endpoint_url)
-        ).proxy_url_for(self.endpoint_url)
-        self._ssl = _trust(session) if self._url.scheme == "https" else True
+        proxies = ProxyConfiguration(get_environ_proxies(self.endpoint_url))
+        self._proxy = proxies.proxy_url_for(self.endpoint_url)
         self._keyring = _Keyring(session, region)
         self._connections = connections
         self._slots = asyncio.Semaphore(connections)
@@ -268,12 +259,7 @@ class UserPool:
         await self.open()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def open(self) -> None:
@@ -363,6 +349,7 @@ class UserPool:
             await asyncio.sleep(pause)
 
     async def _try_once(self, operation: _Operation, body: bytes) -> dict[str, Any]:
+        # The connector has the same bound, but to wait there would use up the attempt's time.
         async with self._slots:
             signer = await self._keyring.signer()
             try:
@@ -426,7 +413,7 @@ def _read_error(operation: _Operation, status: int, code: str) -> Exception:
         return meaning()
     if status >= 500:
         return _AttemptFailed(UpstreamFailed(), f"status {status} {code}".rstrip())
-    if code in _OWN_CREDENTIALS_REFUSED:
+    if code.removesuffix("Exception") in _OWN_CREDENTIALS_REFUSED:
         event = "AWS refused this server's own credentials: wrong, expired, or without this right"
     elif code == "ResourceNotFoundException":
         event = "there is no such user pool in this account and region"
@@ -452,6 +439,14 @@ def _find_code(error_type: str, reply: bytes) -> str:
     return code if code.isalnum() and len(code) <= 100 else ""
 
 
+@contextmanager
+def _settings_explained() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ValueError, OSError) as error:
+        raise InvalidSettings([f"The settings of AWS cannot be used: {error}"]) from error
+
+
 def _resolve_endpoint(session: botocore.session.Session, region: str) -> str:
     client: Any = session.create_client(  # Any: botocore adds the methods as it goes
         _SERVICE,
@@ -464,11 +459,6 @@ def _resolve_endpoint(session: botocore.session.Session, region: str) -> str:
     # with AWS_USE_DUALSTACK_ENDPOINT that is another host in some regions.
     url = client.generate_presigned_url("list_user_pools", Params={"MaxResults": 1})
     return str(urlsplit(url)._replace(query="").geturl())
-
-
-def _trust(session: botocore.session.Session) -> ssl.SSLContext:
-    """Return a context that trusts whom boto3 would trust."""
-    return ssl.create_default_context(cafile=session.get_config_variable("ca_bundle") or where())
 
 
 class _Keyring:
@@ -490,11 +480,7 @@ class _Keyring:
             self._refresh.cancel()
 
     async def signer(self) -> SigV4Auth:
-        """Return what signs with good credentials.
-
-        Raises:
-            UpstreamFailed: There are none.
-        """
+        """Return what signs with good credentials, or raise UpstreamFailed if there are none."""
         if self._ends_within(None) and self._refresh is None:
             self._refresh = asyncio.create_task(self._load())
         if self._ends_within(0) and self._refresh is not None:

@@ -8,9 +8,10 @@ import strawberry
 from graphql_admin.actions import Action
 from graphql_admin.auth import Caller
 from graphql_admin.cognito import UserPool
+from graphql_admin.errors import QueryTooExpensive
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
     """One request's caller, rights and way to the user pool."""
 
@@ -28,6 +29,12 @@ class Context:
     deadline: float
     """When the answer is due, in seconds of the event loop's clock."""
 
+    max_calls: int
+    """How often Cognito may be called."""
+
+    calls: int = 0
+    """How often it was called; an attempt that is made again is the same call."""
+
     async def call(self, operation: str, **parameters: object) -> dict[str, Any]:
         """Call a Cognito operation within the request's deadline.
 
@@ -39,8 +46,12 @@ class Context:
             Cognito's reply, as decoded from JSON.
 
         Raises:
+            QueryTooExpensive: The request has used up its calls.
             AdminError: The call failed.
         """
+        if self.calls >= self.max_calls:
+            raise QueryTooExpensive
+        self.calls += 1
         return await self.pool.call(operation, parameters, deadline=self.deadline)
 
 

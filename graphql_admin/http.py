@@ -1,11 +1,13 @@
 """GraphQL over HTTP: the request's body and headers in, the response's out.
 
-Follows https://graphql.github.io/graphql-over-http/draft/.
+Follows https://graphql.github.io/graphql-over-http/draft/. Where its drafts differ, it goes by
+what the community's audits (the npm package `graphql-http`) ask for: a request that cannot be
+executed is 400 (not 422), or 200 for a client that accepts no more than `application/json`.
 """
 
 import asyncio
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ from typing import Any
 import orjson
 import structlog
 from graphql import GraphQLError, VariableDefinitionNode, print_ast
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphql_admin.auth import Caller, TokenVerifier, bearer_token
 from graphql_admin.cognito import UserPool
@@ -28,9 +32,14 @@ from graphql_admin.errors import (
     MalformedRequest,
     MethodNotAllowed,
     NotAcceptable,
+    NotFound,
     PayloadTooLarge,
+    QueryTooExpensive,
+    RequestTimedOut,
+    TimedOut,
     Unauthenticated,
     UnsupportedMediaType,
+    UriTooLong,
 )
 from graphql_admin.permissions import Policy
 from graphql_admin.schema import AdminSchema
@@ -39,9 +48,8 @@ log = structlog.get_logger(__name__)
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
-
-MAX_BODY = 262_144
-"""Bytes."""
+MEDIA_TYPES = (JSON, GRAPHQL_RESPONSE)
+"""What answers may be in; where a client leaves it open, the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,8 @@ class GraphQLRequest:
     query: str
     operation_name: str | None
     variables: dict[str, Any] | None
+    wants_cost: bool
+    """Whether to report what it cost, which `extensions: {"cost": true}` asks for."""
 
     @classmethod
     def from_mapping(cls, parameters: Mapping[str, Any]) -> "GraphQLRequest":
@@ -68,7 +78,13 @@ class GraphQLRequest:
         for name in ("variables", "extensions"):
             if not isinstance(parameters.get(name), dict | None):
                 raise MalformedRequest(f"`{name}` must be an object.")
-        return cls(query, operation_name or None, parameters.get("variables"))
+        extensions = parameters.get("extensions") or {}
+        return cls(
+            query,
+            operation_name or None,
+            parameters.get("variables"),
+            wants_cost=extensions.get("cost") is True,
+        )
 
 
 class GraphQLEndpoint:
@@ -80,7 +96,9 @@ class GraphQLEndpoint:
         verifier: Verifies tokens.
         policy: Says what a caller may do.
         pool: The user pool.
-        deadline: Seconds that one request may take.
+        deadline: Seconds that one request may take, from its headers on.
+        max_body: Bytes that a body or a query string may have.
+        max_calls: Calls of Cognito that one request may take.
         anonymous: Whether requests without a token may read the schema.
     """
 
@@ -93,6 +111,8 @@ class GraphQLEndpoint:
         policy: Policy,
         pool: UserPool,
         deadline: float,
+        max_body: int,
+        max_calls: int,
         anonymous: bool,
     ) -> None:
         self._schema = schema
@@ -101,6 +121,8 @@ class GraphQLEndpoint:
         self._policy = policy
         self._pool = pool
         self._deadline = deadline
+        self._max_body = max_body
+        self._max_calls = max_calls
         self._anonymous = anonymous
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,7 +134,7 @@ class GraphQLEndpoint:
         """Return the answer; whatever goes wrong is a well-formed answer too."""
         media_type = JSON
         try:
-            media_type = negotiate(request.headers.get("accept"))
+            media_type = negotiate(request.headers.getlist("accept"))
             return await self._answer(request, media_type)
         except InvalidDocument as invalid:
             # A client that accepts only application/json is told errors in the body alone.
@@ -131,23 +153,35 @@ class GraphQLEndpoint:
             return refuse(Internal(), media_type)
 
     async def _answer(self, http_request: Request, media_type: str) -> Response:
+        if http_request.method == "OPTIONS":
+            return Response(status_code=204, headers={"allow": MethodNotAllowed().allowed})
         if http_request.method not in {"GET", "HEAD", "POST"}:
             raise MethodNotAllowed
-        caller = await self._authenticate(http_request)
+        deadline = asyncio.get_running_loop().time() + self._deadline
+        caller = await self._authenticate(http_request, deadline)
         if http_request.method == "POST":
-            request = GraphQLRequest.from_mapping(await _read_body(http_request))
+            parameters = await self._read_body(http_request, deadline)
         else:
-            request = GraphQLRequest.from_mapping(_read_query_string(http_request))
+            parameters = self._read_query_string(http_request)
+        request = GraphQLRequest.from_mapping(parameters)
         document = self._documents.load(request.query)
         operation = document.operation(request.operation_name)
         if http_request.method != "POST" and is_mutation(operation):
             raise MethodNotAllowed("A mutation takes a POST.", allowed="POST")
+        estimated = document.cost(operation).calls(request.variables)
+        if estimated > self._max_calls:
+            problem = GraphQLError(
+                f"The query may take {estimated} or more calls of the user pool. At most "
+                f"{self._max_calls} are allowed: ask for less at a time."
+            )
+            raise InvalidDocument(QueryTooExpensive, [problem])
         context = Context(
             caller=caller,
             allowed=self._policy.actions_of(caller),
             plans=document.plans,
             pool=self._pool,
-            deadline=asyncio.get_running_loop().time() + self._deadline,
+            deadline=deadline,
+            max_calls=self._max_calls,
         )
         result = await self._schema.run(
             document.ast, request.operation_name, request.variables, context
@@ -162,47 +196,76 @@ class GraphQLEndpoint:
                 status = 400 if media_type == GRAPHQL_RESPONSE else 200
             if any(isinstance(error.original_error, Unauthenticated) for error in result.errors):
                 return refuse(Unauthenticated(), media_type)
+        if request.wants_cost:
+            body["extensions"] = {"cost": {"estimated": estimated, "calls": context.calls}}
         return _respond(body, media_type, status)
 
-    async def _authenticate(self, request: Request) -> Caller | None:
+    async def _authenticate(self, request: Request, deadline: float) -> Caller | None:
         authorization = request.headers.get("authorization")
         if authorization is not None:
-            return await self._verifier.verify(bearer_token(authorization))
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await self._verifier.verify(bearer_token(authorization))
+            except TimeoutError as error:
+                raise TimedOut("The token could not be verified in time.") from error
         if self._anonymous:
             return None
         raise Unauthenticated
 
+    async def _read_body(self, request: Request, deadline: float) -> Mapping[str, Any]:
+        if not _is_json(request.headers):
+            raise UnsupportedMediaType
+        length = request.headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > self._max_body:
+            raise PayloadTooLarge
+        body = bytearray()
+        try:
+            async with asyncio.timeout_at(deadline):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > self._max_body:
+                        raise PayloadTooLarge
+        except TimeoutError as error:
+            raise RequestTimedOut from error
+        return _to_object(_decode(bytes(body), "The body"), "The body")
 
-def negotiate(accept: str | None) -> str:
-    """Choose the media type of the response.
+    def _read_query_string(self, request: Request) -> Mapping[str, Any]:
+        if len(request.scope["query_string"]) > self._max_body:
+            raise UriTooLong
+        # An empty parameter is one that is not there.
+        parameters: dict[str, Any] = {k: v for k, v in request.query_params.items() if v}
+        for name in {"variables", "extensions"} & parameters.keys():
+            parameters[name] = _decode(parameters[name], f"`{name}`")
+        return parameters
+
+
+def negotiate(accept: Sequence[str]) -> str:
+    """Choose the media type of the response, by RFC 9110, section 12.5.1.
 
     Args:
-        accept: The `Accept` header. Without one, `application/json`, as before the
-            GraphQL-over-HTTP specification.
+        accept: The `Accept` headers. Without one, or where any type will do, it is
+            `application/json`, as before the GraphQL-over-HTTP specification.
 
     Raises:
         NotAcceptable: The client takes none that there is.
     """
-    if accept is None:
+    if not accept:
         return JSON
-    best, best_quality = None, 0.0
-    for item in accept.split(","):
+    qualities: dict[str, float] = {}
+    for item in ",".join(accept).split(","):
         media_range, *parameters = (part.strip().lower() for part in item.split(";"))
-        quality = _quality(parameters)
-        for media_type in _MATCHES.get(media_range, ()):
-            if quality > best_quality:
-                best, best_quality = media_type, quality
+        qualities.setdefault(media_range, _quality(parameters))
+    best, best_quality = None, 0.0
+    # Of two that the client likes as well, the one it names first, and one that it names.
+    for media_type in sorted(MEDIA_TYPES, key=[*qualities, *MEDIA_TYPES].index):
+        # The range that fits most narrowly has the say.
+        fitting = next((r for r in (media_type, "application/*", "*/*") if r in qualities), None)
+        quality = qualities[fitting] if fitting else 0.0
+        if quality > best_quality:
+            best, best_quality = media_type, quality
     if best is None:
         raise NotAcceptable
     return best
-
-
-_MATCHES = {
-    GRAPHQL_RESPONSE: (GRAPHQL_RESPONSE,),
-    JSON: (JSON,),
-    "application/*": (GRAPHQL_RESPONSE,),
-    "*/*": (JSON,),
-}
 
 
 def _quality(parameters: list[str]) -> float:
@@ -216,36 +279,27 @@ def _quality(parameters: list[str]) -> float:
     return 1.0
 
 
-async def _read_body(request: Request) -> Mapping[str, Any]:
+def _is_json(headers: Headers) -> bool:
+    """Whether the body is JSON as it stands, in UTF-8; a form or a text never passes."""
     media_type, *parameters = (
-        part.strip().lower() for part in request.headers.get("content-type", "").split(";")
+        part.strip().lower() for part in headers.get("content-type", "").split(";")
     )
     charset = next((p.partition("=")[2] for p in parameters if p.startswith("charset=")), "utf-8")
-    if media_type != JSON or charset.strip('"') != "utf-8":
-        raise UnsupportedMediaType
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise PayloadTooLarge
-    return _decode_object(bytes(body), "The body")
+    return (
+        media_type == JSON
+        and charset.strip('"') == "utf-8"
+        and headers.get("content-encoding", "identity").lower() == "identity"
+    )
 
 
-def _read_query_string(request: Request) -> Mapping[str, Any]:
-    parameters: dict[str, Any] = dict(request.query_params)
-    for name in ("variables", "extensions"):
-        if parameters.get(name):
-            parameters[name] = _decode_object(parameters[name], f"`{name}`")
-        else:
-            parameters.pop(name, None)
-    return parameters
-
-
-def _decode_object(text: bytes | str, what: str) -> dict[str, Any]:
+def _decode(text: bytes | str, what: str) -> Any:
     try:
-        value = orjson.loads(text)
+        return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise MalformedRequest(f"{what} must be JSON, in UTF-8.") from error
+
+
+def _to_object(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise MalformedRequest(f"{what} must be a JSON object.")
     return value
@@ -258,7 +312,47 @@ def refuse(refusal: AdminError, media_type: str) -> Response:
         response.headers["www-authenticate"] = "Bearer"
     if isinstance(refusal, MethodNotAllowed):
         response.headers["allow"] = refusal.allowed
+    if isinstance(refusal, RequestTimedOut):
+        response.headers["connection"] = "close"  # or the rest would be taken for a request
     return response
+
+
+async def refuse_path(_: Request, error: Exception) -> Response:
+    """Answer for the router, where it finds no route, or none for the method."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for that
+    if error.status_code == MethodNotAllowed.status and error.headers:
+        allowed = ", ".join(sorted(error.headers["Allow"].split(", ")))
+        return refuse(MethodNotAllowed(f"Use {allowed}.", allowed=allowed), JSON)
+    return refuse(NotFound(), JSON)
+
+
+class FaultBarrier:
+    """Middleware that turns whatever goes wrong behind it into a well-formed answer.
+
+    Starlette and uvicorn would log the traceback with its message, which may hold anything.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; see https://asgi.readthedocs.io."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def note_start(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_start)
+        except Exception as error:  # noqa: BLE001  # that is what it is for
+            log_fault(error)
+            if not started:  # or the connection is closed on the half answer
+                await refuse(Internal(), JSON)(scope, receive, send)
 
 
 def _respond(body: Mapping[str, Any], media_type: str, status: int) -> Response:
@@ -266,7 +360,6 @@ def _respond(body: Mapping[str, Any], media_type: str, status: int) -> Response:
         orjson.dumps(body),
         status_code=status,
         media_type=f"{media_type}; charset=utf-8",
-        headers={"cache-control": "no-store"},
     )
 
 
@@ -292,6 +385,10 @@ def _classify(error: GraphQLError) -> AdminError:
         return cause
     if error.path is None:
         return BadUserInput(_describe_variable(error))
+    if isinstance(cause, GraphQLError) and cause.nodes:
+        # An argument did not fit in the end, once the variables in it had their values. The
+        # message would repeat them.
+        return BadUserInput("An argument of this field is not valid.")
     log_fault(cause or error)
     return Internal()
 

@@ -109,7 +109,7 @@ class Reference:
         if not isinstance(representation, dict):
             return BadUserInput("A representation must be an object.", field="representations")
         typename = representation.get("__typename")
-        if typename not in KEYS:
+        if not isinstance(typename, str) or typename not in KEYS:
             return BadUserInput(
                 "A representation needs a `__typename` of this subgraph.", field="representations"
             )

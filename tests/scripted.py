@@ -40,6 +40,8 @@ class Request:
     url: str
     """The path; the whole URL if the sender took this server for a proxy."""
     body: bytes
+    sender_port: int
+    """The same for two requests that came over one connection."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Reply:
     hang_up: bool = False
     """Close the connection instead of replying."""
     wait_for: threading.Event | None = None
-    """Reply only once this is set, or the server stops."""
+    """Reply only once this is set."""
 
 
 Script = Reply | Callable[[dict[str, Any]], Reply]
@@ -115,7 +117,7 @@ class ScriptedCognito:
         """Operations that came without a script for them. Clear it if a test means them to."""
         self._scripts: dict[str, Script | list[Script]] = {}
         self._lock = threading.Lock()
-        self._events: set[threading.Event] = set()
+        self._stopped = False
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.script = self._take
         if tls is not None:
@@ -136,8 +138,7 @@ class ScriptedCognito:
     ) -> None:
         self._server.shutdown()
         self._thread.join()
-        for event in self._events:
-            event.set()
+        self._stopped = True
         self._server.server_close()
         if error is None:
             assert not self.unexpected, f"no script for {self.unexpected}"
@@ -160,11 +161,14 @@ class ScriptedCognito:
                     self.unexpected.append(request.operation)
                     return raw(b"no script for this", 500)
                 script = script.pop(0)
-        answer = script if isinstance(script, Reply) else script(request.parameters)
-        if answer.wait_for is not None:
-            with self._lock:
-                self._events.add(answer.wait_for)
-            answer.wait_for.wait()
+        try:
+            answer = script if isinstance(script, Reply) else script(request.parameters)
+        except Exception as error:  # noqa: BLE001  # the test is to fail, whatever it is
+            self.unexpected.append(f"{request.operation}: {error!r}")
+            return raw(b"the script failed", 500)
+        while answer.wait_for is not None and not answer.wait_for.wait(0.02):
+            if self._stopped:
+                return hang_up()
         return answer
 
 
@@ -190,7 +194,9 @@ class _Handler(BaseHTTPRequestHandler):
         parameters: dict[str, Any] = {}
         with suppress(orjson.JSONDecodeError):
             parameters = orjson.loads(body)
-        answer = self.server.script(Request(operation, parameters, self.headers, self.path, body))
+        answer = self.server.script(
+            Request(operation, parameters, self.headers, self.path, body, self.client_address[1])
+        )
         if answer.hang_up:
             self.close_connection = True
             return

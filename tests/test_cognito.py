@@ -1,0 +1,1047 @@
+"""Calls of Cognito: sent as boto3 would, repeated only where safe, every error translated."""
+
+import asyncio
+import ipaddress
+import os
+import random
+import socket
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+import orjson
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from moto.server import ThreadedMotoServer
+from structlog.testing import capture_logs
+
+from graphql_admin.actions import Action
+from graphql_admin.cognito import ATTEMPTS, MAX_REPLY_BYTES, UserPool, is_read, translate
+from graphql_admin.errors import (
+    AdminError,
+    AlreadyExists,
+    BadUserInput,
+    GroupNotFound,
+    Internal,
+    LimitExceeded,
+    RejectedByTrigger,
+    Throttled,
+    TimedOut,
+    UpstreamFailed,
+    UserNotFound,
+    WrongState,
+)
+from graphql_admin.settings import InvalidSettings
+from tests.scripted import (
+    Reply,
+    Request,
+    ScriptedCognito,
+    UserDirectory,
+    failure,
+    half,
+    hang_up,
+    held,
+    raw,
+    reply,
+)
+
+POOL_ID = "eu-west-1_AbCdEf123"
+REGION = "eu-west-1"
+READ = "AdminGetUser"
+WRITE = "AdminDisableUser"
+ANN = {"Username": "ann"}
+PRIVATE = "arn:aws:iam::123456789012:role/admin may not touch ann@example.com"
+OPERATIONS = sorted({operation for action in Action for operation in action.operations})
+
+IN_EVERY_OPERATION: dict[str, type[AdminError]] = {
+    "InternalErrorException": UpstreamFailed,
+    "InvalidParameterException": BadUserInput,
+    "OperationNotEnabledException": UpstreamFailed,
+    "TooManyRequestsException": Throttled,
+}
+OF_A_USER: dict[str, type[AdminError]] = {"UserNotFoundException": UserNotFound}
+OF_A_GROUP: dict[str, type[AdminError]] = {"ResourceNotFoundException": GroupNotFound}
+OF_NO_GROUP: dict[str, type[AdminError]] = {"ResourceNotFoundException": UpstreamFailed}
+IN_A_READ: dict[str, type[AdminError]] = {"NotAuthorizedException": UpstreamFailed}
+IN_A_WRITE: dict[str, type[AdminError]] = {"NotAuthorizedException": WrongState}
+OF_A_TRIGGER: dict[str, type[AdminError]] = {
+    "InvalidLambdaResponseException": RejectedByTrigger,
+    "UnexpectedLambdaException": RejectedByTrigger,
+    "UserLambdaValidationException": RejectedByTrigger,
+    "LimitExceededException": LimitExceeded,
+    "TooManyFailedAttemptsException": WrongState,
+}
+MEANINGS: dict[str, dict[str, type[AdminError]]] = {
+    "AdminAddUserToGroup": IN_EVERY_OPERATION | IN_A_WRITE | OF_A_USER | OF_A_GROUP,
+    "AdminConfirmSignUp": IN_EVERY_OPERATION | IN_A_WRITE | OF_A_USER | OF_NO_GROUP | OF_A_TRIGGER,
+    "AdminDisableUser": IN_EVERY_OPERATION | IN_A_WRITE | OF_A_USER | OF_NO_GROUP,
+    "AdminEnableUser": IN_EVERY_OPERATION | IN_A_WRITE | OF_A_USER | OF_NO_GROUP,
+    "AdminGetUser": IN_EVERY_OPERATION | IN_A_READ | OF_A_USER | OF_NO_GROUP,
+    "AdminListGroupsForUser": IN_EVERY_OPERATION | IN_A_READ | OF_A_USER | OF_NO_GROUP,
+    "AdminRemoveUserFromGroup": IN_EVERY_OPERATION | IN_A_WRITE | OF_A_USER | OF_A_GROUP,
+    "AdminUserGlobalSignOut": IN_EVERY_OPERATION | IN_A_WRITE | OF_A_USER | OF_NO_GROUP,
+    "GetGroup": IN_EVERY_OPERATION | IN_A_READ | OF_A_GROUP,
+    "ListGroups": IN_EVERY_OPERATION | IN_A_READ | OF_NO_GROUP,
+    "ListUsers": IN_EVERY_OPERATION | IN_A_READ | OF_NO_GROUP,
+    "ListUsersInGroup": IN_EVERY_OPERATION | IN_A_READ | OF_A_GROUP,
+}
+
+OWN_CREDENTIALS_REFUSED = (
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "UnrecognizedClientException",
+)
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Settings of AWS that owe nothing to the machine; returns the path of the config file."""
+    for name in os.environ:
+        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    config = tmp_path / "aws-config"
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "aws-credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "an example of a secret")
+    return config
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedCognito]:
+    with ScriptedCognito() as backend:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", backend.url)
+        yield backend
+
+
+def make_pool(**options: Any) -> UserPool:
+    return UserPool(POOL_ID, REGION, **{"backoff": 0.001} | options)
+
+
+def with_pool(act: Callable[[UserPool], Awaitable[Any]], **options: Any) -> Any:
+    """Open a pool in a new event loop, and do `act` with it."""
+
+    async def run() -> Any:
+        async with make_pool(**options) as pool:
+            return await act(pool)
+
+    return asyncio.run(run())
+
+
+async def ask(
+    pool: UserPool, operation: str, parameters: Mapping[str, object] = ANN, within: float = 20
+) -> dict[str, Any]:
+    deadline = asyncio.get_running_loop().time() + within
+    return await pool.call(operation, parameters, deadline=deadline)
+
+
+def call(operation: str, parameters: Mapping[str, object] = ANN, **options: Any) -> Any:
+    """Make one call, from nothing."""
+    within = options.pop("within", 20)
+    return with_pool(lambda pool: ask(pool, operation, parameters, within), **options)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let the event loop run until the condition holds, or fail."""
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110  # a condition of any kind
+            await asyncio.sleep(0.005)
+
+
+# What is sent
+
+
+def signed_headers(request: Request) -> list[str]:
+    listed = request.headers["Authorization"].split("SignedHeaders=")[1]
+    return str(listed).split(",")[0].split(";")
+
+
+def signature_of(request: Request, url: str, credentials: Credentials) -> str:
+    """Compute the signature that the request, as it arrived, should have."""
+    headers = {name: request.headers[name] for name in signed_headers(request)}
+    arrived = AWSRequest("POST", url + request.url, headers, request.body)
+    arrived.context["timestamp"] = request.headers["X-Amz-Date"]
+    signer = SigV4Auth(credentials, "cognito-idp", REGION)
+    return signer.signature(
+        signer.string_to_sign(arrived, signer.canonical_request(arrived)), arrived
+    )
+
+
+@pytest.mark.parametrize("token", [None, "an example of a session token"])
+@pytest.mark.parametrize("path", ["", "/below/a path/"])
+def test_signature(
+    backend: ScriptedCognito, monkeypatch: pytest.MonkeyPatch, token: str | None, path: str
+) -> None:
+    """What arrives is signed with the server's credentials, session token included."""
+    path = path.replace(" ", "%20")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", backend.url + path)
+    if token:
+        monkeypatch.setenv("AWS_SESSION_TOKEN", token)
+    backend.on(WRITE, reply({}))
+    call(WRITE)
+    (request,) = backend.requests
+    credentials = Credentials("AKIDEXAMPLE", "an example of a secret", token)
+    authorization = request.headers["Authorization"]
+    assert authorization.endswith(f"Signature={signature_of(request, backend.url, credentials)}")
+    assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+    assert f"/{REGION}/cognito-idp/aws4_request," in authorization
+    assert request.headers["X-Amz-Security-Token"] == token
+    assert ("x-amz-security-token" in authorization) == bool(token)
+
+
+def test_request_is_that_of_boto3(backend: ScriptedCognito) -> None:
+    """Cognito sees what it would see from boto3: target, type, signed headers, parameters."""
+    backend.on("ListUsers", reply({"Users": []}))
+    client = boto3.session.Session().client("cognito-idp", region_name=REGION)
+    client.list_users(UserPoolId=POOL_ID, Limit=25, Filter='name ^= "Zoë"')
+    call("ListUsers", {"Limit": 25, "Filter": 'name ^= "Zoë"'})
+    theirs, ours = backend.requests
+    assert ours.parameters == theirs.parameters
+    for name in ("X-Amz-Target", "Content-Type", "Host"):
+        assert ours.headers[name] == theirs.headers[name]
+    assert signed_headers(ours) == signed_headers(theirs)
+
+
+def test_pool_id_is_added_where_it_belongs(backend: ScriptedCognito) -> None:
+    """The pool's id goes with operations on a pool, and with no others; nothing overrides it."""
+    backend.on("ListUserPools", reply({"UserPools": []}))
+    backend.on(READ, reply({"Username": "ann"}))
+    call("ListUserPools", {"MaxResults": 1})
+    call(READ, {"Username": "ann", "UserPoolId": "eu-west-1_another"})
+    assert [request.parameters for request in backend.requests] == [
+        {"MaxResults": 1},
+        {"Username": "ann", "UserPoolId": POOL_ID},
+    ]
+
+
+def test_results(backend: ScriptedCognito) -> None:
+    """A call returns the reply as JSON has it, and an empty object for an empty body."""
+    backend.on(READ, reply({"Username": "ann", "UserCreateDate": 1700000000.25}))
+    backend.on("AdminAddUserToGroup", raw(b"", content_type="application/x-amz-json-1.1"))
+    assert call(READ) == {"Username": "ann", "UserCreateDate": 1700000000.25}
+    assert call("AdminAddUserToGroup", ANN | {"GroupName": "g"}) == {}
+
+
+def test_connection_is_kept(backend: ScriptedCognito) -> None:
+    """Calls one after the other share a connection, also after an error."""
+    backend.on(WRITE, [reply({}), failure("UserNotFoundException"), reply({})])
+
+    async def act(pool: UserPool) -> None:
+        await ask(pool, WRITE)
+        with pytest.raises(UserNotFound):
+            await ask(pool, WRITE)
+        await ask(pool, WRITE)
+
+    with_pool(act)
+    assert len({request.sender_port for request in backend.requests}) == 1
+
+
+def test_connections_are_bounded(backend: ScriptedCognito) -> None:
+    """However many calls there are, no more than `connections` are under way at once."""
+    gate = threading.Barrier(3)
+    busy, most = 0, 0
+    lock = threading.Lock()
+
+    def answer(_: dict[str, Any]) -> Reply:
+        nonlocal busy, most
+        with lock:
+            busy += 1
+            most = max(most, busy)
+        gate.wait(10)  # all three connections are in use at once, so the bound is reached
+        with lock:
+            busy -= 1
+        return reply({})
+
+    backend.on(WRITE, answer)
+
+    async def act(pool: UserPool) -> None:
+        await asyncio.gather(*(ask(pool, WRITE) for _ in range(9)))
+
+    with_pool(act, connections=3)
+    assert most == 3
+    assert len({request.sender_port for request in backend.requests}) == 3
+
+
+def test_unknown_operation() -> None:
+    """An operation that Cognito does not have is a fault of this server."""
+    with pytest.raises(Internal):
+        call("AdminMakeCoffee")
+
+
+def test_parameter_that_is_not_unicode(backend: ScriptedCognito) -> None:
+    """Half a surrogate pair cannot be sent, and is the client's mistake."""
+    with pytest.raises(BadUserInput):
+        call(READ, {"Username": "\ud800"})
+    assert backend.requests == []
+
+
+def test_closed_pool() -> None:
+    """A pool that was closed refuses calls with an error that clients may see."""
+
+    async def act() -> None:
+        pool = make_pool()
+        await pool.open()
+        await pool.close()
+        await ask(pool, READ)
+
+    with pytest.raises(Internal):
+        asyncio.run(act())
+
+
+# Retries
+
+TROUBLES = {
+    # What comes back: how often a read is sent, how often a write is, and how both end.
+    "throttled": (failure("TooManyRequestsException"), 3, 3, Throttled),
+    "throttled in a header": (failure("ThrottlingException", in_header=True), 3, 3, Throttled),
+    "throttled as 429": (failure("TooManyRequestsException", 429), 3, 3, Throttled),
+    "throttled as 503": (failure("SlowDown", 503), 3, 3, Throttled),
+    "throttled by a proxy": (raw(b"<h1>Slow down</h1>", 429), 3, 3, Throttled),
+    "error of Cognito": (failure("InternalErrorException", 500), 3, 1, UpstreamFailed),
+    "unsupported by cognito-local": (failure("Unsupported", 500), 3, 1, UpstreamFailed),
+    "HTML as 500": (raw(b"<h1>Internal Server Error</h1>", 500), 3, 1, UpstreamFailed),
+    "HTML as 503": (raw(b"<h1>Unavailable</h1>", 503), 3, 1, UpstreamFailed),
+    "HTML as 200": (raw(b"<h1>Welcome</h1>"), 3, 1, UpstreamFailed),
+    "half of JSON as 200": (raw(b'{"Username": "a'), 3, 1, UpstreamFailed),
+    "bytes as 200": (raw(bytes(range(128, 256))), 3, 1, UpstreamFailed),
+    "array as 200": (raw(b"[]"), 3, 1, UpstreamFailed),
+    "null as 200": (raw(b"null"), 3, 1, UpstreamFailed),
+    "deep JSON as 200": (raw(b"[" * 100_000), 3, 1, UpstreamFailed),
+    "half a body": (half(reply({"Username": "ann"})), 3, 1, UpstreamFailed),
+    "closed before a reply": (hang_up(), 3, 1, UpstreamFailed),
+    "too slow": (held(threading.Event(), reply({})), 3, 1, TimedOut),
+    "HTML as 403": (raw(b"<h1>Forbidden</h1>", 403), 1, 1, UpstreamFailed),
+    "JSON array as 400": (raw(b"[]", 400), 1, 1, UpstreamFailed),
+    "type that is no text": (raw(b'{"__type": 5}', 400), 1, 1, UpstreamFailed),
+    "no content": (raw(b"", 204), 1, 1, UpstreamFailed),
+    "redirect": (Reply(status=307, location="/elsewhere"), 1, 1, UpstreamFailed),
+    "unknown error": (failure("UnheardOfException"), 1, 1, UpstreamFailed),
+    "forbidden by a firewall": (failure("ForbiddenException", 403), 1, 1, UpstreamFailed),
+    "no right": (failure("AccessDeniedException"), 1, 1, UpstreamFailed),
+    "no such user": (failure("UserNotFoundException"), 1, 1, UserNotFound),
+    "no more room": (failure("LimitExceededException"), 1, 1, LimitExceeded),
+    "limit as 429": (failure("LimitExceededException", 429), 1, 1, LimitExceeded),
+    "too large": (raw(b'{"a": "' + b"x" * MAX_REPLY_BYTES + b'"}'), 1, 1, UpstreamFailed),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_retries(backend: ScriptedCognito, trouble: str) -> None:
+    """A call is sent again only if that may help and, for a write, surely did nothing yet."""
+    script, reads, writes, ending = TROUBLES[trouble]
+    backend.on(READ, script)
+    backend.on(WRITE, script)
+
+    async def act(pool: UserPool) -> None:
+        for operation in (READ, WRITE):
+            with pytest.raises(AdminError) as caught:
+                await ask(pool, operation)
+            assert type(caught.value) is ending
+
+    with_pool(act, attempt_timeout=0.4 if script.wait_for else 20)
+    assert backend.operations() == [READ] * reads + [WRITE] * writes
+
+
+def test_empty_reply_where_there_is_something_to_say(backend: ScriptedCognito) -> None:
+    """An empty body is no empty list: it would look like the end of it."""
+    backend.on("ListUsers", raw(b"", content_type="application/x-amz-json-1.1"))
+    with pytest.raises(UpstreamFailed):
+        call("ListUsers", {})
+    assert len(backend.requests) == ATTEMPTS
+
+
+@pytest.mark.parametrize("operation", [READ, WRITE])
+def test_recovery(backend: ScriptedCognito, operation: str) -> None:
+    """A call that is throttled twice and then carried out is a success."""
+    throttled = failure("TooManyRequestsException")
+    backend.on(operation, [throttled, throttled, reply({"Username": "ann"})])
+    assert call(operation) == {"Username": "ann"}
+
+
+def test_recovery_of_a_read(backend: ScriptedCognito) -> None:
+    """A read survives a broken connection and an attempt without an answer."""
+    slow = held(threading.Event(), reply({}))
+    backend.on(READ, [hang_up(), slow, reply({"Username": "ann"})])
+    assert call(READ, attempt_timeout=0.5) == {"Username": "ann"}
+
+
+def test_each_attempt_is_signed(backend: ScriptedCognito) -> None:
+    """Each attempt has a signature of its own that is right, for signatures age."""
+    backend.on(READ, [failure("InternalErrorException", 500), reply({"Username": "ann"})])
+    call(READ)
+    credentials = Credentials("AKIDEXAMPLE", "an example of a secret")
+    for request in backend.requests:
+        signature = signature_of(request, backend.url, credentials)
+        assert request.headers["Authorization"].endswith(f"Signature={signature}")
+
+
+@pytest.mark.parametrize("operation", [READ, WRITE])
+def test_refused_connection(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
+    """Where nobody listens nothing was sent, so even a write is tried again."""
+    with socket.socket() as idle:
+        idle.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{idle.getsockname()[1]}")
+        with capture_logs() as logs, pytest.raises(UpstreamFailed):
+            call(operation)
+    assert [entry["attempts"] for entry in logs] == [ATTEMPTS]
+
+
+@pytest.mark.parametrize("operation", [READ, WRITE])
+def test_connection_never_established(
+    backend: ScriptedCognito, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    """Where a proxy cannot connect nothing was sent, so even a write is tried again."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER")
+    monkeypatch.setenv("HTTPS_PROXY", backend.url)
+    backend.on("CONNECT", raw(b"", 502))
+    with pytest.raises(UpstreamFailed):
+        call(operation)
+    assert [(request.operation, request.url) for request in backend.requests] == [
+        ("CONNECT", "cognito-idp.eu-west-1.amazonaws.com:443")
+    ] * ATTEMPTS
+
+
+# Deadlines
+
+
+@pytest.mark.parametrize("operation", [READ, WRITE])
+def test_deadline(backend: ScriptedCognito, operation: str) -> None:
+    """A call without an answer ends at its deadline, before the attempt's own time is up."""
+    backend.on(operation, held(threading.Event(), reply({})))
+    with pytest.raises(TimedOut):
+        call(operation, within=0.05, attempt_timeout=60)
+    assert len(backend.requests) <= 1  # none, if this machine is slow
+
+
+def test_deadline_in_the_middle_of_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reply that stops coming does not hold a call beyond its deadline."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+                while connection.recv(65536):
+                    pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(TimedOut):
+            call(READ, within=1)
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_deadline_that_has_passed(backend: ScriptedCognito) -> None:
+    """A call that comes too late is not sent at all, even if there is a connection at hand."""
+    backend.on(READ, reply({"Username": "ann"}))
+    backend.on(WRITE, reply({}))
+
+    async def act(pool: UserPool) -> None:
+        await ask(pool, READ)
+        for _ in range(3):
+            with pytest.raises(TimedOut):
+                await ask(pool, WRITE, within=0)
+        await ask(pool, READ)
+
+    with_pool(act)
+    assert backend.operations() == [READ, READ]
+
+
+def test_deadline_before_the_next_attempt(backend: ScriptedCognito) -> None:
+    """Rather than sleep past its deadline a call ends at once, and says why it failed."""
+    backend.on(WRITE, failure("TooManyRequestsException"))
+    with pytest.raises(Throttled):
+        call(WRITE, within=5, backoff=1e9)
+    assert len(backend.requests) == 1
+
+
+def test_deadline_while_all_connections_are_in_use(backend: ScriptedCognito) -> None:
+    """A call that gets no connection before its deadline is not sent."""
+    gate = threading.Event()
+    backend.on(READ, held(gate, reply({"Username": "ann"})))
+
+    async def act(pool: UserPool) -> None:
+        first = asyncio.create_task(ask(pool, READ))
+        await until(lambda: len(backend.requests) == 1)
+        with pytest.raises(TimedOut):
+            await ask(pool, WRITE, within=0.05)
+        gate.set()
+        await first
+
+    with_pool(act, connections=1)
+    assert backend.operations() == [READ]
+
+
+def test_waiting_for_a_connection_is_no_attempt(backend: ScriptedCognito) -> None:
+    """The time that a call waits for others to end is not taken from its attempt."""
+    slow = held(threading.Event(), reply({}))
+    backend.on(WRITE, [slow, slow, reply({})])
+
+    async def act(pool: UserPool) -> list[Any]:
+        calls = [ask(pool, WRITE) for _ in range(3)]
+        ends: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+        return ends
+
+    *late, last = with_pool(act, connections=1, attempt_timeout=0.5)
+    assert [type(error) for error in late] == [TimedOut, TimedOut]
+    assert last == {}
+
+
+def test_cancelled_call(backend: ScriptedCognito) -> None:
+    """A call that is cancelled gives its connection's place back."""
+    backend.on(READ, held(threading.Event(), reply({})))
+    backend.on(WRITE, reply({}))
+
+    async def act(pool: UserPool) -> None:
+        for _ in range(3):
+            backend.requests.clear()
+            task = asyncio.create_task(ask(pool, READ))
+            await until(lambda: len(backend.requests) == 1)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert await ask(pool, WRITE) == {}
+
+    with_pool(act, connections=1)
+
+
+def test_largest_reply(backend: ScriptedCognito) -> None:
+    """A reply of exactly the size that is allowed is read."""
+    empty = len(orjson.dumps({"Username": ""}))
+    backend.on(READ, reply({"Username": "x" * (MAX_REPLY_BYTES - empty)}))
+    assert len(call(READ)["Username"]) == MAX_REPLY_BYTES - empty
+
+
+# Errors
+
+
+def test_every_declared_error_has_a_known_meaning() -> None:
+    """The table above has each error that botocore declares for each operation in use."""
+    model = botocore.session.Session().get_service_model("cognito-idp")
+    declared = {
+        operation: {shape.name for shape in model.operation_model(operation).error_shapes}
+        for operation in OPERATIONS
+    }
+    assert {operation: set(codes) for operation, codes in MEANINGS.items()} == declared
+
+
+@pytest.mark.parametrize("in_header", [False, True], ids=["__type", "header"])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_declared_errors(backend: ScriptedCognito, operation: str, in_header: bool) -> None:
+    """Each declared error becomes the error of ours that the table says, and leaks nothing."""
+    met: dict[str, type[AdminError]] = {}
+
+    async def act(pool: UserPool) -> None:
+        for code in MEANINGS[operation]:
+            backend.on(operation, failure(code, in_header=in_header, detail=PRIVATE))
+            with pytest.raises(AdminError) as caught:
+                await ask(pool, operation, {"Username": "ann@example.com"})
+            met[code] = type(caught.value)
+            assert "ann" not in caught.value.message
+            assert "arn" not in caught.value.message
+
+    with capture_logs() as logs:
+        with_pool(act)
+    assert met == MEANINGS[operation]
+    assert "ann@" not in repr(logs)
+    assert "arn:" not in repr(logs)
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "meaning"),
+    [
+        ("AdminCreateUser", "UsernameExistsException", AlreadyExists),
+        ("AdminUpdateUserAttributes", "AliasExistsException", AlreadyExists),
+        ("CreateGroup", "GroupExistsException", AlreadyExists),
+        ("AdminSetUserPassword", "InvalidPasswordException", BadUserInput),
+        ("AdminSetUserPassword", "PasswordHistoryPolicyViolationException", BadUserInput),
+        ("AdminResetUserPassword", "UserNotConfirmedException", WrongState),
+        ("AdminInitiateAuth", "PasswordResetRequiredException", WrongState),
+        ("AdminCreateUser", "UnsupportedUserStateException", WrongState),
+        ("ListUsers", "InvalidToken", BadUserInput),
+        ("DeleteGroup", "ResourceNotFoundException", GroupNotFound),
+        ("AdminDeleteUser", "ResourceNotFoundException", UpstreamFailed),
+        ("AdminCreateUser", "CodeDeliveryFailureException", UpstreamFailed),
+        ("AdminDisableUser", "", UpstreamFailed),
+    ],
+)
+def test_translation(operation: str, code: str, meaning: type[AdminError]) -> None:
+    """Errors of operations that are not in use yet have their meaning already."""
+    assert translate(operation, code) is meaning
+
+
+@pytest.mark.parametrize("code", OWN_CREDENTIALS_REFUSED)
+def test_own_credentials_refused(backend: ScriptedCognito, code: str) -> None:
+    """The log says plainly that the server's own credentials are at fault, the client nothing."""
+    backend.on(WRITE, failure(code, detail=PRIVATE))
+    with capture_logs() as logs, pytest.raises(UpstreamFailed) as caught:
+        call(WRITE)
+    assert caught.value.message == UpstreamFailed.message
+    assert logs == [
+        {
+            "event": "AWS refused this server's own credentials: wrong, expired, or without this"
+            " right",
+            "log_level": "error",
+            "operation": WRITE,
+            "status": 400,
+            "code": code,
+        }
+    ]
+
+
+def test_missing_pool(backend: ScriptedCognito) -> None:
+    """The log says plainly that there is no such pool."""
+    backend.on("ListUsers", failure("ResourceNotFoundException", detail=PRIVATE))
+    with capture_logs() as logs, pytest.raises(UpstreamFailed):
+        call("ListUsers", {})
+    assert [entry["event"] for entry in logs] == [
+        "there is no such user pool in this account and region"
+    ]
+
+
+def test_strange_code_is_not_logged(backend: ScriptedCognito) -> None:
+    """Text in place of an error's name goes nowhere."""
+    backend.on(WRITE, raw(orjson.dumps({"__type": "ann@example.com may not"}), 400))
+    with capture_logs() as logs, pytest.raises(UpstreamFailed):
+        call(WRITE)
+    assert [entry["code"] for entry in logs] == [""]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_reads_are_told_from_writes(operation: str) -> None:
+    """Exactly the operations that change nothing are reads."""
+    assert is_read(operation) == (
+        operation
+        in {
+            "AdminGetUser",
+            "AdminListGroupsForUser",
+            "GetGroup",
+            "ListGroups",
+            "ListUsers",
+            "ListUsersInGroup",
+        }
+    )
+
+
+# Credentials
+
+
+def script_credentials(config: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Let the credentials come from a shell script, which is to print `KEY` with $n as a name."""
+    program = config.with_name("credentials.sh")
+    ends = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    keys = (
+        r'{"Version":1,"AccessKeyId":"KEY%s","SecretAccessKey":"s","SessionToken":"T%s",'
+        rf'"Expiration":"{ends}"}}'
+    )
+    program.write_text(
+        f"cd '{config.parent}'\necho >> runs\nn=$(($(wc -l < runs)))\n{script}\n"
+        f"printf '{keys}' $n $n\n"
+    )
+    config.write_text(f"[default]\ncredential_process = /bin/sh {program}\n")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+
+WAIT_FOR_RELEASE = (
+    "i=0; while [ ! -e release ]; do i=$((i+1)); [ $i -lt 500 ] || exit 1; sleep 0.02; done"
+)
+
+
+def test_credentials_are_found_off_the_loop(
+    backend: ScriptedCognito, aws: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While credentials are sought the event loop goes on, and they are sought once for all."""
+    script_credentials(aws, monkeypatch, WAIT_FOR_RELEASE)
+    backend.on(WRITE, reply({}))
+
+    async def act(pool: UserPool) -> None:
+        calls = [asyncio.create_task(ask(pool, WRITE)) for _ in range(5)]
+        await until(aws.with_name("runs").exists)
+        with pytest.raises(TimedOut):
+            await ask(pool, WRITE, within=0.01)
+        aws.with_name("release").touch()
+        await asyncio.gather(*calls)
+
+    with_pool(act)
+    assert len({request.headers["X-Amz-Security-Token"] for request in backend.requests}) == 1
+    assert len(backend.requests) == 5
+
+
+def test_credentials_are_refreshed(
+    backend: ScriptedCognito, aws: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials that end soon are replaced; calls go on with the old ones meanwhile."""
+    # The script is run twice to begin with, since botocore refreshes what ends in five minutes.
+    script_credentials(aws, monkeypatch, f"if [ $n -gt 2 ]; then {WAIT_FOR_RELEASE}; fi")
+    backend.on(WRITE, reply({}))
+
+    def last_token() -> str:
+        return str(backend.requests[-1].headers["X-Amz-Security-Token"])
+
+    async def act(pool: UserPool) -> None:
+        await ask(pool, WRITE)
+        for _ in range(3):
+            await ask(pool, WRITE, within=5)  # less than the script waits
+        assert last_token() == "T2"
+        aws.with_name("release").touch()
+        async with asyncio.timeout(20):
+            while last_token() == "T2":
+                await ask(pool, WRITE)
+        assert int(last_token().removeprefix("T")) >= 3
+
+    try:
+        with_pool(act)
+    finally:
+        aws.with_name("release").touch()
+    request = backend.requests[-1]
+    credentials = Credentials(last_token().replace("T", "KEY"), "s", last_token())
+    assert signature_of(request, backend.url, credentials) in request.headers["Authorization"]
+
+
+def test_no_credentials(backend: ScriptedCognito, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server without credentials says so in its log, and sends nothing."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with capture_logs() as logs, pytest.raises(UpstreamFailed):
+        call(READ)
+    assert logs == [
+        {
+            "event": "this server has no AWS credentials",
+            "log_level": "error",
+            "error": "NoCredentialsError",
+        }
+    ]
+    assert backend.requests == []
+
+
+def test_credentials_that_cannot_be_had(
+    backend: ScriptedCognito, aws: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failed search for credentials fails the call, and the next call searches again."""
+    script_credentials(aws, monkeypatch, "if [ $n -lt 2 ]; then echo secret >&2; exit 1; fi")
+    backend.on(WRITE, reply({}))
+
+    async def act(pool: UserPool) -> None:
+        with capture_logs() as logs, pytest.raises(UpstreamFailed):
+            await ask(pool, WRITE)
+        assert [entry["error"] for entry in logs] == ["CredentialRetrievalError"]
+        assert "secret" not in repr(logs)
+        assert await ask(pool, WRITE) == {}
+
+    with_pool(act)
+
+
+# Endpoints, proxies, certificates
+
+
+class _Sent(Exception):
+    """boto3 was about to send a request."""
+
+
+def endpoint_of_boto3(region: str) -> str:
+    """Return where boto3 sends a request to, under the settings in force."""
+    client = boto3.session.Session().client("cognito-idp", region_name=region)
+    urls: list[str] = []
+
+    def stop(request: Any, **_: Any) -> None:
+        urls.append(request.url)
+        raise _Sent
+
+    client.meta.events.register("before-send.cognito-identity-provider", stop)
+    with pytest.raises(_Sent):
+        client.list_users(UserPoolId=f"{region}_AbCdEf123")
+    return urls[0]
+
+
+PLAIN = "https://cognito-idp.eu-west-1.amazonaws.com/"
+SERVICE_URL = "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"
+
+
+@pytest.mark.parametrize(
+    ("region", "environment", "expected"),
+    [
+        (REGION, {}, PLAIN),
+        (REGION, {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}, PLAIN),
+        ("cn-north-1", {}, "https://cognito-idp.cn-north-1.amazonaws.com.cn/"),
+        (REGION, {"AWS_ENDPOINT_URL": "http://localhost:9229"}, "http://localhost:9229/"),
+        (REGION, {"AWS_ENDPOINT_URL": "http://localhost:9/base"}, "http://localhost:9/base"),
+        (
+            REGION,
+            {"AWS_ENDPOINT_URL": "http://localhost:1", SERVICE_URL: "http://localhost:2"},
+            "http://localhost:2/",
+        ),
+        (
+            REGION,
+            {"AWS_ENDPOINT_URL": "http://localhost:1", "AWS_USE_FIPS_ENDPOINT": "true"},
+            "http://localhost:1/",
+        ),
+        (
+            REGION,
+            {
+                "AWS_ENDPOINT_URL": "http://localhost:1",
+                "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+            },
+            PLAIN,
+        ),
+        (
+            "us-gov-west-1",
+            {"AWS_USE_FIPS_ENDPOINT": "true"},
+            "https://cognito-idp-fips.us-gov-west-1.amazonaws.com/",
+        ),
+        # Here botocore's client says it has one endpoint, and sends to another.
+        (
+            "us-gov-west-1",
+            {"AWS_USE_DUALSTACK_ENDPOINT": "true"},
+            "https://cognito-idp.us-gov-west-1.api.aws/",
+        ),
+        (
+            "ap-southeast-7",
+            {"AWS_USE_DUALSTACK_ENDPOINT": "true"},
+            "https://cognito-idp.ap-southeast-7.amazonaws.com/",
+        ),
+        (
+            "us-gov-west-1",
+            {"AWS_USE_DUALSTACK_ENDPOINT": "true", "AWS_USE_FIPS_ENDPOINT": "true"},
+            "https://cognito-idp-fips.us-gov-west-1.api.aws/",
+        ),
+    ],
+)
+def test_endpoint(
+    monkeypatch: pytest.MonkeyPatch, region: str, environment: dict[str, str], expected: str
+) -> None:
+    """Requests go where boto3 would send them."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert UserPool(f"{region}_AbCdEf123", region).endpoint_url == expected
+    assert endpoint_of_boto3(region) == expected
+
+
+def test_endpoint_from_the_config_file(aws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The endpoint may be set in AWS's config file, under the profile in use."""
+    aws.write_text(
+        "[profile local]\nservices = here\n"
+        "[services here]\ncognito_identity_provider =\n  endpoint_url = http://localhost:9229\n"
+    )
+    monkeypatch.setenv("AWS_PROFILE", "local")
+    assert make_pool().endpoint_url == endpoint_of_boto3(REGION) == "http://localhost:9229/"
+
+
+def test_nothing_is_asked_at_the_start(
+    backend: ScriptedCognito, aws: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To make and open a pool is no reason to look for credentials or to call anybody."""
+    script_credentials(aws, monkeypatch, "")
+
+    async def act(_: UserPool) -> None:
+        """Do nothing."""
+
+    with_pool(act)
+    assert not aws.with_name("runs").exists()
+    assert backend.requests == []
+
+
+def test_proxy(backend: ScriptedCognito, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests go through the proxy that the environment names."""
+    monkeypatch.setenv(SERVICE_URL, "http://cognito.invalid")
+    monkeypatch.setenv("HTTP_PROXY", backend.url)
+    backend.on(WRITE, reply({}))
+    assert call(WRITE) == {}
+    assert [request.url for request in backend.requests] == ["http://cognito.invalid/"]
+
+
+def test_no_proxy(backend: ScriptedCognito, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts that the environment excepts are reached without the proxy."""
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    backend.on(WRITE, reply({}))
+    assert call(WRITE) == {}
+
+
+def test_netrc(backend: ScriptedCognito, aws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password for the host in ~/.netrc does not take the place of the signature."""
+    netrc = aws.with_name("netrc")
+    netrc.write_text("default login someone password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    backend.on(WRITE, reply({}))
+    call(WRITE)
+    assert backend.requests[0].headers["Authorization"].startswith("AWS4-HMAC-SHA256 ")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody trusts, in a file with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "scripted")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    path.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def secure_backend(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedCognito]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with ScriptedCognito(tls=context) as backend:
+        monkeypatch.setenv(SERVICE_URL, backend.url)
+        yield backend
+
+
+def test_ca_bundle(
+    secure_backend: ScriptedCognito, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificates in AWS_CA_BUNDLE are trusted."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    secure_backend.on(WRITE, reply({}))
+    assert call(WRITE) == {}
+
+
+def test_ca_bundle_from_the_config_file(
+    secure_backend: ScriptedCognito, certificate: Path, aws: Path
+) -> None:
+    """The certificates that AWS's config file names are trusted."""
+    aws.write_text(f"[default]\nca_bundle = {certificate}\n")
+    secure_backend.on(WRITE, reply({}))
+    assert call(WRITE) == {}
+
+
+def test_untrusted_certificate(secure_backend: ScriptedCognito) -> None:
+    """Nothing is sent to a host whose certificate is not trusted."""
+    with capture_logs() as logs, pytest.raises(UpstreamFailed):
+        call(WRITE)
+    assert secure_backend.requests == []
+    assert [entry["reason"] for entry in logs] == ["not connected: ClientConnectorCertificateError"]
+
+
+def test_missing_ca_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle that is not there is said at the start."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere/bundle.pem")
+    with pytest.raises(InvalidSettings, match="No such file"):
+        make_pool()
+
+
+# Against an emulator
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def test_emulator(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moto takes our calls, and boto3 sees what they did."""
+    monkeypatch.setenv(SERVICE_URL, moto)
+    client = boto3.session.Session().client("cognito-idp", region_name=REGION)
+    pool_id = client.create_user_pool(PoolName="pool")["UserPool"]["Id"]
+    client.admin_create_user(UserPoolId=pool_id, Username="ann")
+
+    async def act() -> None:
+        async with UserPool(pool_id, REGION, backoff=0) as pool:
+            assert (await ask(pool, READ))["Username"] == "ann"
+            assert await ask(pool, WRITE) == {}
+            with pytest.raises(UserNotFound):
+                await ask(pool, READ, {"Username": "bob"})
+            with pytest.raises(GroupNotFound):
+                await ask(pool, "GetGroup", {"GroupName": "none"})
+            with pytest.raises(BadUserInput):
+                await ask(pool, "ListUsers", {"PaginationToken": "none"})
+
+    asyncio.run(act())
+    assert not client.admin_get_user(UserPoolId=pool_id, Username="ann")["Enabled"]
+
+
+def test_operation_that_an_emulator_lacks(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What moto has not learned (an HTML page with status 500) does not look like success."""
+    monkeypatch.setenv(SERVICE_URL, moto)
+    with pytest.raises(UpstreamFailed):
+        call("AdminListDevices")
+
+
+# The scripted endpoint itself
+
+
+@pytest.mark.parametrize("oversized", [False, True])
+def test_directory_of_the_scripted_endpoint(backend: ScriptedCognito, oversized: bool) -> None:
+    """Walked by its tokens alone, the directory gives each user once, in uneven pages."""
+    directory = UserDirectory(250, random.Random(7), oversized=oversized)
+    directory.install(backend)
+
+    async def act(pool: UserPool) -> list[list[str]]:
+        pages = []
+        asked: dict[str, object] = {"GroupName": "Support", "Limit": 7}
+        while True:
+            page = await ask(pool, "ListUsersInGroup", asked)
+            pages.append([user["Username"] for user in page["Users"]])
+            if "NextToken" not in page:
+                break
+            asked["NextToken"] = page["NextToken"]
+        with pytest.raises(BadUserInput):
+            await ask(pool, "ListUsersInGroup", asked | {"Limit": 8})
+        found = await ask(pool, "ListUsers", {"Filter": 'email ^= "user0249@"'})
+        assert len(found["Users"]) <= 1
+        with pytest.raises(UserNotFound):
+            await ask(pool, READ, {"Username": "nobody"})
+        return pages
+
+    pages = with_pool(act)
+    assert [name for page in pages for name in page] == directory.usernames
+    sizes = {len(page) for page in pages}
+    assert {0, 7} < sizes
+    assert (max(sizes) > 7) == oversized
+
+
+def test_scripted_endpoint_refuses_what_has_no_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that the test did not foresee fails the test."""
+    backend = ScriptedCognito()
+    monkeypatch.setenv(SERVICE_URL, backend.url)
+
+    def act() -> None:
+        with backend, pytest.raises(UpstreamFailed):
+            call(WRITE)
+
+    with pytest.raises(AssertionError, match="no script"):
+        act()

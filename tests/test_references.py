@@ -1,0 +1,181 @@
+"""Finding objects again: by global id, and by key from another subgraph."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.api import Api
+from tests.directory import Directory
+from tests.scripted import ScriptedCognito, reply
+
+ENTITIES = """query ($representations: [_Any!]!, $beyond: Boolean = true) {
+    _entities(representations: $representations) {
+        __typename
+        ... on User { username @include(if: $beyond) email @include(if: $beyond) }
+        ... on Group { name description @include(if: $beyond) }
+    }
+}"""
+
+
+def test_node(api: Api, directory: Directory) -> None:
+    """The id of an object fetches it again, whatever way it was met."""
+    directory.add_group("Editors", Description="Who edits")
+    directory.add_user("bob", "Editors", email="bob@example.com")
+    met = api.send("""mutation { enableUser(input: {username: "bob"}) { user { id } } }""").data[
+        "enableUser"
+    ]["user"]["id"]
+    seen = api.send("{ users { nodes { id groups { nodes { id } } } } }").data
+    (user,) = seen["users"]["nodes"]
+    assert user["id"] == met
+    node = "query ($id: ID!) { node(id: $id) { __typename id ...U ...G } }"
+    node += " fragment U on User { email } fragment G on Group { description }"
+    assert api.send(node, {"id": user["id"]}).data["node"] == {
+        "__typename": "User",
+        "id": user["id"],
+        "email": "bob@example.com",
+    }
+    (group,) = user["groups"]["nodes"]
+    assert api.send(node, {"id": group["id"]}).data["node"] == {
+        "__typename": "Group",
+        "id": group["id"],
+        "description": "Who edits",
+    }
+
+
+def test_node_gone(api: Api, directory: Directory) -> None:
+    """An object that is gone is null, and no error."""
+    directory.add_group("Editors")
+    directory.add_user("bob")
+    ids = [
+        api.send('{ user(by: {username: "bob"}) { id } }').data["user"]["id"],
+        api.send('{ group(name: "Editors") { id } }').data["group"]["id"],
+    ]
+    directory.cognito.admin_delete_user(UserPoolId=directory.pool_id, Username="bob")
+    directory.cognito.delete_group(UserPoolId=directory.pool_id, GroupName="Editors")
+    for id_ in ids:
+        assert api.send("query ($id: ID!) { node(id: $id) { id } }", {"id": id_}).data == {
+            "node": None
+        }
+
+
+@pytest.mark.parametrize(
+    "id_",
+    [
+        "",
+        "bob",
+        "VXNlcg",
+        "VXNlcjo",
+        "UGV0OnJleA",
+        "VXNlcjpib2I=",
+        "VXNlcjpib2I!",
+        "VXNlcjphIGI",
+        "é",
+    ],
+    ids=[
+        "empty",
+        "no id",
+        "no key",
+        "empty key",
+        "no type",
+        "padded",
+        "longer",
+        "space",
+        "not ASCII",
+    ],
+)
+def test_node_malformed(serve: Callable[..., Api], scripted: ScriptedCognito, id_: str) -> None:
+    """What is not an id of this server is refused before Cognito is called."""
+    answer = serve(scripted.url).send("query ($id: ID!) { node(id: $id) { id } }", {"id": id_})
+    assert answer.codes == ["BAD_USER_INPUT"]
+    assert scripted.requests == []
+
+
+def test_node_is_nobody_else(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """A user whom Cognito finds by an alias or `sub` is not the one whose id was asked for."""
+    scripted.on("AdminGetUser", reply({"Username": "eve", "UserAttributes": []}))
+    answer = serve(scripted.url).send('{ node(id: "VXNlcjpib2I") { id } }')
+    assert answer.data == {"node": None}
+
+
+def test_entities(api: Api, directory: Directory) -> None:
+    """References by each key give their objects, in the order asked for."""
+    directory.add_group("Editors", Description="Who edits")
+    sub = directory.add_user("bob", email="bob@example.com")
+    directory.add_user("eve", email="eve@example.com")
+    references = [
+        {"__typename": "Group", "name": "Editors"},
+        {"__typename": "User", "sub": sub},
+        {"__typename": "User", "username": "eve", "more": "than the key"},
+    ]
+    assert api.send(ENTITIES, {"representations": references}).data["_entities"] == [
+        {"__typename": "Group", "name": "Editors", "description": "Who edits"},
+        {"__typename": "User", "username": "bob", "email": "bob@example.com"},
+        {"__typename": "User", "username": "eve", "email": "eve@example.com"},
+    ]
+
+
+def test_entities_missing_or_malformed(api: Api, directory: Directory) -> None:
+    """A reference that leads nowhere is null with its own error, and the others are whole."""
+    directory.add_user("bob", email="bob@example.com")
+    references: list[Any] = [
+        {"__typename": "User", "username": "bob"},
+        {"__typename": "User", "username": "nobody"},
+        {"__typename": "User", "sub": "nobody"},
+        {"__typename": "Group", "name": "Nowhere"},
+        {"__typename": "Pet", "name": "Rex"},
+        {"username": "bob"},
+        {"__typename": "User"},
+        {"__typename": "User", "username": 5},
+        {"__typename": "User", "username": "a b"},
+        {"__typename": ["User"], "username": "bob"},
+        "bob",
+    ]
+    answer = api.send(ENTITIES, {"representations": references})
+    assert answer.partial["_entities"] == [
+        {"__typename": "User", "username": "bob", "email": "bob@example.com"},
+        *[None] * 10,
+    ]
+    by_index = {e["path"][1]: e["extensions"]["code"] for e in answer.errors}
+    assert by_index == {
+        1: "USER_NOT_FOUND",
+        2: "USER_NOT_FOUND",
+        3: "GROUP_NOT_FOUND",
+        **dict.fromkeys(range(4, 11), "BAD_USER_INPUT"),
+    }
+
+
+def test_entities_cost(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """A reference costs one call however often it stands there, and none for its key alone."""
+    scripted.on(
+        "AdminGetUser",
+        lambda asked: reply({"Username": asked["Username"], "UserAttributes": []}),
+    )
+    api = serve(scripted.url)
+    references = [{"__typename": "User", "username": f"user{n % 30}"} for n in range(60)]
+    assert len(api.send(ENTITIES, {"representations": references}).data["_entities"]) == 60
+    assert sorted(request.parameters["Username"] for request in scripted.requests) == sorted(
+        f"user{n}" for n in range(30)
+    )
+    scripted.requests.clear()
+    keys = "query ($r: [_Any!]!) { _entities(representations: $r) { %s } }"
+    users = "... on User { __typename username }"
+    found = api.send(keys % users, {"r": references[:1]}).data["_entities"]
+    assert found == [{"__typename": "User", "username": "user0"}]
+    found = api.send(
+        keys % "... on User { __typename sub }", {"r": [{"__typename": "User", "sub": "s"}]}
+    ).data["_entities"]
+    assert found == [{"__typename": "User", "sub": "s"}]
+    found = api.send(
+        keys % "... on Group { name } ... on User { email }",
+        {"r": [{"__typename": "Group", "name": "Editors"}]},
+    ).data["_entities"]
+    assert found == [{"name": "Editors"}]
+    assert scripted.requests == []
+
+
+def test_service(api: Api) -> None:
+    """A gateway is given the schema."""
+    assert (
+        "type User implements Node @key" in api.send("{ _service { sdl } }").data["_service"]["sdl"]
+    )

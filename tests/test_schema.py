@@ -1,0 +1,108 @@
+"""What is checked of the schema at start-up, and what holds of all of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+)
+
+from graphql_admin import schema as schema_module
+from graphql_admin.errors import ActionErrorCode, Outcome
+from graphql_admin.permissions import guard_of
+from graphql_admin.schema import PLAIN_RESOLVERS, AdminSchema, Query, UnguardedField
+
+SCHEMA = AdminSchema().graphql_schema
+FEDERATIONS_OWN = ("__", "link__", "_FieldSet")
+OWN_TYPES = [
+    type_ for name, type_ in SCHEMA.type_map.items() if not name.startswith(FEDERATIONS_OWN)
+]
+
+
+def test_schema_file_is_up_to_date() -> None:
+    """`schema.graphql` is the schema under default settings."""
+    file = Path(__file__).parent.parent / "schema.graphql"
+    assert file.read_text(encoding="utf-8").strip() == AdminSchema().as_str().strip()
+
+
+def described() -> Iterator[tuple[str, Any]]:
+    """Yield all that takes a description, with its path."""
+    for type_ in OWN_TYPES:
+        yield type_.name, type_
+        if isinstance(type_, GraphQLEnumType):
+            for name, value in type_.values.items():
+                yield f"{type_.name}.{name}", value
+        if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType):
+            for name, field in type_.fields.items():
+                yield f"{type_.name}.{name}", field
+                for argument_name, argument in getattr(field, "args", {}).items():
+                    yield f"{type_.name}.{name}({argument_name}:)", argument
+
+
+@pytest.mark.parametrize(
+    ("path", "item"), [pytest.param(*each, id=each[0]) for each in described()]
+)
+def test_everything_is_described(path: str, item: Any) -> None:
+    """Every type, field, argument and value of the schema says what it is."""
+    assert item.description, path
+
+
+def fields() -> Iterator[tuple[str, Any]]:
+    """Yield every field of every object with its path."""
+    for type_ in OWN_TYPES:
+        if isinstance(type_, GraphQLObjectType):
+            for name, field in type_.fields.items():
+                yield f"{type_.name}.{name}", field
+
+
+def test_guarded_fields_are_nullable() -> None:
+    """A refusal blanks the refused field alone; `_entities` is as federation has it."""
+    for path, field in fields():
+        if guard_of(field.extensions["strawberry-definition"]) and path != "Query._entities":
+            assert not isinstance(field.type, GraphQLNonNull), path
+
+
+def test_guarded_fields_say_what_they_require() -> None:
+    """The description of a guarded field ends with what it requires."""
+    for path, field in fields():
+        guard = guard_of(field.extensions["strawberry-definition"])
+        if guard is not None:
+            assert field.description.endswith(guard.requirement), path
+
+
+def test_plain_resolvers_are_there() -> None:
+    """The list of resolvers that need no guard names no field that is gone."""
+    assert set(PLAIN_RESOLVERS) <= {path for path, _ in fields()}
+
+
+def test_unguarded_resolver_fails_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver without a permission keeps the server from starting, and is named."""
+
+    @strawberry.type(name="Query")
+    class Leaky(Query):
+        @strawberry.field
+        async def everybody(self, info: strawberry.Info) -> list[str]:
+            reply = await info.context.call("ListUsers")
+            return [user["Username"] for user in reply["Users"]]
+
+    monkeypatch.setattr(schema_module, "Query", Leaky)
+    with pytest.raises(UnguardedField, match=r"Query\.everybody"):
+        AdminSchema()
+
+
+def test_action_error_codes_are_the_outcomes() -> None:
+    """A payload can say every expected outcome, and an invalid value."""
+    outcomes = {outcome.code for outcome in Outcome.__subclasses__()}
+    assert set(ActionErrorCode.__members__) == outcomes | {"INVALID_VALUE"}
+
+
+def test_two_schemas_in_one_process() -> None:
+    """Schemas can be built side by side, and are equal."""
+    assert AdminSchema().as_str() == AdminSchema().as_str()
