@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import strawberry
-from graphql import DocumentNode
 
 from graphql_admin import metrics, records
 from graphql_admin.actions import Action
@@ -24,8 +23,8 @@ class Context:
     allowed: frozenset[Action]
     """What the caller may do."""
 
-    document: DocumentNode
-    """The document to execute, which fits the schema."""
+    plans: dict[Any, Any]
+    """What `execution` compiled of the document so far; kept as long as the document is."""
 
     pool: UserPool
 

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -59,6 +60,9 @@ class Document:
     operations: Mapping[str | None, OperationDefinitionNode]
     costs: Mapping[str | None, Cost]
     """Of the operations, by the same names."""
+
+    plans: dict[Any, Any] = field(default_factory=dict)
+    """What `execution` compiled of it so far."""
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """Return the operation called `name`, or the only one where none is named.

@@ -188,17 +188,14 @@ class GraphQLEndpoint:
         context = Context(
             caller=caller,
             allowed=self._policy.actions_of(caller),
-            document=document.ast,
+            plans=document.plans,
             pool=self._pool,
             audit=self._audit,
             deadline=deadline,
             max_calls=self._max_calls,
         )
-        result = await self._schema.execute(
-            request.query,
-            variable_values=request.variables,
-            context_value=context,
-            operation_name=request.operation_name,
+        result = await self._schema.run(
+            document.ast, request.operation_name, request.variables, context
         )
         body: dict[str, Any] = {"data": result.data}
         status = 200

@@ -1,20 +1,21 @@
 """The schema: the feature roots joined, and what is checked of it at start-up."""
 
 from collections.abc import Collection, Iterator
-from typing import Literal
+from inspect import isawaitable
+from typing import Any, Literal
 
 import strawberry
-from graphql import GraphQLError, GraphQLObjectType, GraphQLSchema
-from strawberry.extensions import SchemaExtension
+from graphql import DocumentNode, ExecutionResult, GraphQLObjectType, GraphQLSchema, execute
+from strawberry.execution import optimized_is_awaitable
 from strawberry.federation.schema import FederationAny
 from strawberry.federation.schema import Schema as FederationSchema
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
 from strawberry.types.field import StrawberryField
 
 from graphql_admin.actions import Action
-from graphql_admin.context import Info
+from graphql_admin.context import Context, Info
+from graphql_admin.execution import choose_executor
 from graphql_admin.groups import Group, GroupQuery
 from graphql_admin.permissions import guard_of, guarded, is_audited, signed_in
 from graphql_admin.references import ReferenceQuery
@@ -90,18 +91,6 @@ class Mutation(UserMutation):
     pass
 
 
-class Prepared(SchemaExtension):
-    """Executes the document that was parsed and validated before."""
-
-    def on_parse(self) -> Iterator[None]:
-        self.execution_context.graphql_document = self.execution_context.context.document
-        yield
-
-    def on_validate(self) -> Iterator[None]:
-        self.execution_context.pre_execution_errors = []
-        yield
-
-
 class AdminSchema(FederationSchema):
     """The schema without the fields of disabled actions.
 
@@ -122,7 +111,7 @@ class AdminSchema(FederationSchema):
             query=Query,
             mutation=Mutation if mutation_fields else None,
             config=StrawberryConfig(disable_field_suggestions=True),
-            extensions=[Prepared],
+            execution_context_class=choose_executor(),
             scalar_overrides={FederationAny: ANY},
             federation_version=FEDERATION_VERSION,
         )
@@ -136,10 +125,27 @@ class AdminSchema(FederationSchema):
         """The schema as graphql-core knows it."""
         return self._schema
 
-    def process_errors(
-        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
-    ) -> None:
-        """Log nothing here: messages may hold anything, and `http` logs what is a fault."""
+    async def run(
+        self,
+        document: DocumentNode,
+        operation_name: str | None,
+        variables: dict[str, Any] | None,
+        context: Context,
+    ) -> ExecutionResult:
+        """Execute one operation of a document that fits the schema.
+
+        Strawberry's own `execute` would parse and validate the document on every request.
+        """
+        result = execute(
+            self._schema,
+            document,
+            operation_name=operation_name,
+            variable_values=variables,
+            context_value=context,
+            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+            executor_class=self.execution_context_class,
+        )
+        return await result if isawaitable(result) else result
 
     def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
         """Return the fields of a type that this schema has."""
