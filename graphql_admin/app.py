@@ -77,6 +77,8 @@ def make_parts(settings: Settings) -> Parts:
         schema=AdminSchema(
             settings.disabled_actions,
             service=settings.introspection is not Introspection.OFF,
+            node_field=settings.node_field,
+            auth_directives=settings.auth_directives,
         ),
     )
 

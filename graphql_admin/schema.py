@@ -1,6 +1,7 @@
 """The schema: the feature roots joined, and what is checked of it at start-up."""
 
 from collections.abc import Collection, Iterator
+from copy import copy
 from inspect import isawaitable
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from graphql import DocumentNode, ExecutionResult, GraphQLObjectType, GraphQLSch
 from strawberry.execution import optimized_is_awaitable
 from strawberry.federation.schema import FederationAny
 from strawberry.federation.schema import Schema as FederationSchema
+from strawberry.federation.schema_directives import Authenticated, Policy
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
 from strawberry.types.field import StrawberryField
@@ -17,8 +19,15 @@ from graphql_admin.actions import Action
 from graphql_admin.context import Context, Info
 from graphql_admin.execution import choose_executor
 from graphql_admin.groups import Group, GroupQuery
-from graphql_admin.permissions import guard_of, guarded, is_audited, signed_in
-from graphql_admin.references import ReferenceQuery
+from graphql_admin.permissions import (
+    Guard,
+    Requires,
+    guard_of,
+    guarded,
+    is_audited,
+    signed_in,
+)
+from graphql_admin.references import ReferenceQuery, RequiresForId
 from graphql_admin.users import UserMutation, UserQuery, users_in_group
 
 FEDERATION_VERSION: Literal["2.9"] = "2.9"
@@ -97,15 +106,27 @@ class AdminSchema(FederationSchema):
     Args:
         disabled: The disabled actions.
         service: Whether a gateway may ask for the schema through `_service`.
+        node_field: Whether there is `node`.
+        auth_directives: Whether guarded fields say what they require by the directives of
+            federation, too.
 
     Raises:
         UnguardedField: A resolver could reach Cognito without a permission.
         UnauditedMutation: A mutation would leave no event.
     """
 
-    def __init__(self, disabled: Collection[Action] = (), *, service: bool = True) -> None:
+    def __init__(
+        self,
+        disabled: Collection[Action] = (),
+        *,
+        service: bool = True,
+        node_field: bool = True,
+        auth_directives: bool = False,
+    ) -> None:
         self._disabled = frozenset(disabled)
         self._service = service
+        self._node_field = node_field
+        self._auth_directives = auth_directives
         mutation_fields = self.get_fields(get_object_definition(Mutation, strict=True))
         super().__init__(
             query=Query,
@@ -147,15 +168,25 @@ class AdminSchema(FederationSchema):
         )
         return await result if isawaitable(result) else result
 
+    @property
+    def schema_directives_in_use(self) -> list[object]:
+        """The directives that `@link` imports."""
+        # Strawberry finds those on the fields of a type, not those that `get_fields` adds.
+        added = [Authenticated(), Policy(policies=[])] if self._auth_directives else []
+        return [*super().schema_directives_in_use, *added]
+
     def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
         """Return the fields of a type that this schema has."""
         fields = [*type_definition.fields, *TYPE_EXTENSIONS.get(type_definition.origin, ())]
-        return [field for field in fields if not self._is_disabled(field)]
+        fields = [field for field in fields if not self._is_disabled(field)]
+        return list(map(_with_auth_directive, fields)) if self._auth_directives else fields
 
     def _is_disabled(self, field: StrawberryField) -> bool:
         if field.graphql_name == "_service" and not self._service:
             return True
         guard = guard_of(field)
+        if isinstance(guard, RequiresForId) and not self._node_field:
+            return True
         return bool(guard and guard.opened_by and guard.opened_by <= self._disabled)
 
     def _find_unguarded(self) -> Iterator[str]:
@@ -169,6 +200,23 @@ class AdminSchema(FederationSchema):
                     continue
                 if definition.base_resolver is not None and guard_of(definition) is None:
                     yield path
+
+
+def _with_auth_directive(field: StrawberryField) -> StrawberryField:
+    """Return a copy of `field` that says what it requires, or `field` if that is nothing."""
+    guard = guard_of(field)
+    if guard is None:
+        return field
+    field = copy(field)
+    field.directives = [*field.directives, _auth_directive(guard)]
+    return field
+
+
+def _auth_directive(guard: Guard) -> Authenticated | Policy:
+    # Where the action depends on the use of the field, no directive can name it.
+    if isinstance(guard, Requires) and not guard.action.open_to_signed_in:
+        return Policy(policies=[[guard.action.label]])
+    return Authenticated()
 
 
 class UnguardedField(Exception):

@@ -154,6 +154,14 @@ class Settings(BaseSettings):
     introspection: Introspection = Introspection.AUTHENTICATED
     """Who may read the schema from the server."""
 
+    node_field: bool = True
+    """Whether there is a field `node`, of which a federated graph may have only one."""
+
+    auth_directives: bool = False
+    """Whether the schema carries `@authenticated` and `@policy`, with the names of actions,
+    for routers that refuse requests by them. Apollo's gateway in JavaScript knows no such
+    directives, and does not start with them."""
+
     host: str = "127.0.0.1"
     """Address to listen on."""
 
