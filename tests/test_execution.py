@@ -30,7 +30,7 @@ from graphql_admin import execution
 from graphql_admin.actions import Action
 from graphql_admin.auth import Caller
 from graphql_admin.context import Context
-from graphql_admin.documents import Document, Documents
+from graphql_admin.documents import Document
 from graphql_admin.errors import UserNotFound
 from graphql_admin.execution import MAX_PLANS, CompilingExecutor, choose_executor, plain_reader
 from graphql_admin.permissions import guard_of
@@ -143,10 +143,9 @@ def ordinary() -> AdminSchema:
     return schema
 
 
-@pytest.fixture
-def documents(compiling: AdminSchema) -> Documents:
-    """The documents of that schema."""
-    return Documents(compiling, introspection=True, max_tokens=10_000)
+def prepare(text: str) -> Document:
+    """Return a document as it comes from the cache for the first time."""
+    return Document(parse(text), operations={}, costs={})
 
 
 async def run(
@@ -163,6 +162,7 @@ async def run(
         plans=document.plans,
         pool=pool,  # type: ignore[arg-type]
         deadline=0,
+        max_calls=1000,
     )
     result = await schema.run(document.ast, operation, variables, context)
     # What an error left behind goes on in the background; its calls count too.
@@ -272,9 +272,9 @@ def generate_documents(schema: AdminSchema, seed: int, count: int) -> Iterator[D
     """Yield documents that fit the schema, and keep none of them."""
     generator = Generator(schema, Random(seed))
     while count:
-        ast = parse(generator.document())
-        if not validate(schema.graphql_schema, ast, [OverlappingFieldsCanBeMergedRule]):
-            yield Document(ast, {})
+        document = prepare(generator.document())
+        if not validate(schema.graphql_schema, document.ast, [OverlappingFieldsCanBeMergedRule]):
+            yield document
             count -= 1
 
 
@@ -329,11 +329,9 @@ def test_untested_version(monkeypatch: pytest.MonkeyPatch) -> None:
         "{ groups { nodes { ... on Group { name precedence updatedAt } } } }",
     ],
 )
-def test_plain_selection_is_compiled_whole(
-    compiling: AdminSchema, documents: Documents, query: str
-) -> None:
+def test_plain_selection_is_compiled_whole(compiling: AdminSchema, query: str) -> None:
     """Nothing of plain data is left to the ordinary path, as clients commonly ask for it."""
-    document = documents.load(query)
+    document = prepare(query)
     assert asyncio.run(run(compiling, document, Pool(0, oddity=0)))[1] == []
     assert [plan.rest for plan in document.plans.values()] == [{}]
 
@@ -359,16 +357,16 @@ def test_freed_documents(compiling: AdminSchema) -> None:
         random = Random(0)
         for _ in range(2000):
             chosen = random.sample(fields, 3)
-            document = Document(parse(f"{{ users {{ nodes {{ {' '.join(chosen)} }} }} }}"), {})
+            document = prepare(f"{{ users {{ nodes {{ {' '.join(chosen)} }} }} }}")
             data, _ = await run(compiling, document, Pool(0, oddity=0))
             assert list(json.loads(data)["users"]["nodes"][0]) == chosen
 
     asyncio.run(ask_often())
 
 
-def test_merged_fields(compiling: AdminSchema, documents: Documents) -> None:
+def test_merged_fields(compiling: AdminSchema) -> None:
     """What two selections of the same field ask for is answered together."""
-    document = documents.load(
+    document = prepare(
         """{
             users { nodes { username } }
             ...More
@@ -386,9 +384,9 @@ def test_merged_fields(compiling: AdminSchema, documents: Documents) -> None:
     }
 
 
-def test_fragment_merged_in_one_place(compiling: AdminSchema, documents: Documents) -> None:
+def test_fragment_merged_in_one_place(compiling: AdminSchema) -> None:
     """A fragment used twice is answered with what each place selects beside it."""
-    document = documents.load(
+    document = prepare(
         """{
             user(by: {username: "ann"}) { ...Groups }
             users { nodes { ...Groups groups { pageInfo { hasNextPage } } } }
@@ -403,9 +401,9 @@ def test_fragment_merged_in_one_place(compiling: AdminSchema, documents: Documen
     }
 
 
-def test_object_of_either_type(compiling: AdminSchema, documents: Documents) -> None:
+def test_object_of_either_type(compiling: AdminSchema) -> None:
     """What one selection asks of objects of several types is answered by the type of each."""
-    document = documents.load(
+    document = prepare(
         """query ($references: [_Any!]!) { _entities(representations: $references) {
             __typename ... on User { email } ... on Group { precedence }
         } }"""
@@ -421,22 +419,22 @@ def test_object_of_either_type(compiling: AdminSchema, documents: Documents) -> 
     ]
 
 
-def test_null_that_may_not_be(compiling: AdminSchema, documents: Documents) -> None:
+def test_null_that_may_not_be(compiling: AdminSchema) -> None:
     """A user without `sub` is an error where it is selected, and no matter where it is not."""
     pool = Pool(0, oddity=0)
     pool.users[1] = {"Username": "bob", "Enabled": True}
-    document = documents.load("{ users { nodes { username sub } } }")
+    document = prepare("{ users { nodes { username sub } } }")
     data, errors = asyncio.run(run(compiling, document, pool))
     assert data == '{"users": null}'
     message = "Cannot return null for non-nullable field User.sub."
     assert errors == [(message, ["users", "nodes", 1, "sub"], [(1, 28)])]
-    document = documents.load("{ users { nodes { username } } }")
+    document = prepare("{ users { nodes { username } } }")
     assert asyncio.run(run(compiling, document, pool))[1] == []
 
 
-def test_variables_decide_what_is_selected(compiling: AdminSchema, documents: Documents) -> None:
+def test_variables_decide_what_is_selected(compiling: AdminSchema) -> None:
     """The same document selects other fields with other variables, and in other operations."""
-    document = documents.load(
+    document = prepare(
         """query A($yes: Boolean!) { users { nodes { ...Card } } }
         query B($yes: Boolean! = true) { users { nodes { ...Card id } } }
         fragment Card on User { sub @include(if: $yes) username @skip(if: $yes) }"""
@@ -453,14 +451,12 @@ def test_variables_decide_what_is_selected(compiling: AdminSchema, documents: Do
         assert list(json.loads(data)["users"]["nodes"][0]) == keys
 
 
-def test_plans_are_bounded(compiling: AdminSchema, documents: Documents) -> None:
+def test_plans_are_bounded(compiling: AdminSchema) -> None:
     """Variables cannot make a document hold plans without end, and it is answered all the same."""
     names = [f"v{number}" for number in range(7)]
     parameters = ", ".join(f"${name}: Boolean!" for name in names)
     fields = " ".join(f"{name}: username @include(if: ${name})" for name in names)
-    document = documents.load(
-        f"query ({parameters}) {{ users {{ nodes {{ username {fields} }} }} }}"
-    )
+    document = prepare(f"query ({parameters}) {{ users {{ nodes {{ username {fields} }} }} }}")
     for values in product([True, False], repeat=7):
         variables = dict(zip(names, values, strict=True))
         data, _ = asyncio.run(run(compiling, document, Pool(0, oddity=0), variables))
