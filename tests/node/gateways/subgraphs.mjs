@@ -44,7 +44,8 @@ const resolvers = {
 
 for (const [name, functions] of Object.entries(resolvers)) {
   const typeDefs = parse(readFileSync(new URL(`${name}.graphql`, import.meta.url), 'utf8'));
-  const server = new ApolloServer({ schema: buildSubgraphSchema({ typeDefs, resolvers: functions }) });
+  const schema = buildSubgraphSchema({ typeDefs, resolvers: functions });
+  const server = new ApolloServer({ schema });
   const { url } = await startStandaloneServer(server, { listen: { host: '127.0.0.1', port: 0 } });
   console.log(`${name} at ${url}`);
 }
