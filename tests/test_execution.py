@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import product
+from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
 
@@ -28,6 +30,7 @@ from structlog.testing import capture_logs
 
 from graphql_admin import execution
 from graphql_admin.actions import Action
+from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller
 from graphql_admin.context import Context
 from graphql_admin.documents import Document
@@ -161,6 +164,7 @@ async def run(
         allowed=frozenset(Action) - {Action.LIST_USERS_IN_GROUP},
         plans=document.plans,
         pool=pool,  # type: ignore[arg-type]
+        audit=AuditLog(Path(os.devnull)),
         deadline=0,
         max_calls=1000,
     )
