@@ -23,6 +23,7 @@ from graphql_admin.errors import AdminError, UserNotFound
 from graphql_admin.http import FaultBarrier, GraphQLEndpoint, refuse_path
 from graphql_admin.limits import Limits
 from graphql_admin.permissions import Policy
+from graphql_admin.requests import Executor
 from graphql_admin.schema import AdminSchema
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
 
@@ -79,8 +80,15 @@ def build_app(parts: Parts) -> Starlette:
         async with parts.pool:
             yield
 
-    endpoint = GraphQLEndpoint(
+    executor = Executor(
         schema=parts.schema,
+        verifier=parts.verifier,
+        policy=parts.policy,
+        pool=parts.pool,
+        max_calls=settings.max_calls,
+    )
+    endpoint = GraphQLEndpoint(
+        executor=executor,
         documents=Documents(
             parts.schema,
             introspection=settings.introspection is not Introspection.OFF,
@@ -93,12 +101,8 @@ def build_app(parts: Parts) -> Starlette:
                 root_fields=settings.max_root_fields,
             ),
         ),
-        verifier=parts.verifier,
-        policy=parts.policy,
-        pool=parts.pool,
         deadline=settings.deadline,
         max_body=settings.max_body,
-        max_calls=settings.max_calls,
         anonymous=settings.introspection is Introspection.PUBLIC,
     )
     app = Starlette(

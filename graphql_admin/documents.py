@@ -55,6 +55,7 @@ class InvalidDocument(Exception):
 class Document:
     """A document that fits the schema."""
 
+    text: str
     ast: DocumentNode
     operations: Mapping[str | None, OperationDefinitionNode]
     costs: Mapping[str | None, Cost]
@@ -139,7 +140,7 @@ class Documents:
             check_limits(ast, self._limits)
             if errors := validate(self._schema, ast, self._rules, hide_suggestions=True):
                 raise InvalidDocument(ValidationFailed, errors)
-            return self._describe(ast)
+            return self._describe(text, ast)
         except QueryTooComplex as error:
             raise InvalidDocument(QueryTooComplex, [GraphQLError(error.message)]) from error
         except RecursionError as error:
@@ -158,14 +159,14 @@ class Documents:
             kind = QueryTooComplex if safe and safe["limit"] else ParseFailed
             raise InvalidDocument(kind, [problem]) from error
 
-    def _describe(self, ast: DocumentNode) -> Document:
+    def _describe(self, text: str, ast: DocumentNode) -> Document:
         operations = {
             _name(node): node
             for node in ast.definitions
             if isinstance(node, OperationDefinitionNode)
         }
         costs = {name: self._costs.estimate(ast, node) for name, node in operations.items()}
-        return Document(ast, operations, costs)
+        return Document(text, ast, operations, costs)
 
 
 SAFE_SYNTAX_MESSAGE = re.compile(
