@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from graphql_admin.actions import Action
+from graphql_admin.amplify import AdminQueriesEndpoint
 from graphql_admin.auth import TokenVerifier
 from graphql_admin.browsers import BrowserSafety
 from graphql_admin.cognito import UserPool
@@ -105,8 +106,17 @@ def build_app(parts: Parts) -> Starlette:
         max_body=settings.max_body,
         anonymous=settings.introspection is Introspection.PUBLIC,
     )
+    routes = [Route("/graphql", endpoint), Route("/healthz", healthz)]
+    if settings.amplify:
+        admin_queries = AdminQueriesEndpoint(
+            executor,
+            disabled=settings.disabled_actions,
+            deadline=settings.deadline,
+            max_body=settings.max_body,
+        )
+        routes.append(Route(f"{settings.amplify_path}/{{name:path}}", admin_queries))
     app = Starlette(
-        routes=[Route("/graphql", endpoint), Route("/healthz", healthz)],
+        routes=routes,
         middleware=[
             Middleware(BrowserSafety, origins=settings.cors_origins),
             Middleware(FaultBarrier),

@@ -80,8 +80,9 @@ def dev(users: int, port: int) -> None:
                 cognito.seed(users, lambda _done, _users: bar.update(1))
             os.environ.update(cognito.environment)
             with _settings_explained():
-                app = _create_app(_load_settings())
-            _run(app, listener, lambda: _introduce(cognito, _url(listener)))
+                settings = _load_settings()
+                app = _create_app(settings)
+            _run(app, listener, lambda: _introduce(cognito, settings, _url(listener)))
     except MissingExtra as missing:
         raise click.ClickException(str(missing)) from missing
 
@@ -236,7 +237,7 @@ def _run(app: "Starlette", listener: socket.socket, announce: Callable[[], None]
         # uvicorn has stopped in good order, and only then passed the signal on
 
 
-def _introduce(cognito: "EmbeddedCognito", url: str) -> None:
+def _introduce(cognito: "EmbeddedCognito", settings: "Settings", url: str) -> None:
     endpoint = f"{url}/graphql"
     admin = cognito.people[0]
     body = json.dumps({"query": _QUERY})
@@ -255,6 +256,7 @@ def _introduce(cognito: "EmbeddedCognito", url: str) -> None:
     )
     blocks = [
         f"GraphQL is served at {endpoint} until you press Ctrl-C.",
+        f"The REST routes of Amplify's Admin Queries are below {url}{settings.amplify_path}.",
         *(_introduce_person(person) for person in cognito.people),
         f"A query to try:\n  {_QUERY}",
         f"The same as a command:\n\n{curl}",

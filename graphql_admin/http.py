@@ -30,7 +30,6 @@ from graphql_admin.errors import (
     QueryTooExpensive,
     Unauthenticated,
     UnsupportedMediaType,
-    UriTooLong,
 )
 from graphql_admin.requests import (
     JSON,
@@ -41,6 +40,7 @@ from graphql_admin.requests import (
     log_fault,
     media_type_of,
     read_body,
+    read_query_string,
     to_object,
 )
 
@@ -196,10 +196,7 @@ class GraphQLEndpoint:
         return to_object(decode(body, "The body"), "The body")
 
     def _read_query_string(self, request: Request) -> Mapping[str, Any]:
-        if len(request.scope["query_string"]) > self._max_body:
-            raise UriTooLong
-        # An empty parameter is one that is not there.
-        parameters: dict[str, Any] = {k: v for k, v in request.query_params.items() if v}
+        parameters = read_query_string(request, max_size=self._max_body)
         for name in {"variables", "extensions"} & parameters.keys():
             parameters[name] = decode(parameters[name], f"`{name}`")
         return parameters

@@ -32,6 +32,7 @@ from graphql_admin.errors import (
     TimedOut,
     Unauthenticated,
     UnsupportedMediaType,
+    UriTooLong,
 )
 from graphql_admin.permissions import Policy
 from graphql_admin.schema import AdminSchema
@@ -137,6 +138,21 @@ async def read_body(request: Request, *, max_size: int, deadline: float) -> byte
     except TimeoutError as error:
         raise RequestTimedOut from error
     return bytes(body)
+
+
+def read_query_string(request: Request, *, max_size: int) -> dict[str, Any]:
+    """Return the parameters in a request's URL; an empty one is one that is not there.
+
+    Args:
+        request: The request.
+        max_size: Bytes that the query string may have.
+
+    Raises:
+        UriTooLong: It is longer.
+    """
+    if len(request.scope["query_string"]) > max_size:
+        raise UriTooLong
+    return {name: value for name, value in request.query_params.items() if value}
 
 
 def media_type_of(headers: Headers) -> str:
