@@ -18,8 +18,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from graphql_admin import records
 from graphql_admin.actions import Action
-from graphql_admin.documents import Document, Documents, is_mutation
+from graphql_admin.documents import Document, Documents, InvalidDocument, is_mutation
 from graphql_admin.errors import (
     AdminError,
     BadUserInput,
@@ -250,6 +251,8 @@ class AdminQueriesEndpoint:
         """Return the answer; whatever goes wrong is a well-formed answer too."""
         try:
             return await self._answer(request)
+        except InvalidDocument as invalid:
+            return _refuse(invalid.kind(invalid.errors[0].message))
         except AdminError as refusal:
             return _refuse(refusal)
         except ClientDisconnect:
@@ -273,15 +276,14 @@ class AdminQueriesEndpoint:
             raise Unauthenticated
         caller = await self._executor.authenticate(authorization, deadline)
         parameters = route.read(await self._read(request, deadline))
-        result, _ = await self._executor.execute(
-            route.document, None, parameters, caller=caller, deadline=deadline
+        execution = await self._executor.execute(
+            route.document, route.operation, parameters, caller=caller, deadline=deadline
         )
-        for error in result.errors or ():
+        for error in execution.result.errors or ():
             raise classify(error) from error
-        groups_pool = {"UserPoolId": self._executor.pool.pool_id}
-        reply = route.reply(result.data or {}, parameters)
+        reply = route.reply(execution.result.data or {}, parameters)
         for group in reply.get("Groups", ()):
-            group.update(groups_pool)
+            group["UserPoolId"] = self._executor.pool.pool_id
         return Response(orjson.dumps(reply), media_type=JSON)
 
     async def _read(self, request: Request, deadline: float) -> Values:
@@ -305,13 +307,14 @@ class _Route:
     reply: Callable[[Values, Values], dict[str, Any]]
 
     @property
-    def _operation(self) -> OperationDefinitionNode:
+    def operation(self) -> OperationDefinitionNode:
+        """The document's only operation."""
         return self.document.operation(None)
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The HTTP methods that the route takes."""
-        return ("POST", "OPTIONS") if is_mutation(self._operation) else ("GET", "HEAD", "OPTIONS")
+        return ("POST", "OPTIONS") if is_mutation(self.operation) else ("GET", "HEAD", "OPTIONS")
 
     def read(self, given: Values) -> dict[str, Any]:
         """Return the variables for the document.
@@ -323,7 +326,7 @@ class _Route:
         Raises:
             BadUserInput: A parameter is missing, or of the wrong type.
         """
-        names = (node.variable.name.value for node in self._operation.variable_definitions or ())
+        names = (node.variable.name.value for node in self.operation.variable_definitions or ())
         return {name: _READERS.get(name, _read_name)(name, given.get(name)) for name in names}
 
 
@@ -362,6 +365,7 @@ def _decode_form(body: bytes) -> dict[str, str]:
 
 
 def _refuse(refusal: AdminError) -> Response:
+    records.current().codes.add(refusal.code)
     return Response(
         orjson.dumps({"message": refusal.message, "code": refusal.code}),
         status_code=refusal.status,

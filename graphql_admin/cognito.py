@@ -31,7 +31,7 @@ from botocore.loaders import Loader
 from botocore.model import OperationNotFoundError, ServiceModel
 from botocore.utils import get_environ_proxies
 
-from graphql_admin import __version__
+from graphql_admin import __version__, metrics
 from graphql_admin.errors import (
     AdminError,
     AlreadyExists,
@@ -248,7 +248,8 @@ class UserPool:
         self._url = yarl.URL(self.endpoint_url, encoded=True)
         proxies = ProxyConfiguration(get_environ_proxies(self.endpoint_url))
         self._proxy = proxies.proxy_url_for(self.endpoint_url)
-        self._keyring = _Keyring(session, region)
+        self.keyring = Keyring(session, region)
+        """The server's own credentials."""
         self._connections = connections
         self._slots = asyncio.Semaphore(connections)
         self._attempt_timeout = attempt_timeout
@@ -277,7 +278,7 @@ class UserPool:
 
     async def close(self) -> None:
         """Close every connection. Calls under way fail."""
-        self._keyring.close()
+        self.keyring.close()
         if self._http is not None:
             await self._http.close()
 
@@ -346,12 +347,13 @@ class UserPool:
                         attempts=attempt,
                     )
                     raise failure.error from failure.__cause__
+            metrics.count_retry(operation.name)
             await asyncio.sleep(pause)
 
     async def _try_once(self, operation: _Operation, body: bytes) -> dict[str, Any]:
         # The connector has the same bound, but to wait there would use up the attempt's time.
         async with self._slots:
-            signer = await self._keyring.signer()
+            signer = await self.keyring.signer()
             try:
                 async with asyncio.timeout(self._attempt_timeout):
                     status, error_type, reply = await self._send(operation, body, signer)
@@ -408,6 +410,7 @@ def _read_result(operation: _Operation, reply: bytes) -> dict[str, Any]:
 def _read_error(operation: _Operation, status: int, code: str) -> Exception:
     meaning = translate(operation.name, code)
     if meaning is Throttled or (status == 429 and meaning is UpstreamFailed):
+        metrics.count_throttle(operation.name)
         return _AttemptFailed(Throttled(), "throttled", changed_nothing=True)
     if meaning is not UpstreamFailed:
         return meaning()
@@ -461,7 +464,7 @@ def _resolve_endpoint(session: botocore.session.Session, region: str) -> str:
     return str(urlsplit(url)._replace(query="").geturl())
 
 
-class _Keyring:
+class Keyring:
     """The server's own credentials, found and refreshed in a thread, one at a time.
 
     Both may ask a file, a program or a service, and take their time. While credentials in hand
@@ -475,7 +478,13 @@ class _Keyring:
         self._signer: SigV4Auth | None = None
         self._refresh: asyncio.Task[None] | None = None
 
+    @property
+    def in_hand(self) -> bool:
+        """Whether there are credentials that are still good."""
+        return not self._ends_within(0)
+
     def close(self) -> None:
+        """Stop looking for credentials."""
         if self._refresh is not None:
             self._refresh.cancel()
 

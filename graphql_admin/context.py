@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import strawberry
-from graphql import DocumentNode
 
+from graphql_admin import metrics, records
 from graphql_admin.actions import Action
+from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller
 from graphql_admin.cognito import UserPool
-from graphql_admin.errors import QueryTooExpensive
+from graphql_admin.errors import AdminError, QueryTooExpensive
 
 
 @dataclass(slots=True)
@@ -22,10 +23,13 @@ class Context:
     allowed: frozenset[Action]
     """What the caller may do."""
 
-    document: DocumentNode
-    """The document to execute, which fits the schema."""
+    plans: dict[Any, Any]
+    """What `execution` compiled of the document so far; kept as long as the document is."""
 
     pool: UserPool
+
+    audit: AuditLog
+    """Where the events of mutations go."""
 
     deadline: float
     """When the answer is due, in seconds of the event loop's clock."""
@@ -53,7 +57,17 @@ class Context:
         if self.calls >= self.max_calls:
             raise QueryTooExpensive
         self.calls += 1
-        return await self.pool.call(operation, parameters, deadline=self.deadline)
+        records.current().cognito_calls += 1
+        outcome = "CANCELLED"
+        try:
+            reply = await self.pool.call(operation, parameters, deadline=self.deadline)
+            outcome = metrics.OK
+        except AdminError as error:
+            outcome = error.code
+            raise
+        finally:
+            metrics.count_call(operation, outcome)
+        return reply
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -40,6 +40,10 @@ REFERENCES = "representations"
 """The argument that lists objects to fetch, each with a call of its own."""
 
 
+_MAX_INT = 2**31 - 1
+"""GraphQL's largest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     """How many items a field gives."""
@@ -58,7 +62,7 @@ class Size:
         elif isinstance(value, float) and value.is_integer():
             value = int(value)  # as GraphQL's `Int` has it
         # What is no size counts as one: it is refused before anybody is called.
-        return max(1, value) if isinstance(value, int) else 1
+        return min(max(1, value), _MAX_INT) if isinstance(value, int) else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -55,11 +56,13 @@ class InvalidDocument(Exception):
 class Document:
     """A document that fits the schema."""
 
-    text: str
     ast: DocumentNode
     operations: Mapping[str | None, OperationDefinitionNode]
     costs: Mapping[str | None, Cost]
     """Of the operations, by the same names."""
+
+    plans: dict[Any, Any] = field(default_factory=dict)
+    """What `execution` compiled of it so far."""
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """Return the operation called `name`, or the only one where none is named.
@@ -89,13 +92,15 @@ class ValuesOfCorrectType(ValuesOfCorrectTypeRule):
         self, node: ValueNode, input_type: GraphQLInputType | None
     ) -> VisitorAction:
         """Report where a value, or a part of it, does not fit its type."""
-        self._type = input_type
+        self._node, self._type = node, input_type
         return super().is_valid_value_node(node, input_type)
 
     def report_error(self, error: GraphQLError) -> None:
         """Report an error without the value that it is about."""
         message = f"This is not a value of the type '{self._type}'."
-        super().report_error(GraphQLError(message, error.nodes))
+        # A list or an object that had to be copied has lost its place.
+        nodes = [node for node in error.nodes or () if node.loc] or [self._node]
+        super().report_error(GraphQLError(message, nodes))
 
 
 RULES = (
@@ -140,7 +145,7 @@ class Documents:
             check_limits(ast, self._limits)
             if errors := validate(self._schema, ast, self._rules, hide_suggestions=True):
                 raise InvalidDocument(ValidationFailed, errors)
-            return self._describe(text, ast)
+            return self._describe(ast)
         except QueryTooComplex as error:
             raise InvalidDocument(QueryTooComplex, [GraphQLError(error.message)]) from error
         except RecursionError as error:
@@ -159,14 +164,14 @@ class Documents:
             kind = QueryTooComplex if safe and safe["limit"] else ParseFailed
             raise InvalidDocument(kind, [problem]) from error
 
-    def _describe(self, text: str, ast: DocumentNode) -> Document:
+    def _describe(self, ast: DocumentNode) -> Document:
         operations = {
             _name(node): node
             for node in ast.definitions
             if isinstance(node, OperationDefinitionNode)
         }
         costs = {name: self._costs.estimate(ast, node) for name, node in operations.items()}
-        return Document(text, ast, operations, costs)
+        return Document(ast, operations, costs)
 
 
 SAFE_SYNTAX_MESSAGE = re.compile(

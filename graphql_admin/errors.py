@@ -20,6 +20,9 @@ AdminError
 │   ├── BadUserInput           BAD_USER_INPUT                 this value cannot be right
 │   ├── InvalidCursor          INVALID_CURSOR                 this cursor is not of this list
 │   ├── AmbiguousUser          AMBIGUOUS_USER                 more than one user matches
+│   ├── AuditUnavailable       AUDIT_UNAVAILABLE              no change without a record of it
+│   ├── Overloaded             OVERLOADED                     too many requests are in hand
+│   ├── ShuttingDown           SHUTTING_DOWN                  this server takes no more requests
 │   ├── Throttled              THROTTLED                      Cognito asks to slow down
 │   ├── TimedOut               TIMEOUT                        Cognito took too long
 │   ├── UpstreamFailed         UPSTREAM_ERROR                 Cognito failed or refused us
@@ -226,6 +229,30 @@ class AmbiguousUser(Refusal):
     code = "AMBIGUOUS_USER"
     status = 409
     message = "More than one user matches. Look the user up by username or sub."
+
+
+class AuditUnavailable(Refusal):
+    """The audit event of a change could not be written, so the change was not made."""
+
+    code = "AUDIT_UNAVAILABLE"
+    status = 503
+    message = "Changes cannot be recorded at the moment, so none are made. Nothing was changed."
+
+
+class Overloaded(Refusal):
+    """As many requests are in hand as this server takes at once."""
+
+    code = "OVERLOADED"
+    status = 503
+    message = "Too many requests are in hand. Try again shortly."
+
+
+class ShuttingDown(Refusal):
+    """This server answers what it has in hand, and takes nothing new."""
+
+    code = "SHUTTING_DOWN"
+    status = 503
+    message = "The server is shutting down. Try again; another may answer."
 
 
 class Throttled(Refusal):

@@ -6,8 +6,9 @@ executed is 400 (not 422), or 200 for a client that accepts no more than `applic
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graphql_admin import records
 from graphql_admin.auth import Caller
 from graphql_admin.documents import Documents, InvalidDocument, is_mutation
 from graphql_admin.errors import (
@@ -27,7 +29,6 @@ from graphql_admin.errors import (
     MethodNotAllowed,
     NotAcceptable,
     NotFound,
-    QueryTooExpensive,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -119,7 +120,7 @@ class GraphQLEndpoint:
         """Return the answer; whatever goes wrong is a well-formed answer too."""
         media_type = JSON
         try:
-            media_type = negotiate(request.headers.getlist("accept"))
+            media_type = negotiate(tuple(request.headers.getlist("accept")))
             return await self._answer(request, media_type)
         except InvalidDocument as invalid:
             # A client that accepts only application/json is told errors in the body alone.
@@ -153,20 +154,10 @@ class GraphQLEndpoint:
         operation = document.operation(request.operation_name)
         if http_request.method != "POST" and is_mutation(operation):
             raise MethodNotAllowed("A mutation takes a POST.", allowed="POST")
-        estimated = document.cost(operation).calls(request.variables)
-        if estimated > self._executor.max_calls:
-            problem = GraphQLError(
-                f"The query may take {estimated} or more calls of the user pool. At most "
-                f"{self._executor.max_calls} are allowed: ask for less at a time."
-            )
-            raise InvalidDocument(QueryTooExpensive, [problem])
-        result, calls = await self._executor.execute(
-            document,
-            request.operation_name,
-            request.variables,
-            caller=caller,
-            deadline=deadline,
+        execution = await self._executor.execute(
+            document, operation, request.variables, caller=caller, deadline=deadline
         )
+        result = execution.result
         body: dict[str, Any] = {"data": result.data}
         status = 200
         if result.errors:
@@ -178,7 +169,8 @@ class GraphQLEndpoint:
             if any(isinstance(error.original_error, Unauthenticated) for error in result.errors):
                 return refuse(Unauthenticated(), media_type)
         if request.wants_cost:
-            body["extensions"] = {"cost": {"estimated": estimated, "calls": calls}}
+            cost = {"estimated": execution.estimated, "calls": execution.calls}
+            body["extensions"] = {"cost": cost}
         return _respond(body, media_type, status)
 
     async def _authenticate(self, request: Request, deadline: float) -> Caller | None:
@@ -202,7 +194,8 @@ class GraphQLEndpoint:
         return parameters
 
 
-def negotiate(accept: Sequence[str]) -> str:
+@lru_cache(maxsize=256)  # clients send few different ones
+def negotiate(accept: tuple[str, ...]) -> str:
     """Choose the media type of the response, by RFC 9110, section 12.5.1.
 
     Args:
@@ -253,7 +246,7 @@ async def refuse_path(_: Request, error: Exception) -> Response:
     """Answer for the router, where it finds no route, or none for the method."""
     assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for that
     if error.status_code == MethodNotAllowed.status and error.headers:
-        allowed = error.headers["Allow"]
+        allowed = ", ".join(sorted(error.headers["Allow"].split(", ")))
         return refuse(MethodNotAllowed(f"Use {allowed}.", allowed=allowed), JSON)
     return refuse(NotFound(), JSON)
 
@@ -312,6 +305,7 @@ def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict
 
 
 def _to_json(error: AdminError) -> dict[str, Any]:
+    records.current().codes.add(error.code)
     extensions = {"code": error.code}
     if isinstance(error, BadUserInput) and error.field:
         extensions["field"] = error.field

@@ -12,15 +12,22 @@ from typing import Any
 
 import orjson
 import structlog
-from graphql import GraphQLError, VariableDefinitionNode, print_ast
+from graphql import (
+    ExecutionResult,
+    GraphQLError,
+    OperationDefinitionNode,
+    VariableDefinitionNode,
+    print_ast,
+)
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from strawberry.types import ExecutionResult
 
+from graphql_admin import records
+from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller, TokenVerifier, bearer_token
 from graphql_admin.cognito import UserPool
 from graphql_admin.context import Context
-from graphql_admin.documents import Document
+from graphql_admin.documents import Document, InvalidDocument
 from graphql_admin.errors import (
     AdminError,
     BadUserInput,
@@ -28,6 +35,7 @@ from graphql_admin.errors import (
     MalformedRequest,
     MethodNotAllowed,
     PayloadTooLarge,
+    QueryTooExpensive,
     RequestTimedOut,
     TimedOut,
     Unauthenticated,
@@ -43,6 +51,19 @@ JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
+class Execution:
+    """What came of executing an operation."""
+
+    result: ExecutionResult
+
+    estimated: int
+    """Calls of Cognito that it was expected to take."""
+
+    calls: int
+    """Calls of Cognito that it took."""
+
+
+@dataclass(frozen=True, slots=True)
 class Executor:
     """Executes documents for callers, within what they may do and what a request may cost."""
 
@@ -53,6 +74,9 @@ class Executor:
     policy: Policy
 
     pool: UserPool
+
+    audit: AuditLog
+    """Where the events of mutations go."""
 
     max_calls: int
     """Calls of Cognito that one request may take."""
@@ -78,39 +102,46 @@ class Executor:
     async def execute(
         self,
         document: Document,
-        operation_name: str | None,
+        operation: OperationDefinitionNode,
         variables: dict[str, Any] | None,
         *,
         caller: Caller | None,
         deadline: float,
-    ) -> tuple[ExecutionResult, int]:
+    ) -> Execution:
         """Execute an operation of a document that fits the schema.
 
         Args:
             document: The document.
-            operation_name: Which of its operations; None is the only one.
+            operation: One of its operations.
             variables: Of the operation, as the client has them.
             caller: Who asks; None is a request without a token.
             deadline: When the answer is due, in seconds of the event loop's clock.
 
-        Returns:
-            What came of it, and how often Cognito was called.
+        Raises:
+            InvalidDocument: The operation may take more calls of Cognito than are allowed.
         """
+        record = records.current()
+        record.sub = caller.sub if caller else None
+        record.operation_kind = operation.operation.value
+        record.operation_name = operation.name.value if operation.name else None
+        estimated = document.cost(operation).calls(variables)
+        if estimated > self.max_calls:
+            problem = GraphQLError(
+                f"The query may take {estimated} or more calls of the user pool. At most "
+                f"{self.max_calls} are allowed: ask for less at a time."
+            )
+            raise InvalidDocument(QueryTooExpensive, [problem])
         context = Context(
             caller=caller,
             allowed=self.policy.actions_of(caller),
-            document=document.ast,
+            plans=document.plans,
             pool=self.pool,
+            audit=self.audit,
             deadline=deadline,
             max_calls=self.max_calls,
         )
-        result = await self.schema.execute(
-            document.text,
-            variable_values=variables,
-            context_value=context,
-            operation_name=operation_name,
-        )
-        return result, context.calls
+        result = await self.schema.run(document.ast, record.operation_name, variables, context)
+        return Execution(result, estimated, context.calls)
 
 
 async def read_body(request: Request, *, max_size: int, deadline: float) -> bytes:
@@ -126,7 +157,7 @@ async def read_body(request: Request, *, max_size: int, deadline: float) -> byte
         RequestTimedOut: It did not arrive in time.
     """
     length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > max_size:
+    if not length.isdecimal() or float(length) > max_size:  # of any number of digits
         raise PayloadTooLarge
     body = bytearray()
     try:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -508,3 +509,18 @@ def test_calls_are_bounded(start: Start, scripted: ScriptedCognito) -> None:
     response = start(max_calls=2).send("listUsers")
     assert refusal(response) == (400, "QUERY_TOO_EXPENSIVE")
     assert len(scripted.requests) == 2
+
+
+def test_audit(start: Start, tmp_path: Path) -> None:
+    """What changes something leaves its event, done or refused, as by way of GraphQL."""
+    log = tmp_path / "audit.jsonl"
+    routes = start(audit_file=log)
+    routes.send("addUserToGroup")
+    routes.send("addUserToGroup", groups=())
+    routes.send("listUsers")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(event["action"], event["outcome"]) for event in events] == [
+        ("addUserToGroup", "done"),
+        ("addUserToGroup", "refused"),
+    ]
+    assert events[0]["target"] == {"username": "bob", "group": "Editors"}

@@ -140,6 +140,42 @@ def test_nothing_left(environment: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    "origins",
+    [
+        "*",
+        "null",
+        "app.example.com",
+        "https://app.example.com/",
+        "https://app.example.com/path",
+        "https://*.example.com",
+        "https://App.example.com",
+        "https://me@app.example.com",
+        "ftp://app.example.com",
+        "https://",
+        "https://app.example.com,*",
+    ],
+)
+def test_origins_invalid(environment: pytest.MonkeyPatch, origins: str) -> None:
+    """What browsers never send as an origin is refused, and every origin at once is, too."""
+    set_(environment, ADMIN_GROUPS="Admins", CORS_ORIGINS=origins)
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_CORS_ORIGINS: ")
+
+
+def test_origins(environment: pytest.MonkeyPatch) -> None:
+    """Origins are a list, and an empty one is none."""
+    set_(environment, ADMIN_GROUPS="Admins")
+    set_(environment, CORS_ORIGINS="https://a.example, http://localhost:3000, http://[::1]:80")
+    assert load_settings().cors_origins == {
+        "https://a.example",
+        "http://localhost:3000",
+        "http://[::1]:80",
+    }
+    set_(environment, CORS_ORIGINS="")
+    assert load_settings().cors_origins == frozenset()
+
+
+@pytest.mark.parametrize(
     "endpoint", [None, "https://cognito-idp.eu-west-1.amazonaws.com", "http://192.0.2.1:5000"]
 )
 def test_dev_away_from_this_machine(environment: pytest.MonkeyPatch, endpoint: str | None) -> None:
