@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from graphql_admin import explorer
 from graphql_admin.actions import Action
+from graphql_admin.amplify import AdminQueriesEndpoint
 from graphql_admin.audit import AuditLog
 from graphql_admin.auth import TokenVerifier
 from graphql_admin.browsers import BrowserSafety
@@ -25,6 +26,7 @@ from graphql_admin.health import PATHS, Gate, Health
 from graphql_admin.http import FaultBarrier, GraphQLEndpoint, refuse_path
 from graphql_admin.limits import Limits
 from graphql_admin.permissions import Policy
+from graphql_admin.requests import Executor
 from graphql_admin.schema import AdminSchema
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
 from graphql_admin.telemetry import RequestLog
@@ -97,8 +99,16 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
             yield
         parts.audit.close()
 
-    endpoint = GraphQLEndpoint(
+    executor = Executor(
         schema=parts.schema,
+        verifier=parts.verifier,
+        policy=parts.policy,
+        pool=parts.pool,
+        audit=parts.audit,
+        max_calls=settings.max_calls,
+    )
+    endpoint = GraphQLEndpoint(
+        executor=executor,
         documents=Documents(
             parts.schema,
             introspection=settings.introspection is not Introspection.OFF,
@@ -111,13 +121,8 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
                 root_fields=settings.max_root_fields,
             ),
         ),
-        verifier=parts.verifier,
-        policy=parts.policy,
-        pool=parts.pool,
-        audit=parts.audit,
         deadline=settings.deadline,
         max_body=settings.max_body,
-        max_calls=settings.max_calls,
         anonymous=settings.introspection is Introspection.PUBLIC,
     )
     routes = [
@@ -126,6 +131,14 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
     ]
+    if settings.amplify:
+        admin_queries = AdminQueriesEndpoint(
+            executor,
+            disabled=settings.disabled_actions,
+            deadline=settings.deadline,
+            max_body=settings.max_body,
+        )
+        routes.append(Route(f"{settings.amplify_path}/{{name:path}}", admin_queries))
     app = Starlette(
         routes=routes,
         middleware=[

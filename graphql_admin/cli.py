@@ -91,7 +91,7 @@ def dev(users: int, port: int) -> None:
             with _settings_explained():
                 settings = _load_settings()
                 app = _create_app(settings, cognito.ready_people)
-            _run(app, settings, listener, lambda: _introduce(cognito, _url(listener)))
+            _run(app, settings, listener, lambda: _introduce(cognito, settings, _url(listener)))
     except MissingExtra as missing:
         raise click.ClickException(str(missing)) from missing
 
@@ -291,7 +291,7 @@ def _run(
         # uvicorn has stopped in good order, and only then passed the signal on
 
 
-def _introduce(cognito: "EmbeddedCognito", url: str) -> None:
+def _introduce(cognito: "EmbeddedCognito", settings: "Settings", url: str) -> None:
     endpoint = f"{url}/graphql"
     admin = cognito.people[0]
     body = json.dumps({"query": _QUERY})
@@ -311,6 +311,7 @@ def _introduce(cognito: "EmbeddedCognito", url: str) -> None:
     blocks = [
         f"GraphQL is served at {endpoint} until you press Ctrl-C.",
         f"To try it in a browser, open {url}/explorer",
+        f"The REST routes of Amplify's Admin Queries are below {url}{settings.amplify_path}.",
         *(_introduce_person(person) for person in cognito.people),
         f"A query to try:\n  {_QUERY}",
         f"The same as a command:\n\n{curl}",

@@ -136,6 +136,7 @@ class EmbeddedCognito:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             f"{PREFIX}DEV": "1",
+            f"{PREFIX}AMPLIFY": "1",
             f"{PREFIX}EXPLORER": "1",
             f"{PREFIX}USER_POOL_ID": self.pool_id,
             f"{PREFIX}CLIENT_IDS": self.client_id,

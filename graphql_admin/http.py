@@ -6,27 +6,20 @@ executed is 400 (not 422), or 200 for a client that accepts no more than `applic
 """
 
 import asyncio
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import orjson
-import structlog
-from graphql import GraphQLError, VariableDefinitionNode, print_ast
-from starlette.datastructures import Headers
+from graphql import GraphQLError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphql_admin import records
-from graphql_admin.audit import AuditLog
-from graphql_admin.auth import Caller, TokenVerifier, bearer_token
-from graphql_admin.cognito import UserPool
-from graphql_admin.context import Context
+from graphql_admin.auth import Caller
 from graphql_admin.documents import Documents, InvalidDocument, is_mutation
 from graphql_admin.errors import (
     AdminError,
@@ -36,21 +29,23 @@ from graphql_admin.errors import (
     MethodNotAllowed,
     NotAcceptable,
     NotFound,
-    PayloadTooLarge,
-    QueryTooExpensive,
-    RequestTimedOut,
-    TimedOut,
     Unauthenticated,
     UnsupportedMediaType,
-    UriTooLong,
 )
-from graphql_admin.permissions import Policy
-from graphql_admin.schema import AdminSchema
-
-log = structlog.get_logger(__name__)
+from graphql_admin.requests import (
+    JSON,
+    Executor,
+    classify,
+    decode,
+    headers_of,
+    log_fault,
+    media_type_of,
+    read_body,
+    read_query_string,
+    to_object,
+)
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
-JSON = "application/json"
 MEDIA_TYPES = (JSON, GRAPHQL_RESPONSE)
 """What answers may be in; where a client leaves it open, the first."""
 
@@ -94,41 +89,26 @@ class GraphQLEndpoint:
     """The HTTP endpoint that executes GraphQL requests.
 
     Args:
-        schema: What is executed.
-        documents: The cache of documents of that schema.
-        verifier: Verifies tokens.
-        policy: Says what a caller may do.
-        pool: The user pool.
-        audit: Where the events of mutations go.
+        executor: Executes them.
+        documents: The cache of documents of its schema.
         deadline: Seconds that one request may take, from its headers on.
         max_body: Bytes that a body or a query string may have.
-        max_calls: Calls of Cognito that one request may take.
         anonymous: Whether requests without a token may read the schema.
     """
 
     def __init__(
         self,
         *,
-        schema: AdminSchema,
+        executor: Executor,
         documents: Documents,
-        verifier: TokenVerifier,
-        policy: Policy,
-        pool: UserPool,
-        audit: AuditLog,
         deadline: float,
         max_body: int,
-        max_calls: int,
         anonymous: bool,
     ) -> None:
-        self._schema = schema
+        self._executor = executor
         self._documents = documents
-        self._verifier = verifier
-        self._policy = policy
-        self._pool = pool
-        self._audit = audit
         self._deadline = deadline
         self._max_body = max_body
-        self._max_calls = max_calls
         self._anonymous = anonymous
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -174,29 +154,10 @@ class GraphQLEndpoint:
         operation = document.operation(request.operation_name)
         if http_request.method != "POST" and is_mutation(operation):
             raise MethodNotAllowed("A mutation takes a POST.", allowed="POST")
-        record = records.current()
-        record.sub = caller.sub if caller else None
-        record.operation_kind = operation.operation.value
-        record.operation_name = operation.name.value if operation.name else None
-        estimated = document.cost(operation).calls(request.variables)
-        if estimated > self._max_calls:
-            problem = GraphQLError(
-                f"The query may take {estimated} or more calls of the user pool. At most "
-                f"{self._max_calls} are allowed: ask for less at a time."
-            )
-            raise InvalidDocument(QueryTooExpensive, [problem])
-        context = Context(
-            caller=caller,
-            allowed=self._policy.actions_of(caller),
-            plans=document.plans,
-            pool=self._pool,
-            audit=self._audit,
-            deadline=deadline,
-            max_calls=self._max_calls,
+        execution = await self._executor.execute(
+            document, operation, request.variables, caller=caller, deadline=deadline
         )
-        result = await self._schema.run(
-            document.ast, request.operation_name, request.variables, context
-        )
+        result = execution.result
         body: dict[str, Any] = {"data": result.data}
         status = 200
         if result.errors:
@@ -208,45 +169,28 @@ class GraphQLEndpoint:
             if any(isinstance(error.original_error, Unauthenticated) for error in result.errors):
                 return refuse(Unauthenticated(), media_type)
         if request.wants_cost:
-            body["extensions"] = {"cost": {"estimated": estimated, "calls": context.calls}}
+            cost = {"estimated": execution.estimated, "calls": execution.calls}
+            body["extensions"] = {"cost": cost}
         return _respond(body, media_type, status)
 
     async def _authenticate(self, request: Request, deadline: float) -> Caller | None:
         authorization = request.headers.get("authorization")
         if authorization is not None:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    return await self._verifier.verify(bearer_token(authorization))
-            except TimeoutError as error:
-                raise TimedOut("The token could not be verified in time.") from error
+            return await self._executor.authenticate(authorization, deadline)
         if self._anonymous:
             return None
         raise Unauthenticated
 
     async def _read_body(self, request: Request, deadline: float) -> Mapping[str, Any]:
-        if not _is_json(request.headers):
+        if media_type_of(request.headers) != JSON:
             raise UnsupportedMediaType
-        length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or float(length) > self._max_body:  # of any number of digits
-            raise PayloadTooLarge
-        body = bytearray()
-        try:
-            async with asyncio.timeout_at(deadline):
-                async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > self._max_body:
-                        raise PayloadTooLarge
-        except TimeoutError as error:
-            raise RequestTimedOut from error
-        return _to_object(_decode(bytes(body), "The body"), "The body")
+        body = await read_body(request, max_size=self._max_body, deadline=deadline)
+        return to_object(decode(body, "The body"), "The body")
 
     def _read_query_string(self, request: Request) -> Mapping[str, Any]:
-        if len(request.scope["query_string"]) > self._max_body:
-            raise UriTooLong
-        # An empty parameter is one that is not there.
-        parameters: dict[str, Any] = {k: v for k, v in request.query_params.items() if v}
+        parameters = read_query_string(request, max_size=self._max_body)
         for name in {"variables", "extensions"} & parameters.keys():
-            parameters[name] = _decode(parameters[name], f"`{name}`")
+            parameters[name] = decode(parameters[name], f"`{name}`")
         return parameters
 
 
@@ -291,41 +235,10 @@ def _quality(parameters: list[str]) -> float:
     return 1.0
 
 
-def _is_json(headers: Headers) -> bool:
-    """Whether the body is JSON as it stands, in UTF-8; a form or a text never passes."""
-    media_type, *parameters = (
-        part.strip().lower() for part in headers.get("content-type", "").split(";")
-    )
-    charset = next((p.partition("=")[2] for p in parameters if p.startswith("charset=")), "utf-8")
-    return (
-        media_type == JSON
-        and charset.strip('"') == "utf-8"
-        and headers.get("content-encoding", "identity").lower() == "identity"
-    )
-
-
-def _decode(text: bytes | str, what: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise MalformedRequest(f"{what} must be JSON, in UTF-8.") from error
-
-
-def _to_object(value: Any, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise MalformedRequest(f"{what} must be a JSON object.")
-    return value
-
-
 def refuse(refusal: AdminError, media_type: str) -> Response:
     """Return the response of a request that was refused whole."""
     response = _respond({"errors": [_to_json(refusal)]}, media_type, refusal.status)
-    if isinstance(refusal, Unauthenticated):
-        response.headers["www-authenticate"] = "Bearer"
-    if isinstance(refusal, MethodNotAllowed):
-        response.headers["allow"] = refusal.allowed
-    if isinstance(refusal, RequestTimedOut):
-        response.headers["connection"] = "close"  # or the rest would be taken for a request
+    response.headers.update(headers_of(refusal))
     return response
 
 
@@ -382,7 +295,7 @@ def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict
         error: As it came from parsing, validation or execution.
         kind: What it is, where it comes from parsing or validation.
     """
-    admin_error = _classify(error) if kind is None else kind(error.message)
+    admin_error = classify(error) if kind is None else kind(error.message)
     described = _to_json(admin_error)
     if error.locations:
         described["locations"] = [location.formatted for location in error.locations]
@@ -391,38 +304,9 @@ def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict
     return described
 
 
-def _classify(error: GraphQLError) -> AdminError:
-    cause = error.original_error
-    if isinstance(cause, AdminError):
-        return cause
-    if error.path is None:
-        return BadUserInput(_describe_variable(error))
-    if isinstance(cause, GraphQLError) and cause.nodes:
-        # An argument did not fit in the end, once the variables in it had their values. The
-        # message would repeat them.
-        return BadUserInput("An argument of this field is not valid.")
-    log_fault(cause or error)
-    return Internal()
-
-
-def _describe_variable(error: GraphQLError) -> str | None:
-    """Return which variable did not fit, without its value, which is nobody's business."""
-    for node in error.nodes or ():
-        if isinstance(node, VariableDefinitionNode):
-            return f"Variable `${node.variable.name.value}` must be a `{print_ast(node.type)}`."
-    return None
-
-
 def _to_json(error: AdminError) -> dict[str, Any]:
     records.current().codes.add(error.code)
     extensions = {"code": error.code}
     if isinstance(error, BadUserInput) and error.field:
         extensions["field"] = error.field
     return {"message": error.message, "extensions": extensions}
-
-
-def log_fault(error: BaseException) -> None:
-    """Log a fault of this server: what and where, not the message, which may hold anything."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
-    log.error("internal error", exception=type(error).__name__, where=where)

@@ -42,7 +42,9 @@ class RequiresForEach(Guard):
     """Every reference requires its own action, so that a refused one leaves the others whole."""
 
     opened_by = frozenset()
-    requirement = "Each requires the action `getUser` for a User, `getGroup` for a Group."
+    requirement = (
+        "Beyond its key, each requires the action `getUser` for a User, `getGroup` for a Group."
+    )
 
     def required(self, info: Info, **arguments: Any) -> None:
         """A token is enough to ask; what fetches it demands the rest."""
@@ -126,21 +128,23 @@ class Reference:
 async def _resolve(info: Info, reference: Reference | BadUserInput) -> User | Group:
     if isinstance(reference, BadUserInput):
         raise reference
-    demand(info, ACTIONS[reference.typename])
     match reference:
         case Reference("User", "username", username):
-            check_name(username, "representations")
+            check_name(username, "username")
             if not selects_beyond(info, USER_KEY_FIELDS, of="User"):
                 return User.from_username(username)
+            demand(info, Action.GET_USER)
             user = await find_namesake(info, username)
         case Reference("User", "sub", sub):
             if not selects_beyond(info, {"__typename", "sub"}, of="User"):
                 return User.from_sub(sub)
+            demand(info, Action.GET_USER)
             user = await find_user_by(info.context, "sub", sub)
         case Reference(value=name):
-            check_name(name, "representations")
+            check_name(name, "name")
             if not selects_beyond(info, GROUP_KEY_FIELDS, of="Group"):
                 return Group.from_name(name)
+            demand(info, Action.GET_GROUP)
             group = await find_group(info.context, name)
             if group is None:
                 raise GroupNotFound

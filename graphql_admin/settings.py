@@ -183,6 +183,12 @@ class Settings(BaseSettings):
     cors_origins: Annotated[_Strings, AfterValidator(_require_origins)] = frozenset()
     """Origins whose pages may call this server, such as `https://app.example.com`."""
 
+    amplify: bool = False
+    """Whether to serve the REST routes of Amplify's Admin Queries too."""
+
+    amplify_path: str = Field(default="/AdminQueries", pattern=r"^(/[\w.~-]+)+$")
+    """What the paths of those routes begin with."""
+
     max_body: int = Field(default=262_144, ge=1024)
     """Bytes that a request's body, or its query string, may have."""
 
