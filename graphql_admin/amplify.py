@@ -277,7 +277,12 @@ class AdminQueriesEndpoint:
         caller = await self._executor.authenticate(authorization, deadline)
         parameters = route.read(await self._read(request, deadline))
         execution = await self._executor.execute(
-            route.document, route.operation, parameters, caller=caller, deadline=deadline
+            route.document,
+            route.operation,
+            parameters,
+            caller=caller,
+            deadline=deadline,
+            is_own_document=True,
         )
         for error in execution.result.errors or ():
             raise classify(error) from error

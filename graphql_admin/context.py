@@ -37,6 +37,10 @@ class Context:
     max_calls: int
     """How often Cognito may be called."""
 
+    is_own_document: bool = False
+    """Whether the document is one of this server's own, in which naming an object by its key is
+    only the way to a list below it, and takes no right but that of the list."""
+
     calls: int = 0
     """How often it was called; an attempt that is made again is the same call."""
 

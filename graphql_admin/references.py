@@ -24,6 +24,13 @@ ACTIONS = {"User": Action.GET_USER, "Group": Action.GET_GROUP}
 KEYS = {"User": ("username", "sub"), "Group": ("name",)}
 """The fields by which other subgraphs refer to an object of each type."""
 
+FOUND = {
+    "username": USER_KEY_FIELDS,
+    "sub": frozenset({"__typename", "sub"}),
+    "name": GROUP_KEY_FIELDS,
+}
+"""The fields of an object that are in hand with each of those keys."""
+
 
 class RequiresForId(Guard):
     """The field requires the action that fetches the type named in the global id `id`."""
@@ -42,9 +49,7 @@ class RequiresForEach(Guard):
     """Every reference requires its own action, so that a refused one leaves the others whole."""
 
     opened_by = frozenset()
-    requirement = (
-        "Beyond its key, each requires the action `getUser` for a User, `getGroup` for a Group."
-    )
+    requirement = "Each requires the action `getUser` for a User, `getGroup` for a Group."
 
     def required(self, info: Info, **arguments: Any) -> None:
         """A token is enough to ask; what fetches it demands the rest."""
@@ -128,24 +133,26 @@ class Reference:
 async def _resolve(info: Info, reference: Reference | BadUserInput) -> User | Group:
     if isinstance(reference, BadUserInput):
         raise reference
+    key_is_enough = not selects_beyond(info, FOUND[reference.field], of=reference.typename)
+    if not (key_is_enough and info.context.is_own_document):
+        demand(info, ACTIONS[reference.typename])
     match reference:
         case Reference("User", "username", username):
             check_name(username, "username")
-            if not selects_beyond(info, USER_KEY_FIELDS, of="User"):
-                return User.from_username(username)
-            demand(info, Action.GET_USER)
-            user = await find_namesake(info, username)
+            user = (
+                User.from_username(username)
+                if key_is_enough
+                else await find_namesake(info, username)
+            )
         case Reference("User", "sub", sub):
-            if not selects_beyond(info, {"__typename", "sub"}, of="User"):
-                return User.from_sub(sub)
-            demand(info, Action.GET_USER)
-            user = await find_user_by(info.context, "sub", sub)
+            user = (
+                User.from_sub(sub)
+                if key_is_enough
+                else await find_user_by(info.context, "sub", sub)
+            )
         case Reference(value=name):
             check_name(name, "name")
-            if not selects_beyond(info, GROUP_KEY_FIELDS, of="Group"):
-                return Group.from_name(name)
-            demand(info, Action.GET_GROUP)
-            group = await find_group(info.context, name)
+            group = Group.from_name(name) if key_is_enough else await find_group(info.context, name)
             if group is None:
                 raise GroupNotFound
             return group

@@ -107,6 +107,7 @@ class Executor:
         *,
         caller: Caller | None,
         deadline: float,
+        is_own_document: bool = False,
     ) -> Execution:
         """Execute an operation of a document that fits the schema.
 
@@ -116,6 +117,7 @@ class Executor:
             variables: Of the operation, as the client has them.
             caller: Who asks; None is a request without a token.
             deadline: When the answer is due, in seconds of the event loop's clock.
+            is_own_document: Whether the document is this server's own, not the client's.
 
         Raises:
             InvalidDocument: The operation may take more calls of Cognito than are allowed.
@@ -139,6 +141,7 @@ class Executor:
             audit=self.audit,
             deadline=deadline,
             max_calls=self.max_calls,
+            is_own_document=is_own_document,
         )
         result = await self.schema.run(document.ast, record.operation_name, variables, context)
         return Execution(result, estimated, context.calls)
