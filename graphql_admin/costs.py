@@ -7,7 +7,7 @@ A call more for a page that Cognito cuts short is not foreseen here; `Context` c
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -54,11 +54,14 @@ class Size:
     variable: str | None = None
     """The variable that says it, if one does."""
 
+    distinct: bool = False
+    """Whether items that are alike count once."""
+
     def given(self, variables: Mapping[str, Any]) -> int:
         """Return the size with these variables, which need not be of their types yet."""
         value = variables.get(self.variable, self.number) if self.variable else self.number
         if isinstance(value, list):
-            value = len(value)
+            value = _count_different(value) if self.distinct else len(value)
         elif isinstance(value, float) and value.is_integer():
             value = int(value)  # as GraphQL's `Int` has it
         # What is no size counts as one: it is refused before anybody is called.
@@ -153,7 +156,9 @@ class _Walk:
             if PAGE_SIZE in field.args:
                 below = (*sizes, self._size(nodes[0], PAGE_SIZE, field))
             elif REFERENCES in field.args:
-                own = below = (*sizes, self._size(nodes[0], REFERENCES, field))
+                size = self._size(nodes[0], REFERENCES, field)
+                # Two references to one object share a call, and not what is asked below each.
+                own, below = (*sizes, replace(size, distinct=True)), (*sizes, size)
             if takes_call(field):
                 terms[own] += 1
                 self._left -= 1
@@ -223,6 +228,17 @@ def takes_call(field: GraphQLField) -> bool:
     """
     guard = guard_of(field.extensions["strawberry-definition"])
     return guard is not None and not (isinstance(guard, Requires) and not guard.action.operations)
+
+
+def _count_different(references: list[Any]) -> int:
+    """Return how many objects are referred to; what is no object is no reference."""
+    # Type names and keys are texts, and all that tells one reference from another.
+    texts = (
+        frozenset((name, value) for name, value in reference.items() if isinstance(value, str))
+        for reference in references
+        if isinstance(reference, dict)
+    )
+    return len(set(texts))
 
 
 def _number(value: ValueNode | None, fallback: int) -> int:

@@ -69,6 +69,16 @@ EXACT: dict[str, tuple[str, dict[str, Any] | None, int]] = {
         6,
     ),
     "entities": (ENTITIES, {"r": people(60)}, 60),
+    "the same entities again": (ENTITIES, {"r": people(60) * 10}, 60),
+    "the same entities again, with groups": (
+        (
+            "query($r: [_Any!]!) { _entities(representations: $r) {"
+            " ... on User { groups { nodes { id } } } } }"
+        ),
+        {"r": people(20) * 2},
+        60,
+    ),
+    "no entities": (ENTITIES, {"r": ["bob", 5, None, []]}, 1),
     "entities with groups": (
         (
             "query($r: [_Any!]!) { _entities(representations: $r) {"
