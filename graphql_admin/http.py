@@ -7,6 +7,7 @@ import asyncio
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from graphql_admin.errors import (
     MethodNotAllowed,
     NotAcceptable,
     PayloadTooLarge,
+    Throttled,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -261,6 +263,8 @@ def refuse(refusal: AdminError, media_type: str) -> Response:
         response.headers["www-authenticate"] = "Bearer"
     if isinstance(refusal, MethodNotAllowed):
         response.headers["allow"] = refusal.allowed
+    if isinstance(refusal, Throttled):
+        response.headers["retry-after"] = str(ceil(refusal.retry_after))
     return response
 
 
@@ -308,7 +312,9 @@ def _describe_variable(error: GraphQLError) -> str | None:
 
 
 def _to_json(error: AdminError) -> dict[str, Any]:
-    extensions = {"code": error.code}
+    extensions: dict[str, object] = {"code": error.code}
+    if isinstance(error, Throttled):
+        extensions["retryAfter"] = ceil(error.retry_after)
     if isinstance(error, BadUserInput) and error.field:
         extensions["field"] = error.field
     return {"message": error.message, "extensions": extensions}

@@ -12,13 +12,14 @@ from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
 from starlette.testclient import TestClient
 
 from graphql_admin.app import create_app
-from graphql_admin.settings import load_settings
+from graphql_admin.settings import Quota, load_settings
 from tests.api import Api
 from tests.directory import Directory
 from tests.scripted import ScriptedCognito
 from tests.tokens import CLIENT_ID, JwksServer, Pool
 
 REGION = "eu-west-1"
+NO_QUOTAS = ",".join(f"{quota}=1e6" for quota in Quota)
 
 
 @pytest.fixture(autouse=True)
@@ -84,11 +85,15 @@ def jwks_url(signing_key: Pool) -> Iterator[str]:
 def serve(
     monkeypatch: pytest.MonkeyPatch, jwks_url: str, signing_key: Pool
 ) -> Iterator[Callable[..., Api]]:
-    """Start this server in front of a Cognito: `serve(url, pool_id, **settings)`."""
+    """Start this server in front of a Cognito: `serve(url, pool_id, **settings)`.
+
+    It keeps no quotas unless the settings say so, lest tests that make many calls wait for them.
+    """
     with ExitStack() as stack:
 
         def start(url: str, pool_id: str = "eu-west-1_AbCdEf123", **settings: Any) -> Api:
             monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
+            settings.setdefault("quotas", NO_QUOTAS)
             if "policy_file" not in settings:
                 settings.setdefault("admin_groups", "Admins")
             app = create_app(
