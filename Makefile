@@ -10,17 +10,28 @@ ARGS =
 
 help:
 	@echo "make dev     start the server on an embedded Cognito with made-up people"
-	@echo "make test    run the tests"
+	@echo "make test    run the tests (those with gateways if there was a make gateways before)"
+	@echo "make gateways  install gateways for the tests, which takes Node 20 or later and npm"
 	@echo "make check   lint, types, import floors, and drift of schema.graphql"
 	@echo "make schema  write schema.graphql anew"
+	@echo "make bench   measure the server beside its peers; takes Node and a quarter of an hour"
 	@echo "make lock    write the locks of the image anew (UPGRADE=--upgrade for newer releases)"
 	@echo "make clean   remove what the others made"
 
 dev: $(INSTALLED)
 	@$(BIN)/graphql-admin dev $(ARGS)
 
+# File by file, so that only one worker starts what a file's tests share, such as the gateways.
 test: $(INSTALLED)
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile $(ARGS)
+
+GATEWAYS = tests/node/gateways
+
+gateways: $(GATEWAYS)/node_modules/.package-lock.json
+
+$(GATEWAYS)/node_modules/.package-lock.json: $(GATEWAYS)/package-lock.json
+	cd $(GATEWAYS) && npm ci
+	@touch $@
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -31,6 +42,9 @@ check: $(INSTALLED)
 
 schema: $(INSTALLED)
 	$(BIN)/graphql-admin schema --output schema.graphql
+
+bench: $(INSTALLED)
+	$(BIN)/python -m bench $(ARGS)
 
 # UPGRADE=--upgrade takes newer releases than the locks have.
 UPGRADE =
@@ -45,7 +59,7 @@ lock: $(INSTALLED)
 		| $(COMPILE) --output-file requirements-build.lock -
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .*_cache .hypothesis
+	rm -rf $(VENV) $(GATEWAYS)/node_modules build dist *.egg-info .*_cache .hypothesis
 	find graphql_admin tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A python3 that is too old, or a shim that leads nowhere, is passed over.
@@ -65,4 +79,4 @@ $(INSTALLED): pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,test]'
 	@touch $(INSTALLED)
 
-.PHONY: help dev test check schema lock clean
+.PHONY: help dev test gateways check schema bench lock clean

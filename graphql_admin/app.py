@@ -1,27 +1,36 @@
 """The composition root: settings in, an ASGI application out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from graphql_admin import explorer
 from graphql_admin.actions import Action
+from graphql_admin.amplify import AdminQueriesEndpoint
+from graphql_admin.audit import AuditLog
 from graphql_admin.auth import TokenVerifier
+from graphql_admin.browsers import BrowserSafety
 from graphql_admin.cognito import UserPool
 from graphql_admin.documents import Documents
-from graphql_admin.errors import AdminError, UserNotFound
-from graphql_admin.http import GraphQLEndpoint
+from graphql_admin.errors import AdminError, AuditUnavailable, UserNotFound
+from graphql_admin.health import PATHS, Gate, Health
+from graphql_admin.http import FaultBarrier, GraphQLEndpoint, refuse_path
+from graphql_admin.limits import Limits
 from graphql_admin.permissions import Policy
 from graphql_admin.quota import Quotas
+from graphql_admin.requests import Executor
 from graphql_admin.schema import AdminSchema
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
+from graphql_admin.telemetry import RequestLog
 
 
 @dataclass(frozen=True)
@@ -31,17 +40,24 @@ class Parts:
     settings: Settings
     verifier: TokenVerifier
     pool: UserPool
+    audit: AuditLog
     policy: Policy
     schema: AdminSchema
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(
+    settings: Settings, people: Callable[[], Sequence[explorer.Person]] = tuple
+) -> Starlette:
     """Return the application for the given settings.
+
+    Args:
+        settings: The server's.
+        people: Says whom one may be in the explorer, in dev mode.
 
     Raises:
         InvalidSettings: The settings do not fit the environment.
     """
-    return build_app(make_parts(settings))
+    return build_app(make_parts(settings), people)
 
 
 def make_parts(settings: Settings) -> Parts:
@@ -60,44 +76,85 @@ def make_parts(settings: Settings) -> Parts:
         settings=settings,
         verifier=TokenVerifier.from_settings(settings),
         pool=pool,
+        audit=_open_audit_log(settings.audit_file),
         policy=Policy(settings.grants, settings.disabled_actions),
         schema=AdminSchema(
             settings.disabled_actions,
             service=settings.introspection is not Introspection.OFF,
+            node_field=settings.node_field,
+            auth_directives=settings.auth_directives,
         ),
     )
 
 
-def build_app(parts: Parts) -> Starlette:
-    """Return the application made of `parts`."""
+def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tuple) -> Starlette:
+    """Return the application made of `parts`; see `create_app` for `people`.
+
+    Its `state.health` is its `Health`.
+    """
+    settings = parts.settings
+    health = Health(parts.verifier.keys, parts.pool)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with parts.pool:
+        async with parts.pool, health.getting_ready():
             yield
+        parts.audit.close()
 
-    endpoint = GraphQLEndpoint(
+    executor = Executor(
         schema=parts.schema,
-        documents=Documents(
-            parts.schema,
-            introspection=parts.settings.introspection is not Introspection.OFF,
-            max_tokens=parts.settings.max_tokens,
-        ),
         verifier=parts.verifier,
         policy=parts.policy,
         pool=parts.pool,
-        deadline=parts.settings.deadline,
-        anonymous=parts.settings.introspection is Introspection.PUBLIC,
+        audit=parts.audit,
+        max_calls=settings.max_calls,
     )
-    return Starlette(
-        routes=[Route("/graphql", endpoint), Route("/healthz", healthz)],
+    endpoint = GraphQLEndpoint(
+        executor=executor,
+        documents=Documents(
+            parts.schema,
+            introspection=settings.introspection is not Introspection.OFF,
+            max_tokens=settings.max_tokens,
+            max_calls=settings.max_calls,
+            limits=Limits(
+                depth=settings.max_depth,
+                aliases=settings.max_aliases,
+                directives=settings.max_directives,
+                root_fields=settings.max_root_fields,
+            ),
+        ),
+        deadline=settings.deadline,
+        max_body=settings.max_body,
+        anonymous=settings.introspection is Introspection.PUBLIC,
+    )
+    routes = [
+        Route("/graphql", explorer.Doorway(endpoint) if settings.explorer else endpoint),
+        *explorer.routes(settings, people),
+        Route("/healthz", health.healthz),
+        Route("/readyz", health.readyz),
+    ]
+    if settings.amplify:
+        admin_queries = AdminQueriesEndpoint(
+            executor,
+            disabled=settings.disabled_actions,
+            deadline=settings.deadline,
+            max_body=settings.max_body,
+        )
+        routes.append(Route(f"{settings.amplify_path}/{{name:path}}", admin_queries))
+    app = Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(RequestLog, paths=[route.path for route in routes], probes=PATHS),
+            Middleware(BrowserSafety, origins=settings.cors_origins),
+            Middleware(FaultBarrier),
+            Middleware(Gate, health=health, limit=settings.max_concurrency),
+        ],
+        exception_handlers={HTTPException: refuse_path},
         lifespan=lifespan,
     )
-
-
-async def healthz(_: Request) -> Response:
-    """Say that the process is alive."""
-    return PlainTextResponse("ok\n")
+    app.router.redirect_slashes = False  # a redirect would go where the Host header says
+    app.state.health = health
+    return app
 
 
 async def check(settings: Settings) -> list[str]:
@@ -139,6 +196,17 @@ PROBES: Mapping[str, Mapping[str, object]] = {
     "ListUsers": {"Limit": 1},
 }
 """Calls that change nothing, of which the first that the policy needs is made by `check`."""
+
+
+def _open_audit_log(path: Path | None) -> AuditLog:
+    audit = AuditLog(path)
+    try:
+        audit.demand()
+    except AuditUnavailable as error:
+        raise InvalidSettings(
+            [f"GRAPHQL_ADMIN_AUDIT_FILE: audit events cannot be written: {error.__cause__}"]
+        ) from error
+    return audit
 
 
 def _is_loopback(url: str) -> bool:

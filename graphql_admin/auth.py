@@ -19,6 +19,7 @@ import orjson
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from graphql_admin import metrics
 from graphql_admin.errors import Unauthenticated, UpstreamFailed
 from graphql_admin.settings import ANYONE, Settings, TokenUse
 
@@ -176,8 +177,10 @@ class KeySet:
         try:
             keys = self._admit(await self._download())
         except (aiohttp.ClientError, TimeoutError, ValueError, jwt.PyJWKSetError) as error:
+            metrics.count_key_fetch(succeeded=False)
             log.warning("keys not fetched", error=repr(error), in_hand=len(self._keys))
             return False
+        metrics.count_key_fetch(succeeded=True)
         if _public_keys(keys) != _public_keys(self._keys):
             self._version += 1
         self._keys = keys

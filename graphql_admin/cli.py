@@ -6,14 +6,16 @@ Commands import what they need when they run, so that `--help` is quick.
 import asyncio
 import errno
 import json
+import math
 import os
 import shlex
 import signal
 import socket
 import sys
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -31,6 +33,9 @@ _POOL_OR_KEYS = 1
 _INVALID_SETTINGS = 2
 _INTERRUPTED = 130
 
+_GRACE = 5
+"""Seconds beyond the deadline of a request in which it can be answered while shutting down."""
+
 _QUERY = "{ users(first: 3) { nodes { username email status groups { nodes { name } } } } }"
 
 
@@ -46,8 +51,12 @@ def serve() -> None:
     with _settings_explained():
         settings = _load_settings()
         app = _create_app(settings)
-    with _stopped_quietly(), _listen(settings.host, settings.port) as listener:
-        _run(app, listener, lambda: click.echo(f"Listening on {_url(listener)}", err=True))
+    with (
+        _stopped_quietly(),
+        _listen(settings.host, settings.port) as listener,
+        _metrics_served(settings),
+    ):
+        _run(app, settings, listener, lambda: _say_where(listener))
 
 
 @main.command()
@@ -80,8 +89,9 @@ def dev(users: int, port: int) -> None:
                 cognito.seed(users, lambda _done, _users: bar.update(1))
             os.environ.update(cognito.environment)
             with _settings_explained():
-                app = _create_app(_load_settings())
-            _run(app, listener, lambda: _introduce(cognito, _url(listener)))
+                settings = _load_settings()
+                app = _create_app(settings, cognito.ready_people)
+            _run(app, settings, listener, lambda: _introduce(cognito, settings, _url(listener)))
     except MissingExtra as missing:
         raise click.ClickException(str(missing)) from missing
 
@@ -162,10 +172,12 @@ def _load_settings() -> "Settings":
     return load_settings()
 
 
-def _create_app(settings: "Settings") -> "Starlette":
+def _create_app(
+    settings: "Settings", people: "Callable[[], Sequence[ReadyPerson]]" = tuple
+) -> "Starlette":
     from graphql_admin.app import create_app  # noqa: PLC0415
 
-    return create_app(settings)
+    return create_app(settings, people)
 
 
 @contextmanager
@@ -197,8 +209,28 @@ def _stopped_quietly() -> Iterator[None]:
 def _listen(host: str, port: int) -> socket.socket:
     # Listening at once, rather than only binding, keeps a second server from the same port.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
+    with _addresses_explained(host, port):
         return socket.create_server((host, port), family=family, backlog=2048)
+
+
+@contextmanager
+def _metrics_served(settings: "Settings") -> Iterator[None]:
+    if settings.metrics_port is None:
+        yield
+        return
+    from graphql_admin.metrics import served  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        with _addresses_explained(settings.host, settings.metrics_port):
+            port = stack.enter_context(served(settings.host, settings.metrics_port))
+        click.echo(f"Metrics are on port {port}", err=True)
+        yield
+
+
+@contextmanager
+def _addresses_explained(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             reason = f"port {port} is in use by another program"
@@ -207,27 +239,50 @@ def _listen(host: str, port: int) -> socket.socket:
         raise click.ClickException(f"Cannot listen on {host}:{port}: {reason}.") from error
 
 
+def _say_where(listener: socket.socket) -> None:
+    click.echo(f"Listening on {_url(listener)}", err=True)
+
+
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _run(app: "Starlette", listener: socket.socket, announce: Callable[[], None]) -> None:
+def _run(
+    app: "Starlette", settings: "Settings", listener: socket.socket, announce: Callable[[], None]
+) -> None:
     """Serve until a signal says stop; requests in hand are answered first.
 
     Args:
         app: What to serve.
+        settings: What it was made from.
         listener: Where to listen.
         announce: Called once, when requests are answered.
     """
     import uvicorn  # noqa: PLC0415
+
+    from graphql_admin.telemetry import configure_logging  # noqa: PLC0415
+
+    configure_logging()
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             announce()
 
-    server = Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.health.drain()
+            super().handle_exit(sig, frame)
+
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.deadline) + _GRACE,
+    )
+    server = Server(config)
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
@@ -236,7 +291,7 @@ def _run(app: "Starlette", listener: socket.socket, announce: Callable[[], None]
         # uvicorn has stopped in good order, and only then passed the signal on
 
 
-def _introduce(cognito: "EmbeddedCognito", url: str) -> None:
+def _introduce(cognito: "EmbeddedCognito", settings: "Settings", url: str) -> None:
     endpoint = f"{url}/graphql"
     admin = cognito.people[0]
     body = json.dumps({"query": _QUERY})
@@ -255,6 +310,8 @@ def _introduce(cognito: "EmbeddedCognito", url: str) -> None:
     )
     blocks = [
         f"GraphQL is served at {endpoint} until you press Ctrl-C.",
+        f"To try it in a browser, open {url}/explorer",
+        f"The REST routes of Amplify's Admin Queries are below {url}{settings.amplify_path}.",
         *(_introduce_person(person) for person in cognito.people),
         f"A query to try:\n  {_QUERY}",
         f"The same as a command:\n\n{curl}",

@@ -10,7 +10,8 @@ here.
 import asyncio
 import random
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -24,12 +25,13 @@ import structlog
 import yarl
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError
 from botocore.httpsession import ProxyConfiguration, where
 from botocore.loaders import Loader
 from botocore.model import OperationNotFoundError, ServiceModel
 from botocore.utils import get_environ_proxies
 
-from graphql_admin import __version__
+from graphql_admin import __version__, metrics
 from graphql_admin.errors import (
     AdminError,
     AlreadyExists,
@@ -47,6 +49,7 @@ from graphql_admin.errors import (
 from graphql_admin.keyring import Keyring
 from graphql_admin.quota import Quotas
 from graphql_admin.reads import SharedReads
+from graphql_admin.settings import InvalidSettings
 
 log = structlog.get_logger(__name__)
 
@@ -239,9 +242,7 @@ class UserPool:
         quotas: How often Cognito may be called; by default, as often as it allows at first.
 
     Raises:
-        botocore.exceptions.BotoCoreError: AWS's settings (profile, endpoint) contradict each other.
-        ValueError: The endpoint in AWS's settings is not a URL.
-        OSError: The file that `AWS_CA_BUNDLE` names cannot be read.
+        InvalidSettings: AWS's own settings (profile, endpoint, CA bundle) cannot be used.
     """
 
     def __init__(
@@ -254,16 +255,18 @@ class UserPool:
         backoff: float = 0.1,
         quotas: Quotas | None = None,
     ) -> None:
-        session = _start_session()
         self.pool_id = pool_id
-        self.endpoint_url = _resolve_endpoint(session, region)
-        """Where requests go, after every setting of AWS that has a say in it."""
+        with _settings_explained():
+            session = _start_session()
+            self.endpoint_url = _resolve_endpoint(session, region)
+            """Where requests go, after every setting of AWS that has a say in it."""
+            authorities = session.get_config_variable("ca_bundle") or where()  # as boto3 trusts
+            self._ssl = ssl.create_default_context(cafile=authorities)
         self._url = yarl.URL(self.endpoint_url, encoded=True)
         proxies = ProxyConfiguration(get_environ_proxies(self.endpoint_url))
         self._proxy = proxies.proxy_url_for(self.endpoint_url)
-        authorities = session.get_config_variable("ca_bundle") or where()  # as boto3 trusts
-        self._ssl = ssl.create_default_context(cafile=authorities)
-        self._keyring = Keyring(session, _model().signing_name, region)
+        self.keyring = Keyring(session, _model().signing_name, region)
+        """The server's own credentials."""
         self._connections = connections
         self._slots = asyncio.Semaphore(connections)
         self._attempt_timeout = attempt_timeout
@@ -294,7 +297,7 @@ class UserPool:
 
     async def close(self) -> None:
         """Close every connection. Calls under way fail."""
-        self._keyring.close()
+        self.keyring.close()
         if self._http is not None:
             await self._http.close()
 
@@ -384,7 +387,9 @@ class UserPool:
                 except _AttemptFailed as failure:
                     was_throttled = isinstance(failure.error, Throttled)
                     if was_throttled:
-                        permit.throttled()  # not counted: the quotas know when there is room again
+                        # Not an attempt: the quotas know when there is room again.
+                        permit.throttled()
+                        metrics.count_retry(operation.name)
                         continue
                     attempt += 1
                     pause = random.uniform(0, self._backoff * 2 ** (attempt - 1))  # noqa: S311  # only spreads load
@@ -400,12 +405,13 @@ class UserPool:
                             attempts=attempt,
                         )
                         raise failure.error from failure.__cause__
+            metrics.count_retry(operation.name)
             await asyncio.sleep(pause)
 
     async def _try_once(self, operation: _Operation, body: bytes) -> dict[str, Any]:
         # The connector has the same bound, but to wait there would use up the attempt's time.
         async with self._slots:
-            signer = await self._keyring.signer()
+            signer = await self.keyring.signer()
             try:
                 async with asyncio.timeout(self._attempt_timeout):
                     status, error_type, reply = await self._send(operation, body, signer)
@@ -462,6 +468,7 @@ def _read_result(operation: _Operation, reply: bytes) -> dict[str, Any]:
 def _read_error(operation: _Operation, status: int, code: str) -> Exception:
     meaning = translate(operation.name, code)
     if meaning is Throttled or (status == 429 and meaning is UpstreamFailed):
+        metrics.count_throttle(operation.name)
         return _AttemptFailed(Throttled(), "throttled", changed_nothing=True)
     if meaning is not UpstreamFailed:
         return meaning()
@@ -491,6 +498,14 @@ def _find_code(error_type: str, reply: bytes) -> str:
         error_type = str(fields.get("__type", "")) if isinstance(fields, dict) else ""
     code = error_type.partition(":")[0].rpartition("#")[2]
     return code if code.isalnum() and len(code) <= 100 else ""
+
+
+@contextmanager
+def _settings_explained() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ValueError, OSError) as error:
+        raise InvalidSettings([f"The settings of AWS cannot be used: {error}"]) from error
 
 
 def _resolve_endpoint(session: botocore.session.Session, region: str) -> str:

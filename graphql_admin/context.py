@@ -4,15 +4,17 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import strawberry
-from graphql import DocumentNode
 
+from graphql_admin import metrics, records
 from graphql_admin.actions import Action
+from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller
 from graphql_admin.cognito import UserPool, is_read
+from graphql_admin.errors import AdminError, QueryTooExpensive
 from graphql_admin.reads import SharedReads
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
     """One request's caller, rights and way to the user pool."""
 
@@ -22,13 +24,26 @@ class Context:
     allowed: frozenset[Action]
     """What the caller may do."""
 
-    document: DocumentNode
-    """The document to execute, which fits the schema."""
+    plans: dict[Any, Any]
+    """What `execution` compiled of the document so far; kept as long as the document is."""
 
     pool: UserPool
 
+    audit: AuditLog
+    """Where the events of mutations go."""
+
     deadline: float
     """When the answer is due, in seconds of the event loop's clock."""
+
+    max_calls: int
+    """How often Cognito may be called."""
+
+    is_own_document: bool = False
+    """Whether the document is one of this server's own, in which naming an object by its key is
+    only the way to a list below it, and takes no right but that of the list."""
+
+    calls: int = 0
+    """How often it was called; an attempt that is made again is the same call."""
 
     reads: SharedReads = field(default_factory=lambda: SharedReads(keep=True))
     """What was read for this request since its last write."""
@@ -46,6 +61,7 @@ class Context:
             Cognito's reply, as decoded from JSON. It is not to be changed.
 
         Raises:
+            QueryTooExpensive: The request has used up its calls.
             AdminError: The call failed.
         """
         if is_read(operation):
@@ -60,12 +76,25 @@ class Context:
             self.reads.forget()
 
     async def _call(self, operation: str, parameters: dict[str, object]) -> dict[str, Any]:
-        return await self.pool.call(
-            operation,
-            parameters,
-            deadline=self.deadline,
-            caller=self.caller.sub if self.caller else "",
-        )
+        if self.calls >= self.max_calls:
+            raise QueryTooExpensive
+        self.calls += 1
+        records.current().cognito_calls += 1
+        outcome = "CANCELLED"
+        try:
+            reply = await self.pool.call(
+                operation,
+                parameters,
+                deadline=self.deadline,
+                caller=self.caller.sub if self.caller else "",
+            )
+            outcome = metrics.OK
+        except AdminError as error:
+            outcome = error.code
+            raise
+        finally:
+            metrics.count_call(operation, outcome)
+        return reply
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

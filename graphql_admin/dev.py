@@ -12,9 +12,9 @@ import tempfile
 import unicodedata
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from itertools import chain, cycle, product
@@ -136,6 +136,8 @@ class EmbeddedCognito:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             f"{PREFIX}DEV": "1",
+            f"{PREFIX}AMPLIFY": "1",
+            f"{PREFIX}EXPLORER": "1",
             f"{PREFIX}USER_POOL_ID": self.pool_id,
             f"{PREFIX}CLIENT_IDS": self.client_id,
             f"{PREFIX}JWKS_URL": self.jwks_url,
@@ -160,6 +162,19 @@ class EmbeddedCognito:
         if "AuthenticationResult" not in reply:
             raise ValueError(f"{username} cannot sign in: {reply['ChallengeName']}")
         return reply["AuthenticationResult"]["AccessToken"]
+
+    def ready_people(self) -> Sequence[ReadyPerson]:
+        """Return the ready people with fresh tokens.
+
+        Whoever was disabled meanwhile keeps the token that they had, as in Cognito.
+        """
+        return [self._renewed(person) for person in self.people]
+
+    def _renewed(self, person: ReadyPerson) -> ReadyPerson:
+        try:
+            return replace(person, token=self.token(person.username))
+        except self._cognito.exceptions.NotAuthorizedException:
+            return person
 
     def seed(
         self, users: int = 250, progress: Callable[[int, int], None] = lambda _done, _users: None

@@ -3,18 +3,26 @@
 AdminError
 ├── Refusal                    top-level `errors`, as `extensions.code`
 │   ├── MalformedRequest       BAD_REQUEST                    not GraphQL over HTTP
+│   ├── NotFound               NOT_FOUND                      nothing is at this path
 │   ├── MethodNotAllowed       METHOD_NOT_ALLOWED
 │   ├── NotAcceptable          NOT_ACCEPTABLE
 │   ├── UnsupportedMediaType   UNSUPPORTED_MEDIA_TYPE
 │   ├── PayloadTooLarge        PAYLOAD_TOO_LARGE
+│   ├── UriTooLong             URI_TOO_LONG
+│   ├── RequestTimedOut        REQUEST_TIMEOUT                the body came too slowly
 │   ├── ParseFailed            GRAPHQL_PARSE_FAILED           not GraphQL
 │   ├── ValidationFailed       GRAPHQL_VALIDATION_FAILED      not of this schema
+│   ├── QueryTooComplex        QUERY_TOO_COMPLEX              too deep, too many aliases, …
+│   ├── QueryTooExpensive      QUERY_TOO_EXPENSIVE            too many calls of Cognito
 │   ├── OperationNotFound      OPERATION_RESOLUTION_FAILURE   which operation?
 │   ├── Unauthenticated        UNAUTHENTICATED                who are you?
 │   ├── Forbidden              FORBIDDEN                      you may not do this
 │   ├── BadUserInput           BAD_USER_INPUT                 this value cannot be right
 │   ├── InvalidCursor          INVALID_CURSOR                 this cursor is not of this list
 │   ├── AmbiguousUser          AMBIGUOUS_USER                 more than one user matches
+│   ├── AuditUnavailable       AUDIT_UNAVAILABLE              no change without a record of it
+│   ├── Overloaded             OVERLOADED                     too many requests are in hand
+│   ├── ShuttingDown           SHUTTING_DOWN                  this server takes no more requests
 │   ├── Throttled              THROTTLED                      Cognito asks to slow down
 │   ├── TimedOut               TIMEOUT                        Cognito took too long
 │   ├── UpstreamFailed         UPSTREAM_ERROR                 Cognito failed or refused us
@@ -67,6 +75,14 @@ class MalformedRequest(Refusal):
     message = "This is not a GraphQL request."
 
 
+class NotFound(Refusal):
+    """Nothing is served at this path."""
+
+    code = "NOT_FOUND"
+    status = 404
+    message = "Nothing is served at this path."
+
+
 class MethodNotAllowed(Refusal):
     """The HTTP method cannot be used for this.
 
@@ -79,7 +95,9 @@ class MethodNotAllowed(Refusal):
     status = 405
     message = "Use POST, or GET for a query."
 
-    def __init__(self, message: str | None = None, *, allowed: str = "GET, HEAD, POST") -> None:
+    def __init__(
+        self, message: str | None = None, *, allowed: str = "GET, HEAD, OPTIONS, POST"
+    ) -> None:
         super().__init__(message)
         self.allowed = allowed
 
@@ -108,8 +126,24 @@ class PayloadTooLarge(Refusal):
     message = "The request is too large."
 
 
+class UriTooLong(Refusal):
+    """The query string is longer than this server reads."""
+
+    code = "URI_TOO_LONG"
+    status = 414
+    message = "The URL is too long. Use POST."
+
+
+class RequestTimedOut(Refusal):
+    """The client did not send its request within the deadline."""
+
+    code = "REQUEST_TIMEOUT"
+    status = 408
+    message = "The request did not arrive in time. Nothing was changed."
+
+
 class ParseFailed(Refusal):
-    """The document is not GraphQL, or longer than this server reads."""
+    """The document is not GraphQL."""
 
     code = "GRAPHQL_PARSE_FAILED"
     status = 400
@@ -122,6 +156,22 @@ class ValidationFailed(Refusal):
     code = "GRAPHQL_VALIDATION_FAILED"
     status = 400
     message = "The document does not fit the schema."
+
+
+class QueryTooComplex(Refusal):
+    """The document is beyond one of the limits that are set for every document."""
+
+    code = "QUERY_TOO_COMPLEX"
+    status = 400
+    message = "The document is too complex."
+
+
+class QueryTooExpensive(Refusal):
+    """The query takes, or may take, more calls of Cognito than one request is allowed."""
+
+    code = "QUERY_TOO_EXPENSIVE"
+    status = 400
+    message = "The query takes too many calls of the user pool. Ask for less at a time."
 
 
 class OperationNotFound(Refusal):
@@ -179,6 +229,30 @@ class AmbiguousUser(Refusal):
     code = "AMBIGUOUS_USER"
     status = 409
     message = "More than one user matches. Look the user up by username or sub."
+
+
+class AuditUnavailable(Refusal):
+    """The audit event of a change could not be written, so the change was not made."""
+
+    code = "AUDIT_UNAVAILABLE"
+    status = 503
+    message = "Changes cannot be recorded at the moment, so none are made. Nothing was changed."
+
+
+class Overloaded(Refusal):
+    """As many requests are in hand as this server takes at once."""
+
+    code = "OVERLOADED"
+    status = 503
+    message = "Too many requests are in hand. Try again shortly."
+
+
+class ShuttingDown(Refusal):
+    """This server answers what it has in hand, and takes nothing new."""
+
+    code = "SHUTTING_DOWN"
+    status = 503
+    message = "The server is shutting down. Try again; another may answer."
 
 
 class Throttled(Refusal):

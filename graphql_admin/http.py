@@ -1,26 +1,26 @@
 """GraphQL over HTTP: the request's body and headers in, the response's out.
 
-Follows https://graphql.github.io/graphql-over-http/draft/.
+Follows https://graphql.github.io/graphql-over-http/draft/. Where its drafts differ, it goes by
+what the community's audits (the npm package `graphql-http`) ask for: a request that cannot be
+executed is 400 (not 422), or 200 for a client that accepts no more than `application/json`.
 """
 
 import asyncio
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 import orjson
-import structlog
-from graphql import GraphQLError, VariableDefinitionNode, print_ast
+from graphql import GraphQLError
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graphql_admin.auth import Caller, TokenVerifier, bearer_token
-from graphql_admin.cognito import UserPool
-from graphql_admin.context import Context
+from graphql_admin import records
+from graphql_admin.auth import Caller
 from graphql_admin.documents import Documents, InvalidDocument, is_mutation
 from graphql_admin.errors import (
     AdminError,
@@ -29,21 +29,27 @@ from graphql_admin.errors import (
     MalformedRequest,
     MethodNotAllowed,
     NotAcceptable,
-    PayloadTooLarge,
+    NotFound,
     Throttled,
     Unauthenticated,
     UnsupportedMediaType,
 )
-from graphql_admin.permissions import Policy
-from graphql_admin.schema import AdminSchema
-
-log = structlog.get_logger(__name__)
+from graphql_admin.requests import (
+    JSON,
+    Executor,
+    classify,
+    decode,
+    headers_of,
+    log_fault,
+    media_type_of,
+    read_body,
+    read_query_string,
+    to_object,
+)
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
-JSON = "application/json"
-
-MAX_BODY = 262_144
-"""Bytes."""
+MEDIA_TYPES = (JSON, GRAPHQL_RESPONSE)
+"""What answers may be in; where a client leaves it open, the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class GraphQLRequest:
     query: str
     operation_name: str | None
     variables: dict[str, Any] | None
+    wants_cost: bool
+    """Whether to report what it cost, which `extensions: {"cost": true}` asks for."""
 
     @classmethod
     def from_mapping(cls, parameters: Mapping[str, Any]) -> "GraphQLRequest":
@@ -70,39 +78,39 @@ class GraphQLRequest:
         for name in ("variables", "extensions"):
             if not isinstance(parameters.get(name), dict | None):
                 raise MalformedRequest(f"`{name}` must be an object.")
-        return cls(query, operation_name or None, parameters.get("variables"))
+        extensions = parameters.get("extensions") or {}
+        return cls(
+            query,
+            operation_name or None,
+            parameters.get("variables"),
+            wants_cost=extensions.get("cost") is True,
+        )
 
 
 class GraphQLEndpoint:
     """The HTTP endpoint that executes GraphQL requests.
 
     Args:
-        schema: What is executed.
-        documents: The cache of documents of that schema.
-        verifier: Verifies tokens.
-        policy: Says what a caller may do.
-        pool: The user pool.
-        deadline: Seconds that one request may take.
+        executor: Executes them.
+        documents: The cache of documents of its schema.
+        deadline: Seconds that one request may take, from its headers on.
+        max_body: Bytes that a body or a query string may have.
         anonymous: Whether requests without a token may read the schema.
     """
 
     def __init__(
         self,
         *,
-        schema: AdminSchema,
+        executor: Executor,
         documents: Documents,
-        verifier: TokenVerifier,
-        policy: Policy,
-        pool: UserPool,
         deadline: float,
+        max_body: int,
         anonymous: bool,
     ) -> None:
-        self._schema = schema
+        self._executor = executor
         self._documents = documents
-        self._verifier = verifier
-        self._policy = policy
-        self._pool = pool
         self._deadline = deadline
+        self._max_body = max_body
         self._anonymous = anonymous
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,7 +122,7 @@ class GraphQLEndpoint:
         """Return the answer; whatever goes wrong is a well-formed answer too."""
         media_type = JSON
         try:
-            media_type = negotiate(request.headers.get("accept"))
+            media_type = negotiate(tuple(request.headers.getlist("accept")))
             return await self._answer(request, media_type)
         except InvalidDocument as invalid:
             # A client that accepts only application/json is told errors in the body alone.
@@ -133,30 +141,25 @@ class GraphQLEndpoint:
             return refuse(Internal(), media_type)
 
     async def _answer(self, http_request: Request, media_type: str) -> Response:
+        if http_request.method == "OPTIONS":
+            return Response(status_code=204, headers={"allow": MethodNotAllowed().allowed})
         if http_request.method not in {"GET", "HEAD", "POST"}:
             raise MethodNotAllowed
-        caller = await self._authenticate(http_request)
+        deadline = asyncio.get_running_loop().time() + self._deadline
+        caller = await self._authenticate(http_request, deadline)
         if http_request.method == "POST":
-            request = GraphQLRequest.from_mapping(await _read_body(http_request))
+            parameters = await self._read_body(http_request, deadline)
         else:
-            request = GraphQLRequest.from_mapping(_read_query_string(http_request))
+            parameters = self._read_query_string(http_request)
+        request = GraphQLRequest.from_mapping(parameters)
         document = self._documents.load(request.query)
         operation = document.operation(request.operation_name)
         if http_request.method != "POST" and is_mutation(operation):
             raise MethodNotAllowed("A mutation takes a POST.", allowed="POST")
-        context = Context(
-            caller=caller,
-            allowed=self._policy.actions_of(caller),
-            document=document.ast,
-            pool=self._pool,
-            deadline=asyncio.get_running_loop().time() + self._deadline,
+        execution = await self._executor.execute(
+            document, operation, request.variables, caller=caller, deadline=deadline
         )
-        result = await self._schema.execute(
-            request.query,
-            variable_values=request.variables,
-            context_value=context,
-            operation_name=request.operation_name,
-        )
+        result = execution.result
         body: dict[str, Any] = {"data": result.data}
         status = 200
         if result.errors:
@@ -167,47 +170,60 @@ class GraphQLEndpoint:
                 status = 400 if media_type == GRAPHQL_RESPONSE else 200
             if any(isinstance(error.original_error, Unauthenticated) for error in result.errors):
                 return refuse(Unauthenticated(), media_type)
+        if request.wants_cost:
+            cost = {"estimated": execution.estimated, "calls": execution.calls}
+            body["extensions"] = {"cost": cost}
         return _respond(body, media_type, status)
 
-    async def _authenticate(self, request: Request) -> Caller | None:
+    async def _authenticate(self, request: Request, deadline: float) -> Caller | None:
         authorization = request.headers.get("authorization")
         if authorization is not None:
-            return await self._verifier.verify(bearer_token(authorization))
+            return await self._executor.authenticate(authorization, deadline)
         if self._anonymous:
             return None
         raise Unauthenticated
 
+    async def _read_body(self, request: Request, deadline: float) -> Mapping[str, Any]:
+        if media_type_of(request.headers) != JSON:
+            raise UnsupportedMediaType
+        body = await read_body(request, max_size=self._max_body, deadline=deadline)
+        return to_object(decode(body, "The body"), "The body")
 
-def negotiate(accept: str | None) -> str:
-    """Choose the media type of the response.
+    def _read_query_string(self, request: Request) -> Mapping[str, Any]:
+        parameters = read_query_string(request, max_size=self._max_body)
+        for name in {"variables", "extensions"} & parameters.keys():
+            parameters[name] = decode(parameters[name], f"`{name}`")
+        return parameters
+
+
+@lru_cache(maxsize=256)  # clients send few different ones
+def negotiate(accept: tuple[str, ...]) -> str:
+    """Choose the media type of the response, by RFC 9110, section 12.5.1.
 
     Args:
-        accept: The `Accept` header. Without one, `application/json`, as before the
-            GraphQL-over-HTTP specification.
+        accept: The `Accept` headers. Without one, or where any type will do, it is
+            `application/json`, as before the GraphQL-over-HTTP specification.
 
     Raises:
         NotAcceptable: The client takes none that there is.
     """
-    if accept is None:
+    if not accept:
         return JSON
-    best, best_quality = None, 0.0
-    for item in accept.split(","):
+    qualities: dict[str, float] = {}
+    for item in ",".join(accept).split(","):
         media_range, *parameters = (part.strip().lower() for part in item.split(";"))
-        quality = _quality(parameters)
-        for media_type in _MATCHES.get(media_range, ()):
-            if quality > best_quality:
-                best, best_quality = media_type, quality
+        qualities.setdefault(media_range, _quality(parameters))
+    best, best_quality = None, 0.0
+    # Of two that the client likes as well, the one it names first, and one that it names.
+    for media_type in sorted(MEDIA_TYPES, key=[*qualities, *MEDIA_TYPES].index):
+        # The range that fits most narrowly has the say.
+        fitting = next((r for r in (media_type, "application/*", "*/*") if r in qualities), None)
+        quality = qualities[fitting] if fitting else 0.0
+        if quality > best_quality:
+            best, best_quality = media_type, quality
     if best is None:
         raise NotAcceptable
     return best
-
-
-_MATCHES = {
-    GRAPHQL_RESPONSE: (GRAPHQL_RESPONSE,),
-    JSON: (JSON,),
-    "application/*": (GRAPHQL_RESPONSE,),
-    "*/*": (JSON,),
-}
 
 
 def _quality(parameters: list[str]) -> float:
@@ -221,51 +237,49 @@ def _quality(parameters: list[str]) -> float:
     return 1.0
 
 
-async def _read_body(request: Request) -> Mapping[str, Any]:
-    media_type, *parameters = (
-        part.strip().lower() for part in request.headers.get("content-type", "").split(";")
-    )
-    charset = next((p.partition("=")[2] for p in parameters if p.startswith("charset=")), "utf-8")
-    if media_type != JSON or charset.strip('"') != "utf-8":
-        raise UnsupportedMediaType
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise PayloadTooLarge
-    return _decode_object(bytes(body), "The body")
-
-
-def _read_query_string(request: Request) -> Mapping[str, Any]:
-    parameters: dict[str, Any] = dict(request.query_params)
-    for name in ("variables", "extensions"):
-        if parameters.get(name):
-            parameters[name] = _decode_object(parameters[name], f"`{name}`")
-        else:
-            parameters.pop(name, None)
-    return parameters
-
-
-def _decode_object(text: bytes | str, what: str) -> dict[str, Any]:
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise MalformedRequest(f"{what} must be JSON, in UTF-8.") from error
-    if not isinstance(value, dict):
-        raise MalformedRequest(f"{what} must be a JSON object.")
-    return value
-
-
 def refuse(refusal: AdminError, media_type: str) -> Response:
     """Return the response of a request that was refused whole."""
     response = _respond({"errors": [_to_json(refusal)]}, media_type, refusal.status)
-    if isinstance(refusal, Unauthenticated):
-        response.headers["www-authenticate"] = "Bearer"
-    if isinstance(refusal, MethodNotAllowed):
-        response.headers["allow"] = refusal.allowed
-    if isinstance(refusal, Throttled):
-        response.headers["retry-after"] = str(ceil(refusal.retry_after))
+    response.headers.update(headers_of(refusal))
     return response
+
+
+async def refuse_path(_: Request, error: Exception) -> Response:
+    """Answer for the router, where it finds no route, or none for the method."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for that
+    if error.status_code == MethodNotAllowed.status and error.headers:
+        allowed = ", ".join(sorted(error.headers["Allow"].split(", ")))
+        return refuse(MethodNotAllowed(f"Use {allowed}.", allowed=allowed), JSON)
+    return refuse(NotFound(), JSON)
+
+
+class FaultBarrier:
+    """Middleware that turns whatever goes wrong behind it into a well-formed answer.
+
+    Starlette and uvicorn would log the traceback with its message, which may hold anything.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; see https://asgi.readthedocs.io."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def note_start(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_start)
+        except Exception as error:  # noqa: BLE001  # that is what it is for
+            log_fault(error)
+            if not started:  # or the connection is closed on the half answer
+                await refuse(Internal(), JSON)(scope, receive, send)
 
 
 def _respond(body: Mapping[str, Any], media_type: str, status: int) -> Response:
@@ -273,7 +287,6 @@ def _respond(body: Mapping[str, Any], media_type: str, status: int) -> Response:
         orjson.dumps(body),
         status_code=status,
         media_type=f"{media_type}; charset=utf-8",
-        headers={"cache-control": "no-store"},
     )
 
 
@@ -284,7 +297,7 @@ def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict
         error: As it came from parsing, validation or execution.
         kind: What it is, where it comes from parsing or validation.
     """
-    admin_error = _classify(error) if kind is None else kind(error.message)
+    admin_error = classify(error) if kind is None else kind(error.message)
     described = _to_json(admin_error)
     if error.locations:
         described["locations"] = [location.formatted for location in error.locations]
@@ -293,35 +306,11 @@ def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict
     return described
 
 
-def _classify(error: GraphQLError) -> AdminError:
-    cause = error.original_error
-    if isinstance(cause, AdminError):
-        return cause
-    if error.path is None:
-        return BadUserInput(_describe_variable(error))
-    log_fault(cause or error)
-    return Internal()
-
-
-def _describe_variable(error: GraphQLError) -> str | None:
-    """Return which variable did not fit, without its value, which is nobody's business."""
-    for node in error.nodes or ():
-        if isinstance(node, VariableDefinitionNode):
-            return f"Variable `${node.variable.name.value}` must be a `{print_ast(node.type)}`."
-    return None
-
-
 def _to_json(error: AdminError) -> dict[str, Any]:
+    records.current().codes.add(error.code)
     extensions: dict[str, object] = {"code": error.code}
     if isinstance(error, Throttled):
         extensions["retryAfter"] = ceil(error.retry_after)
     if isinstance(error, BadUserInput) and error.field:
         extensions["field"] = error.field
     return {"message": error.message, "extensions": extensions}
-
-
-def log_fault(error: BaseException) -> None:
-    """Log a fault of this server: what and where, not the message, which may hold anything."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
-    log.error("internal error", exception=type(error).__name__, where=where)

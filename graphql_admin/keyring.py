@@ -33,6 +33,11 @@ class Keyring:
         self._signer: SigV4Auth | None = None
         self._refresh: asyncio.Task[None] | None = None
 
+    @property
+    def in_hand(self) -> bool:
+        """Whether there are credentials that are still good."""
+        return not self._ends_within(0)
+
     def close(self) -> None:
         """Stop looking for credentials."""
         if self._refresh is not None:

@@ -1,22 +1,25 @@
 """Who may do what: the policy, and the guards that ask it before a field is resolved.
 
-A field whose resolver may reach Cognito is made with `guarded`; the schema does not start
-with one that is not.
+A field whose resolver may reach Cognito is made with `guarded`, and a mutation with `audited`;
+the schema does not start with one that is not.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import strawberry
+from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission, PermissionExtension
 from strawberry.types.field import StrawberryField
 from strawberry.types.nodes import SelectedField, Selection
 
+from graphql_admin import records
 from graphql_admin.actions import Action
+from graphql_admin.audit import Event, Outcome, outcome_of
 from graphql_admin.auth import Caller
 from graphql_admin.context import Info
-from graphql_admin.errors import Forbidden, Unauthenticated
+from graphql_admin.errors import AdminError, Forbidden, Internal, Unauthenticated
 from graphql_admin.settings import ANYONE, Grants
 
 
@@ -112,6 +115,8 @@ def demand(info: Info, action: Action | None) -> None:
         Unauthenticated: The request carries no token.
         Forbidden: The caller's groups do not give the action.
     """
+    if action is not None:
+        records.current().actions.add(action.label)
     signed_in(info)
     if action is not None and action not in info.context.allowed:
         raise Forbidden(f"You are not allowed to do this: it requires the action {action.label}.")
@@ -144,6 +149,89 @@ def guarded(
         description=f"{description} {guard.requirement}",
         extensions=[PermissionExtension([guard], use_directives=False)],
     )
+
+
+class Audited(FieldExtension):
+    """Writes one event for every use of a mutation, however it ends.
+
+    An attempt begins when the field is executed. A request that is refused as a whole (no good
+    token, a document or variables that do not fit) attempts nothing.
+
+    Args:
+        action: The action that the mutation is.
+    """
+
+    def __init__(self, action: Action) -> None:
+        self.action = action
+
+    async def resolve_async(
+        self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
+    ) -> Any:
+        """Resolve the field with every extension below, unless no event could be written.
+
+        Raises:
+            AuditUnavailable: The sink of events does not work. Nothing was called.
+        """
+        # What is not an error of ours either is somebody's who cancelled the request.
+        outcome = Outcome.UNKNOWN
+        code: str | None = "CANCELLED"
+        try:
+            info.context.audit.demand()
+            payload = await next_(source, info, **arguments)
+            errors = [error.code.value for error in payload.errors]
+            outcome, code = (Outcome.FAILED, errors[0]) if errors else (Outcome.DONE, None)
+        except AdminError as error:
+            outcome, code = outcome_of(error), error.code
+            raise
+        except Exception:
+            code = Internal.code
+            raise
+        finally:
+            info.context.audit.write(self._event(info, arguments, outcome, code))
+        return payload
+
+    def _event(
+        self, info: Info, arguments: Mapping[str, Any], outcome: Outcome, code: str | None
+    ) -> Event:
+        caller = info.context.caller
+        given = arguments.get("input")
+        username = getattr(given, "username", None)
+        return Event(
+            request_id=records.current().id,
+            sub=caller.sub if caller else None,
+            username=caller.username if caller else None,
+            groups=caller.groups if caller else (),
+            action=self.action.label,
+            # Only a mutation that is for oneself can do without a username.
+            target_username=username or (caller.username if caller else None),
+            target_group=getattr(given, "group_name", None),
+            outcome=outcome,
+            code=code,
+        )
+
+
+def audited(action: Action, *, description: str) -> Callable[[Callable[..., Any]], Any]:
+    """Make a resolver into a mutation: `guarded`, with an event for every attempt.
+
+    Its argument `input` has the target as `username` and `group_name`; its payload has `errors`.
+
+    Args:
+        action: The action that the mutation is.
+        description: What the mutation does; its requirement is added.
+    """
+
+    def make(resolver: Callable[..., Any]) -> Any:
+        field = guarded(action, description=description)(resolver)
+        # The last is the outermost, so that a refusal by the guard passes it as well.
+        field.extensions.append(Audited(action))
+        return field
+
+    return make
+
+
+def is_audited(field: StrawberryField) -> bool:
+    """Whether every use of a field, refused ones included, leaves an event."""
+    return bool(field.extensions) and isinstance(field.extensions[-1], Audited)
 
 
 def guard_of(field: StrawberryField) -> Guard | None:

@@ -24,6 +24,13 @@ ACTIONS = {"User": Action.GET_USER, "Group": Action.GET_GROUP}
 KEYS = {"User": ("username", "sub"), "Group": ("name",)}
 """The fields by which other subgraphs refer to an object of each type."""
 
+FOUND = {
+    "username": USER_KEY_FIELDS,
+    "sub": frozenset({"__typename", "sub"}),
+    "name": GROUP_KEY_FIELDS,
+}
+"""The fields of an object that are in hand with each of those keys."""
+
 
 class RequiresForId(Guard):
     """The field requires the action that fetches the type named in the global id `id`."""
@@ -126,22 +133,26 @@ class Reference:
 async def _resolve(info: Info, reference: Reference | BadUserInput) -> User | Group:
     if isinstance(reference, BadUserInput):
         raise reference
-    demand(info, ACTIONS[reference.typename])
+    key_is_enough = not selects_beyond(info, FOUND[reference.field], of=reference.typename)
+    if not (key_is_enough and info.context.is_own_document):
+        demand(info, ACTIONS[reference.typename])
     match reference:
         case Reference("User", "username", username):
-            check_name(username, "representations")
-            if not selects_beyond(info, USER_KEY_FIELDS, of="User"):
-                return User.from_username(username)
-            user = await find_namesake(info, username)
+            check_name(username, "username")
+            user = (
+                User.from_username(username)
+                if key_is_enough
+                else await find_namesake(info, username)
+            )
         case Reference("User", "sub", sub):
-            if not selects_beyond(info, {"__typename", "sub"}, of="User"):
-                return User.from_sub(sub)
-            user = await find_user_by(info.context, "sub", sub)
+            user = (
+                User.from_sub(sub)
+                if key_is_enough
+                else await find_user_by(info.context, "sub", sub)
+            )
         case Reference(value=name):
-            check_name(name, "representations")
-            if not selects_beyond(info, GROUP_KEY_FIELDS, of="Group"):
-                return Group.from_name(name)
-            group = await find_group(info.context, name)
+            check_name(name, "name")
+            group = Group.from_name(name) if key_is_enough else await find_group(info.context, name)
             if group is None:
                 raise GroupNotFound
             return group

@@ -1,23 +1,33 @@
 """The schema: the feature roots joined, and what is checked of it at start-up."""
 
 from collections.abc import Collection, Iterator
-from typing import Literal
+from copy import copy
+from inspect import isawaitable
+from typing import Any, Literal
 
 import strawberry
-from graphql import GraphQLError, GraphQLObjectType, GraphQLSchema
-from strawberry.extensions import SchemaExtension
+from graphql import DocumentNode, ExecutionResult, GraphQLObjectType, GraphQLSchema, execute
+from strawberry.execution import optimized_is_awaitable
 from strawberry.federation.schema import FederationAny
 from strawberry.federation.schema import Schema as FederationSchema
+from strawberry.federation.schema_directives import Authenticated, Policy
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
 from strawberry.types.field import StrawberryField
 
 from graphql_admin.actions import Action
-from graphql_admin.context import Info
+from graphql_admin.context import Context, Info
+from graphql_admin.execution import choose_executor
 from graphql_admin.groups import Group, GroupQuery
-from graphql_admin.permissions import guard_of, guarded, signed_in
-from graphql_admin.references import ReferenceQuery
+from graphql_admin.permissions import (
+    Guard,
+    Requires,
+    guard_of,
+    guarded,
+    is_audited,
+    signed_in,
+)
+from graphql_admin.references import ReferenceQuery, RequiresForId
 from graphql_admin.users import UserMutation, UserQuery, users_in_group
 
 FEDERATION_VERSION: Literal["2.9"] = "2.9"
@@ -90,63 +100,93 @@ class Mutation(UserMutation):
     pass
 
 
-class Prepared(SchemaExtension):
-    """Executes the document that was parsed and validated before."""
-
-    def on_parse(self) -> Iterator[None]:
-        self.execution_context.graphql_document = self.execution_context.context.document
-        yield
-
-    def on_validate(self) -> Iterator[None]:
-        self.execution_context.pre_execution_errors = []
-        yield
-
-
 class AdminSchema(FederationSchema):
     """The schema without the fields of disabled actions.
 
     Args:
         disabled: The disabled actions.
         service: Whether a gateway may ask for the schema through `_service`.
+        node_field: Whether there is `node`.
+        auth_directives: Whether guarded fields say what they require by the directives of
+            federation, too.
 
     Raises:
         UnguardedField: A resolver could reach Cognito without a permission.
+        UnauditedMutation: A mutation would leave no event.
     """
 
-    def __init__(self, disabled: Collection[Action] = (), *, service: bool = True) -> None:
+    def __init__(
+        self,
+        disabled: Collection[Action] = (),
+        *,
+        service: bool = True,
+        node_field: bool = True,
+        auth_directives: bool = False,
+    ) -> None:
         self._disabled = frozenset(disabled)
         self._service = service
+        self._node_field = node_field
+        self._auth_directives = auth_directives
         mutation_fields = self.get_fields(get_object_definition(Mutation, strict=True))
         super().__init__(
             query=Query,
             mutation=Mutation if mutation_fields else None,
             config=StrawberryConfig(disable_field_suggestions=True),
-            extensions=[Prepared],
+            execution_context_class=choose_executor(),
             scalar_overrides={FederationAny: ANY},
             federation_version=FEDERATION_VERSION,
         )
         if unguarded := list(self._find_unguarded()):
             raise UnguardedField(f"no permission stands before {', '.join(unguarded)}")
+        if unaudited := [f.name for f in mutation_fields if not is_audited(f)]:
+            raise UnauditedMutation(f"no event is written of {', '.join(unaudited)}")
 
     @property
     def graphql_schema(self) -> GraphQLSchema:
         """The schema as graphql-core knows it."""
         return self._schema
 
-    def process_errors(
-        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
-    ) -> None:
-        """Log nothing here: messages may hold anything, and `http` logs what is a fault."""
+    async def run(
+        self,
+        document: DocumentNode,
+        operation_name: str | None,
+        variables: dict[str, Any] | None,
+        context: Context,
+    ) -> ExecutionResult:
+        """Execute one operation of a document that fits the schema.
+
+        Strawberry's own `execute` would parse and validate the document on every request.
+        """
+        result = execute(
+            self._schema,
+            document,
+            operation_name=operation_name,
+            variable_values=variables,
+            context_value=context,
+            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+            executor_class=self.execution_context_class,
+        )
+        return await result if isawaitable(result) else result
+
+    @property
+    def schema_directives_in_use(self) -> list[object]:
+        """The directives that `@link` imports."""
+        # Strawberry finds those on the fields of a type, not those that `get_fields` adds.
+        added = [Authenticated(), Policy(policies=[])] if self._auth_directives else []
+        return [*super().schema_directives_in_use, *added]
 
     def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
         """Return the fields of a type that this schema has."""
         fields = [*type_definition.fields, *TYPE_EXTENSIONS.get(type_definition.origin, ())]
-        return [field for field in fields if not self._is_disabled(field)]
+        fields = [field for field in fields if not self._is_disabled(field)]
+        return list(map(_with_auth_directive, fields)) if self._auth_directives else fields
 
     def _is_disabled(self, field: StrawberryField) -> bool:
         if field.graphql_name == "_service" and not self._service:
             return True
         guard = guard_of(field)
+        if isinstance(guard, RequiresForId) and not self._node_field:
+            return True
         return bool(guard and guard.opened_by and guard.opened_by <= self._disabled)
 
     def _find_unguarded(self) -> Iterator[str]:
@@ -162,5 +202,26 @@ class AdminSchema(FederationSchema):
                     yield path
 
 
+def _with_auth_directive(field: StrawberryField) -> StrawberryField:
+    """Return a copy of `field` that says what it requires, or `field` if that is nothing."""
+    guard = guard_of(field)
+    if guard is None:
+        return field
+    field = copy(field)
+    field.directives = [*field.directives, _auth_directive(guard)]
+    return field
+
+
+def _auth_directive(guard: Guard) -> Authenticated | Policy:
+    # Where the action depends on the use of the field, no directive can name it.
+    if isinstance(guard, Requires) and not guard.action.open_to_signed_in:
+        return Policy(policies=[[guard.action.label]])
+    return Authenticated()
+
+
 class UnguardedField(Exception):
     """A resolver could reach Cognito without a permission."""
+
+
+class UnauditedMutation(Exception):
+    """A mutation would leave no event."""

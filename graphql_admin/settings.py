@@ -5,6 +5,7 @@ there (credentials, `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER` and the like), 
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
@@ -142,6 +143,20 @@ def _require_https(url: str) -> str:
     return url.rstrip("/")
 
 
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[::1\](:\d+)?")
+
+
+def _require_origins(origins: frozenset[str]) -> frozenset[str]:
+    origins -= {""}
+    for origin in origins:
+        if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?", origin):
+            raise ValueError(
+                f"{origin!r} is not an origin as browsers send it, such as https://app.example.com"
+            )
+    return origins
+
+
 _Strings = Annotated[frozenset[str], NoDecode, BeforeValidator(_split_at_commas)]
 _NonEmptyStrings = Annotated[_Strings, AfterValidator(_refuse_blanks)]
 _Actions = Annotated[
@@ -198,11 +213,25 @@ class Settings(BaseSettings):
     introspection: Introspection = Introspection.AUTHENTICATED
     """Who may read the schema from the server."""
 
+    node_field: bool = True
+    """Whether there is a field `node`, of which a federated graph may have only one."""
+
+    auth_directives: bool = False
+    """Whether the schema carries `@authenticated` and `@policy`, with the names of actions,
+    for routers that refuse requests by them. Apollo's gateway in JavaScript knows no such
+    directives, and does not start with them."""
+
     host: str = "127.0.0.1"
     """Address to listen on."""
 
     port: int = Field(default=8000, ge=0, le=65535)
     """TCP port to listen on."""
+
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """TCP port for Prometheus' `/metrics`, at the same address; without one there are none."""
+
+    max_concurrency: int = Field(default=1000, ge=1)
+    """Requests in hand at once, those that wait for Cognito included. More are turned away."""
 
     deadline: float = Field(default=15.0, gt=0, le=300)
     """Seconds that one request may take, waiting for Cognito included."""
@@ -214,9 +243,50 @@ class Settings(BaseSettings):
     quota_share: float = Field(default=1.0, gt=0, le=1)
     """Part of each quota that this process may use. The quotas are of the whole account and
     region, so leave some to its other apps, and divide it among the processes of this server."""
+    audit_file: Path | None = None
+    """File that audit events are appended to, on a disk of this machine; a rotated one is opened
+    anew. By default they go to standard output, and all other log lines to standard error."""
+    cors_origins: Annotated[_Strings, AfterValidator(_require_origins)] = frozenset()
+    """Origins whose pages may call this server, such as `https://app.example.com`."""
+
+    amplify: bool = False
+    """Whether to serve the REST routes of Amplify's Admin Queries too."""
+
+    amplify_path: str = Field(default="/AdminQueries", pattern=r"^(/[\w.~-]+)+$")
+    """What the paths of those routes begin with."""
+
+    max_body: int = Field(default=262_144, ge=1024)
+    """Bytes that a request's body, or its query string, may have."""
 
     max_tokens: int = Field(default=2000, ge=100)
-    """Lexical tokens that a GraphQL document may have."""
+    """Lexical tokens that a GraphQL document may have, comments aside."""
+
+    max_depth: int = Field(default=20, ge=1)
+    """Fields that may stand one below another."""
+
+    max_aliases: int = Field(default=100, ge=0)
+    """Fields that a document may ask for under another name, or again."""
+
+    max_directives: int = Field(default=50, ge=0)
+    """Directives that may stand in a document."""
+
+    max_root_fields: int = Field(default=20, ge=1)
+    """Fields that an operation may begin with."""
+
+    max_calls: int = Field(default=150, ge=1)
+    """Calls of Cognito that one request may take."""
+
+    explorer: bool = False
+    """Serve the explorer, a page to try queries in. `graphql-admin dev` turns it on."""
+
+    explorer_login_url: str | None = None
+    """The pool's hosted sign-in page, such as `https://example.auth.eu-west-1.amazoncognito.com`,
+    through which people sign in to the explorer. Without it they paste a token."""
+
+    explorer_client_id: str | None = Field(default=None, validate_default=True)
+    """The app client that the explorer signs in as: one of `client_ids`, without a secret, with
+    the authorization code grant, the scope `openid`, and the explorer's own address as its
+    callback and its sign-out URL."""
 
     @property
     def region(self) -> str:
@@ -253,6 +323,30 @@ class Settings(BaseSettings):
     def _check_jwks_url(cls, url: str | None, info: ValidationInfo) -> str | None:
         # In dev mode the keys are the emulator's, which speaks http.
         return url if url is None or info.data.get("dev") else _require_https(url)
+
+    @field_validator("explorer_login_url")
+    @classmethod
+    def _check_login_url(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        local = info.data.get("dev") and parts.hostname in _LOOPBACK
+        # An origin and nothing else: it becomes a source in the Content-Security-Policy.
+        is_origin = f"{parts.scheme}://{parts.netloc}" == url.rstrip("/")
+        if not is_origin or not _HOST.fullmatch(parts.netloc):
+            raise ValueError("must be an origin, such as https://auth.example.com")
+        return url.rstrip("/") if local and parts.scheme == "http" else _require_https(url)
+
+    @field_validator("explorer_client_id")
+    @classmethod
+    def _check_explorer_client(cls, client: str | None, info: ValidationInfo) -> str | None:
+        if "explorer_login_url" not in info.data or "client_ids" not in info.data:
+            return client  # what it depends on was refused already
+        if (client is None) != (info.data["explorer_login_url"] is None):
+            raise ValueError(f"set it and {PREFIX}EXPLORER_LOGIN_URL, or neither")
+        if client is not None and client not in info.data["client_ids"]:
+            raise ValueError(f"must be one of {PREFIX}CLIENT_IDS")
+        return client
 
     @field_validator("disabled_actions")
     @classmethod

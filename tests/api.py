@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-from starlette.testclient import TestClient
 
 from tests.tokens import Pool
 
@@ -48,7 +47,7 @@ class Api:
         pool_id: The user pool that the tokens are of.
     """
 
-    def __init__(self, client: TestClient, signing_key: Pool, pool_id: str) -> None:
+    def __init__(self, client: httpx2.Client, signing_key: Pool, pool_id: str) -> None:
         self.client = client
         self.pool_id = pool_id
         self._signing_key = signing_key

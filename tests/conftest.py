@@ -1,22 +1,26 @@
 """What every test can ask for: a Cognito to work on, and this server in front of it."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import boto3
+import httpx2
 import pytest
 from moto.server import ThreadedMotoServer
 from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from graphql_admin.app import create_app
 from graphql_admin.settings import Quota, load_settings
 from tests.api import Api
 from tests.directory import Directory
+from tests.leaks import find_leaks, find_leaks_in_metrics
+from tests.live import listening
 from tests.scripted import ScriptedCognito
-from tests.tokens import CLIENT_ID, JwksServer, Pool
+from tests.tokens import CLIENT_ID, POOL_ID, JwksServer, Pool
 
 REGION = "eu-west-1"
 NO_QUOTAS = ",".join(f"{quota}=1e6" for quota in Quota)
@@ -82,31 +86,52 @@ def jwks_url(signing_key: Pool) -> Iterator[str]:
 
 
 @pytest.fixture
-def serve(
-    monkeypatch: pytest.MonkeyPatch, jwks_url: str, signing_key: Pool
-) -> Iterator[Callable[..., Api]]:
-    """Start this server in front of a Cognito: `serve(url, pool_id, **settings)`.
+def make_app(monkeypatch: pytest.MonkeyPatch, jwks_url: str) -> Callable[..., Starlette]:
+    """Make this server for a Cognito: `make_app(url, pool_id, **settings)`.
 
     It keeps no quotas unless the settings say so, lest tests that make many calls wait for them.
     """
+
+    def make(url: str, pool_id: str = POOL_ID, **settings: Any) -> Starlette:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
+        settings.setdefault("jwks_url", jwks_url)
+        settings.setdefault("quotas", NO_QUOTAS)
+        if "policy_file" not in settings:
+            settings.setdefault("admin_groups", "Admins")
+        return create_app(
+            load_settings(
+                user_pool_id=pool_id,
+                client_ids=CLIENT_ID,
+                dev=True,
+                **settings,
+            )
+        )
+
+    return make
+
+
+@pytest.fixture
+def serve(make_app: Callable[..., Starlette], signing_key: Pool) -> Iterator[Callable[..., Api]]:
+    """Start this server in front of a Cognito: `serve(url, pool_id, **settings)`."""
     with ExitStack() as stack:
 
-        def start(url: str, pool_id: str = "eu-west-1_AbCdEf123", **settings: Any) -> Api:
-            monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
-            settings.setdefault("quotas", NO_QUOTAS)
-            if "policy_file" not in settings:
-                settings.setdefault("admin_groups", "Admins")
-            app = create_app(
-                load_settings(
-                    user_pool_id=pool_id,
-                    client_ids=CLIENT_ID,
-                    jwks_url=jwks_url,
-                    dev=True,
-                    **settings,
-                )
-            )
+        def start(url: str, pool_id: str = POOL_ID, **settings: Any) -> Api:
+            app = make_app(url, pool_id, **settings)
             client = stack.enter_context(TestClient(app, raise_server_exceptions=False))
             return Api(client, signing_key, pool_id)
+
+        yield start
+
+
+@pytest.fixture
+def listen(make_app: Callable[..., Starlette], signing_key: Pool) -> Iterator[Callable[..., Api]]:
+    """Start this server as `serve` does, on a port, where HTTP is what clients really meet."""
+    with ExitStack() as stack:
+
+        def start(url: str, **settings: Any) -> Api:
+            base_url = stack.enter_context(listening(make_app(url, **settings)))
+            client = stack.enter_context(httpx2.Client(base_url=base_url, trust_env=False))
+            return Api(client, signing_key, POOL_ID)
 
         yield start
 
@@ -115,3 +140,20 @@ def serve(
 def api(serve: Callable[..., Api], moto_url: str, directory: Directory) -> Api:
     """This server in front of the test's own user pool, open to the group Admins."""
     return serve(moto_url, directory.pool_id)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail every test after which there is a secret in what was logged or counted.
+
+    What is searched is all that pytest captured: the log of this server, standard output and
+    error, and what tests print of processes that they started.
+    """
+    report = yield
+    leaks = find_leaks_in_metrics()
+    for name, text in report.sections:
+        leaks += [f"{leak} ({name})" for leak in find_leaks(text)]
+    if leaks and report.passed:
+        report.outcome = "failed"
+        report.longrepr = f"leaked: {', '.join(leaks)}"
+    return report

@@ -5,6 +5,8 @@ from typing import Any, Self
 
 from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
 
+from tests.leaks import PASSWORD
+
 
 @dataclass(frozen=True)
 class Directory:
@@ -42,7 +44,7 @@ class Directory:
         self.cognito.sign_up(
             ClientId=client["UserPoolClient"]["ClientId"],
             Username=username,
-            Password="Correct-horse-1",
+            Password=PASSWORD,
             UserAttributes=[{"Name": name, "Value": v} for name, v in attributes.items()],
         )
 

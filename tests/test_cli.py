@@ -1,26 +1,18 @@
 import json
-import os
 import re
 import shlex
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from graphql_admin.dev import EmbeddedCognito, isolated_environment
-
-ROOT = Path(__file__).parent.parent
-
-PATIENCE = 60
-"""Seconds after which a command that hangs is ended, and its test fails."""
+from tests.processes import PATIENCE, ROOT, environment, read_until, started
 
 SETTINGS = {
     "GRAPHQL_ADMIN_USER_POOL_ID": "eu-west-1_Example00",
@@ -31,12 +23,6 @@ SETTINGS = {
     "AWS_REGION": "eu-west-1",
     "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": "http://127.0.0.1:9",
 }
-
-
-def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment with none of its settings but `variables`."""
-    with isolated_environment():
-        return dict(os.environ) | dict(variables)
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -50,37 +36,6 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         timeout=PATIENCE,
         check=False,
     )
-
-
-@contextmanager
-def started(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a command, and end it with the context at the latest."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "graphql_admin", *arguments],
-        env=environment(variables),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        ending = threading.Timer(PATIENCE, process.kill)
-        ending.start()
-        try:
-            yield process
-        finally:
-            ending.cancel()
-            process.kill()
-
-
-def read_until(pattern: str, stream: IO[str] | None) -> str:
-    """Return what the stream says up to and with the first line that matches."""
-    assert stream is not None
-    text = ""
-    for line in stream:
-        text += line
-        if re.match(pattern, line):
-            return text
-    raise AssertionError(f"ended without {pattern}: {text}")
 
 
 @pytest.fixture
@@ -118,6 +73,7 @@ def test_dev(tmp_path: Path) -> None:
         said = read_until("curl ", dev.stdout)
         curl = said.splitlines()[-1]
         assert re.search(r"http://127\.0\.0\.1:\d+/graphql", said)
+        assert re.search(r"http://127\.0\.0\.1:\d+/AdminQueries\.$", said, flags=re.MULTILINE)
         assert len(re.findall(r"^eyJ[\w-]+\.[\w-]+\.[\w-]+$", said, flags=re.MULTILINE)) == 3
         for who in (r"ada \(admin", r"sam \(supporter", r"otto \(ordinary user"):
             assert re.search(f"^{who}, in .* may ", said, flags=re.MULTILINE)
@@ -131,7 +87,8 @@ def test_dev(tmp_path: Path) -> None:
         rest, complaints = dev.communicate(timeout=PATIENCE)
         assert dev.returncode == 0
         assert rest.strip() == ""
-        assert complaints.strip() == "Making people"
+        assert complaints.splitlines()[0] == "Making people"
+        assert "Traceback" not in complaints
     assert not list(tmp_path.iterdir())
 
 

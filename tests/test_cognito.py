@@ -43,7 +43,7 @@ from graphql_admin.errors import (
     WrongState,
 )
 from graphql_admin.quota import Quotas
-from graphql_admin.settings import Quota
+from graphql_admin.settings import InvalidSettings, Quota
 from tests.scripted import (
     Reply,
     Request,
@@ -161,7 +161,7 @@ def call(operation: str, parameters: Mapping[str, object] = ANN, **options: Any)
 async def until(holds: Callable[[], bool]) -> None:
     """Let the event loop run until the condition holds, or fail."""
     async with asyncio.timeout(20):
-        while not holds():
+        while not holds():  # noqa: ASYNC110  # a condition of any kind
             await asyncio.sleep(0.005)
 
 
@@ -603,8 +603,7 @@ def test_translation(operation: str, code: str, meaning: type[AdminError]) -> No
 
 @pytest.mark.parametrize("code", OWN_CREDENTIALS_REFUSED)
 def test_own_credentials_refused(backend: ScriptedCognito, code: str) -> None:
-    """The log says plainly that the server's own credentials are at fault; the client learns
-    nothing of it."""
+    """The log says plainly that the server's own credentials are at fault, the client nothing."""
     backend.on(WRITE, failure(code, detail=PRIVATE))
     with capture_logs() as logs, pytest.raises(UpstreamFailed) as caught:
         call(WRITE)
@@ -1047,7 +1046,7 @@ def test_untrusted_certificate(secure_backend: ScriptedCognito) -> None:
 def test_missing_ca_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bundle that is not there is said at the start."""
     monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere/bundle.pem")
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(InvalidSettings, match="No such file"):
         make_pool()
 
 
@@ -1064,7 +1063,7 @@ def moto() -> Iterator[str]:
 
 
 def test_emulator(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto takes our calls, and boto3 sees what they did."""
+    """Moto takes our calls, and boto3 sees what they did."""
     monkeypatch.setenv(SERVICE_URL, moto)
     client = boto3.session.Session().client("cognito-idp", region_name=REGION)
     pool_id = client.create_user_pool(PoolName="pool")["UserPool"]["Id"]

@@ -14,7 +14,11 @@ from graphql import (
     GraphQLObjectType,
     GraphQLUnionType,
     get_named_type,
+    get_nullable_type,
+    is_input_object_type,
     is_leaf_type,
+    is_required_argument,
+    is_required_input_field,
 )
 
 from graphql_admin.actions import Action
@@ -41,17 +45,8 @@ REPLIES = {
     "AdminListGroupsForUser": {"Groups": [GROUP]},
 }
 
-ARGUMENTS = {
-    "Query.user": '(by: {username: "bob"})',
-    "Query.group": '(name: "Editors")',
-    "Mutation.addUserToGroup": '(input: {username: "bob", groupName: "Editors"})',
-    "Mutation.removeUserFromGroup": '(input: {username: "bob", groupName: "Editors"})',
-    "Mutation.confirmUserSignUp": '(input: {username: "bob"})',
-    "Mutation.disableUser": '(input: {username: "bob"})',
-    "Mutation.enableUser": '(input: {username: "bob"})',
-    "Mutation.signUserOut": "(input: {})",
-}
-"""Of the fields that require any."""
+SAMPLES = {"username": '"bob"', "groupName": '"Editors"', "name": '"Editors"'}
+"""Values of arguments and input fields, by name."""
 
 BEYOND_KEY = {"User": "email", "Group": "description"}
 SHORTEST = {"User": "username", "Group": "name"}
@@ -74,7 +69,7 @@ class Way:
     before: frozenset[Action]
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.path)}:{self.action.label}"
+        return self.document
 
 
 @dataclass(frozen=True)
@@ -104,11 +99,31 @@ def leaf_selection(type_: Any) -> str:
     return f"{{ {name} }}"
 
 
-def uses(guard: Guard, path: str, type_: Any) -> Iterator[Use]:
+def sample(members: dict[str, Any]) -> str:
+    """Return the arguments or input fields that must be there, with values."""
+    required = {name: member for name, member in members.items() if is_required(member)}
+    return ", ".join(f"{name}: {sample_value(name, each.type)}" for name, each in required.items())
+
+
+def sample_value(name: str, type_: Any) -> str:
+    """Return a value of an argument or input field."""
+    type_ = get_nullable_type(type_)
+    if not is_input_object_type(type_):
+        return SAMPLES[name]
+    one_of = type_.extensions["strawberry-definition"].is_one_of
+    return '{username: "bob"}' if one_of else f"{{{sample(type_.fields)}}}"
+
+
+def is_required(member: Any) -> bool:
+    return is_required_argument(member) or is_required_input_field(member)
+
+
+def uses(guard: Guard, field: Any, type_: Any) -> Iterator[Use]:
     """Yield the uses of a guarded field that differ in what they require."""
     match guard:
         case Requires(action=action):
-            yield Use(action, ARGUMENTS.get(path, ""), leaf_selection(type_))
+            arguments = sample(field.args)
+            yield Use(action, f"({arguments})" if arguments else "", leaf_selection(type_))
         case RequiresBeyondKey(action=action):
             yield Use(action, "", f"{{ {BEYOND_KEY[type_.name]} }}")
         case RequiresForId():
@@ -150,7 +165,7 @@ def _find(
         if guard is None:
             yield from _find(field_type, f"{prefix} {{ {name}", here, before)
             continue
-        for use in uses(guard, f"{type_.name}.{name}", field_type):
+        for use in uses(guard, field, field_type):
             opened = f"{prefix} {{ {name}{use.arguments}"
             document = f"{opened} {use.selection}"
             document += "}" * (document.count("{") - document.count("}"))

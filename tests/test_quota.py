@@ -534,9 +534,11 @@ def test_user_is_fetched_once(serve: Callable[..., Api], scripted: ScriptedCogni
     api = serve(scripted.url)
     answer = api.send(
         """query {
-            a: user(by: {username: "bob"}) { groups { nodes { users { nodes { groups {
-                nodes { name }
-            } } } } } }
+            a: user(by: {username: "bob"}) {
+                groups(first: 1) { nodes { users(first: 1) { nodes {
+                    groups(first: 1) { nodes { name } }
+                } } } }
+            }
             b: user(by: {username: "bob"}) { username }
         }"""
     )

@@ -1,13 +1,15 @@
 """Finding objects again: by global id, and by key from another subgraph."""
 
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.api import Api
 from tests.directory import Directory
-from tests.scripted import ScriptedCognito, reply
+from tests.scripted import Reply, ScriptedCognito, reply
 
 ENTITIES = """query ($representations: [_Any!]!, $beyond: Boolean = true) {
     _entities(representations: $representations) {
@@ -174,8 +176,87 @@ def test_entities_cost(serve: Callable[..., Api], scripted: ScriptedCognito) -> 
     assert scripted.requests == []
 
 
-def test_service(api: Api) -> None:
-    """A gateway is given the schema."""
-    assert (
-        "type User implements Node @key" in api.send("{ _service { sdl } }").data["_service"]["sdl"]
+def test_entities_at_once(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """References are resolved together: none is answered before all have been asked for."""
+    everyone = threading.Barrier(20)
+
+    def get_user(asked: dict[str, Any]) -> Reply:
+        everyone.wait(timeout=10)
+        return reply({"Username": asked["Username"], "UserAttributes": []})
+
+    scripted.on("AdminGetUser", get_user)
+    references = [{"__typename": "User", "username": f"user{n}"} for n in range(20)]
+    found = serve(scripted.url).send(ENTITIES, {"representations": references}).data["_entities"]
+    assert [user["username"] for user in found] == [f"user{n}" for n in range(20)]
+
+
+def test_entities_cost_by_sub(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """A `sub` that is found is sought no further, even where Cognito says that there is more."""
+    attributes = [{"Name": "sub", "Value": "s"}]
+    user = {"Username": "bob", "Attributes": attributes, "UserAttributes": attributes}
+    scripted.on("ListUsers", reply({"Users": [user], "PaginationToken": "more"}))
+    scripted.on("AdminGetUser", reply(user))
+    api = serve(scripted.url)
+    by_sub = {"__typename": "User", "sub": "s"}
+    assert api.send(ENTITIES, {"representations": [by_sub, by_sub]}).data["_entities"][1]
+    assert scripted.operations() == ["ListUsers"]
+    scripted.requests.clear()
+    # Nothing tells that two different keys are one person's, before both are looked up.
+    by_username = {"__typename": "User", "username": "bob"}
+    api.send(ENTITIES, {"representations": [by_sub, by_username, by_sub, by_username]})
+    assert sorted(scripted.operations()) == ["AdminGetUser", "ListUsers"]
+
+
+@pytest.mark.parametrize(("action", "refused"), [("getUser", 1), ("getGroup", 0)])
+def test_entities_refused(
+    serve: Callable[..., Api],
+    scripted: ScriptedCognito,
+    tmp_path: Path,
+    action: str,
+    refused: int,
+) -> None:
+    """References of a type that the caller may not read are refused, and the others are whole."""
+    scripted.on("AdminGetUser", reply({"Username": "bob", "UserAttributes": []}))
+    scripted.on("GetGroup", reply({"Group": {"GroupName": "Editors"}}))
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'[groups]\nStaff = ["{action}"]\n')
+    references = [
+        {"__typename": "User", "username": "bob"},
+        {"__typename": "Group", "name": "Editors"},
+    ]
+    answer = serve(scripted.url, policy_file=policy).send(
+        ENTITIES, {"representations": references}, groups=("Staff",)
     )
+    assert [error["path"] for error in answer.errors] == [["_entities", refused]]
+    assert answer.codes == ["FORBIDDEN"]
+    found = [entity and entity["__typename"] for entity in answer.partial["_entities"]]
+    assert found == [None if refused == 0 else "User", None if refused == 1 else "Group"]
+    assert len(scripted.requests) == 1
+
+
+def test_node_field_switched_off(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """Without `node`, objects still have their ids, and other subgraphs can refer to them."""
+    scripted.on("AdminGetUser", reply({"Username": "bob", "UserAttributes": []}))
+    api = serve(scripted.url, node_field=False)
+    answer = api.send('{ node(id: "VXNlcjpib2I") { id } }')
+    assert answer.codes == ["GRAPHQL_VALIDATION_FAILED"]
+    assert api.send('{ user(by: {username: "bob"}) { id } }').data == {
+        "user": {"id": "VXNlcjpib2I"}
+    }
+    references = [{"__typename": "User", "username": "bob"}]
+    assert api.send(ENTITIES, {"representations": references}).data["_entities"]
+
+
+def test_service(api: Api) -> None:
+    """A gateway is given the schema that is published as `schema.graphql`."""
+    file = Path(__file__).parent.parent / "schema.graphql"
+    sdl = api.send("{ _service { sdl } }").data["_service"]["sdl"]
+    assert sdl.strip() == file.read_text(encoding="utf-8").strip()
+
+
+def test_service_shows_auth_directives(
+    serve: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """The auth directives are in what gateways are given, where the setting says so."""
+    sdl = serve(scripted.url, auth_directives=True).send("{ _service { sdl } }").data
+    assert 'import: ["@authenticated", "@key", "@policy", "@shareable"]' in sdl["_service"]["sdl"]

@@ -1,5 +1,6 @@
 """What is checked of the schema at start-up, and what holds of all of it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLNonNull,
     GraphQLObjectType,
+    GraphQLSchema,
 )
+from strawberry.federation.schema_directives import Authenticated, Policy
 
 from graphql_admin import schema as schema_module
 from graphql_admin.errors import ActionErrorCode, Outcome
@@ -54,10 +57,10 @@ def test_everything_is_described(path: str, item: Any) -> None:
     assert item.description, path
 
 
-def fields() -> Iterator[tuple[str, Any]]:
+def fields(schema: GraphQLSchema = SCHEMA) -> Iterator[tuple[str, Any]]:
     """Yield every field of every object with its path."""
-    for type_ in OWN_TYPES:
-        if isinstance(type_, GraphQLObjectType):
+    for type_ in schema.type_map.values():
+        if isinstance(type_, GraphQLObjectType) and not type_.name.startswith(FEDERATIONS_OWN):
             for name, field in type_.fields.items():
                 yield f"{type_.name}.{name}", field
 
@@ -75,6 +78,19 @@ def test_guarded_fields_say_what_they_require() -> None:
         guard = guard_of(field.extensions["strawberry-definition"])
         if guard is not None:
             assert field.description.endswith(guard.requirement), path
+
+
+def test_guarded_fields_have_auth_directives() -> None:
+    """Where it is so set, routers can read what the descriptions of guarded fields say."""
+    for path, field in fields(AdminSchema(auth_directives=True).graphql_schema):
+        definition = field.extensions["strawberry-definition"]
+        action = re.search(r" Requires the action `(\w+)`\.$", field.description)
+        if guard_of(definition) is None:
+            assert not definition.directives, path
+        elif action:
+            assert definition.directives == [Policy(policies=[[action[1]]])], path
+        else:
+            assert definition.directives == [Authenticated()], path
 
 
 def test_plain_resolvers_are_there() -> None:

@@ -1,0 +1,333 @@
+"""One measurement after another: a server under load, what it gave and what that cost."""
+
+import http.client
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from bench.load import Exchange, Load, run_load
+from bench.operations import GET, Operation, Request, Seat, right_answer
+from bench.people import PAGE_SIZE, PAGES
+from bench.processes import Pinned, busy_seconds
+from bench.servers import Server, environment, free_port
+
+CONNECTIONS = PAGES
+"""Callers at once, each with a page of the pool to itself."""
+
+_START_LIMIT = 30.0
+"""Seconds within which a server must be ready."""
+
+_ROOT = Path(__file__).parent.parent
+
+
+class BenchFailed(Exception):
+    """A server did not start or did not answer right, so there is nothing to measure."""
+
+
+@dataclass(frozen=True)
+class Cores:
+    """The two cores of a run: one for the server measured, one for the load and the stub."""
+
+    server: int
+    load: int
+
+    @classmethod
+    def of_this_machine(cls) -> "Cores":
+        """The first two cores that the bench may use.
+
+        Raises:
+            BenchFailed: There is only one.
+        """
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) < 2:
+            raise BenchFailed("the bench needs two cores: for the server, and for load and stub")
+        return cls(*cores[:2])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One operation on one server in one round.
+
+    Args:
+        rate: Operations per second.
+        p50: Seconds.
+        p99: Seconds.
+        cpu: Seconds of the server's CPU per operation.
+        calls: Calls to Cognito per operation.
+        call_rate: Calls to Cognito per second.
+        load_core_use: Share of the other core's time that load and stub used.
+        foreign_use: Share of the server's core's time that went to anything but the server.
+        faults: What went wrong, with how often.
+    """
+
+    server: str
+    operation: str
+    round: int
+    rate: float
+    p50: float
+    p99: float
+    cpu: float
+    calls: float
+    call_rate: float
+    load_core_use: float
+    foreign_use: float
+    faults: Mapping[str, int]
+
+    @property
+    def core_use(self) -> float:
+        """Share of its core's time that the server used."""
+        return self.cpu * self.rate
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a server needs before it has done anything, and what it holds after.
+
+    Args:
+        ready: Seconds from a start to the first right answer, for each start.
+        idle_bytes: Resident memory then.
+        loaded_bytes: Resident memory after all rounds.
+    """
+
+    server: str
+    ready: list[float]
+    idle_bytes: int
+    loaded_bytes: int
+
+
+@dataclass(frozen=True)
+class StubSpeed:
+    """What the stub can do when nothing but the load waits for it.
+
+    Args:
+        call: The call it was loaded with.
+        rate: Calls per second, the load on the other core.
+        cpu: Seconds of its CPU per call, so that 1 / cpu is its limit.
+    """
+
+    call: str
+    rate: float
+    cpu: float
+
+
+class Stub:
+    """The stub of Cognito, in a process of its own."""
+
+    def __init__(self, core: int, log: Path) -> None:
+        command = [sys.executable, "-m", "bench.stub"]
+        self.process = Pinned(command, core=core, log=log, cwd=_ROOT, pipe_output=True)
+        self.url = self.process.read_line()
+        if not self.url:
+            raise BenchFailed(f"the stub did not start: {log.read_text()}")
+        self.port = int(self.url.rpartition(":")[2])
+        self.tokens: list[str] = self._ask("GET", "/tokens")
+
+    def set_delay(self, seconds: float) -> None:
+        """Let every reply take that long."""
+        self._ask("PUT", "/delay", json.dumps(seconds).encode())
+
+    def count_calls(self) -> int:
+        """Calls answered so far."""
+        return sum(self._ask("GET", "/counts")["calls"].values())
+
+    def close(self) -> None:
+        """End the stub."""
+        self.process.stop()
+
+    def _ask(self, method: str, path: str, body: bytes = b"") -> Any:
+        return json.loads(_send(self.port, Request(method, path, {}, body)))
+
+
+class Subject:
+    """A server that runs and is to be measured."""
+
+    def __init__(self, server: Server, stub: Stub, cores: Cores, log: Path) -> None:
+        self.server = server
+        self._stub = stub
+        self._log = log
+        self._core = cores.server
+        self._port = free_port()
+        self._exchanges: dict[Operation, list[list[Exchange]]] = {}
+        started = time.perf_counter()
+        self._process = Pinned(
+            server.command,
+            core=cores.server,
+            log=log,
+            cwd=_ROOT,
+            env=environment(stub.url, self._port),
+        )
+        try:
+            self._wait_until_ready(started + _START_LIMIT)
+            self.ready = time.perf_counter() - started
+            self._idle_bytes = self._process.resident_bytes
+            self._seats = list(self._take_seats())
+        except BaseException:
+            self.close()
+            raise
+
+    def footprint(self, ready: list[float]) -> Footprint:
+        """What the server needs and holds now.
+
+        Args:
+            ready: Seconds that its starts took.
+        """
+        return Footprint(self.server.name, ready, self._idle_bytes, self._process.resident_bytes)
+
+    def check(self, operation: Operation) -> None:
+        """See to it that the server answers right from every seat, and keep its replies.
+
+        Raises:
+            BenchFailed: It does not.
+        """
+        self._exchanges[operation] = [self._rehearse(operation, seat) for seat in self._seats]
+
+    def warm_up(self, operation: Operation, seconds: float) -> None:
+        """Load the server without looking."""
+        self._stub.set_delay(operation.delay)
+        self._run_load(operation, seconds)
+
+    def measure(self, operation: Operation, round_: int, seconds: float) -> Cell:
+        """Load the server and look."""
+        self._stub.set_delay(operation.delay)
+        calls = self._stub.count_calls()
+        before = self._clocks()
+        load = self._run_load(operation, seconds)
+        elapsed, cpu, load_cpu, core = (
+            after - start for after, start in zip(self._clocks(), before, strict=True)
+        )
+        calls = self._stub.count_calls() - calls
+        done = len(load.latencies)
+        if not done:
+            raise BenchFailed(f"{self.server.name} answered nothing: {load.faults}")
+        return Cell(
+            server=self.server.name,
+            operation=operation.name,
+            round=round_,
+            rate=done / load.seconds,
+            p50=load.percentile(0.50),
+            p99=load.percentile(0.99),
+            cpu=cpu / done,
+            calls=calls / done,
+            call_rate=calls / load.seconds,
+            load_core_use=load_cpu / elapsed,
+            foreign_use=max(0.0, core - cpu) / elapsed,
+            faults=load.faults,
+        )
+
+    def close(self) -> None:
+        """End the server."""
+        self._process.stop()
+
+    def _clocks(self) -> tuple[float, float, float, float]:
+        """Time passed; time used by the server, by load and stub, by all on the server's core."""
+        return (
+            time.perf_counter(),
+            self._process.cpu_seconds,
+            time.process_time() + self._stub.process.cpu_seconds,
+            busy_seconds(self._core),
+        )
+
+    def _run_load(self, operation: Operation, seconds: float) -> Load:
+        try:
+            return uvloop.run(run_load(self._port, self._exchanges[operation], seconds))
+        except OSError as error:  # a refused connection or a time-out
+            raise BenchFailed(
+                f"{self.server.name}, {operation.name}: {error!r}; see {self._log}"
+            ) from error
+
+    def _wait_until_ready(self, limit: float) -> None:
+        seat = Seat(0, self._stub.tokens[0], None)
+        while True:
+            try:
+                self._rehearse(GET, seat)
+            except (OSError, http.client.HTTPException):
+                if self._process.has_ended or time.perf_counter() > limit:
+                    message = f"{self.server.name} did not start: {self._log.read_text()}"
+                    raise BenchFailed(message) from None
+                time.sleep(0.005)
+            else:
+                return
+
+    def _take_seats(self) -> Iterator[Seat]:
+        dialect = self.server.dialect
+        cursor = None
+        for number, token in enumerate(self._stub.tokens):
+            seat = Seat(number, token, cursor)
+            yield seat
+            if number + 1 < len(self._stub.tokens):
+                reply = _send(self._port, dialect.walk(seat))
+                cursor = dialect.next_cursor(json.loads(reply))
+
+    def _rehearse(self, operation: Operation, seat: Seat) -> list[Exchange]:
+        dialect = self.server.dialect
+        requests = dialect.requests(operation, seat)
+        replies = [_send(self._port, request) for request in requests]
+        try:
+            answer = dialect.read(operation, [json.loads(reply) for reply in replies])
+        except (KeyError, TypeError, ValueError) as error:
+            problem = f"{error!r} in {replies[0][:500]!r}"
+            raise BenchFailed(f"{self.server.name}, {operation.name}: {problem}") from error
+        if answer != right_answer(operation, seat):
+            raise BenchFailed(
+                f"{self.server.name}, {operation.name}: a wrong answer, {replies[0][:500]!r}"
+            )
+        return [
+            Exchange(request.to_bytes(), reply)
+            for request, reply in zip(requests, replies, strict=True)
+        ]
+
+
+def measure_stub(stub: Stub, cores: Cores, seconds: float) -> list[StubSpeed]:
+    """Load the stub itself, from the servers' core, with the two calls that matter most."""
+    stub.set_delay(0)
+    username = Seat(0, "", None).person.username
+    os.sched_setaffinity(0, {cores.server})
+    try:
+        return [
+            _measure_call(stub, "ListUsers", {"Limit": PAGE_SIZE}, seconds),
+            _measure_call(stub, "AdminGetUser", {"Username": username}, seconds),
+        ]
+    finally:
+        os.sched_setaffinity(0, {cores.load})
+
+
+def _measure_call(
+    stub: Stub, operation: str, parameters: Mapping[str, object], seconds: float
+) -> StubSpeed:
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": f"AWSCognitoIdentityProviderService.{operation}",
+        "X-Amz-Date": "20250101T000000Z",
+        "Authorization": "AWS4-HMAC-SHA256 " + "0" * 200,  # the stub checks no signature
+    }
+    request = Request("POST", "/", headers, json.dumps(parameters).encode())
+    exchange = Exchange(request.to_bytes(), _send(stub.port, request))
+    cpu = stub.process.cpu_seconds
+    load = uvloop.run(run_load(stub.port, [[exchange]] * CONNECTIONS, seconds))
+    cpu = stub.process.cpu_seconds - cpu
+    if load.faults:
+        raise BenchFailed(f"the stub failed: {load.faults}")
+    return StubSpeed(operation, len(load.latencies) / load.seconds, cpu / len(load.latencies))
+
+
+def _send(port: int, request: Request) -> bytes:
+    """Send a request on a connection of its own and return the reply's body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(
+            request.method, request.path, request.body or None, dict(request.headers)
+        )
+        reply = connection.getresponse()
+        body = reply.read()
+    finally:
+        connection.close()
+    if reply.status != 200:
+        raise BenchFailed(f"{request.method} {request.path}: {reply.status} {body[:500]!r}")
+    return body

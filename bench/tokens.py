@@ -1,0 +1,51 @@
+"""Access tokens as Cognito issues them, signed with a key made for the run."""
+
+import json
+import time
+import uuid
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+from bench.people import ADMIN_GROUP, CLIENT_ID, POOL_ID, REGION
+
+ISSUER = f"https://cognito-idp.{REGION}.amazonaws.com/{POOL_ID}"
+
+_KEY_ID = "bench-key"
+_LIFETIME = 24 * 3600
+
+
+class Issuer:
+    """The pool's signing key, which lives as long as the process."""
+
+    def __init__(self) -> None:
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    @property
+    def jwks(self) -> dict[str, object]:
+        """The public half, as the pool's key set."""
+        key = json.loads(RSAAlgorithm.to_jwk(self._key.public_key()))
+        public = {name: key[name] for name in ("kty", "n", "e")}
+        return {"keys": [{**public, "alg": "RS256", "use": "sig", "kid": _KEY_ID}]}
+
+    def access_token(self, username: str) -> str:
+        """A token of an administrator, good for a day."""
+        now = int(time.time())
+        claims = {
+            "sub": str(uuid.uuid4()),
+            "cognito:groups": [ADMIN_GROUP],
+            "iss": ISSUER,
+            "version": 2,
+            "client_id": CLIENT_ID,
+            "origin_jti": str(uuid.uuid4()),
+            "event_id": str(uuid.uuid4()),
+            "token_use": "access",
+            "scope": "aws.cognito.signin.user.admin",
+            "auth_time": now,
+            "exp": now + _LIFETIME,
+            "iat": now,
+            "jti": str(uuid.uuid4()),
+            "username": username,
+        }
+        return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": _KEY_ID})

@@ -1,0 +1,76 @@
+"""What browsers are told with every answer: who may read it, and what it must not do.
+
+No answer sets a cookie and none is read: who asks is said by the `Authorization` header alone,
+which a page of another origin cannot send without being let by a preflight.
+"""
+
+from collections.abc import Collection, Iterable
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+Header = tuple[bytes, bytes]
+
+PROTECTION: Iterable[Header] = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+"""Added to every answer that does not have its own; right for JSON, too strict for pages."""
+
+PREFLIGHT = {
+    "access-control-allow-methods": "GET, HEAD, POST",
+    "access-control-allow-headers": "authorization, content-type, x-request-id",
+    "access-control-max-age": "7200",  # seconds; browsers cut it down to what they like
+}
+
+EXPOSED = b"retry-after, www-authenticate, x-request-id"
+"""Headers that pages may read, besides those that they always may."""
+
+
+class BrowserSafety:
+    """Middleware that answers preflights, and adds headers to every answer, errors included.
+
+    Args:
+        app: What is served.
+        origins: Origins whose pages may call it; `scheme://host[:port]`, as browsers send it.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: Collection[str]) -> None:
+        self._app = app
+        self._origins = frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; see https://asgi.readthedocs.io."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        allowed = origin in self._origins
+        added = self._sharing(origin if allowed else None)
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = list(message.get("headers", ()))
+                names = {name for name, _ in own}
+                protection = [header for header in PROTECTION if header[0] not in names]
+                message = {**message, "headers": own + protection + added}
+            await send(message)
+
+        is_preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+        if is_preflight and allowed:
+            await Response(status_code=204, headers=PREFLIGHT)(scope, receive, send_safely)
+        else:
+            await self._app(scope, receive, send_safely)
+
+    def _sharing(self, origin: str | None) -> list[Header]:
+        # Whatever the origin is, lest a cache takes the answer to one for the answer to another.
+        added = [(b"vary", b"Origin")] if self._origins else []
+        if origin is not None:
+            added.append((b"access-control-allow-origin", origin.encode("latin-1")))
+            added.append((b"access-control-expose-headers", EXPOSED))
+        return added

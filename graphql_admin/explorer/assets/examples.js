@@ -1,0 +1,227 @@
+// An example for each action: an operation that the viewer may run, about things that exist.
+
+/**
+ * @typedef {import("./server.js").Viewer} Viewer
+ * @typedef {import("./server.js").Surroundings} Surroundings
+ * @typedef {{
+ *   action: string,
+ *   changes: boolean,
+ *   query: string,
+ *   operationName: string,
+ *   variables: object,
+ * }} Example
+ */
+
+/**
+ * Makes an example of each action that the viewer may use.
+ * @param {Viewer} viewer
+ * @param {Surroundings} surroundings
+ * @param {{username: string}[]} spared Whom no example that changes something is about.
+ * @returns {Example[]} Those that only read come first.
+ */
+export function examplesFor(viewer, surroundings, spared) {
+  return [
+    ...examplesThatRead(viewer, surroundings),
+    ...examplesThatChange(viewer, surroundings, spared),
+  ].filter(({ action }) => viewer.actions.includes(action));
+}
+
+function examplesThatRead({ username, actions }, { users, groups }) {
+  const may = (action) => actions.includes(action);
+  const by = { username: users.find((user) => user.username !== username)?.username ?? username };
+  const name = groups[0]?.name ?? "";
+  const examples = [
+    reading("viewer", VIEWER, {}),
+    reading("listUsers", LIST_USERS, { first: 10, after: null }),
+    reading("getUser", GET_USER, { by }),
+    reading("listGroups", LIST_GROUPS, { first: 10, after: null }),
+    reading("getGroup", GET_GROUP, { name }),
+  ];
+  // What hangs below a user or a group can be read by whoever may reach that user or group.
+  if (may("getUser")) {
+    examples.push(reading("listGroupsForUser", GROUPS_OF_ONE, { by }));
+  } else if (may("listUsers")) {
+    examples.push(reading("listGroupsForUser", GROUPS_OF_MANY, { first: 5 }));
+  }
+  if (may("getGroup")) {
+    examples.push(reading("listUsersInGroup", USERS_OF_ONE, { name }));
+  } else if (may("listGroups")) {
+    examples.push(reading("listUsersInGroup", USERS_OF_MANY, { first: 5 }));
+  }
+  return examples;
+}
+
+function examplesThatChange(viewer, { users, groups }, spared) {
+  // Not oneself either: a new operator's first click should not lock the operator out.
+  const keep = new Set([viewer.username, ...spared.map(({ username }) => username)]);
+  const others = users.filter(({ username }) => !keep.has(username));
+  const whoever = (fits) => ({ username: (others.find(fits) ?? others[0])?.username ?? "" });
+  // Nor should it hand out the operator's own rights: one's own groups come last.
+  const isOwn = ({ name }) => Number(viewer.groups.includes(name));
+  const pairs = groups
+    .toSorted((one, another) => isOwn(one) - isOwn(another))
+    .flatMap(({ name, members }) =>
+      others.map(({ username }) => ({
+        input: { username, groupName: name },
+        isMember: members?.includes(username),
+      })),
+    );
+  const whichever = (isMember) =>
+    (pairs.find((pair) => pair.isMember === isMember) ?? pairs[0])?.input ?? {
+      username: "",
+      groupName: groups[0]?.name ?? "",
+    };
+  // The key comes with the action; the rest of the user is for those who may read one.
+  const mayRead = viewer.actions.includes("getUser");
+  const fields = mayRead ? ["username", "status", "enabled"] : ["username"];
+  return [
+    changing("addUserToGroup", fields, whichever(false)),
+    changing("removeUserFromGroup", fields, whichever(true)),
+    changing("confirmUserSignUp", fields, whoever(({ status }) => status === "UNCONFIRMED")),
+    changing("disableUser", fields, whoever(({ enabled }) => enabled)),
+    changing("enableUser", fields, whoever(({ enabled }) => !enabled)),
+    changing("signUserOut", ["username"], { username: viewer.username }),
+  ];
+}
+
+function reading(action, query, variables) {
+  return { action, changes: false, query, operationName: capitalized(action), variables };
+}
+
+function changing(action, fields, input) {
+  const name = capitalized(action);
+  const query = `mutation ${name}($input: ${name}Input!) {
+  ${action}(input: $input) {
+    user {
+      ${fields.join("\n      ")}
+    }
+    errors {
+      code
+      message
+      field
+    }
+  }
+}`;
+  return { action, changes: true, query, operationName: name, variables: { input } };
+}
+
+const capitalized = (word) => word[0].toUpperCase() + word.slice(1);
+
+const VIEWER = `query Viewer {
+  viewer {
+    username
+    groups
+    actions
+  }
+}`;
+
+const LIST_USERS = `query ListUsers(
+  $first: Int!
+  $after: String
+  $filter: UserFilter
+) {
+  users(first: $first, after: $after, filter: $filter) {
+    nodes {
+      username
+      email
+      status
+      enabled
+      createdAt
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}`;
+
+const GET_USER = `query GetUser($by: UserBy!) {
+  user(by: $by) {
+    username
+    email
+    emailVerified
+    name
+    status
+    enabled
+    createdAt
+    updatedAt
+  }
+}`;
+
+const LIST_GROUPS = `query ListGroups($first: Int!, $after: String) {
+  groups(first: $first, after: $after) {
+    nodes {
+      name
+      description
+      precedence
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}`;
+
+const GET_GROUP = `query GetGroup($name: String!) {
+  group(name: $name) {
+    name
+    description
+    precedence
+    createdAt
+    updatedAt
+  }
+}`;
+
+const GROUPS_OF_ONE = `query ListGroupsForUser($by: UserBy!) {
+  user(by: $by) {
+    username
+    groups(first: 10) {
+      nodes {
+        name
+        precedence
+      }
+    }
+  }
+}`;
+
+const GROUPS_OF_MANY = `query ListGroupsForUser($first: Int!) {
+  users(first: $first) {
+    nodes {
+      username
+      groups(first: 10) {
+        nodes {
+          name
+          precedence
+        }
+      }
+    }
+  }
+}`;
+
+const USERS_OF_ONE = `query ListUsersInGroup($name: String!) {
+  group(name: $name) {
+    name
+    users(first: 10) {
+      nodes {
+        username
+        status
+        enabled
+      }
+    }
+  }
+}`;
+
+const USERS_OF_MANY = `query ListUsersInGroup($first: Int!) {
+  groups(first: $first) {
+    nodes {
+      name
+      users(first: 10) {
+        nodes {
+          username
+          status
+          enabled
+        }
+      }
+    }
+  }
+}`;

@@ -1,0 +1,61 @@
+// What the page remembers: in this browser tab only, and no longer than it is open.
+
+const TOKEN = "graphql-admin:token";
+const SIGN_IN = "graphql-admin:sign-in";
+const OF_GRAPHIQL = "graphiql:";
+
+/**
+ * A token and how it came here.
+ * @typedef {{token: string, via: "person" | "paste" | "sign-in"}} Session
+ */
+
+/** @returns {Session | null} */
+export const recallSession = () => recall(TOKEN);
+
+/** @param {Session} session */
+export const keepSession = (session) => sessionStorage.setItem(TOKEN, JSON.stringify(session));
+
+/** Forgets who is signed in. */
+export const forgetSession = () => sessionStorage.removeItem(TOKEN);
+
+/** Keeps what must survive the way to the sign-in page and back. */
+export const keepSignIn = (signIn) => sessionStorage.setItem(SIGN_IN, JSON.stringify(signIn));
+
+/** Gives what `keepSignIn` kept, once. */
+export function takeSignIn() {
+  const signIn = recall(SIGN_IN);
+  sessionStorage.removeItem(SIGN_IN);
+  return signIn;
+}
+
+/**
+ * Opens where GraphiQL keeps tabs and history; left alone it would use localStorage, for ever.
+ *
+ * GraphiQL writes half a second late: `close` forgets all, and what would still be written.
+ */
+export function openStorage() {
+  let isOpen = true;
+  const keys = () => Object.keys(sessionStorage).filter((key) => key.startsWith(OF_GRAPHIQL));
+  const clear = () => keys().forEach((key) => sessionStorage.removeItem(key));
+  return {
+    getItem: (key) => sessionStorage.getItem(key),
+    setItem: (key, value) => isOpen && sessionStorage.setItem(key, value),
+    removeItem: (key) => sessionStorage.removeItem(key),
+    get length() {
+      return keys().length;
+    },
+    clear,
+    close() {
+      clear();
+      isOpen = false;
+    },
+  };
+}
+
+function recall(key) {
+  try {
+    return JSON.parse(sessionStorage.getItem(key));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,108 @@
+"""What is counted and timed, in Prometheus' terms. Every label has few possible values."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+OK = "OK"
+"""In place of an error's code, where there was none."""
+
+_requests = Counter(
+    "graphql_admin_requests",
+    "HTTP requests answered, by class of status and first error code.",
+    ["status", "code"],
+)
+_request_seconds = Histogram(
+    "graphql_admin_request_seconds",
+    "Seconds from a request's head to the end of its answer.",
+    ["kind"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30),
+)
+_in_flight = Gauge("graphql_admin_requests_in_flight", "HTTP requests not yet answered.")
+_cognito_calls = Counter(
+    "graphql_admin_cognito_calls",
+    "Calls of Cognito that ended, by operation and outcome: OK or an error code.",
+    ["operation", "outcome"],
+)
+_cognito_retries = Counter(
+    "graphql_admin_cognito_retries", "Further attempts at a call of Cognito.", ["operation"]
+)
+_cognito_throttles = Counter(
+    "graphql_admin_cognito_throttles", "Attempts that Cognito throttled.", ["operation"]
+)
+_key_fetches = Counter(
+    "graphql_admin_jwks_fetches", "Fetches of the user pool's keys.", ["outcome"]
+)
+
+# A look-up by labels costs several times what counting does.
+_labelled_requests = cache(_requests.labels)
+_labelled_seconds = cache(_request_seconds.labels)
+_labelled_calls = cache(_cognito_calls.labels)
+
+
+def count_request(status: int, code: str, kind: str, seconds: float) -> None:
+    """Count an answered request.
+
+    Args:
+        status: Its HTTP status.
+        code: The code of an error in the answer, or `OK`.
+        kind: `query`, `mutation`, or `other` for what is not GraphQL.
+        seconds: How long it took.
+    """
+    _labelled_requests(f"{status // 100}xx", code).inc()
+    _labelled_seconds(kind).observe(seconds)
+
+
+@contextmanager
+def request_in_flight() -> Iterator[None]:
+    """Count a request as not yet answered while the context lasts."""
+    _in_flight.inc()
+    try:
+        yield
+    finally:
+        _in_flight.dec()
+
+
+def count_call(operation: str, outcome: str) -> None:
+    """Count a call of Cognito that ended with `OK` or an error code."""
+    _labelled_calls(operation, outcome).inc()
+
+
+def count_retry(operation: str) -> None:
+    """Count a further attempt at a call of Cognito."""
+    _cognito_retries.labels(operation).inc()
+
+
+def count_throttle(operation: str) -> None:
+    """Count an attempt that Cognito throttled."""
+    _cognito_throttles.labels(operation).inc()
+
+
+def count_key_fetch(*, succeeded: bool) -> None:
+    """Count a fetch of the user pool's keys."""
+    _key_fetches.labels("ok" if succeeded else "failed").inc()
+
+
+@contextmanager
+def served(host: str, port: int) -> Iterator[int]:
+    """Serve the metrics at `/metrics` while the context lasts, from a thread of their own.
+
+    Args:
+        host: Address to listen on.
+        port: TCP port to listen on; 0 takes a free one.
+
+    Yields:
+        The port.
+
+    Raises:
+        OSError: Nothing can listen there.
+    """
+    server, thread = start_http_server(port, host)
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

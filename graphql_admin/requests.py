@@ -1,0 +1,274 @@
+"""What it takes to answer a request, whichever protocol it came by.
+
+Who asks, the bytes of the body, the execution within what the caller may do, and what an error
+is to the client. The protocols themselves stand above: `http`, and Admin Queries in `amplify`.
+"""
+
+import asyncio
+import traceback
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+from graphql import (
+    ExecutionResult,
+    GraphQLError,
+    OperationDefinitionNode,
+    VariableDefinitionNode,
+    print_ast,
+)
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from graphql_admin import records
+from graphql_admin.audit import AuditLog
+from graphql_admin.auth import Caller, TokenVerifier, bearer_token
+from graphql_admin.cognito import UserPool
+from graphql_admin.context import Context
+from graphql_admin.documents import Document, InvalidDocument
+from graphql_admin.errors import (
+    AdminError,
+    BadUserInput,
+    Internal,
+    MalformedRequest,
+    MethodNotAllowed,
+    PayloadTooLarge,
+    QueryTooExpensive,
+    RequestTimedOut,
+    Throttled,
+    TimedOut,
+    Unauthenticated,
+    UnsupportedMediaType,
+    UriTooLong,
+)
+from graphql_admin.permissions import Policy
+from graphql_admin.schema import AdminSchema
+
+log = structlog.get_logger(__name__)
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What came of executing an operation."""
+
+    result: ExecutionResult
+
+    estimated: int
+    """Calls of Cognito that it was expected to take."""
+
+    calls: int
+    """Calls of Cognito that it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executor:
+    """Executes documents for callers, within what they may do and what a request may cost."""
+
+    schema: AdminSchema
+
+    verifier: TokenVerifier
+
+    policy: Policy
+
+    pool: UserPool
+
+    audit: AuditLog
+    """Where the events of mutations go."""
+
+    max_calls: int
+    """Calls of Cognito that one request may take."""
+
+    async def authenticate(self, authorization: str, deadline: float) -> Caller:
+        """Return who asks.
+
+        Args:
+            authorization: The `Authorization` header.
+            deadline: When to give up, in seconds of the event loop's clock.
+
+        Raises:
+            Unauthenticated: The token is not good.
+            TimedOut: The deadline passed.
+            UpstreamFailed: There are no keys to verify the token with.
+        """
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self.verifier.verify(bearer_token(authorization))
+        except TimeoutError as error:
+            raise TimedOut("The token could not be verified in time.") from error
+
+    async def execute(
+        self,
+        document: Document,
+        operation: OperationDefinitionNode,
+        variables: dict[str, Any] | None,
+        *,
+        caller: Caller | None,
+        deadline: float,
+        is_own_document: bool = False,
+    ) -> Execution:
+        """Execute an operation of a document that fits the schema.
+
+        Args:
+            document: The document.
+            operation: One of its operations.
+            variables: Of the operation, as the client has them.
+            caller: Who asks; None is a request without a token.
+            deadline: When the answer is due, in seconds of the event loop's clock.
+            is_own_document: Whether the document is this server's own, not the client's.
+
+        Raises:
+            InvalidDocument: The operation may take more calls of Cognito than are allowed.
+        """
+        record = records.current()
+        record.sub = caller.sub if caller else None
+        record.operation_kind = operation.operation.value
+        record.operation_name = operation.name.value if operation.name else None
+        estimated = document.cost(operation).calls(variables)
+        if estimated > self.max_calls:
+            problem = GraphQLError(
+                f"The query may take {estimated} or more calls of the user pool. At most "
+                f"{self.max_calls} are allowed: ask for less at a time."
+            )
+            raise InvalidDocument(QueryTooExpensive, [problem])
+        context = Context(
+            caller=caller,
+            allowed=self.policy.actions_of(caller),
+            plans=document.plans,
+            pool=self.pool,
+            audit=self.audit,
+            deadline=deadline,
+            max_calls=self.max_calls,
+            is_own_document=is_own_document,
+        )
+        result = await self.schema.run(document.ast, record.operation_name, variables, context)
+        return Execution(result, estimated, context.calls)
+
+
+async def read_body(request: Request, *, max_size: int, deadline: float) -> bytes:
+    """Return the body of a request.
+
+    Args:
+        request: The request.
+        max_size: Bytes that the body may have.
+        deadline: When to give up, in seconds of the event loop's clock.
+
+    Raises:
+        PayloadTooLarge: It is, or says that it will be, longer.
+        RequestTimedOut: It did not arrive in time.
+    """
+    length = request.headers.get("content-length", "0")
+    if not length.isdecimal() or float(length) > max_size:  # of any number of digits
+        raise PayloadTooLarge
+    body = bytearray()
+    try:
+        async with asyncio.timeout_at(deadline):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > max_size:
+                    raise PayloadTooLarge
+    except TimeoutError as error:
+        raise RequestTimedOut from error
+    return bytes(body)
+
+
+def read_query_string(request: Request, *, max_size: int) -> dict[str, Any]:
+    """Return the parameters in a request's URL; an empty one is one that is not there.
+
+    Args:
+        request: The request.
+        max_size: Bytes that the query string may have.
+
+    Raises:
+        UriTooLong: It is longer.
+    """
+    if len(request.scope["query_string"]) > max_size:
+        raise UriTooLong
+    return {name: value for name, value in request.query_params.items() if value}
+
+
+def media_type_of(headers: Headers) -> str:
+    """Return the media type of a body that is text in UTF-8, as it stands; "" if none is said.
+
+    Raises:
+        UnsupportedMediaType: The body is in another charset, or compressed.
+    """
+    media_type, *parameters = (
+        part.strip().lower() for part in headers.get("content-type", "").split(";")
+    )
+    charset = next((p.partition("=")[2] for p in parameters if p.startswith("charset=")), "utf-8")
+    if charset.strip('"') != "utf-8" or (
+        headers.get("content-encoding", "identity").lower() != "identity"
+    ):
+        raise UnsupportedMediaType
+    return media_type
+
+
+def decode(text: bytes | str, what: str) -> Any:
+    """Return the value that is written in JSON.
+
+    Raises:
+        MalformedRequest: It is not JSON. The message says so of `what`.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise MalformedRequest(f"{what} must be JSON, in UTF-8.") from error
+
+
+def to_object(value: Any, what: str) -> dict[str, Any]:
+    """Return a decoded value that is an object.
+
+    Raises:
+        MalformedRequest: It is not. The message says so of `what`.
+    """
+    if not isinstance(value, dict):
+        raise MalformedRequest(f"{what} must be a JSON object.")
+    return value
+
+
+def headers_of(refusal: AdminError) -> dict[str, str]:
+    """Return the headers that a response must have where `refusal` is the whole answer."""
+    if isinstance(refusal, Unauthenticated):
+        return {"www-authenticate": "Bearer"}
+    if isinstance(refusal, MethodNotAllowed):
+        return {"allow": refusal.allowed}
+    if isinstance(refusal, Throttled):
+        return {"retry-after": str(ceil(refusal.retry_after))}
+    if isinstance(refusal, RequestTimedOut):
+        return {"connection": "close"}  # or the rest would be taken for a request
+    return {}
+
+
+def classify(error: GraphQLError) -> AdminError:
+    """Return what an error of an execution is to the client; log it if it is a fault of ours."""
+    cause = error.original_error
+    if isinstance(cause, AdminError):
+        return cause
+    if error.path is None:
+        return BadUserInput(_describe_variable(error))
+    if isinstance(cause, GraphQLError) and cause.nodes:
+        # An argument did not fit in the end, once the variables in it had their values. The
+        # message would repeat them.
+        return BadUserInput("An argument of this field is not valid.")
+    log_fault(cause or error)
+    return Internal()
+
+
+def _describe_variable(error: GraphQLError) -> str | None:
+    """Return which variable did not fit, without its value, which is nobody's business."""
+    for node in error.nodes or ():
+        if isinstance(node, VariableDefinitionNode):
+            return f"Variable `${node.variable.name.value}` must be a `{print_ast(node.type)}`."
+    return None
+
+
+def log_fault(error: BaseException) -> None:
+    """Log a fault of this server: what and where, not the message, which may hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
+    log.error("internal error", exception=type(error).__name__, where=where)

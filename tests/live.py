@@ -1,0 +1,33 @@
+"""A server as clients meet it: on a port of the loopback address, served by uvicorn."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+PATIENCE = 30
+"""Seconds after which a server that does not start fails its test."""
+
+
+@contextmanager
+def listening(app: ASGIApp) -> Iterator[str]:
+    """Serve `app` in a thread for as long as the context lasts, and yield its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(app, log_level="critical", access_log=False, server_header=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            end = time.monotonic() + PATIENCE
+            while not server.started:
+                assert thread.is_alive(), "the server did not start"
+                assert time.monotonic() < end, "the server does not start"
+                time.sleep(0.01)
+            yield "http://{}:{}".format(*listener.getsockname())
+        finally:
+            server.should_exit = True
+            thread.join()

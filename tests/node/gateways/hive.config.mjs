@@ -1,0 +1,11 @@
+// Hive Gateway; its command takes the supergraph's file, the host and the port.
+
+import { defineConfig } from '@graphql-hive/gateway';
+
+export const gatewayConfig = defineConfig({
+  propagateHeaders: {
+    fromClientToSubgraphs: ({ request }) => ({
+      authorization: request.headers.get('authorization'),
+    }),
+  },
+});

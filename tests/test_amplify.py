@@ -1,0 +1,526 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from graphql_admin.actions import Action
+from graphql_admin.amplify import ADMIN_QUERIES
+from graphql_admin.errors import (
+    AdminError,
+    BadUserInput,
+    GroupNotFound,
+    LimitExceeded,
+    RejectedByTrigger,
+    Throttled,
+    UpstreamFailed,
+    UserNotFound,
+    WrongState,
+)
+from tests.api import Api
+from tests.directory import Directory
+from tests.scripted import ScriptedCognito, failure, reply
+from tests.tokens import Pool
+
+BOB = {
+    "Username": "bob",
+    "Attributes": [{"Name": "sub", "Value": "sub-of-bob"}, {"Name": "custom:d", "Value": "R&D"}],
+    "UserCreateDate": 1_767_323_045.678,
+    "UserLastModifiedDate": 1_767_323_046,
+    "Enabled": True,
+    "UserStatus": "CONFIRMED",
+}
+EDITORS = {
+    "GroupName": "Editors",
+    "UserPoolId": "eu-west-1_AbCdEf123",
+    "Description": "Who edit",
+    "Precedence": 0,
+    "CreationDate": 1_767_323_045.678,
+    "LastModifiedDate": 1_767_323_046,
+}
+REPLIES = {
+    "ListUsers": {"Users": [BOB]},
+    "AdminGetUser": {**BOB, "UserAttributes": BOB["Attributes"]},
+    "ListUsersInGroup": {"Users": [BOB]},
+    "ListGroups": {"Groups": [EDITORS]},
+    "AdminListGroupsForUser": {"Groups": [EDITORS]},
+}
+CREATED, CHANGED = "2026-01-02T03:04:05.678Z", "2026-01-02T03:04:06.000Z"
+BOB_SHOWN = {**BOB, "UserCreateDate": CREATED, "UserLastModifiedDate": CHANGED}
+EDITORS_SHOWN = {**EDITORS, "CreationDate": CREATED, "LastModifiedDate": CHANGED}
+NAMES = {"username": "bob", "groupname": "Editors"}
+
+READING = {
+    "getUser": {
+        **{name: value for name, value in BOB_SHOWN.items() if name != "Attributes"},
+        "UserAttributes": BOB["Attributes"],
+    },
+    "listUsers": {"Users": [BOB_SHOWN]},
+    "listUsersInGroup": {"Users": [BOB_SHOWN]},
+    "listGroups": {"Groups": [EDITORS_SHOWN]},
+    "listGroupsForUser": {"Groups": [EDITORS_SHOWN]},
+}
+WRITING = {
+    "addUserToGroup": "Success adding bob to Editors",
+    "removeUserFromGroup": "Removed bob from Editors",
+    "confirmUserSignUp": "Confirmed bob registration",
+    "disableUser": "Disabled bob",
+    "enableUser": "Enabled bob",
+    "signUserOut": "Signed out bob from all devices",
+}
+ROUTES = [*READING, *WRITING]
+CLOSED = [route for route in ROUTES if route != "signUserOut"]
+
+
+class AdminQueries:
+    """The routes, as Amplify's clients call them: with the bare token."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    def send(
+        self,
+        route: str,
+        parameters: dict[str, Any] | None = None,
+        *,
+        groups: tuple[str, ...] = ("Admins",),
+        token: str | None = None,
+        **options: Any,
+    ) -> httpx2.Response:
+        """Call a route with `parameters`, or with all that any route takes."""
+        token = self.api.token(*groups, username="bob") if token is None else token
+        headers = {"Authorization": token} if token else {}
+        parameters = NAMES if parameters is None else parameters
+        where = {"json": parameters} if route in WRITING else {"params": parameters}
+        options = {**where, **options}
+        options["headers"] = {**headers, **options.get("headers", {})}
+        method = options.pop("method", "POST" if route in WRITING else "GET")
+        return self.api.client.request(method, f"/AdminQueries/{route}", **options)
+
+
+Start = Callable[..., AdminQueries]
+
+
+@pytest.fixture
+def backend(scripted: ScriptedCognito) -> ScriptedCognito:
+    """A Cognito that has one user and one group, and carries out whatever it is asked."""
+    for action in Action:
+        for operation in action.operations:
+            scripted.on(operation, reply(REPLIES.get(operation, {})))
+    return scripted
+
+
+@pytest.fixture
+def start(serve: Callable[..., Api], backend: ScriptedCognito) -> Start:
+    """Start the server with the routes on."""
+    return lambda **settings: AdminQueries(serve(backend.url, **{"amplify": True} | settings))
+
+
+@pytest.fixture
+def routes(start: Start) -> AdminQueries:
+    """The routes, open to the group Admins."""
+    return start()
+
+
+@pytest.fixture
+def staff(start: Start, tmp_path: Path) -> Callable[[frozenset[Action]], AdminQueries]:
+    """Start the server with a policy that gives these actions to the group Staff."""
+
+    def write(actions: frozenset[Action]) -> AdminQueries:
+        path = tmp_path / "policy.toml"
+        labels = ", ".join(f'"{action.label}"' for action in actions)
+        path.write_text(f"[groups]\nStaff = [{labels}]\nNobodys = ['*']\n")
+        return start(policy_file=path)
+
+    return write
+
+
+def refusal(response: httpx2.Response) -> tuple[int, str]:
+    """Return the status and the code of a refusal, which has a message and nothing else."""
+    body = response.json()
+    assert body.keys() == {"message", "code"}
+    assert body["message"]
+    assert response.headers["content-type"] == "application/json"
+    return response.status_code, body["code"]
+
+
+def test_every_route_of_admin_queries() -> None:
+    """There are the eleven routes of Admin Queries, by the names of their actions."""
+    assert {action.label for action in ADMIN_QUERIES} == set(ROUTES)
+    assert len(ROUTES) == 11
+
+
+@pytest.mark.parametrize("route", READING)
+def test_reading(routes: AdminQueries, backend: ScriptedCognito, route: str) -> None:
+    """A reply looks as Cognito's does, with dates as JavaScript writes them; one call is made."""
+    response = routes.send(route)
+    assert (response.status_code, response.json()) == (200, READING[route])
+    assert len(backend.requests) == 1
+
+
+@pytest.mark.parametrize("route", WRITING)
+def test_writing(routes: AdminQueries, backend: ScriptedCognito, route: str) -> None:
+    """What was done is said in Amplify's words; one call is made."""
+    response = routes.send(route)
+    assert (response.status_code, response.json()) == (200, {"message": WRITING[route]})
+    (request,) = backend.requests
+    assert request.parameters["Username"] == "bob"
+
+
+def test_what_is_not_set_is_left_out(routes: AdminQueries, scripted: ScriptedCognito) -> None:
+    """A group without description, precedence and role is shown without them."""
+    scripted.on("ListGroups", reply({"Groups": [{"GroupName": "Bare"}]}))
+    assert routes.send("listGroups").json() == {
+        "Groups": [{"GroupName": "Bare", "UserPoolId": "eu-west-1_AbCdEf123"}]
+    }
+
+
+@pytest.mark.parametrize(
+    ("limit", "asked"), [(None, 25), ("", 25), ("0", 25), ("1", 1), ("60", 60)]
+)
+def test_limit(
+    routes: AdminQueries, backend: ScriptedCognito, limit: str | None, asked: int
+) -> None:
+    """No limit, or 0, is 25; up to 60 is what it says."""
+    assert routes.send("listUsers", {} if limit is None else {"limit": limit}).status_code == 200
+    assert backend.requests[0].parameters == {"Limit": asked, "UserPoolId": "eu-west-1_AbCdEf123"}
+
+
+@pytest.mark.parametrize("limit", ["61", "-1", "1.5", "ten", "\u0661", "1e1", "9" * 5000])
+def test_limit_refused(routes: AdminQueries, backend: ScriptedCognito, limit: str) -> None:
+    """Any other limit is refused before Cognito is called."""
+    assert refusal(routes.send("listUsers", {"limit": limit})) == (400, "BAD_USER_INPUT")
+    assert backend.requests == []
+
+
+@pytest.mark.parametrize("route", ["listUsers", "listUsersInGroup", "listGroups"])
+def test_pages(serve: Callable[..., Api], moto_url: str, directory: Directory, route: str) -> None:
+    """NextToken leads through a list, everybody once, and is absent on the last page."""
+    directory.add_group("Editors")
+    for number in range(5):
+        directory.add_user(f"user{number}", "Editors")
+        directory.add_group(f"Group{number}")
+    routes = AdminQueries(serve(moto_url, directory.pool_id, amplify=True))
+    found = []
+    # Amplify's client for JavaScript writes a missing token so.
+    parameters = {"groupname": "Editors", "limit": "2", "token": "undefined"}
+    for _ in range(5):
+        page = routes.send(route, parameters).json()
+        found += [row.get("Username") or row["GroupName"] for row in page.get("Users", [])]
+        found += [row["GroupName"] for row in page.get("Groups", [])]
+        if "NextToken" not in page:
+            break
+        parameters["token"] = page["NextToken"]
+    expected = {f"user{number}" for number in range(5)}
+    if route == "listGroups":
+        expected = {"Editors"} | {f"Group{number}" for number in range(5)}
+    assert len(found) == len(expected)
+    assert set(found) == expected
+
+
+def test_token_of_another_list(routes: AdminQueries, scripted: ScriptedCognito) -> None:
+    """A token that is garbage, or of another list, is refused."""
+    scripted.on("ListUsers", reply({"Users": [BOB], "PaginationToken": "more"}))
+    token = routes.send("listUsers", {"limit": "1"}).json()["NextToken"]
+    assert refusal(routes.send("listGroups", {"token": token})) == (400, "INVALID_CURSOR")
+    assert refusal(routes.send("listUsers", {"token": "garbage"})) == (400, "INVALID_CURSOR")
+    # And the words that stand for no token are none themselves.
+    assert "Users" in routes.send("listUsers", {"token": "null", "limit": "1"}).json()
+
+
+@pytest.mark.parametrize(
+    ("route", "aws_code", "refused"),
+    [
+        ("getUser", "UserNotFoundException", UserNotFound),
+        ("listGroupsForUser", "UserNotFoundException", UserNotFound),
+        ("listUsersInGroup", "ResourceNotFoundException", GroupNotFound),
+        ("disableUser", "UserNotFoundException", UserNotFound),
+        ("addUserToGroup", "ResourceNotFoundException", GroupNotFound),
+        ("addUserToGroup", "LimitExceededException", LimitExceeded),
+        ("confirmUserSignUp", "NotAuthorizedException", WrongState),
+        ("confirmUserSignUp", "UserLambdaValidationException", RejectedByTrigger),
+        ("enableUser", "InvalidParameterException", BadUserInput),
+        ("enableUser", "TooManyRequestsException", Throttled),
+        ("listUsers", "TooManyRequestsException", Throttled),
+        ("listGroups", "AccessDeniedException", UpstreamFailed),
+        ("disableUser", "AccessDeniedException", UpstreamFailed),
+    ],
+)
+def test_errors(
+    routes: AdminQueries,
+    scripted: ScriptedCognito,
+    route: str,
+    aws_code: str,
+    refused: type[AdminError],
+) -> None:
+    """What Cognito refuses has the status that it deserves, and nothing of what Cognito said."""
+    operation = Action.labelled(route).operations[0]
+    scripted.on(operation, failure(aws_code, detail="arn:aws:secret"))
+    response = routes.send(route)
+    assert refusal(response) == (refused.status, refused.code)
+    assert "arn:" not in response.text
+
+
+def test_reply_that_makes_no_sense(routes: AdminQueries, scripted: ScriptedCognito) -> None:
+    """A reply of Cognito that cannot be shown is a fault of the server, without details."""
+    scripted.on("ListUsers", reply({"Users": [{"Username": "bob"}]}))
+    assert refusal(routes.send("listUsers")) == (500, "INTERNAL")
+
+
+@pytest.mark.parametrize(
+    ("route", "parameters"),
+    [
+        ("getUser", {}),
+        ("getUser", {"username": ""}),
+        ("getUser", {"username": "a b"}),
+        ("listGroupsForUser", {"username": "a b"}),
+        ("listUsersInGroup", {"username": "bob"}),
+        ("addUserToGroup", {"username": "bob"}),
+        ("disableUser", {"username": None}),
+        ("disableUser", {"username": 5}),
+        ("disableUser", {"username": "x" * 129}),
+        ("signUserOut", {}),
+    ],
+)
+def test_names_that_cannot_be_right(
+    routes: AdminQueries, backend: ScriptedCognito, route: str, parameters: dict[str, Any]
+) -> None:
+    """A name that is missing, or can be no name, is refused before Cognito is called."""
+    assert refusal(routes.send(route, parameters)) == (400, "BAD_USER_INPUT")
+    assert backend.requests == []
+
+
+@pytest.mark.parametrize("username", ["carol", "null", "undefined"])
+def test_signing_others_out(routes: AdminQueries, backend: ScriptedCognito, username: str) -> None:
+    """Administrators too sign out nobody but themselves."""
+    assert refusal(routes.send("signUserOut", {"username": username})) == (403, "FORBIDDEN")
+    assert backend.requests == []
+
+
+def test_signing_oneself_out(routes: AdminQueries, backend: ScriptedCognito) -> None:
+    """Whoever is signed in may sign themselves out."""
+    assert routes.send("signUserOut", groups=()).status_code == 200
+    assert backend.operations() == ["AdminUserGlobalSignOut"]
+
+
+@pytest.mark.parametrize("route", CLOSED)
+def test_denied_with_every_action_but_the_one(
+    staff: Any, backend: ScriptedCognito, route: str
+) -> None:
+    """Whoever may do all else is refused, and Cognito is not called."""
+    routes = staff(frozenset(Action) - {Action.labelled(route)})
+    assert refusal(routes.send(route, groups=("Staff",))) == (403, "FORBIDDEN")
+    assert backend.requests == []
+
+
+@pytest.mark.parametrize("route", CLOSED)
+def test_allowed_with_the_one_action(staff: Any, route: str) -> None:
+    """The action of the route's name is all it takes."""
+    routes = staff(frozenset({Action.labelled(route)}))
+    assert routes.send(route, groups=("Staff",)).status_code == 200
+
+
+@pytest.mark.parametrize("groups", [(), ("Readers",), ("staff",), ("Staff,Nobodys",), ("*",)])
+def test_denied_to_others(staff: Any, backend: ScriptedCognito, groups: tuple[str, ...]) -> None:
+    """Whoever is in no group that the policy names may do nothing but sign themselves out."""
+    routes = staff(frozenset(Action))
+    for route in CLOSED:
+        assert refusal(routes.send(route, groups=groups)) == (403, "FORBIDDEN")
+    assert backend.requests == []
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("introspection", ["public", "authenticated"])
+def test_denied_without_a_token(
+    start: Start, backend: ScriptedCognito, route: str, introspection: str
+) -> None:
+    """Without a token, or with a bad one, there is nothing to get, even if the schema is public."""
+    routes = start(introspection=introspection)
+    for token in ("", "a.b.c", "[object Object]"):
+        response = routes.send(route, token=token)
+        assert refusal(response) == (401, "UNAUTHENTICATED")
+        assert response.headers["www-authenticate"] == "Bearer"
+    assert backend.requests == []
+
+
+def test_id_token(start: Start, signing_key: Pool) -> None:
+    """An ID token is good where the settings admit it, and only there."""
+    for setting, status in (("access", 401), ("access,id", 200)):
+        routes = start(token_use=setting)
+        issuer = f"https://cognito-idp.eu-west-1.amazonaws.com/{routes.api.pool_id}"
+        token = signing_key.id_token("bob", ["Admins"], iss=issuer)
+        assert routes.send("listUsers", token=token).status_code == status
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_disabled_action_has_no_route(start: Start, route: str) -> None:
+    """Where an action is disabled its route is not there, and all others are."""
+    routes = start(disabled_actions=route)
+    for other in ROUTES:
+        response = routes.send(other)
+        if other == route:
+            assert refusal(response) == (404, "NOT_FOUND")
+        else:
+            assert response.status_code == 200
+
+
+def test_everything_but_one_disabled(start: Start) -> None:
+    """A list of one group's users needs no other action."""
+    others = ",".join(a.label for a in Action if a is not Action.LIST_USERS_IN_GROUP)
+    assert start(disabled_actions=others).send("listUsersInGroup").status_code == 200
+
+
+def test_off_by_default(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
+    """Unless they are switched on, no route answers."""
+    routes = AdminQueries(serve(backend.url))
+    for route in ROUTES:
+        for method in ("GET", "HEAD", "POST", "OPTIONS"):
+            assert routes.send(route, method=method).status_code == 404
+    assert backend.requests == []
+
+
+def test_another_path(start: Start) -> None:
+    """The routes are where the settings say, and nowhere else."""
+    routes = start(amplify_path="/old/admin")
+    assert routes.send("listUsers").status_code == 404
+    headers = {"Authorization": routes.api.token("Admins")}
+    assert routes.api.client.get("/old/admin/listUsers", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["nothing", "", "listUsers/more", "/listUsers", "LISTUSERS"])
+def test_unknown_route(routes: AdminQueries, path: str) -> None:
+    """There is nothing at any other path."""
+    assert refusal(routes.send(path)) == (404, "NOT_FOUND")
+
+
+def test_trailing_slash(routes: AdminQueries) -> None:
+    """A slash at the end makes no difference."""
+    assert routes.send("listUsers/").json() == READING["listUsers"]
+    response = routes.send("disableUser/", method="POST", params={}, json=NAMES)
+    assert response.json() == {"message": "Disabled bob"}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_methods(routes: AdminQueries, backend: ScriptedCognito, route: str) -> None:
+    """What changes something takes a POST, what reads a GET or HEAD; OPTIONS says so."""
+    allowed = ["POST", "OPTIONS"] if route in WRITING else ["GET", "HEAD", "OPTIONS"]
+    for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} - set(allowed):
+        response = routes.send(route, method=method)
+        assert response.status_code == 405
+        assert response.headers["allow"] == ", ".join(allowed)
+    response = routes.send(route, method="OPTIONS", token="")
+    assert (response.status_code, response.content) == (204, b"")
+    assert response.headers["allow"] == ", ".join(allowed)
+    assert backend.requests == []
+
+
+@pytest.mark.parametrize("route", READING)
+def test_head(routes: AdminQueries, route: str) -> None:
+    """HEAD is answered as GET is, without the body."""
+    whole, head = routes.send(route), routes.send(route, method="HEAD")
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(whole.content)))
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b'{"username": "j\xc3\xbcrgen"}'),
+        ("application/json; charset=UTF-8", b'{"username": "j\xc3\xbcrgen", "more": [1]}'),
+        (None, b'{"username": "j\xc3\xbcrgen"}'),
+        ("application/x-www-form-urlencoded", b"username=j%C3%BCrgen"),
+        ("application/x-www-form-urlencoded; charset=utf-8", b"more=1&username=j\xc3\xbcrgen"),
+    ],
+)
+def test_bodies(
+    routes: AdminQueries, backend: ScriptedCognito, content_type: str | None, body: bytes
+) -> None:
+    """A body is JSON, said or not, or a form."""
+    headers = {"Content-Type": content_type} if content_type else {}
+    response = routes.send("disableUser", json=None, content=body, headers=headers)
+    assert response.json() == {"message": "Disabled jürgen"}
+    assert backend.requests[0].parameters["Username"] == "jürgen"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "refused"),
+    [
+        ("text/plain", b'{"username": "bob"}', (415, "UNSUPPORTED_MEDIA_TYPE")),
+        ("multipart/form-data; boundary=x", b"--x--", (415, "UNSUPPORTED_MEDIA_TYPE")),
+        ("application/json; charset=utf-16", b"{}", (415, "UNSUPPORTED_MEDIA_TYPE")),
+        ("application/json", b"", (400, "BAD_REQUEST")),
+        ("application/json", b'["bob"]', (400, "BAD_REQUEST")),
+        ("application/json", b'{"username": "\xff"}', (400, "BAD_REQUEST")),
+        ("application/x-www-form-urlencoded", b"username=%FF", (400, "BAD_REQUEST")),
+        ("application/x-www-form-urlencoded", b"username=\xff", (400, "BAD_REQUEST")),
+        ("application/x-www-form-urlencoded", b"a=1&" * 101, (400, "BAD_REQUEST")),
+        ("application/json", b" " * 300_000, (413, "PAYLOAD_TOO_LARGE")),
+    ],
+)
+def test_bodies_refused(
+    routes: AdminQueries,
+    backend: ScriptedCognito,
+    content_type: str,
+    body: bytes,
+    refused: tuple[int, str],
+) -> None:
+    """Anything else is refused, and does nothing."""
+    headers = {"Content-Type": content_type}
+    response = routes.send("disableUser", json=None, content=body, headers=headers)
+    assert refusal(response) == refused
+    assert backend.requests == []
+
+
+def test_query_string_too_long(start: Start) -> None:
+    """A query string has the same bound as a body."""
+    response = start(max_body=1024).send("getUser", {"username": "x" * 1024})
+    assert refusal(response) == (414, "URI_TOO_LONG")
+
+
+def test_pages_of_other_origins(start: Start) -> None:
+    """Pages of the origins in the settings may read every answer, refusals too, and no others."""
+    routes = start(cors_origins="https://app.example.com")
+    for origin, shared in (("https://app.example.com", True), ("https://evil.example.com", False)):
+        headers = {"Origin": origin}
+        for response in (
+            routes.send("listUsers", headers=headers),
+            routes.send("disableUser", {}, headers=headers),
+            routes.send("listUsers", token="", headers=headers),
+            routes.send("listUsers", groups=(), headers=headers),
+            routes.send("nothing", headers=headers),
+            routes.send("listUsers", method="PUT", headers=headers),
+        ):
+            assert ("access-control-allow-origin" in response.headers) is shared
+
+
+def test_limits_of_documents_are_for_clients(start: Start) -> None:
+    """However little a client's own document may hold, the routes work."""
+    routes = start(max_aliases=0, max_depth=1, max_tokens=100, introspection="off")
+    for route in ROUTES:
+        assert routes.send(route).status_code == 200
+
+
+def test_calls_are_bounded(start: Start, scripted: ScriptedCognito) -> None:
+    """A route makes no more calls of Cognito than a request may."""
+    scripted.on(
+        "ListUsers", [reply({"Users": [], "PaginationToken": str(page)}) for page in range(2)]
+    )
+    response = start(max_calls=2).send("listUsers")
+    assert refusal(response) == (400, "QUERY_TOO_EXPENSIVE")
+    assert len(scripted.requests) == 2
+
+
+def test_audit(start: Start, tmp_path: Path) -> None:
+    """What changes something leaves its event, done or refused, as by way of GraphQL."""
+    log = tmp_path / "audit.jsonl"
+    routes = start(audit_file=log)
+    routes.send("addUserToGroup")
+    routes.send("addUserToGroup", groups=())
+    routes.send("listUsers")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(event["action"], event["outcome"]) for event in events] == [
+        ("addUserToGroup", "done"),
+        ("addUserToGroup", "refused"),
+    ]
+    assert events[0]["target"] == {"username": "bob", "group": "Editors"}

@@ -1,0 +1,224 @@
+"""The people of dev mode: each may do over HTTP what the policy says, and nothing else happens."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from starlette.testclient import TestClient
+
+from graphql_admin.actions import Action
+from graphql_admin.app import create_app
+from graphql_admin.dev import _PASSWORD as PASSWORD
+from graphql_admin.dev import EmbeddedCognito
+from graphql_admin.settings import load_settings
+
+TARGET = "richard"
+GROUP = "Editors"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The embedded pool as a plain boto3 client sees it."""
+
+    cognito: Any
+    pool_id: str
+
+    def user(self) -> dict[str, Any]:
+        return dict(self.cognito.admin_get_user(UserPoolId=self.pool_id, Username=TARGET))
+
+    def groups(self) -> set[str]:
+        reply = self.cognito.admin_list_groups_for_user(UserPoolId=self.pool_id, Username=TARGET)
+        return {group["GroupName"] for group in reply["Groups"]}
+
+    def join(self, group: str) -> None:
+        self.cognito.admin_add_user_to_group(
+            UserPoolId=self.pool_id, Username=TARGET, GroupName=group
+        )
+
+    def leave(self, group: str) -> None:
+        self.cognito.admin_remove_user_from_group(
+            UserPoolId=self.pool_id, Username=TARGET, GroupName=group
+        )
+
+    def enable(self) -> None:
+        self.cognito.admin_enable_user(UserPoolId=self.pool_id, Username=TARGET)
+
+    def disable(self) -> None:
+        self.cognito.admin_disable_user(UserPoolId=self.pool_id, Username=TARGET)
+
+    def sign_up_again(self) -> None:
+        self.cognito.admin_delete_user(UserPoolId=self.pool_id, Username=TARGET)
+        clients = self.cognito.list_user_pool_clients(UserPoolId=self.pool_id)["UserPoolClients"]
+        self.cognito.sign_up(
+            ClientId=clients[0]["ClientId"], Username=TARGET, Password="Correct-horse-1"
+        )
+
+
+@dataclass(frozen=True)
+class Change:
+    """An action on a user, and how it shows in the pool.
+
+    Attributes:
+        before: Brings the pool into a state in which the action changes something.
+        done: Whether the pool is as the action leaves it.
+        input: The mutation's input.
+    """
+
+    before: Callable[[Pool], None]
+    done: Callable[[Pool], bool]
+    input: str = f'username: "{TARGET}"'
+
+
+IN_GROUP = f'username: "{TARGET}", groupName: "{GROUP}"'
+
+CHANGES = {
+    Action.ADD_USER_TO_GROUP: Change(
+        lambda pool: pool.leave(GROUP), lambda pool: GROUP in pool.groups(), IN_GROUP
+    ),
+    Action.REMOVE_USER_FROM_GROUP: Change(
+        lambda pool: pool.join(GROUP), lambda pool: GROUP not in pool.groups(), IN_GROUP
+    ),
+    Action.DISABLE_USER: Change(Pool.enable, lambda pool: not pool.user()["Enabled"]),
+    Action.ENABLE_USER: Change(Pool.disable, lambda pool: bool(pool.user()["Enabled"])),
+    Action.CONFIRM_USER_SIGN_UP: Change(
+        Pool.sign_up_again, lambda pool: pool.user()["UserStatus"] == "CONFIRMED"
+    ),
+}
+
+READS = {
+    Action.LIST_USERS: "{ users { nodes { email } } }",
+    Action.GET_USER: f'{{ user(by: {{username: "{TARGET}"}}) {{ username }} }}',
+    Action.LIST_GROUPS: "{ groups { nodes { name } } }",
+    Action.GET_GROUP: f'{{ group(name: "{GROUP}") {{ name }} }}',
+    Action.LIST_GROUPS_FOR_USER: "{ users { nodes { groups { nodes { name } } } } }",
+    Action.LIST_USERS_IN_GROUP: "{ groups { nodes { users { nodes { username } } } } }",
+}
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[EmbeddedCognito]:
+    with EmbeddedCognito() as cognito:
+        cognito.seed(12)
+        yield cognito
+
+
+@pytest.fixture
+def pool(embedded: EmbeddedCognito) -> Pool:
+    client = boto3.client(
+        "cognito-idp",
+        region_name="eu-west-1",
+        endpoint_url=embedded.endpoint_url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    return Pool(client, embedded.pool_id)
+
+
+@pytest.fixture
+def send(
+    embedded: EmbeddedCognito, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str, str], Any]]:
+    """Post a document with a token to the server that dev mode starts."""
+    for name, value in embedded.environment.items():
+        monkeypatch.setenv(name, value)
+    with TestClient(create_app(load_settings())) as client:
+
+        def post(document: str, token: str) -> Any:
+            headers = {"Authorization": f"Bearer {token}"}
+            return client.post("/graphql", json={"query": document}, headers=headers).json()
+
+        yield post
+
+
+PEOPLE = ["admin", "supporter", "ordinary user"]
+
+
+@pytest.mark.parametrize("action", CHANGES, ids=lambda action: action.label)
+@pytest.mark.parametrize("role", PEOPLE)
+def test_change(
+    embedded: EmbeddedCognito, pool: Pool, send: Callable[..., Any], role: str, action: Action
+) -> None:
+    """An action shows in the pool if the policy gives it to the person, and only then."""
+    person = next(person for person in embedded.people if person.role == role)
+    change = CHANGES[action]
+    change.before(pool)
+    assert not change.done(pool)
+    document = f"mutation {{ {action.label}(input: {{{change.input}}}) {{ errors {{ code }} }} }}"
+    answer = send(document, person.token)
+    if action in allowed(person.groups):
+        assert answer == {"data": {action.label: {"errors": []}}}
+        assert change.done(pool)
+    else:
+        assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+        assert not change.done(pool)
+
+
+@pytest.mark.parametrize("action", READS, ids=lambda action: action.label)
+@pytest.mark.parametrize("role", PEOPLE)
+def test_read(
+    embedded: EmbeddedCognito, send: Callable[..., Any], role: str, action: Action
+) -> None:
+    """A person sees what the policy gives them to see."""
+    person = next(person for person in embedded.people if person.role == role)
+    answer = send(READS[action], person.token)
+    may = allowed(person.groups)
+    needed = {action, *({Action.LIST_USERS} if action is Action.LIST_GROUPS_FOR_USER else ())}
+    needed |= {Action.LIST_GROUPS} if action is Action.LIST_USERS_IN_GROUP else set()
+    if needed <= may:
+        assert "errors" not in answer
+        assert all(answer["data"].values())
+    else:
+        codes = {error["extensions"]["code"] for error in answer["errors"]}
+        assert codes == {"FORBIDDEN"}
+
+
+@pytest.mark.parametrize("role", PEOPLE)
+def test_sign_out(
+    embedded: EmbeddedCognito, pool: Pool, send: Callable[..., Any], role: str
+) -> None:
+    """Everyone can sign themselves out, which ends their refresh tokens, and nobody else."""
+    person = next(person for person in embedded.people if person.role == role)
+    session = pool.cognito.admin_initiate_auth(
+        UserPoolId=embedded.pool_id,
+        ClientId=embedded.client_id,
+        AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": person.username, "PASSWORD": PASSWORD},
+    )["AuthenticationResult"]
+
+    def refresh() -> None:
+        pool.cognito.admin_initiate_auth(
+            UserPoolId=embedded.pool_id,
+            ClientId=embedded.client_id,
+            AuthFlow="REFRESH_TOKEN_AUTH",
+            AuthParameters={"REFRESH_TOKEN": session["RefreshToken"]},
+        )
+
+    document = "mutation { signUserOut(input: {%s}) { user { username } errors { code } } }"
+    answer = send(document % f'username: "{TARGET}"', session["AccessToken"])
+    assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    refresh()
+    answer = send(document % "", session["AccessToken"])
+    assert answer["data"]["signUserOut"] == {"user": {"username": person.username}, "errors": []}
+    with pytest.raises(pool.cognito.exceptions.NotAuthorizedException):
+        refresh()
+
+
+def allowed(groups: tuple[str, ...]) -> frozenset[Action]:
+    """Return what dev mode's policy is documented to give."""
+    if "Admins" in groups:
+        return frozenset(Action)
+    if "Support" in groups:
+        return frozenset(
+            {
+                Action.LIST_USERS,
+                Action.GET_USER,
+                Action.LIST_GROUPS,
+                Action.LIST_GROUPS_FOR_USER,
+                Action.DISABLE_USER,
+                Action.ENABLE_USER,
+                Action.CONFIRM_USER_SIGN_UP,
+            }
+        )
+    return frozenset()

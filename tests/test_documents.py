@@ -1,0 +1,158 @@
+"""What is said of a document that is not good, and what is not."""
+
+import json
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+
+from tests.api import Api
+from tests.scripted import ScriptedCognito
+
+SECRETS = ("bob@example.com", "hunter2", "Pa$$w0rd")
+
+LITERALS = {
+    "another type": "{{ users(first: {0}) {{ nodes {{ sub }} }} }}",
+    "no object": "{{ user(by: {0}) {{ sub }} }}",
+    "in an object": "{{ user(by: {{username: [{0}]}}) {{ sub }} }}",
+    "an object for a text": "{{ user(by: {{username: {{a: {0}}}}}) {{ sub }} }}",
+    "beside an unknown field": "{{ user(by: {{usrname: {0}}}) {{ sub }} }}",
+    "beside a second key": "{{ user(by: {{username: {0}, email: {0}, phne: {0}}}) {{ sub }} }}",
+    "no boolean": "{{ __typename @include(if: {0}) }}",
+    "an unknown argument": "{{ users(frist: {0}) {{ nodes {{ sub }} }} }}",
+    "an unknown directive": "{{ __typename @delay(by: {0}) }}",
+    "an unknown field's": "{{ usrs(first: {0}) {{ nodes {{ sub }} }} }}",
+    "a variable's default": "query($n: Int = {0}) {{ users(first: $n) {{ nodes {{ sub }} }} }}",
+    "an enum": "{{ users(filter: {{status: {0}}}) {{ nodes {{ sub }} }} }}",
+    "conflicting": '{{ user(by: {{sub: {0}}}) {{ sub }} user(by: {{sub: "x"}}) {{ sub }} }}',
+    "a mutation's input": "mutation {{ disableUser(input: {{usrname: {0}}}) {{ username }} }}",
+    "an id": "{{ node(id: [{0}, 1.5]) {{ id }} }}",
+    "misplaced": "{{ {0} }}",
+    "after a name": "{{ users {0} }}",
+    "in place of an operation": "{0} {{ __typename }}",
+    "in place of a name": "query {0} {{ __typename }}",
+    "in place of a colon": "{{ users(first {0}) }}",
+    "unclosed": "{{ user(by: {{username: {0}",
+}  # fmt: skip
+
+
+@pytest.fixture
+def api(serve: Callable[..., Api], scripted: ScriptedCognito) -> Api:
+    """This server in front of a Cognito that expects no call."""
+    return serve(scripted.url)
+
+
+@pytest.mark.parametrize("template", LITERALS.values(), ids=LITERALS.keys())
+def test_no_literal_is_repeated(api: Api, template: str) -> None:
+    """Whatever is wrong with a document, its error repeats no value that stands in it."""
+    written = ['"{0}"', '"""{0}"""', '"{0}', "{0}", '["{0}"]', '{{a: "{0}"}}', '"\\x{0}"', "'{0}'"]
+    for form, secret in product(written, SECRETS):
+        if form == "{0}" and secret.isalnum() and "(" not in template:
+            continue  # a name where a name belongs, such as a field's, is no value
+        answer = api.send(template.format(form.format(secret)))
+        assert answer.codes
+        assert set(answer.codes) <= {"GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED"}
+        assert all(error["locations"] for error in answer.errors)
+        assert secret not in answer.response.text
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("query($v: Int!) { users(first: $v) { nodes { sub } } }", '"{0}"'),
+        ("query($v: UserBy!) { user(by: $v) { sub } }", '"{0}"'),
+        ("query($v: UserBy!) { user(by: $v) { sub } }", '{"username": ["{0}"]}'),
+        ("query($v: UserBy!) { user(by: $v) { sub } }", '{"usrname": "{0}"}'),
+        ("query($v: UserBy!) { user(by: $v) { sub } }", '{"username": "{0}", "email": "{0}"}'),
+        ("query($v: UserFilter) { users(filter: $v) { nodes { sub } } }", '{"status": "{0}"}'),
+        ("query($v: Boolean!) { __typename @skip(if: $v) }", '"{0}"'),
+        ("query($v: ID!) { node(id: $v) { id } }", '"{0}"'),
+        ("query($v: ID!) { node(id: $v) { id } }", '["{0}"]'),
+        ("query($v: String) { users(after: $v) { nodes { sub } } }", '"{0}"'),
+        ("query($v: String) { users(after: $v) { nodes { sub } } }", '{"{0}": 1}'),
+        (
+            "query($v: String!) { users(filter: {email: {equals: $v}}) { nodes { sub } } }",
+            '["{0}"]',
+        ),
+        ("mutation($v: DisableUserInput!) { disableUser(input: $v) { username } }", '"{0}"'),
+        ("query($v: [_Any!]!) { _entities(representations: $v) { __typename } }", '["{0}"]'),
+        (
+            "query($v: [_Any!]!) { _entities(representations: $v) { __typename } }",
+            '[{"__typename": "{0}", "{0}": "{0}"}]',
+        ),
+        ("query($v: Nothing) { __typename }", '"{0}"'),
+    ],
+)
+def test_no_variable_is_repeated(api: Api, query: str, variables: str) -> None:
+    """Whatever is wrong with a variable, its error repeats neither it nor a part of it."""
+    for secret in SECRETS:
+        answer = api.send(query, {"v": json.loads(variables.replace("{0}", secret))})
+        assert answer.codes
+        assert "INTERNAL" not in answer.codes
+        assert secret not in answer.response.text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ usr { sub } }",
+        "{ users(frst: 1) { nodes { sub } } }",
+        '{ user(by: {usernam: "x"}) { sub } }',
+        "fragment F on Usr { sub } { __typename }",
+        "{ users(filter: {status: {equals: CONFIRMD}}) { nodes { sub } } }",
+        "{ __typename @skp(if: true) }",
+        "query($v: UsrBy) { user(by: $v) { sub } }",
+        "query($v: String) { users(first: $w) { nodes { sub } } }",
+    ],
+)
+def test_no_suggestion(api: Api, query: str) -> None:
+    """No error tells what the schema has that is spelt alike."""
+    answer = api.send(query, {"v": {"usernam": "x"}})
+    assert answer.codes
+    assert "did you mean" not in answer.response.text.lower()
+
+
+@pytest.mark.parametrize(
+    ("query", "message", "line", "column"),
+    [
+        ("{\n  users(", "Syntax Error: Expected Name, found <EOF>.", 2, 9),
+        ("{\n  !\n}", "Syntax Error: Expected Name, found '!'.", 2, 3),
+        ('{ "x" }', "Syntax Error: Expected Name, found String.", 1, 3),
+        ("{ a(b c) }", "Syntax Error: Expected ':', found Name.", 1, 7),
+        ('"x"', "Syntax Error: Unexpected <EOF>.", 1, 4),
+        ("{ a(b: 1.x) }", "The document is not valid GraphQL.", 1, 10),
+        (
+            '{ users(first: "x") { nodes { sub } } }',
+            "This is not a value of the type 'Int!'.",
+            1,
+            16,
+        ),
+    ],
+)
+def test_message_and_place(api: Api, query: str, message: str, line: int, column: int) -> None:
+    """An error still says what was expected, and where."""
+    (error,) = api.send(query).errors
+    assert error["message"] == message
+    assert error["locations"] == [{"line": line, "column": column}]
+
+
+def test_argument_that_a_variable_spoils(api: Api) -> None:
+    """A null in a variable that has a default elsewhere is the client's fault, where it is used."""
+    query = "query($n: Int = 5) { users(first: $n) { nodes { sub } } }"
+    answer = api.send(query, {"n": None})
+    assert answer.codes == ["BAD_USER_INPUT"]
+    assert answer.errors[0]["path"] == ["users"]
+
+
+def test_endless_number(api: Api) -> None:
+    """A number of more digits than Python reads is not valid, and no fault of the server."""
+    query = "{ users(first: %s) { nodes { sub } } }"
+    assert api.send(query % ("9" * 5000)).codes == ["GRAPHQL_VALIDATION_FAILED"]
+
+
+def test_which_variable(api: Api) -> None:
+    """A variable that does not fit is named, with the type that it must be of."""
+    query = "query($by: UserBy!) { user(by: $by) { sub } }"
+    for variables in ({}, {"by": None}, {"by": 1}):
+        (error,) = api.send(query, variables).errors
+        assert error["message"] == "Variable `$by` must be a `UserBy!`."

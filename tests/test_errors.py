@@ -1,0 +1,49 @@
+"""Every error that a client can meet: its code, its status, and where it is written."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from graphql_admin import errors
+from graphql_admin.errors import ActionError, AdminError, BadUserInput, Outcome, UserNotFound
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def leaves(kind: type[AdminError] = AdminError) -> Iterator[type[AdminError]]:
+    """Yield the errors that are raised, from their tree."""
+    for subclass in kind.__subclasses__():
+        if "code" in vars(subclass):
+            yield subclass
+        yield from leaves(subclass)
+
+
+LEAVES = list(leaves())
+
+
+@pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.code)
+def test_error_is_documented(kind: type[AdminError]) -> None:
+    """Every code is in the tree at the top of the module and, with its status, in the README."""
+    assert re.search(rf"── {kind.__name__} +{kind.code}\b", errors.__doc__ or "")
+    status = "" if issubclass(kind, Outcome) else f" {kind.status}"
+    assert re.search(rf"^\| `{kind.code}` \|{status}", README, re.MULTILINE)
+    assert kind.message
+
+
+def test_codes_are_unique() -> None:
+    """No two errors have the same code."""
+    codes = [kind.code for kind in LEAVES]
+    assert len(set(codes)) == len(codes)
+
+
+def test_invalid_value_in_a_payload() -> None:
+    """A payload says of a value what is wrong with it, and in which field."""
+    error = ActionError.from_error(BadUserInput("Too long.", field="username"))
+    assert (error.code.name, error.message, error.field) == (
+        "INVALID_VALUE",
+        "Too long.",
+        "username",
+    )
+    assert ActionError.from_error(UserNotFound()).field == "username"

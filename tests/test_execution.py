@@ -1,0 +1,469 @@
+"""Plain data is completed exactly as graphql-core does it, whatever is selected and found."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from random import Random
+from typing import Any, ClassVar
+
+import pytest
+from graphql import (
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    OperationType,
+    OverlappingFieldsCanBeMergedRule,
+    get_named_type,
+    is_leaf_type,
+    is_required_argument,
+    parse,
+    print_ast,
+    validate,
+)
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from structlog.testing import capture_logs
+
+from graphql_admin import execution
+from graphql_admin.actions import Action
+from graphql_admin.audit import AuditLog
+from graphql_admin.auth import Caller
+from graphql_admin.context import Context
+from graphql_admin.documents import Document
+from graphql_admin.errors import UserNotFound
+from graphql_admin.execution import MAX_PLANS, CompilingExecutor, choose_executor, plain_reader
+from graphql_admin.permissions import guard_of
+from graphql_admin.schema import AdminSchema
+
+CALLER = Caller(
+    username="ann",
+    sub="sub-of-ann",
+    groups=frozenset({"Editors"}),
+    token_use="access",
+    expires_at=0,
+)
+
+ANN = {
+    "Username": "ann",
+    "Attributes": [
+        {"Name": "sub", "Value": "sub-of-ann"},
+        {"Name": "email", "Value": "ann@example.com"},
+        {"Name": "email_verified", "Value": "true"},
+    ],
+    "Enabled": True,
+    "UserStatus": "CONFIRMED",
+    "UserCreateDate": 1700000000.25,
+    "UserLastModifiedDate": 1700000001,
+}
+EDITORS = {"GroupName": "Editors", "Precedence": 3, "CreationDate": 1700000000.5}
+
+ODD_ATTRIBUTES = [None, "", 7, True, 1.5, ["a"], {"a": 1}, "Grüße"]
+ODD_USER = {
+    "Username": [None, "", 5, ["ann"], "Zoë"],
+    "Enabled": [None, "yes", 1, 0, False, []],
+    "UserStatus": [None, "NEW_IN_2030", 4],
+    "UserCreateDate": [None, 0],
+}
+ODD_GROUP = {
+    "GroupName": ["", 5, "Grüße"],
+    "Description": ["What for", 3, None, ["a"]],
+    "Precedence": [None, 0, 2**31, "3", "high", True, 1.5],
+    "RoleArn": ["arn:aws:iam::1:role/a", False],
+}
+
+
+class Pool:
+    """A user pool whose rows are in memory; some are not as Cognito would send them.
+
+    Args:
+        seed: Which rows.
+        oddity: The share of values that are odd.
+    """
+
+    pool_id = "eu-west-1_AbCdEf123"
+
+    def __init__(self, seed: int, oddity: float) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        random = Random(seed)
+        self.users = [_odd_user(random, oddity) for _ in range(3)]
+        self._groups = [_odd_row(random, oddity, EDITORS, ODD_GROUP) for _ in range(2)]
+
+    async def call(
+        self, operation: str, parameters: dict[str, Any], *, deadline: float
+    ) -> dict[str, Any]:
+        """Answer as Cognito does."""
+        assert deadline == 0
+        self.calls.append((operation, parameters))
+        await asyncio.sleep(0)
+        match operation:
+            case "ListUsers" | "ListUsersInGroup":
+                return {"Users": self.users}
+            case "ListGroups" | "AdminListGroupsForUser":
+                return {"Groups": self._groups}
+            case "AdminGetUser" if parameters["Username"] == "nobody":
+                raise UserNotFound
+            case "AdminGetUser":
+                return self.users[0]
+            case "GetGroup":
+                return {"Group": self._groups[0]}
+        return {}
+
+
+def _odd_row(
+    random: Random, oddity: float, row: dict[str, Any], odd: dict[str, list[Any]]
+) -> dict[str, Any]:
+    changes = {name: random.choice(odd[name]) for name in odd if random.random() < oddity}
+    return {**row, **changes}
+
+
+def _odd_user(random: Random, oddity: float) -> dict[str, Any]:
+    row = _odd_row(random, oddity, ANN, ODD_USER)
+    attributes = [
+        {**pair, "Value": random.choice(ODD_ATTRIBUTES)} if random.random() < oddity else pair
+        for pair in ANN["Attributes"]
+        if random.random() > oddity / 2
+    ]
+    return {**row, "Attributes": attributes}
+
+
+@pytest.fixture(scope="module")
+def compiling() -> AdminSchema:
+    """The schema as it is served."""
+    schema = AdminSchema()
+    assert schema.execution_context_class is CompilingExecutor
+    return schema
+
+
+@pytest.fixture(scope="module")
+def ordinary() -> AdminSchema:
+    """The schema with the executor that Strawberry brings."""
+    schema = AdminSchema()
+    schema.execution_context_class = StrawberryGraphQLCoreExecutionContext
+    return schema
+
+
+def prepare(text: str) -> Document:
+    """Return a document as it comes from the cache for the first time."""
+    return Document(parse(text), operations={}, costs={})
+
+
+async def run(
+    schema: AdminSchema,
+    document: Document,
+    pool: Pool,
+    variables: dict[str, Any] | None = None,
+    operation: str | None = None,
+) -> tuple[str, list[Any]]:
+    """Return the text of `data` and all that a client may be told of the errors."""
+    context = Context(
+        caller=CALLER,
+        allowed=frozenset(Action) - {Action.LIST_USERS_IN_GROUP},
+        plans=document.plans,
+        pool=pool,  # type: ignore[arg-type]
+        audit=AuditLog(Path(os.devnull)),
+        deadline=0,
+        max_calls=1000,
+    )
+    result = await schema.run(document.ast, operation, variables, context)
+    # What an error left behind goes on in the background; its calls count too.
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
+    errors = [(error.message, error.path, error.locations) for error in result.errors or ()]
+    return json.dumps(result.data), errors
+
+
+class Generator:
+    """Makes documents at random that fit the schema, but for keys that cannot merge.
+
+    Args:
+        schema: The schema.
+        random: What decides.
+    """
+
+    ARGUMENTS: ClassVar = {
+        "Query.user": ['(by: {username: "ann"})', '(by: {username: "nobody"})'],
+        "Query.users": ["", "(first: 3)"],
+        "Query.group": ['(name: "Editors")'],
+        "Query.node": ['(id: "VXNlcjphbm4")', '(id: "R3JvdXA6RWRpdG9ycw")'],
+        "Query._entities": [
+            '(representations: [{__typename: "User", username: "ann"}])',
+            '(representations: [{__typename: "Group", name: "Editors"}])',
+        ],
+        "Mutation.addUserToGroup": ['(input: {username: "ann", groupName: "Editors"})'],
+        "Mutation.disableUser": ['(input: {username: "ann"})', '(input: {username: "a b"})'],
+    }
+    CONDITIONS: ClassVar = (
+        "@include(if: $yes)",
+        "@skip(if: $yes)",
+        "@include(if: $no)",
+        "@skip(if: $no) @include(if: $yes)",
+        "@include(if: false)",
+        "@skip(if: false)",
+    )
+
+    def __init__(self, schema: AdminSchema, random: Random) -> None:
+        self._types = schema.graphql_schema
+        self._random = random
+        self._fragments: list[str] = []
+
+    def document(self) -> str:
+        """Return a document with one operation, which takes `$yes` and `$no`."""
+        self._fragments = []
+        kind = OperationType.MUTATION if self._chance(0.1) else OperationType.QUERY
+        root = self._types.get_root_type(kind)
+        assert root
+        selection = self._selection(root, depth=4)
+        operation = f"{kind.value} ($yes: Boolean!, $no: Boolean! = false) {selection}"
+        return "\n".join([operation, *self._fragments])
+
+    def _selection(self, type_: GraphQLNamedType, depth: int) -> str:
+        parts = [self._part(type_, depth) for _ in range(self._random.randint(1, 3))]
+        return f"{{ {' '.join(parts)} }}"
+
+    def _part(self, type_: GraphQLNamedType, depth: int) -> str:
+        if self._chance(0.1):
+            return "__typename"
+        if depth and self._chance(0.2):
+            target = self._condition_on(type_)
+            selection = self._selection(target, depth - 1)
+            if self._chance(0.5):
+                condition = "" if target is type_ and self._chance(0.5) else f"on {target}"
+                return f"... {condition} {self._directive()} {selection}"
+            name = f"F{len(self._fragments)}"
+            self._fragments.append(f"fragment {name} on {target} {selection}")
+            return f"...{name} {self._directive()}"
+        return self._field(type_, depth)
+
+    def _condition_on(self, type_: GraphQLNamedType) -> GraphQLNamedType:
+        if isinstance(type_, GraphQLUnionType | GraphQLInterfaceType):
+            return self._random.choice(self._types.get_possible_types(type_))
+        if isinstance(type_, GraphQLObjectType) and type_.interfaces and self._chance(0.5):
+            return type_.interfaces[0]
+        return type_
+
+    def _field(self, type_: GraphQLNamedType, depth: int) -> str:
+        fields = {
+            name: field
+            for name, field in getattr(type_, "fields", {}).items()
+            if (depth or is_leaf_type(get_named_type(field.type)))
+            and (
+                f"{type_}.{name}" in self.ARGUMENTS
+                or not any(is_required_argument(argument) for argument in field.args.values())
+            )
+        }
+        if not fields:
+            return "__typename"
+        name, field = self._random.choice(list(fields.items()))
+        choices = self.ARGUMENTS.get(f"{type_}.{name}", [""])
+        choice = self._random.randrange(len(choices))
+        # A key tells the arguments, so that fields with equal keys can merge.
+        alias = self._random.choice(["", f"also_{name}: "]) if choice == 0 else f"{name}{choice}: "
+        inner = get_named_type(field.type)
+        selection = "" if is_leaf_type(inner) else self._selection(inner, depth - 1)
+        return f"{alias}{name}{choices[choice]} {self._directive()} {selection}"
+
+    def _directive(self) -> str:
+        return self._random.choice(self.CONDITIONS) if self._chance(0.1) else ""
+
+    def _chance(self, probability: float) -> bool:
+        return self._random.random() < probability
+
+
+def generate_documents(schema: AdminSchema, seed: int, count: int) -> Iterator[Document]:
+    """Yield documents that fit the schema, and keep none of them."""
+    generator = Generator(schema, Random(seed))
+    while count:
+        document = prepare(generator.document())
+        if not validate(schema.graphql_schema, document.ast, [OverlappingFieldsCanBeMergedRule]):
+            yield document
+            count -= 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_generated_documents_are_answered_as_by_the_ordinary_executor(
+    compiling: AdminSchema, ordinary: AdminSchema, seed: int
+) -> None:
+    """Thousands of documents give the same data, errors and calls, whatever the rows hold."""
+
+    async def compare() -> int:
+        with_errors = 0
+        for number, document in enumerate(generate_documents(compiling, seed, 500)):
+            text = print_ast(document.ast)
+            for variables in ({"yes": True}, {"yes": False, "no": True})[: 1 + ("@" in text)]:
+                pools = [Pool(number, oddity=0.08 * (number % 3)) for _ in range(2)]
+                expected = await run(ordinary, document, pools[0], variables)
+                found = await run(compiling, document, pools[1], variables)
+                assert found == expected, text
+                assert pools[0].calls == pools[1].calls, text
+                with_errors += bool(expected[1])
+        return with_errors
+
+    assert asyncio.run(compare()) > 50
+
+
+def test_versions_installed_are_tested() -> None:
+    """The versions beside which these tests run are among those said to be tested."""
+    for name, tested in execution.TESTED_VERSIONS.items():
+        assert version(name) in tested
+
+
+def test_untested_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside another version the ordinary executor is used, and the log says so."""
+    monkeypatch.setitem(execution.TESTED_VERSIONS, "graphql-core", ("3.3.0",))
+    with capture_logs() as logs:
+        assert choose_executor() is StrawberryGraphQLCoreExecutionContext
+    assert [entry["log_level"] for entry in logs] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ users { nodes { username email status enabled createdAt attributes { name value } } } }",
+        """{ users {
+            nodes { __typename id email }
+            pageInfo { __typename hasNextPage endCursor }
+            __typename
+        } }""",
+        "{ users { edges { cursor node { __typename id email } } pageInfo { endCursor } } }",
+        '{ user(by: {username: "ann"}) { ...Card } } fragment Card on Node { id }',
+        "{ viewer { username groups actions } }",
+        "{ groups { nodes { ... on Group { name precedence updatedAt } } } }",
+    ],
+)
+def test_plain_selection_is_compiled_whole(compiling: AdminSchema, query: str) -> None:
+    """Nothing of plain data is left to the ordinary path, as clients commonly ask for it."""
+    document = prepare(query)
+    assert asyncio.run(run(compiling, document, Pool(0, oddity=0)))[1] == []
+    assert [plan.rest for plan in document.plans.values()] == [{}]
+
+
+def test_guarded_field_is_never_plain(compiling: AdminSchema) -> None:
+    """No field that asks a permission can be read without it."""
+    guarded = [
+        field
+        for type_ in compiling.graphql_schema.type_map.values()
+        if isinstance(type_, GraphQLObjectType)
+        for field in type_.fields.values()
+        if (definition := field.extensions.get("strawberry-definition")) and guard_of(definition)
+    ]
+    assert guarded
+    assert not any(plain_reader(field) for field in guarded)
+
+
+def test_freed_documents(compiling: AdminSchema) -> None:
+    """A document whose nodes take the memory of a freed one's gets its own fields."""
+    fields = ["username", "sub", "email", "name", "status", "enabled", "createdAt", "id"]
+
+    async def ask_often() -> None:
+        random = Random(0)
+        for _ in range(2000):
+            chosen = random.sample(fields, 3)
+            document = prepare(f"{{ users {{ nodes {{ {' '.join(chosen)} }} }} }}")
+            data, _ = await run(compiling, document, Pool(0, oddity=0))
+            assert list(json.loads(data)["users"]["nodes"][0]) == chosen
+
+    asyncio.run(ask_often())
+
+
+def test_merged_fields(compiling: AdminSchema) -> None:
+    """What two selections of the same field ask for is answered together."""
+    document = prepare(
+        """{
+            users { nodes { username } }
+            ...More
+            users { nodes { email } pageInfo { endCursor } }
+        }
+        fragment More on Query { users { nodes { sub username } } }"""
+    )
+    data, _ = asyncio.run(run(compiling, document, Pool(0, oddity=0)))
+    users = json.loads(data)["users"]
+    assert list(users) == ["nodes", "pageInfo"]
+    assert users["nodes"][0] == {
+        "username": "ann",
+        "sub": "sub-of-ann",
+        "email": "ann@example.com",
+    }
+
+
+def test_fragment_merged_in_one_place(compiling: AdminSchema) -> None:
+    """A fragment used twice is answered with what each place selects beside it."""
+    document = prepare(
+        """{
+            user(by: {username: "ann"}) { ...Groups }
+            users { nodes { ...Groups groups { pageInfo { hasNextPage } } } }
+        }
+        fragment Groups on User { groups { nodes { name } } }"""
+    )
+    data, _ = asyncio.run(run(compiling, document, Pool(0, oddity=0)))
+    nodes = [{"name": "Editors"}] * 2
+    assert json.loads(data)["user"] == {"groups": {"nodes": nodes}}
+    assert json.loads(data)["users"]["nodes"][0] == {
+        "groups": {"nodes": nodes, "pageInfo": {"hasNextPage": False}}
+    }
+
+
+def test_object_of_either_type(compiling: AdminSchema) -> None:
+    """What one selection asks of objects of several types is answered by the type of each."""
+    document = prepare(
+        """query ($references: [_Any!]!) { _entities(representations: $references) {
+            __typename ... on User { email } ... on Group { precedence }
+        } }"""
+    )
+    references = [
+        {"__typename": "User", "username": "ann"},
+        {"__typename": "Group", "name": "Editors"},
+    ]
+    data, _ = asyncio.run(run(compiling, document, Pool(0, oddity=0), {"references": references}))
+    assert json.loads(data)["_entities"] == [
+        {"__typename": "User", "email": "ann@example.com"},
+        {"__typename": "Group", "precedence": 3},
+    ]
+
+
+def test_null_that_may_not_be(compiling: AdminSchema) -> None:
+    """A user without `sub` is an error where it is selected, and no matter where it is not."""
+    pool = Pool(0, oddity=0)
+    pool.users[1] = {"Username": "bob", "Enabled": True}
+    document = prepare("{ users { nodes { username sub } } }")
+    data, errors = asyncio.run(run(compiling, document, pool))
+    assert data == '{"users": null}'
+    message = "Cannot return null for non-nullable field User.sub."
+    assert errors == [(message, ["users", "nodes", 1, "sub"], [(1, 28)])]
+    document = prepare("{ users { nodes { username } } }")
+    assert asyncio.run(run(compiling, document, pool))[1] == []
+
+
+def test_variables_decide_what_is_selected(compiling: AdminSchema) -> None:
+    """The same document selects other fields with other variables, and in other operations."""
+    document = prepare(
+        """query A($yes: Boolean!) { users { nodes { ...Card } } }
+        query B($yes: Boolean! = true) { users { nodes { ...Card id } } }
+        fragment Card on User { sub @include(if: $yes) username @skip(if: $yes) }"""
+    )
+    for operation, variables, keys in [
+        ("A", {"yes": True}, ["sub"]),
+        ("A", {"yes": False}, ["username"]),
+        ("B", {}, ["sub", "id"]),
+        ("B", {"yes": False}, ["username", "id"]),
+        ("A", {"yes": True}, ["sub"]),
+    ]:
+        pool = Pool(0, oddity=0)
+        data, _ = asyncio.run(run(compiling, document, pool, variables, operation))
+        assert list(json.loads(data)["users"]["nodes"][0]) == keys
+
+
+def test_plans_are_bounded(compiling: AdminSchema) -> None:
+    """Variables cannot make a document hold plans without end, and it is answered all the same."""
+    names = [f"v{number}" for number in range(7)]
+    parameters = ", ".join(f"${name}: Boolean!" for name in names)
+    fields = " ".join(f"{name}: username @include(if: ${name})" for name in names)
+    document = prepare(f"query ({parameters}) {{ users {{ nodes {{ username {fields} }} }} }}")
+    for values in product([True, False], repeat=7):
+        variables = dict(zip(names, values, strict=True))
+        data, _ = asyncio.run(run(compiling, document, Pool(0, oddity=0), variables))
+        expected = ["username", *(name for name in names if variables[name])]
+        assert list(json.loads(data)["users"]["nodes"][0]) == expected
+    assert len(document.plans) == MAX_PLANS

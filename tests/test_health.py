@@ -1,0 +1,156 @@
+"""Health: readiness, room for requests, and an end in good order."""
+
+import json
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.api import Api
+from tests.scripted import Reply, ScriptedCognito, held, reply
+from tests.servers import PATIENCE, served
+from tests.tokens import JwksServer, Pool
+
+GROUPS = "{ groups { nodes { name } } }"
+
+
+class Gate:
+    """A Cognito that holds its replies back until it is opened, and counts who waits.
+
+    Args:
+        scripted: The Cognito whose lists of groups are held back.
+    """
+
+    def __init__(self, scripted: ScriptedCognito) -> None:
+        self.opened = threading.Event()
+        self._waiting = threading.Semaphore(0)
+        scripted.on("ListGroups", self._hold)
+
+    def _hold(self, _: dict[str, Any]) -> Reply:
+        self._waiting.release()
+        return held(self.opened, reply({"Groups": []}))
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many more requests have come."""
+        for _ in range(count):
+            assert self._waiting.acquire(timeout=PATIENCE)
+
+
+def wait_until_ready(client: Any) -> None:
+    """Ask until the server is ready; it gets there without any other request."""
+    for _ in range(1000):
+        if client.get("/readyz").status_code == 200:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError(client.get("/readyz").text)
+
+
+def test_ready(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """A server that was just started gets ready by itself, and says so."""
+    client = serve(scripted.url).client
+    wait_until_ready(client)
+    answer = client.get("/readyz")
+    assert answer.json() == {"ready": True, "waiting_for": []}
+    assert scripted.requests == []
+
+
+def test_not_ready_without_keys(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """Without keys the server starts and lives, and is not ready for requests."""
+    with JwksServer() as jwks:
+        jwks.answer(500)
+        client = serve(scripted.url, jwks_url=jwks.url).client
+        answer = client.get("/readyz")
+        assert answer.status_code == 503
+        assert "keys" in answer.json()["waiting_for"]
+        assert client.get("/healthz").status_code == 200
+
+
+def test_not_ready_without_credentials(
+    serve: Callable[..., Api], scripted: ScriptedCognito, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without AWS credentials the server starts and lives, and is not ready for requests."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    client = serve(scripted.url).client
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert "credentials" in answer.json()["waiting_for"]
+    assert client.get("/healthz").status_code == 200
+
+
+def test_overload(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """Beyond the limit requests are turned away at once, and told when to come again."""
+    gate = Gate(scripted)
+    api = serve(scripted.url, max_concurrency=2)
+    with ThreadPoolExecutor() as threads:
+        waiting = [threads.submit(api.send, GROUPS) for _ in range(2)]
+        gate.wait_for(2)
+        refused = api.send(GROUPS)
+        assert refused.response.status_code == 503
+        assert refused.codes == ["OVERLOADED"]
+        assert int(refused.response.headers["retry-after"]) > 0
+        assert api.client.get("/healthz").status_code == 200
+        gate.opened.set()
+        assert [answer.result().response.status_code for answer in waiting] == [200, 200]
+    assert api.send(GROUPS).data
+
+
+def test_turned_away_while_draining(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """Once shutting down has begun, requests on connections that were kept are turned away."""
+    api = serve(scripted.url)
+    wait_until_ready(api.client)
+    api.client.app.state.health.drain()  # type: ignore[attr-defined]  # it is Starlette
+    answer = api.client.get("/readyz")
+    assert (answer.status_code, answer.json()["waiting_for"]) == (503, ["draining"])
+    refused = api.send(GROUPS)
+    assert (refused.response.status_code, refused.codes) == (503, ["SHUTTING_DOWN"])
+    assert scripted.requests == []
+
+
+def test_sigterm(scripted: ScriptedCognito, jwks_url: str, signing_key: Pool) -> None:
+    """On SIGTERM 20 requests in flight are answered, new ones refused, and the exit code is 0."""
+    gate = Gate(scripted)
+    headers = {"Authorization": signing_key.access_token("root", ["Admins"])}
+    quotas = "PerPool=100,UserPoolResourceRead=100"
+    with served(scripted.url, jwks_url, DEADLINE="60", QUOTAS=quotas) as server:
+
+        def ask(number: int) -> httpx2.Response:
+            # No two are alike, or they would share a call of Cognito.
+            query = f"{{ groups(first: {number}) {{ nodes {{ name }} }} }}"
+            with httpx2.Client(timeout=PATIENCE) as client:
+                return client.post(f"{server.url}/graphql", json={"query": query}, headers=headers)
+
+        with ThreadPoolExecutor(20) as threads, httpx2.Client(base_url=server.url) as kept:
+            wait_until_ready(kept)
+            waiting = [threads.submit(ask, number) for number in range(1, 21)]
+            gate.wait_for(20)
+            server.process.send_signal(signal.SIGTERM)
+            wait_until_refused(server.url)
+            gate.opened.set()
+            answers = [answer.result() for answer in waiting]
+        assert [answer.status_code for answer in answers] == [200] * 20
+        assert all(answer.json() == {"data": {"groups": {"nodes": []}}} for answer in answers)
+        code, events, log = server.finish()
+        assert (code, events) == (0, "")
+        lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+        done = [line for line in lines if line["event"] == "request" and line["status"] == 200]
+        assert len(done) == 20
+        assert "Traceback" not in log
+
+
+def wait_until_refused(url: str) -> None:
+    """Ask until the server answers 503 or no more; never may it answer well in between."""
+    for _ in range(1000):
+        try:
+            answer = httpx2.post(f"{url}/graphql", json={"query": "{ __typename }"})
+        except (httpx2.ConnectError, httpx2.RemoteProtocolError, httpx2.ReadError):
+            return
+        if answer.status_code == 503:
+            assert answer.json()["errors"][0]["extensions"]["code"] == "SHUTTING_DOWN"
+        threading.Event().wait(0.01)
+    raise AssertionError("requests are still taken")

@@ -1,0 +1,163 @@
+"""What is refused before Cognito is called, and what has to pass."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from graphql import get_introspection_query
+
+from tests.api import Api
+from tests.scripted import Reply, ScriptedCognito, reply
+
+
+@pytest.fixture
+def api(serve: Callable[..., Api], scripted: ScriptedCognito) -> Api:
+    """This server in front of a Cognito that expects no call."""
+    return serve(scripted.url)
+
+
+def codes(api: Api, query: str, variables: dict[str, Any] | None = None) -> set[str]:
+    """Return the codes of the errors, none where the query is executed."""
+    answer = api.send(query, variables)
+    assert answer.response.status_code in {200, 400}
+    assert answer.errors == [] or answer.partial is None
+    return set(answer.codes)
+
+
+def chain(length: int, spread: str) -> str:
+    """Return fragments of which each spreads the next, as often as `spread` says."""
+    links = (f"fragment F{i} on Query {{ {spread.format(i + 1)} }}\n" for i in range(length))
+    return f"{{ ...F0 }} {''.join(links)} fragment F{length} on Query {{ __typename }}"
+
+
+TOO_COMPLEX = {
+    "tokens": "{" + " __typename" * 2000 + "}",
+    "comments": "#\n" * 3000 + "{ __typename }",
+    "depth": "{ a" * 21 + "}" * 21,
+    "depth without end": "{ a" * 900 + "}" * 900,
+    "depth of a list": "{ a(b: " + "[" * 900 + "]" * 900 + ") }",
+    "depth of a type": "query($a: " + "[" * 900 + "Int" + "]" * 900 + ") { a }",
+    "depth in fragments": "{ ...A } fragment A on Query {" + "a {" * 15 + "...B" + "}" * 16
+    + "fragment B on User {" + "a {" * 15 + "b" + "}" * 16,
+    "aliases": "{ viewer {" + "".join(f" a{i}: username" for i in range(101)) + "} }",
+    "aliases in fragments": "{ viewer { ...A ...A ...A } }"
+    "fragment A on Viewer {" + "".join(f" a{i}: username" for i in range(34)) + "}",
+    "aliases below": "{ users { nodes {" + "".join(
+        f" a{i}: groups {{ nodes {{ name }} }}" for i in range(101)
+    ) + "} } }",
+    "repetitions": "{ viewer {" + " username" * 102 + "} }",
+    "repetitions below repetitions": "{" + " users { nodes { sub } nodes { sub } }" * 19 + "}"
+    + "query Q {" + " users { nodes { sub sub sub sub sub sub } }" * 19 + "}",
+    "directives": "{ viewer { username" + " @include(if: true)" * 51 + "} }",
+    "directives all over": "{" + " viewer @include(if: true) { sub @skip(if: false) }" * 19
+    + " ...F @skip(if: true) ...F @skip(if: true) } fragment F on Query {"
+    + "".join(" ... @include(if: true) { __typename }" for _ in range(12)) + "}",
+    "root fields": "{" + "".join(f" a{i}: viewer {{ sub }}" for i in range(21)) + "}",
+    "root fields in fragments": "mutation { ...A ...A ...A } fragment A on Mutation {"
+    + "".join(f' a{i}: disableUser(input: {{username: "b"}}) {{ username }}' for i in range(7))
+    + "}",
+    "fragments that double": chain(100, "a: viewer {{ sub }} ...F{0} ...F{0}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("query", TOO_COMPLEX.values(), ids=TOO_COMPLEX.keys())
+def test_too_complex(api: Api, query: str) -> None:
+    """A document beyond a limit is refused, wherever it hides what is too much."""
+    assert codes(api, query) == {"QUERY_TOO_COMPLEX"}
+
+
+def test_limits_are_settings(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """Each limit is a setting, and what it allows passes."""
+    api = serve(
+        scripted.url,
+        max_depth=3,
+        max_aliases=2,
+        max_directives=1,
+        max_root_fields=2,
+        max_tokens=100,
+    )
+    within = "{ a: __typename __schema { b: queryType { name @skip(if: false) } } }"
+    assert api.send(within).data == {"a": "Query", "__schema": {"b": {"name": "Query"}}}
+    for query in (
+        "{ __schema { queryType { fields { name } } } }",
+        "{ a: __typename __schema { b: queryType { c: name } } }",
+        "{ __schema { queryType { name name name name } } }",
+        "{ a: __typename @skip(if: false) @include(if: true) }",
+        "{ __typename a: __typename b: __typename }",
+        "{ __schema { queryType {" + " name" * 100 + "} } }",
+    ):
+        assert codes(api, query) == {"QUERY_TOO_COMPLEX"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ ...A } fragment A on Query { ...A }",
+        "{ ...A } fragment A on Query { ...B } fragment B on Query { __typename ...A }",
+        "{ viewer { ...A } } fragment A on Viewer { username ... { ...A } }",
+        "{ ...A }",
+        "{ ...A } fragment A on Nothing { __typename }",
+        "{ ...A } " + "fragment A on Query { __typename } " * 2,
+        "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }",
+        chain(20, " ".join(f"...F{i}" for i in range(20))),
+    ],
+)
+def test_odd_fragments(api: Api, query: str) -> None:
+    """Fragments in circles, unknown and doubled ones, and piled-up introspection are refused."""
+    assert codes(api, query) == {"GRAPHQL_VALIDATION_FAILED"}
+
+
+def test_long_chain_of_fragments(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """A chain of fragments longer than the stack is refused, where the limits are set so high."""
+    api = serve(scripted.url, max_tokens=100_000)
+    assert codes(api, chain(3000, "...F{0}")) == {"QUERY_TOO_COMPLEX"}
+    assert api.send(chain(100, "...F{0}")).data == {"__typename": "Query"}
+
+
+TOOLS = {
+    "GraphiQL": get_introspection_query(
+        descriptions=True,
+        specified_by_url=True,
+        directive_is_repeatable=True,
+        schema_description=True,
+        input_value_deprecation=True,
+    ),
+    "a gateway": "query SubgraphIntrospectQuery { _service { sdl } }",
+    "Apollo Client": "query Q { viewer { username __typename } __typename }",
+    "Relay": """query Q($first: Int!, $after: String) {
+      __typename
+      viewer { ...Name __typename }
+      ...A
+      ...B
+    }
+    fragment Name on Viewer { username }
+    fragment A on Query { viewer { ...Name sub } }
+    fragment B on Query { viewer { ...Name groups } __schema { queryType { name } } }
+    """.replace("($first: Int!, $after: String)", ""),
+}
+
+
+@pytest.mark.parametrize("query", TOOLS.values(), ids=TOOLS.keys())
+def test_tools_pass(api: Api, query: str) -> None:
+    """The queries of the usual tools and clients are within the limits."""
+    assert api.send(query).data
+
+
+def test_short_pages_are_bounded(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """Where Cognito's pages are so short that they use up the calls, the rest is refused."""
+    names = iter(range(1_000_000))
+
+    def one_group(_: dict[str, Any]) -> Reply:
+        return reply({"Groups": [{"GroupName": "Support"}], "NextToken": str(next(names))})
+
+    users = [{"Username": f"u{i}", "Attributes": []} for i in range(10)]
+    scripted.on("ListUsers", reply({"Users": users}))
+    scripted.on("AdminListGroupsForUser", one_group)
+    api = serve(scripted.url, max_calls=20)
+    answer = api.send("{ users(first: 10) { nodes { groups(first: 60) { nodes { name } } } } }")
+    assert set(answer.codes) == {"QUERY_TOO_EXPENSIVE"}
+    assert {tuple(error["path"][:2] + error["path"][3:]) for error in answer.errors} == {
+        ("users", "nodes", "groups")
+    }
+    assert len(answer.partial["users"]["nodes"]) == 10
+    assert len(scripted.requests) == 20

@@ -1,0 +1,134 @@
+"""Metrics: what is counted, under few labels, and where it is read."""
+
+from collections.abc import Callable
+
+import httpx2
+import pytest
+from prometheus_client import REGISTRY
+from prometheus_client.parser import text_string_to_metric_families
+
+from graphql_admin import metrics
+from tests.api import Api
+from tests.scripted import ScriptedCognito, failure, reply
+from tests.servers import served
+from tests.tokens import JwksServer, Pool
+
+GROUPS = "{ groups { nodes { name } } }"
+
+
+class Counted:
+    """How much more a counter says than when the test began."""
+
+    def __init__(self) -> None:
+        self._before = self._read()
+
+    def __call__(self, name: str, **labels: str) -> float:
+        """Return how much a counter grew."""
+        key = (f"graphql_admin_{name}", tuple(sorted(labels.items())))
+        return self._read().get(key, 0) - self._before.get(key, 0)
+
+    def series(self) -> int:
+        """Return how many series there are by now."""
+        return len(self._read())
+
+    @staticmethod
+    def _read() -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+        return {
+            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for family in REGISTRY.collect()
+            for sample in family.samples
+        }
+
+
+@pytest.fixture
+def counted() -> Counted:
+    """What is counted from now on."""
+    return Counted()
+
+
+def test_requests(serve: Callable[..., Api], scripted: ScriptedCognito, counted: Counted) -> None:
+    """Requests are counted by class of status and code, and timed by kind."""
+    scripted.on("ListGroups", reply({"Groups": []}))
+    api = serve(scripted.url)
+    api.send(GROUPS)
+    api.send(GROUPS, groups=())
+    api.send(GROUPS, token="")
+    assert counted("requests_total", status="2xx", code="OK") == 1
+    assert counted("requests_total", status="2xx", code="FORBIDDEN") == 1
+    assert counted("requests_total", status="4xx", code="UNAUTHENTICATED") == 1
+    assert counted("request_seconds_count", kind="query") == 2
+    assert counted("request_seconds_count", kind="other") == 1
+    assert counted("requests_in_flight") == 0
+
+
+def test_calls(serve: Callable[..., Api], scripted: ScriptedCognito, counted: Counted) -> None:
+    """Calls of Cognito are counted by how they ended; throttles and retries by attempt."""
+    throttled = failure("TooManyRequestsException")
+    scripted.on("ListGroups", [throttled, throttled, reply({"Groups": []})])
+    scripted.on("AdminGetUser", failure("UserNotFoundException"))
+    api = serve(scripted.url)
+    api.send(GROUPS)
+    api.send('{ user(by: {username: "bob"}) { email } }')
+    assert counted("cognito_calls_total", operation="ListGroups", outcome="OK") == 1
+    assert counted("cognito_calls_total", operation="AdminGetUser", outcome="USER_NOT_FOUND") == 1
+    assert counted("cognito_throttles_total", operation="ListGroups") == 2
+    assert counted("cognito_retries_total", operation="ListGroups") == 2
+
+
+def test_key_fetches(
+    serve: Callable[..., Api], scripted: ScriptedCognito, signing_key: Pool, counted: Counted
+) -> None:
+    """Fetches of keys are counted, those that failed apart."""
+    scripted.on("ListGroups", reply({"Groups": []}))
+    with JwksServer(signing_key.jwk()) as jwks:
+        serve(scripted.url, jwks_url=jwks.url).send(GROUPS)
+        jwks.answer(500)
+        serve(scripted.url, jwks_url=jwks.url).send(GROUPS)
+    assert counted("jwks_fetches_total", outcome="ok") == 1
+    assert counted("jwks_fetches_total", outcome="failed") >= 1
+
+
+def test_labels_are_bounded(serve: Callable[..., Api], counted: Counted) -> None:
+    """Whatever clients make up, there are no more series for it."""
+    api = serve("http://127.0.0.1:9")
+
+    def make_up(salt: int) -> None:
+        api.client.request(f"BREW{salt}", f"/{salt}", headers={"X-Request-Id": str(salt)})
+        api.send(f"query Q{salt} {{ __typename }}")
+        api.send(f"query Q{salt} {{ unknown{salt} }}")
+        api.send("{ __typename }", token=f"{salt}.{salt}.{salt}")
+
+    make_up(0)
+    series = counted.series()
+    for salt in range(1, 20):
+        make_up(salt)
+    assert counted.series() == series
+
+
+def test_served(scripted: ScriptedCognito, jwks_url: str) -> None:
+    """The server has metrics on a port of their own, and not on the other."""
+    with served(scripted.url, jwks_url) as server:
+        text = httpx2.get(server.metrics_url).text
+        names = {family.name for family in text_string_to_metric_families(text)}
+        assert {
+            "graphql_admin_requests",
+            "graphql_admin_request_seconds",
+            "graphql_admin_requests_in_flight",
+            "graphql_admin_cognito_calls",
+            "graphql_admin_cognito_retries",
+            "graphql_admin_cognito_throttles",
+            "graphql_admin_jwks_fetches",
+        } <= names
+        assert httpx2.get(f"{server.url}/metrics").status_code == 404
+        server.process.terminate()
+        assert server.finish()[0] == 0
+
+
+def test_port_in_use() -> None:
+    """A port in use cannot be taken twice."""
+    with (
+        metrics.served("127.0.0.1", 0) as port,
+        pytest.raises(OSError, match="in use"),
+        metrics.served("127.0.0.1", port),
+    ):
+        pass

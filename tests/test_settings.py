@@ -1,0 +1,202 @@
+"""Settings: what starts the server, what keeps it from starting, and what is said then."""
+
+from pathlib import Path
+
+import pytest
+
+from graphql_admin.actions import Action
+from graphql_admin.app import create_app
+from graphql_admin.settings import InvalidSettings, Settings, TokenUse, load_settings
+
+REQUIRED = {"USER_POOL_ID": "eu-west-1_AbCdEf123", "CLIENT_IDS": "web, cli"}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment with what is required but for who may do what."""
+    set_(monkeypatch, **REQUIRED)
+    return monkeypatch
+
+
+def set_(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"GRAPHQL_ADMIN_{name}", value)
+
+
+def problems() -> list[str]:
+    with pytest.raises(InvalidSettings) as invalid:
+        load_settings()
+    return invalid.value.problems
+
+
+def test_least_settings(environment: pytest.MonkeyPatch) -> None:
+    """Pool, clients and administrators are all it takes; the rest is as strict as can be."""
+    set_(environment, ADMIN_GROUPS="Admins, Owners")
+    settings = load_settings()
+    assert settings.region == "eu-west-1"
+    assert settings.client_ids == {"web", "cli"}
+    assert settings.grants == {"Admins": frozenset(Action), "Owners": frozenset(Action)}
+    assert settings.token_use == {TokenUse.ACCESS}
+    assert (settings.dev, settings.introspection) == (False, "authenticated")
+
+
+def test_every_problem_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is wrong is said in one go, each by the name of its variable."""
+    set_(
+        monkeypatch,
+        USER_POOL_ID="AbCdEf123",
+        ADMIN_GROUPS="Admins,",
+        DISABLED_ACTIONS="disableUsers",
+        TOKEN_USE="refresh",
+        JWKS_URL="http://example.com/keys",
+        ISSUER="example.com",
+        PORT="99999",
+        INTROSPECTION="sometimes",
+        ADMIN_GROUP="Admins",
+    )
+    named = [problem.split(":")[0].removeprefix("GRAPHQL_ADMIN_") for problem in problems()]
+    assert sorted(named) == [
+        "ADMIN_GROUP",
+        "ADMIN_GROUPS",
+        "CLIENT_IDS",
+        "DISABLED_ACTIONS",
+        "INTROSPECTION",
+        "ISSUER",
+        "JWKS_URL",
+        "PORT",
+        "TOKEN_USE",
+        "USER_POOL_ID",
+    ]
+
+
+@pytest.mark.parametrize("groups", [None, "", " ", ",", "Admins,,Owners", "Admins,"])
+def test_administrators_unset_or_empty(environment: pytest.MonkeyPatch, groups: str | None) -> None:
+    """Nobody becomes an administrator, or everybody, by a setting that says nothing."""
+    if groups is not None:
+        set_(environment, ADMIN_GROUPS=groups)
+    (problem,) = problems()
+    assert "GRAPHQL_ADMIN_ADMIN_GROUPS" in problem
+
+
+def test_administrators_and_policy(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Who may do what is said in one place."""
+    path = tmp_path / "policy.toml"
+    path.write_text('[groups]\nStaff = ["getUser"]\n')
+    set_(environment, ADMIN_GROUPS="Admins", POLICY_FILE=str(path))
+    (problem,) = problems()
+    assert "exactly one" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "[groups]"),
+        ("[groups]\n", "[groups]"),
+        ("[group]\nStaff = ['getUser']\n", "[groups]"),
+        ("[groups]\nStaff = ['getUser']\n[more]\n", "[groups]"),
+        ("[groups]\nStaff = []\n", "'Staff'"),
+        ("[groups]\nStaff = 'getUser'\n", "'Staff'"),
+        ("[groups]\n'' = ['getUser']\n", "empty name"),
+        ("[groups]\nStaff = ['getUsers']\n", "'getUsers' is not an action"),
+        ("[groups]\nStaff = [1]\n", "1 is not an action"),
+        ("[groups\n", "cannot read"),
+    ],
+)
+def test_policy_invalid(
+    environment: pytest.MonkeyPatch, tmp_path: Path, text: str, said: str
+) -> None:
+    """A policy that cannot be meant keeps the server from starting, and says where."""
+    path = tmp_path / "policy.toml"
+    path.write_text(text)
+    set_(environment, POLICY_FILE=str(path))
+    (problem,) = problems()
+    assert said in problem
+
+
+def test_policy_missing(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A policy that is not there keeps the server from starting."""
+    set_(environment, POLICY_FILE=str(tmp_path / "policy.toml"))
+    (problem,) = problems()
+    assert "cannot read" in problem
+
+
+def test_policy(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A policy gives each group its actions; `*` is all of them."""
+    path = tmp_path / "policy.toml"
+    path.write_text('[groups]\nStaff = ["getUser", "listUsers"]\nOwners = ["*"]\n')
+    set_(environment, POLICY_FILE=str(path))
+    assert load_settings().grants == {
+        "Staff": {Action.GET_USER, Action.LIST_USERS},
+        "Owners": frozenset(Action),
+    }
+
+
+def test_nothing_left(environment: pytest.MonkeyPatch) -> None:
+    """A server that can do nothing at all does not start."""
+    everything = ",".join(action.label for action in Action)
+    set_(environment, ADMIN_GROUPS="Admins", DISABLED_ACTIONS=everything)
+    (problem,) = problems()
+    assert "GRAPHQL_ADMIN_DISABLED_ACTIONS" in problem
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "*",
+        "null",
+        "app.example.com",
+        "https://app.example.com/",
+        "https://app.example.com/path",
+        "https://*.example.com",
+        "https://App.example.com",
+        "https://me@app.example.com",
+        "ftp://app.example.com",
+        "https://",
+        "https://app.example.com,*",
+    ],
+)
+def test_origins_invalid(environment: pytest.MonkeyPatch, origins: str) -> None:
+    """What browsers never send as an origin is refused, and every origin at once is, too."""
+    set_(environment, ADMIN_GROUPS="Admins", CORS_ORIGINS=origins)
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_CORS_ORIGINS: ")
+
+
+def test_origins(environment: pytest.MonkeyPatch) -> None:
+    """Origins are a list, and an empty one is none."""
+    set_(environment, ADMIN_GROUPS="Admins")
+    set_(environment, CORS_ORIGINS="https://a.example, http://localhost:3000, http://[::1]:80")
+    assert load_settings().cors_origins == {
+        "https://a.example",
+        "http://localhost:3000",
+        "http://[::1]:80",
+    }
+    set_(environment, CORS_ORIGINS="")
+    assert load_settings().cors_origins == frozenset()
+
+
+@pytest.mark.parametrize(
+    "endpoint", [None, "https://cognito-idp.eu-west-1.amazonaws.com", "http://192.0.2.1:5000"]
+)
+def test_dev_away_from_this_machine(environment: pytest.MonkeyPatch, endpoint: str | None) -> None:
+    """Dev mode, which admits keys that are public, is for a Cognito on this machine."""
+    set_(environment, ADMIN_GROUPS="Admins", DEV="1")
+    if endpoint:
+        environment.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", endpoint)
+    with pytest.raises(InvalidSettings, match="GRAPHQL_ADMIN_DEV"):
+        create_app(load_settings())
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:5000", "http://localhost:5000"])
+def test_dev_on_this_machine(environment: pytest.MonkeyPatch, endpoint: str) -> None:
+    """Dev mode starts with a Cognito on this machine, and admits http for its keys."""
+    set_(environment, ADMIN_GROUPS="Admins", DEV="1", JWKS_URL=f"{endpoint}/keys")
+    environment.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", endpoint)
+    assert create_app(load_settings())
+
+
+def test_readme_has_every_setting() -> None:
+    """The README's table has a row for every setting."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    for name in Settings.model_fields:
+        assert f"| `{name.upper()}` |" in readme, name
