@@ -26,6 +26,7 @@ from graphql_admin.health import PATHS, Gate, Health
 from graphql_admin.http import FaultBarrier, GraphQLEndpoint, refuse_path
 from graphql_admin.limits import Limits
 from graphql_admin.permissions import Policy
+from graphql_admin.quota import Quotas
 from graphql_admin.requests import Executor
 from graphql_admin.schema import AdminSchema
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
@@ -65,7 +66,8 @@ def make_parts(settings: Settings) -> Parts:
     Raises:
         InvalidSettings: The settings do not fit the environment.
     """
-    pool = UserPool(settings.user_pool_id, settings.region)
+    quotas = Quotas(settings.quotas, settings.quota_share)
+    pool = UserPool(settings.user_pool_id, settings.region, quotas=quotas)
     if settings.dev and not _is_loopback(pool.endpoint_url):
         raise InvalidSettings(
             ["GRAPHQL_ADMIN_DEV: is for a Cognito on this machine, and the endpoint is elsewhere"]

@@ -1,9 +1,10 @@
 """How to call Cognito: what to send, when to try again, what its errors mean.
 
-The only module of the server that knows AWS. botocore gives the credentials, the endpoint, the
-model of the service and the signature; the request itself goes over aiohttp, because a botocore
-call costs several times the CPU and a thread, and cannot be cancelled. Any operation of the model
-may be called; which of them exist for what is not known here.
+The only module of the server that knows AWS, but for the credentials in `keyring`. botocore gives
+those, the endpoint, the model of the service and the signature; the request itself goes over
+aiohttp, because a botocore call costs several times the CPU and a thread, and cannot be
+cancelled. Any operation of the model may be called; which of them exist for what is not known
+here.
 """
 
 import asyncio
@@ -24,8 +25,7 @@ import structlog
 import yarl
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
-from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.exceptions import BotoCoreError
 from botocore.httpsession import ProxyConfiguration, where
 from botocore.loaders import Loader
 from botocore.model import OperationNotFoundError, ServiceModel
@@ -46,12 +46,15 @@ from graphql_admin.errors import (
     UserNotFound,
     WrongState,
 )
+from graphql_admin.keyring import Keyring
+from graphql_admin.quota import Quotas
+from graphql_admin.reads import SharedReads
 from graphql_admin.settings import InvalidSettings
 
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 3
-"""How often one call is sent at most."""
+"""How often one call is sent at most, not counting those that Cognito throttled."""
 
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 """Larger replies are refused. 60 users with 50 attributes of 2,048 characters are some 6 MB."""
@@ -195,6 +198,18 @@ def _describe(name: str) -> _Operation:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call, however often it is sent."""
+
+    operation: _Operation
+    body: bytes
+    user: str | None
+    """The `Username` among its parameters."""
+    caller: str
+    deadline: float
+
+
 class _AttemptFailed(Exception):
     """One attempt failed in a way that another may not.
 
@@ -224,6 +239,7 @@ class UserPool:
         attempt_timeout: Seconds that one attempt may take.
         backoff: Seconds that the first pause before another attempt may take. The second may
             take twice as long; each lasts a random part of what it may.
+        quotas: How often Cognito may be called; by default, as often as it allows at first.
 
     Raises:
         InvalidSettings: AWS's own settings (profile, endpoint, CA bundle) cannot be used.
@@ -237,6 +253,7 @@ class UserPool:
         connections: int = 64,
         attempt_timeout: float = 5.0,
         backoff: float = 0.1,
+        quotas: Quotas | None = None,
     ) -> None:
         self.pool_id = pool_id
         with _settings_explained():
@@ -248,12 +265,14 @@ class UserPool:
         self._url = yarl.URL(self.endpoint_url, encoded=True)
         proxies = ProxyConfiguration(get_environ_proxies(self.endpoint_url))
         self._proxy = proxies.proxy_url_for(self.endpoint_url)
-        self.keyring = Keyring(session, region)
+        self.keyring = Keyring(session, _model().signing_name, region)
         """The server's own credentials."""
         self._connections = connections
         self._slots = asyncio.Semaphore(connections)
         self._attempt_timeout = attempt_timeout
         self._backoff = backoff
+        self._quotas = quotas or Quotas()
+        self._reads = SharedReads()
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -283,22 +302,32 @@ class UserPool:
             await self._http.close()
 
     async def call(
-        self, operation: str, parameters: Mapping[str, object], *, deadline: float
+        self,
+        operation: str,
+        parameters: Mapping[str, object],
+        *,
+        deadline: float,
+        caller: str = "",
     ) -> dict[str, Any]:
         """Carry out one operation of Cognito, trying again where that is safe and may help.
+
+        It waits for its turn, so that Cognito's quotas are kept. Reads that are the same share
+        one call while it is under way, but for those that ask after a write of this pool began.
 
         Args:
             operation: Its name in Cognito's API, such as `AdminDisableUser`.
             parameters: As in Cognito's API. The pool's id is added where it belongs.
             deadline: When to give up, in seconds of the event loop's clock.
+            caller: On whose behalf; where calls must wait, callers take turns.
 
         Returns:
             Cognito's reply as JSON has it (times are seconds since 1970); `{}` if it is empty.
+            Others may have it too: it is not to be changed.
 
         Raises:
             TimedOut: The deadline passed, or the last attempt took too long. A write may have
                 been carried out.
-            Throttled: Cognito asked to slow down, as often as it was asked.
+            Throttled: Cognito's quotas do not allow the call before the deadline.
             UpstreamFailed: Cognito could not be reached, failed, replied what cannot be read or
                 refused the server's own credentials. A write may have been carried out.
             BadUserInput: A parameter cannot be right.
@@ -318,35 +347,64 @@ class UserPool:
             raise BadUserInput from error
         if deadline <= asyncio.get_running_loop().time():
             raise TimedOut("The request ran out of time. Nothing was changed.")
+        user = parameters.get("Username")
+        call = _Call(described, body, user if isinstance(user, str) else None, caller, deadline)
+        if described.is_read:
+            return await self._reads.get(
+                (operation, body), lambda: self._carry_out(call), deadline=deadline
+            )
+        self._reads.forget()
         try:
-            async with asyncio.timeout_at(deadline):
-                return await self._try_repeatedly(described, body, deadline)
+            return await self._carry_out(call)
+        finally:
+            self._reads.forget()
+
+    async def _carry_out(self, call: _Call) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                return await self._try_repeatedly(call)
         except TimeoutError as error:
-            log.warning("call of Cognito failed", operation=operation, reason="deadline passed")
+            log.warning(
+                "call of Cognito failed", operation=call.operation.name, reason="deadline passed"
+            )
             raise TimedOut from error
 
-    async def _try_repeatedly(
-        self, operation: _Operation, body: bytes, deadline: float
-    ) -> dict[str, Any]:
+    async def _try_repeatedly(self, call: _Call) -> dict[str, Any]:
+        operation, deadline = call.operation, call.deadline
         attempt = 0
+        was_throttled = False
         while True:
-            attempt += 1
-            try:
-                return await self._try_once(operation, body)
-            except _AttemptFailed as failure:
-                pause = random.uniform(0, self._backoff * 2 ** (attempt - 1))  # noqa: S311  # only spreads load
-                if (
-                    attempt == ATTEMPTS
-                    or not (failure.changed_nothing or operation.is_read)
-                    or asyncio.get_running_loop().time() + pause >= deadline
-                ):
-                    log.warning(
-                        "call of Cognito failed",
-                        operation=operation.name,
-                        reason=failure.reason,
-                        attempts=attempt,
-                    )
-                    raise failure.error from failure.__cause__
+            with await self._quotas.acquire(
+                operation.name,
+                call.user,
+                reads=operation.is_read,
+                caller=call.caller,
+                deadline=deadline,
+                again=was_throttled,
+            ) as permit:
+                try:
+                    return await self._try_once(operation, call.body)
+                except _AttemptFailed as failure:
+                    was_throttled = isinstance(failure.error, Throttled)
+                    if was_throttled:
+                        # Not an attempt: the quotas know when there is room again.
+                        permit.throttled()
+                        metrics.count_retry(operation.name)
+                        continue
+                    attempt += 1
+                    pause = random.uniform(0, self._backoff * 2 ** (attempt - 1))  # noqa: S311  # only spreads load
+                    if (
+                        attempt == ATTEMPTS
+                        or not (failure.changed_nothing or operation.is_read)
+                        or asyncio.get_running_loop().time() + pause >= deadline
+                    ):
+                        log.warning(
+                            "call of Cognito failed",
+                            operation=operation.name,
+                            reason=failure.reason,
+                            attempts=attempt,
+                        )
+                        raise failure.error from failure.__cause__
             metrics.count_retry(operation.name)
             await asyncio.sleep(pause)
 
@@ -462,61 +520,3 @@ def _resolve_endpoint(session: botocore.session.Session, region: str) -> str:
     # with AWS_USE_DUALSTACK_ENDPOINT that is another host in some regions.
     url = client.generate_presigned_url("list_user_pools", Params={"MaxResults": 1})
     return str(urlsplit(url)._replace(query="").geturl())
-
-
-class Keyring:
-    """The server's own credentials, found and refreshed in a thread, one at a time.
-
-    Both may ask a file, a program or a service, and take their time. While credentials in hand
-    are still good, calls go on with them.
-    """
-
-    def __init__(self, session: botocore.session.Session, region: str) -> None:
-        self._session = session
-        self._region = region
-        self._credentials: Credentials | None = None
-        self._signer: SigV4Auth | None = None
-        self._refresh: asyncio.Task[None] | None = None
-
-    @property
-    def in_hand(self) -> bool:
-        """Whether there are credentials that are still good."""
-        return not self._ends_within(0)
-
-    def close(self) -> None:
-        """Stop looking for credentials."""
-        if self._refresh is not None:
-            self._refresh.cancel()
-
-    async def signer(self) -> SigV4Auth:
-        """Return what signs with good credentials, or raise UpstreamFailed if there are none."""
-        if self._ends_within(None) and self._refresh is None:
-            self._refresh = asyncio.create_task(self._load())
-        if self._ends_within(0) and self._refresh is not None:
-            await asyncio.shield(self._refresh)
-        if self._signer is None or self._ends_within(0):
-            raise UpstreamFailed
-        return self._signer
-
-    def _ends_within(self, seconds: int | None) -> bool:
-        """Tell whether the credentials end so soon; None: in the time botocore refreshes them."""
-        if isinstance(self._credentials, RefreshableCredentials):
-            return self._credentials.refresh_needed(seconds)
-        return self._credentials is None
-
-    async def _load(self) -> None:
-        try:
-            credentials, frozen = await asyncio.to_thread(self._find)
-        except Exception as error:  # noqa: BLE001  # whatever a provider of credentials raises
-            log.error("this server has no AWS credentials", error=type(error).__name__)
-        else:
-            self._credentials = credentials
-            self._signer = SigV4Auth(frozen, _model().signing_name, self._region)
-        finally:
-            self._refresh = None
-
-    def _find(self) -> tuple[Credentials, ReadOnlyCredentials]:
-        credentials = self._session.get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
-        return credentials, credentials.get_frozen_credentials()

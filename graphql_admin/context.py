@@ -1,6 +1,6 @@
 """What one request carries down to the resolvers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import strawberry
@@ -9,8 +9,9 @@ from graphql_admin import metrics, records
 from graphql_admin.actions import Action
 from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller
-from graphql_admin.cognito import UserPool
+from graphql_admin.cognito import UserPool, is_read
 from graphql_admin.errors import AdminError, QueryTooExpensive
+from graphql_admin.reads import SharedReads
 
 
 @dataclass(slots=True)
@@ -44,27 +45,49 @@ class Context:
     calls: int = 0
     """How often it was called; an attempt that is made again is the same call."""
 
+    reads: SharedReads = field(default_factory=lambda: SharedReads(keep=True))
+    """What was read for this request since its last write."""
+
     async def call(self, operation: str, **parameters: object) -> dict[str, Any]:
         """Call a Cognito operation within the request's deadline.
+
+        What the request has read since its last write is not read again.
 
         Args:
             operation: The operation's API name, such as `AdminGetUser`.
             parameters: Its input members, without `UserPoolId`.
 
         Returns:
-            Cognito's reply, as decoded from JSON.
+            Cognito's reply, as decoded from JSON. It is not to be changed.
 
         Raises:
             QueryTooExpensive: The request has used up its calls.
             AdminError: The call failed.
         """
+        if is_read(operation):
+            key = (operation, *sorted(parameters.items()))
+            return await self.reads.get(
+                key, lambda: self._call(operation, parameters), deadline=self.deadline
+            )
+        self.reads.forget()
+        try:
+            return await self._call(operation, parameters)
+        finally:
+            self.reads.forget()
+
+    async def _call(self, operation: str, parameters: dict[str, object]) -> dict[str, Any]:
         if self.calls >= self.max_calls:
             raise QueryTooExpensive
         self.calls += 1
         records.current().cognito_calls += 1
         outcome = "CANCELLED"
         try:
-            reply = await self.pool.call(operation, parameters, deadline=self.deadline)
+            reply = await self.pool.call(
+                operation,
+                parameters,
+                deadline=self.deadline,
+                caller=self.caller.sub if self.caller else "",
+            )
             outcome = metrics.OK
         except AdminError as error:
             outcome = error.code

@@ -256,11 +256,20 @@ class ShuttingDown(Refusal):
 
 
 class Throttled(Refusal):
-    """Cognito refused calls because too many were made; nothing was changed."""
+    """Cognito takes no more calls now, or not in time; nothing was changed.
+
+    Args:
+        message: For people.
+        retry_after: Seconds after which another try may do better.
+    """
 
     code = "THROTTLED"
     status = 429
     message = "Too many requests to the user pool. Try again shortly."
+
+    def __init__(self, message: str | None = None, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class TimedOut(Refusal):

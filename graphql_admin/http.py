@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
 from typing import Any
 
 import orjson
@@ -29,6 +30,7 @@ from graphql_admin.errors import (
     MethodNotAllowed,
     NotAcceptable,
     NotFound,
+    Throttled,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -306,7 +308,9 @@ def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict
 
 def _to_json(error: AdminError) -> dict[str, Any]:
     records.current().codes.add(error.code)
-    extensions = {"code": error.code}
+    extensions: dict[str, object] = {"code": error.code}
+    if isinstance(error, Throttled):
+        extensions["retryAfter"] = ceil(error.retry_after)
     if isinstance(error, BadUserInput) and error.field:
         extensions["field"] = error.field
     return {"message": error.message, "extensions": extensions}

@@ -248,5 +248,5 @@ async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[
     if listing.keep is not None:
         rows = list(filter(listing.keep, rows))
     if listing.sort_key is not None and at.token is None and token is None:
-        rows.sort(key=listing.sort_key)
+        rows = sorted(rows, key=listing.sort_key)
     return rows, token

@@ -7,6 +7,7 @@ is to the client. The protocols themselves stand above: `http`, and Admin Querie
 import asyncio
 import traceback
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from graphql_admin.errors import (
     PayloadTooLarge,
     QueryTooExpensive,
     RequestTimedOut,
+    Throttled,
     TimedOut,
     Unauthenticated,
     UnsupportedMediaType,
@@ -235,6 +237,8 @@ def headers_of(refusal: AdminError) -> dict[str, str]:
         return {"www-authenticate": "Bearer"}
     if isinstance(refusal, MethodNotAllowed):
         return {"allow": refusal.allowed}
+    if isinstance(refusal, Throttled):
+        return {"retry-after": str(ceil(refusal.retry_after))}
     if isinstance(refusal, RequestTimedOut):
         return {"connection": "close"}  # or the rest would be taken for a request
     return {}

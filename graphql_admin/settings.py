@@ -62,6 +62,40 @@ class TokenUse(StrEnum):
     ID = "id"
 
 
+class Quota(StrEnum):
+    """What Cognito has a quota of calls per second for: categories of operations, and two more."""
+
+    USER_CREATION = "UserCreation"
+    USER_READ = "UserRead"
+    USER_LIST = "UserList"
+    USER_UPDATE = "UserUpdate"
+    USER_ACCOUNT_RECOVERY = "UserAccountRecovery"
+    USER_RESOURCE_READ = "UserResourceRead"
+    USER_RESOURCE_UPDATE = "UserResourceUpdate"
+    USER_POOL_RESOURCE_READ = "UserPoolResourceRead"
+    USER_POOL_RESOURCE_UPDATE = "UserPoolResourceUpdate"
+    PER_POOL = "PerPool"
+    """One operation of the categories UserPoolResource…, on one pool."""
+    PER_USER = "PerUser"
+    """Reads of one user, and as many writes."""
+
+
+DEFAULT_QUOTAS: Mapping[Quota, float] = {
+    Quota.USER_CREATION: 50,
+    Quota.USER_READ: 120,
+    Quota.USER_LIST: 30,
+    Quota.USER_UPDATE: 25,
+    Quota.USER_ACCOUNT_RECOVERY: 30,
+    Quota.USER_RESOURCE_READ: 50,
+    Quota.USER_RESOURCE_UPDATE: 25,
+    Quota.USER_POOL_RESOURCE_READ: 20,
+    Quota.USER_POOL_RESOURCE_UPDATE: 15,
+    Quota.PER_POOL: 5,
+    Quota.PER_USER: 10,
+}
+"""Calls per second that AWS grants an account in a region, unless more was asked for."""
+
+
 def _split_at_commas(value: object) -> object:
     return [item.strip() for item in value.split(",")] if isinstance(value, str) else value
 
@@ -84,6 +118,23 @@ def _find_action(label: object) -> Action:
     except KeyError:
         known = ", ".join(action.label for action in Action)
         raise ValueError(f"{label!r} is not an action; the actions are {known}") from None
+
+
+def _read_quotas(items: object) -> object:
+    if not isinstance(items, list):
+        return items
+    quotas = {}
+    for item in filter(None, items):
+        name, _, rate = item.partition("=")
+        try:
+            quotas[Quota(name.strip())] = float(rate)
+        except ValueError:
+            known = ", ".join(Quota)
+            raise ValueError(
+                f"{item!r} is not a quota and its calls per second, such as UserRead=240; "
+                f"the quotas are {known}"
+            ) from None
+    return quotas
 
 
 def _require_https(url: str) -> str:
@@ -112,6 +163,14 @@ _Actions = Annotated[
     frozenset[Action],
     NoDecode,
     BeforeValidator(_find_actions),
+    BeforeValidator(_split_at_commas),
+]
+
+
+_Quotas = Annotated[
+    Mapping[Quota, Annotated[float, Field(gt=0, allow_inf_nan=False)]],
+    NoDecode,
+    BeforeValidator(_read_quotas),
     BeforeValidator(_split_at_commas),
 ]
 
@@ -177,6 +236,13 @@ class Settings(BaseSettings):
     deadline: float = Field(default=15.0, gt=0, le=300)
     """Seconds that one request may take, waiting for Cognito included."""
 
+    quotas: _Quotas = Field(default_factory=dict)
+    """Calls per second that AWS grants the account, where not the default; such as
+    `UserRead=240,UserList=60`."""
+
+    quota_share: float = Field(default=1.0, gt=0, le=1)
+    """Part of each quota that this process may use. The quotas are of the whole account and
+    region, so leave some to its other apps, and divide it among the processes of this server."""
     audit_file: Path | None = None
     """File that audit events are appended to, on a disk of this machine; a rotated one is opened
     anew. By default they go to standard output, and all other log lines to standard error."""

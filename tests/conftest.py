@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from graphql_admin.app import create_app
-from graphql_admin.settings import load_settings
+from graphql_admin.settings import Quota, load_settings
 from tests.api import Api
 from tests.directory import Directory
 from tests.leaks import find_leaks, find_leaks_in_metrics
@@ -23,6 +23,7 @@ from tests.scripted import ScriptedCognito
 from tests.tokens import CLIENT_ID, POOL_ID, JwksServer, Pool
 
 REGION = "eu-west-1"
+NO_QUOTAS = ",".join(f"{quota}=1e6" for quota in Quota)
 
 
 @pytest.fixture(autouse=True)
@@ -86,11 +87,15 @@ def jwks_url(signing_key: Pool) -> Iterator[str]:
 
 @pytest.fixture
 def make_app(monkeypatch: pytest.MonkeyPatch, jwks_url: str) -> Callable[..., Starlette]:
-    """Make this server for a Cognito: `make_app(url, pool_id, **settings)`."""
+    """Make this server for a Cognito: `make_app(url, pool_id, **settings)`.
+
+    It keeps no quotas unless the settings say so, lest tests that make many calls wait for them.
+    """
 
     def make(url: str, pool_id: str = POOL_ID, **settings: Any) -> Starlette:
         monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
         settings.setdefault("jwks_url", jwks_url)
+        settings.setdefault("quotas", NO_QUOTAS)
         if "policy_file" not in settings:
             settings.setdefault("admin_groups", "Admins")
         return create_app(

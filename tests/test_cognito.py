@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ from graphql_admin.errors import (
     UserNotFound,
     WrongState,
 )
-from graphql_admin.settings import InvalidSettings
+from graphql_admin.quota import Quotas
+from graphql_admin.settings import InvalidSettings, Quota
 from tests.scripted import (
     Reply,
     Request,
@@ -130,7 +132,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedCognito]:
 
 
 def make_pool(**options: Any) -> UserPool:
-    return UserPool(POOL_ID, REGION, **{"backoff": 0.001} | options)
+    return UserPool(POOL_ID, REGION, **{"backoff": 0.001, "quotas": Quotas(pause=0.001)} | options)
 
 
 def with_pool(act: Callable[[UserPool], Awaitable[Any]], **options: Any) -> Any:
@@ -305,13 +307,16 @@ def test_closed_pool() -> None:
 
 # Retries
 
+THROTTLES = {
+    "plain": failure("TooManyRequestsException"),
+    "in a header": failure("ThrottlingException", in_header=True),
+    "as 429": failure("TooManyRequestsException", 429),
+    "as 503": failure("SlowDown", 503),
+    "by a proxy": raw(b"<h1>Slow down</h1>", 429),
+}
+
 TROUBLES = {
     # What comes back: how often a read is sent, how often a write is, and how both end.
-    "throttled": (failure("TooManyRequestsException"), 3, 3, Throttled),
-    "throttled in a header": (failure("ThrottlingException", in_header=True), 3, 3, Throttled),
-    "throttled as 429": (failure("TooManyRequestsException", 429), 3, 3, Throttled),
-    "throttled as 503": (failure("SlowDown", 503), 3, 3, Throttled),
-    "throttled by a proxy": (raw(b"<h1>Slow down</h1>", 429), 3, 3, Throttled),
     "error of Cognito": (failure("InternalErrorException", 500), 3, 1, UpstreamFailed),
     "unsupported by cognito-local": (failure("Unsupported", 500), 3, 1, UpstreamFailed),
     "HTML as 500": (raw(b"<h1>Internal Server Error</h1>", 500), 3, 1, UpstreamFailed),
@@ -366,11 +371,22 @@ def test_empty_reply_where_there_is_something_to_say(backend: ScriptedCognito) -
 
 
 @pytest.mark.parametrize("operation", [READ, WRITE])
-def test_recovery(backend: ScriptedCognito, operation: str) -> None:
-    """A call that is throttled twice and then carried out is a success."""
-    throttled = failure("TooManyRequestsException")
-    backend.on(operation, [throttled, throttled, reply({"Username": "ann"})])
+@pytest.mark.parametrize("way", THROTTLES)
+def test_throttled(backend: ScriptedCognito, operation: str, way: str) -> None:
+    """A call that is throttled, in whatever words, is sent again until there is room for it."""
+    refusals = [THROTTLES[way]] * (ATTEMPTS + 2)
+    backend.on(operation, [*refusals, reply({"Username": "ann"})])
     assert call(operation) == {"Username": "ann"}
+
+
+@pytest.mark.parametrize("operation", [READ, WRITE])
+def test_throttled_for_good(backend: ScriptedCognito, operation: str) -> None:
+    """Where there is no room before the deadline, the client is told when to try again."""
+    backend.on(operation, failure("TooManyRequestsException"))
+    with pytest.raises(Throttled) as caught:
+        call(operation, within=20, quotas=Quotas(pause=100))
+    assert caught.value.retry_after == pytest.approx(100, abs=1)
+    assert len(backend.requests) == 1
 
 
 def test_recovery_of_a_read(backend: ScriptedCognito) -> None:
@@ -467,9 +483,9 @@ def test_deadline_that_has_passed(backend: ScriptedCognito) -> None:
 
 def test_deadline_before_the_next_attempt(backend: ScriptedCognito) -> None:
     """Rather than sleep past its deadline a call ends at once, and says why it failed."""
-    backend.on(WRITE, failure("TooManyRequestsException"))
-    with pytest.raises(Throttled):
-        call(WRITE, within=5, backoff=1e9)
+    backend.on(READ, failure("InternalErrorException", 500))
+    with pytest.raises(UpstreamFailed):
+        call(READ, within=5, backoff=1e9)
     assert len(backend.requests) == 1
 
 
@@ -549,17 +565,14 @@ def test_declared_errors(backend: ScriptedCognito, operation: str, in_header: bo
     """Each declared error becomes the error of ours that the table says, and leaks nothing."""
     met: dict[str, type[AdminError]] = {}
 
-    async def act(pool: UserPool) -> None:
+    with capture_logs() as logs:
         for code in MEANINGS[operation]:
             backend.on(operation, failure(code, in_header=in_header, detail=PRIVATE))
             with pytest.raises(AdminError) as caught:
-                await ask(pool, operation, {"Username": "ann@example.com"})
+                call(operation, {"Username": "ann@example.com"}, quotas=Quotas(pause=100))
             met[code] = type(caught.value)
             assert "ann" not in caught.value.message
             assert "arn" not in caught.value.message
-
-    with capture_logs() as logs:
-        with_pool(act)
     assert met == MEANINGS[operation]
     assert "ann@" not in repr(logs)
     assert "arn:" not in repr(logs)
@@ -748,6 +761,83 @@ def test_credentials_that_cannot_be_had(
         assert await ask(pool, WRITE) == {}
 
     with_pool(act)
+
+
+# Reads that are the same
+
+
+def test_same_reads_share_a_call(backend: ScriptedCognito) -> None:
+    """A read that is under way already is not sent again; another one is."""
+    gate = threading.Event()
+    backend.on(READ, held(gate, reply({"Username": "ann"})))
+
+    async def act(pool: UserPool) -> None:
+        calls = [asyncio.create_task(ask(pool, READ)) for _ in range(5)]
+        other = asyncio.create_task(ask(pool, READ, {"Username": "bob"}))
+        await until(lambda: len(backend.requests) == 2)
+        gate.set()
+        assert await asyncio.gather(*calls, other) == [{"Username": "ann"}] * 6
+        await ask(pool, READ)
+
+    with_pool(act)
+    assert backend.operations() == [READ] * 3
+
+
+@pytest.mark.parametrize("ending", [reply({}), failure("UserNotFoundException")])
+def test_read_after_a_write(backend: ScriptedCognito, ending: Reply) -> None:
+    """A read that begins after a write gets nothing that was read before it, however it ended."""
+    gate = threading.Event()
+    backend.on(READ, [held(gate, reply({"Username": "old"})), reply({"Username": "new"})])
+    backend.on(WRITE, ending)
+
+    async def act(pool: UserPool) -> None:
+        before = asyncio.create_task(ask(pool, READ))
+        await until(lambda: backend.operations() == [READ])
+        with suppress(UserNotFound):
+            await ask(pool, WRITE)
+        assert await ask(pool, READ) == {"Username": "new"}
+        gate.set()
+        assert await before == {"Username": "old"}
+
+    with_pool(act)
+    assert backend.operations() == [READ, WRITE, READ]
+
+
+def test_read_during_a_write(backend: ScriptedCognito) -> None:
+    """What was read while a write was under way is not for those who ask when it has ended."""
+    write_gate, read_gate = threading.Event(), threading.Event()
+    backend.on(READ, [held(read_gate, reply({"Username": "old"})), reply({"Username": "new"})])
+    backend.on(WRITE, held(write_gate, reply({})))
+
+    async def act(pool: UserPool) -> None:
+        write = asyncio.create_task(ask(pool, WRITE))
+        await until(lambda: backend.operations() == [WRITE])
+        during = asyncio.create_task(ask(pool, READ))
+        await until(lambda: backend.operations() == [WRITE, READ])
+        write_gate.set()
+        await write
+        assert await ask(pool, READ) == {"Username": "new"}
+        read_gate.set()
+        assert await during == {"Username": "old"}
+
+    with_pool(act)
+
+
+def test_waiting_for_quota_holds_no_connection(backend: ScriptedCognito) -> None:
+    """Calls that wait for their quota leave the connections to those that need not wait."""
+    backend.on(WRITE, reply({}))
+    backend.on(READ, reply({"Username": "ann"}))
+
+    async def act(pool: UserPool) -> None:
+        await ask(pool, WRITE)
+        waiting = [asyncio.create_task(ask(pool, WRITE, within=1e6)) for _ in range(5)]
+        assert await ask(pool, READ) == {"Username": "ann"}
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    with_pool(act, connections=1, quotas=Quotas({Quota.USER_UPDATE: 0.001}))
+    assert backend.operations() == [WRITE, READ]
 
 
 # Endpoints, proxies, certificates

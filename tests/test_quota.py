@@ -1,0 +1,573 @@
+"""Cognito's quotas: kept without wasting them, fair, and never waited for in vain."""
+
+import asyncio
+import random
+import selectors
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from graphql_admin.actions import Action
+from graphql_admin.cognito import is_read
+from graphql_admin.errors import Throttled
+from graphql_admin.quota import CATEGORIES, Bucket, Quotas
+from graphql_admin.settings import DEFAULT_QUOTAS, InvalidSettings, Quota, load_settings
+from tests.api import Api
+from tests.scripted import Reply, ScriptedCognito, UserDirectory, failure, reply
+
+READ = "AdminGetUser"
+WRITE = "AdminDisableUser"
+GROUPS = "AdminListGroupsForUser"
+START = 1000.0
+
+
+class _SkippingSelector(selectors.DefaultSelector):
+    """Instead of waiting for time to pass, it lets the loop's clock jump."""
+
+    now = START
+
+    def select(self, timeout: float | None = None) -> Any:
+        assert timeout is not None, "everybody waits for somebody else"
+        self.now += max(0.0, timeout)
+        return super().select(0)
+
+
+class _SkippingLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._skipping = _SkippingSelector()
+        super().__init__(self._skipping)
+
+    def time(self) -> float:
+        return self._skipping.now
+
+
+def play(act: Callable[[], Awaitable[None]]) -> None:
+    """Run `act` on a clock that jumps, so that hours pass in no time and exactly."""
+
+    async def run() -> None:
+        await act()
+
+    with asyncio.Runner(loop_factory=_SkippingLoop) as runner:
+        runner.run(run())
+
+
+def now() -> float:
+    """Seconds since the play began."""
+    return asyncio.get_running_loop().time() - START
+
+
+class BucketThrottle:
+    """A Cognito that throttles by a token bucket with one second's worth."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate, self.tokens, self.updated = rate, rate, 0.0
+        self.refused = 0
+
+    def admits(self, at: float) -> bool:
+        self.tokens = min(self.rate, self.tokens + (at - self.updated) * self.rate)
+        self.updated = at
+        if self.tokens < 1 - 1e-4:  # rounding
+            self.refused += 1
+            return False
+        self.tokens -= 1
+        return True
+
+
+class WindowThrottle:
+    """A Cognito that counts the calls of each second."""
+
+    def __init__(self, rate: float, phase: float) -> None:
+        self.rate, self.phase = rate, phase
+        self.seconds: Counter[int] = Counter()
+        self.refused = 0
+
+    def admits(self, at: float) -> bool:
+        second = int(at + self.phase)
+        if self.seconds[second] >= self.rate:
+            self.refused += 1
+            return False
+        self.seconds[second] += 1
+        return True
+
+
+Throttle = BucketThrottle | WindowThrottle
+
+
+async def ask(
+    quotas: Quotas,
+    operation: str,
+    user: str | None = None,
+    *,
+    caller: str = "ann",
+    within: float = 1e6,
+    throttle: Throttle | None = None,
+    delays: Callable[[], float] = lambda: 0.0,
+) -> float:
+    """Make one call as `UserPool` does, and return when it was carried out."""
+    deadline = asyncio.get_running_loop().time() + within
+    again = False
+    while True:
+        with await quotas.acquire(
+            operation, user, reads=is_read(operation), caller=caller, deadline=deadline, again=again
+        ) as permit:
+            await asyncio.sleep(delays())  # on the way there
+            done = now()
+            again = throttle is not None and not throttle.admits(done)
+            await asyncio.sleep(delays())  # on the way back
+            if not again:
+                return done
+            permit.throttled()
+
+
+# Keeping the quotas
+
+
+def test_best_time() -> None:
+    """After a pause a second's worth goes out at once, and the rest as the quota allows."""
+
+    async def act() -> None:
+        quotas = Quotas()
+        times = await asyncio.gather(*(ask(quotas, GROUPS, f"user{n}") for n in range(60)))
+        assert times[:50] == [0.0] * 50
+        assert times[50:] == pytest.approx([n / 50 for n in range(1, 11)], abs=1e-4)
+
+    play(act)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_never_too_many_for_a_bucket(seed: int) -> None:
+    """However long calls are on their way, a throttle that is a bucket has nothing to refuse."""
+    chance = random.Random(seed)
+    throttle = BucketThrottle(25)
+
+    async def act() -> None:
+        quotas = Quotas()
+        calls = []
+        for number in range(300):
+            if chance.random() < 0.02:
+                await asyncio.sleep(chance.uniform(0, 3))
+            calls.append(
+                asyncio.create_task(
+                    ask(
+                        quotas,
+                        WRITE,
+                        f"user{number}",
+                        throttle=throttle,
+                        delays=lambda: chance.choice([0, 0.1, 1]) * chance.random(),
+                    )
+                )
+            )
+        await asyncio.gather(*calls)
+
+    play(act)
+    assert throttle.refused == 0
+
+
+@pytest.mark.parametrize("phase", [0, 0.02, 0.5, 0.98])
+def test_throttle_that_counts_by_seconds(phase: float) -> None:
+    """A throttle that counts by whole seconds refuses a few calls, all of which succeed later."""
+    throttle = WindowThrottle(25, phase)
+    ends: list[float] = []
+
+    async def act() -> None:
+        quotas = Quotas()
+        ends.extend(
+            await asyncio.gather(
+                *(ask(quotas, WRITE, f"user{n}", throttle=throttle) for n in range(500))
+            )
+        )
+
+    play(act)
+    assert throttle.refused < 30
+    assert max(ends) < 21  # 19 to 20 at best
+
+
+@pytest.mark.parametrize("phase", [0, 0.02, 0.5, 0.98])
+def test_half_the_quota(phase: float) -> None:
+    """With half the quota as the share, a throttle that counts by seconds refuses nothing."""
+    throttle = WindowThrottle(25, phase)
+
+    async def act() -> None:
+        quotas = Quotas(share=0.5)
+        for pause in (0, 1.5, 0.7):
+            await asyncio.sleep(pause)
+            await asyncio.gather(
+                *(ask(quotas, WRITE, f"user{n}", throttle=throttle) for n in range(40))
+            )
+
+    play(act)
+    assert throttle.refused == 0
+
+
+def test_one_pause_for_all() -> None:
+    """When Cognito throttles, all calls of that category pause, once, and no others do."""
+
+    async def act() -> None:
+        quotas = Quotas(pause=0.5)
+        deadline = asyncio.get_running_loop().time() + 100
+        permits = [
+            await quotas.acquire(WRITE, f"u{n}", reads=False, caller="ann", deadline=deadline)
+            for n in range(3)
+        ]
+        with capture_logs() as logs:
+            for permit in permits:
+                with permit:
+                    permit.throttled()
+        assert logs == [
+            {
+                "event": "Cognito throttles calls",
+                "log_level": "warning",
+                "quota": "UserUpdate",
+                "pause": 0.5,
+            }
+        ]
+        assert await ask(quotas, READ, "bob") == 0
+        assert await ask(quotas, WRITE, "bob") == pytest.approx(0.5, abs=1e-4)
+
+    play(act)
+
+
+def test_longer_and_longer_pauses() -> None:
+    """While Cognito goes on throttling, pauses double up to a second; then all is forgotten."""
+
+    async def act() -> None:
+        quotas = Quotas(pause=0.3)
+        pauses = []
+        for rest in (0, 0, 0, 0, 5):
+            await asyncio.sleep(rest)
+            deadline = asyncio.get_running_loop().time() + 100
+            with (
+                await quotas.acquire(
+                    WRITE, None, reads=False, caller="ann", deadline=deadline
+                ) as permit,
+                capture_logs() as logs,
+            ):
+                permit.throttled()
+            pauses.append(logs[0]["pause"])
+        assert pauses == [0.3, 0.6, 1.0, 1.0, 0.3]
+
+    play(act)
+
+
+def test_slow_answers() -> None:
+    """No more calls are under way at once than go out in a second, however slow Cognito is."""
+    under_way = most = 0
+
+    async def call(quotas: Quotas, user: str) -> None:
+        nonlocal under_way, most
+        deadline = asyncio.get_running_loop().time() + 100
+        with await quotas.acquire(WRITE, user, reads=False, caller="ann", deadline=deadline):
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(3)
+            under_way -= 1
+
+    async def act() -> None:
+        quotas = Quotas()
+        await asyncio.gather(*(call(quotas, f"u{n}") for n in range(100)))
+
+    play(act)
+    assert most == 25
+
+
+def test_limits_beside_the_categories() -> None:
+    """One operation on groups has 5 calls per second, one user 10 reads and 10 writes."""
+
+    async def act() -> None:
+        quotas = Quotas()
+        groups = await asyncio.gather(*(ask(quotas, "GetGroup") for _ in range(6)))
+        assert groups == pytest.approx([0, 0, 0, 0, 0, 0.2], abs=1e-4)
+        for operation in (READ, WRITE):
+            began = now()
+            calls = await asyncio.gather(*(ask(quotas, operation, "ann") for _ in range(11)))
+            assert calls == pytest.approx([began] * 10 + [began + 0.1], abs=1e-4)
+        began = now()
+        assert await ask(quotas, READ, "bob") == began
+        assert await ask(quotas, "DescribeUserPool") == began
+
+    play(act)
+
+
+def test_many_users() -> None:
+    """What is kept about one user is dropped some time after that user was called about."""
+
+    async def act() -> None:
+        quotas = Quotas(dict.fromkeys(Quota, 1e6))
+        for number in range(3000):
+            await asyncio.sleep(0.01)
+            await ask(quotas, READ, f"user{number}")
+        assert len(quotas._of_user) <= 1024  # noqa: SLF001  # there is no other sign of it
+
+    play(act)
+
+
+# Waiting
+
+
+def test_callers_take_turns() -> None:
+    """One caller's many calls do not keep another's few waiting behind them all."""
+
+    async def act() -> None:
+        quotas = Quotas({Quota.USER_UPDATE: 1})
+        order: list[str] = []
+
+        async def call(caller: str, user: str) -> None:
+            await ask(quotas, WRITE, user, caller=caller)
+            order.append(user)
+
+        calls = [("ann", f"a{n}") for n in range(5)] + [("bob", "b0"), ("bob", "b1"), ("eve", "e0")]
+        await asyncio.gather(*(call(*item) for item in calls))
+        assert order == ["a0", "a1", "b0", "e0", "a2", "b1", "a3", "a4"]
+
+    play(act)
+
+
+def test_refused_at_once() -> None:
+    """A call whose turn would come too late is refused at once, with the time to come again."""
+
+    async def act() -> None:
+        quotas = Quotas({Quota.USER_UPDATE: 1})
+        await ask(quotas, WRITE, "u")
+        waiting = [asyncio.create_task(ask(quotas, WRITE, f"u{n}", within=100)) for n in range(10)]
+        await asyncio.sleep(0.5)
+        with pytest.raises(Throttled) as caught:
+            await ask(quotas, WRITE, "late", within=10)
+        assert now() == pytest.approx(0.5)
+        assert caught.value.retry_after == pytest.approx(10.5, abs=1e-3)
+        assert await ask(quotas, WRITE, "patient", within=100) == pytest.approx(11, abs=1e-3)
+        await asyncio.gather(*waiting)
+
+    play(act)
+
+
+def test_overtaken() -> None:
+    """A call that others overtook for too long is refused while there is time left to say so."""
+
+    async def act() -> None:
+        quotas = Quotas({Quota.USER_UPDATE: 1})
+        await ask(quotas, WRITE, "u")
+        calls = [asyncio.create_task(ask(quotas, WRITE, f"a{n}", within=5)) for n in range(4)]
+        await asyncio.sleep(0)
+        calls += [
+            asyncio.create_task(ask(quotas, WRITE, f"by-{caller}", caller=caller, within=100))
+            for caller in ("bob", "eve", "joe")
+        ]
+        *ends, _, _, _ = await asyncio.gather(*calls, return_exceptions=True)
+        assert ends[0] == pytest.approx(1, abs=1e-3)
+        assert [type(end) for end in ends[1:]] == [Throttled] * 3
+
+    play(act)
+
+
+def test_cancelled_while_waiting() -> None:
+    """A call that is cancelled while it waits gives its turn to the next."""
+
+    async def act() -> None:
+        quotas = Quotas({Quota.USER_UPDATE: 1})
+        await ask(quotas, WRITE, "u")
+        first = asyncio.create_task(ask(quotas, WRITE, "first"))
+        second = asyncio.create_task(ask(quotas, WRITE, "second", caller="bob"))
+        await asyncio.sleep(0.5)
+        first.cancel()
+        assert await second == pytest.approx(1, abs=1e-3)
+
+    play(act)
+
+
+def test_cancelled_when_its_turn_had_come() -> None:
+    """A call that is cancelled just when its turn has come gives its token back."""
+
+    async def act() -> None:
+        bucket = Bucket(1, "a quota")
+        loop = asyncio.get_running_loop()
+        assert bucket.take(loop.time())
+        bucket.answered()
+        first, second = (
+            asyncio.create_task(bucket.wait("ann", loop.time() + 100, again=False))
+            for _ in range(2)
+        )
+        await asyncio.sleep(0)
+        loop.call_at(START + 1 - 1e-6, first.cancel)  # when the timer of the bucket goes off
+        await second
+        assert first.cancelled()
+        assert now() == pytest.approx(1, abs=1e-3)
+
+    play(act)
+
+
+def test_refused_for_one_of_two_limits() -> None:
+    """A call that is refused for one limit has used nothing of the others."""
+
+    async def act() -> None:
+        quotas = Quotas({Quota.USER_UPDATE: 0.01})
+        await ask(quotas, WRITE, "u")
+        for _ in range(30):
+            with pytest.raises(Throttled):
+                await ask(quotas, WRITE, "ann", within=10)
+        calls = (ask(quotas, "AdminConfirmSignUp", "ann") for _ in range(10))
+        assert await asyncio.gather(*calls) == [0] * 10
+
+    play(act)
+
+
+def test_throttled_call_goes_first() -> None:
+    """A call that Cognito throttled goes before those of its caller that wait."""
+
+    async def act() -> None:
+        quotas = Quotas({Quota.USER_UPDATE: 1}, pause=0.5)
+        refusals = deque([False])
+        order: list[str] = []
+
+        class Once:
+            def admits(self, _: float) -> bool:
+                return refusals.popleft() if refusals else True
+
+        async def call(user: str) -> None:
+            await ask(quotas, WRITE, user, throttle=Once())  # type: ignore[arg-type]
+            order.append(user)
+
+        await asyncio.gather(*(call(f"u{n}") for n in range(4)))
+        assert order == ["u0", "u1", "u2", "u3"]
+
+    play(act)
+
+
+# The tables and settings
+
+
+def test_every_operation_has_a_category() -> None:
+    """What the server can do is in a category; every category has a default."""
+    used = {operation for action in Action for operation in action.operations}
+    assert used <= CATEGORIES.keys()
+    assert set(CATEGORIES.values()) == set(Quota) - {Quota.PER_POOL, Quota.PER_USER}
+    assert DEFAULT_QUOTAS.keys() == set(Quota)
+
+
+def settings(**given: Any) -> Any:
+    return load_settings(
+        user_pool_id="eu-west-1_AbCdEf123", client_ids="client", admin_groups="Admins", **given
+    )
+
+
+def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quotas that AWS has raised, and this server's share of them, can be set."""
+    monkeypatch.setenv("GRAPHQL_ADMIN_QUOTAS", "UserRead=240, UserList=60.5")
+    monkeypatch.setenv("GRAPHQL_ADMIN_QUOTA_SHARE", "0.25")
+    found = settings()
+    assert found.quotas == {Quota.USER_READ: 240, Quota.USER_LIST: 60.5}
+    assert found.quota_share == 0.25
+
+
+@pytest.mark.parametrize(
+    "quotas",
+    ["UserRead", "UserRead=many", "UserReads=5", "UserRead=0", "UserRead=-1", "=5", "UserRead=nan"],
+)
+def test_bad_quotas(quotas: str) -> None:
+    """A quota that is none is said at the start."""
+    with pytest.raises(InvalidSettings, match="GRAPHQL_ADMIN_QUOTAS"):
+        settings(quotas=quotas)
+
+
+def test_no_quotas_set() -> None:
+    """An empty setting leaves the defaults."""
+    assert settings(quotas="").quotas == {}
+
+
+@pytest.mark.parametrize("share", [0, 1.5, -1])
+def test_bad_share(share: float) -> None:
+    """A share of nothing, or of more than there is, is said at the start."""
+    with pytest.raises(InvalidSettings, match="GRAPHQL_ADMIN_QUOTA_SHARE"):
+        settings(quota_share=share)
+
+
+# Over HTTP
+
+DISABLE = 'mutation { disableUser(input: {username: "%s"}) { user { username } errors { code } } }'
+
+
+def test_client_is_told_when_to_come_again(
+    serve: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """A change that the quota does not allow in time is THROTTLED, with the seconds to wait."""
+    scripted.on(WRITE, reply({}))
+    api = serve(scripted.url, quotas="UserUpdate=0.01")
+    assert api.send(DISABLE % "ann").data["disableUser"]["errors"] == []
+    answer = api.send(DISABLE % "bob")
+    assert answer.partial == {"disableUser": None}
+    (error,) = answer.errors
+    assert error["extensions"]["code"] == "THROTTLED"
+    assert 90 < error["extensions"]["retryAfter"] <= 101
+    assert scripted.operations() == [WRITE]
+
+
+def test_users_with_groups(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """60 users with their groups are no error at the default quotas, which Cognito enforces."""
+    directory = UserDirectory(60, random.Random(1))
+    throttle = BucketThrottle(50)
+    asked: list[str] = []
+
+    def groups_of(parameters: dict[str, Any]) -> Reply:
+        if not throttle.admits(time.monotonic()):
+            return failure("TooManyRequestsException")
+        asked.append(parameters["Username"])
+        return reply({"Groups": [{"GroupName": "Support"}]})
+
+    directory.install(scripted)
+    scripted.on(GROUPS, groups_of)
+    api = serve(scripted.url, quotas="")
+    answer = api.send("{ users(first: 60) { nodes { username groups { nodes { name } } } } }")
+    nodes = answer.data["users"]["nodes"]
+    assert [node["username"] for node in nodes] == directory.usernames
+    assert all(node["groups"]["nodes"] == [{"name": "Support"}] for node in nodes)
+    assert sorted(asked) == directory.usernames
+
+
+def test_user_is_fetched_once(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """However often a query asks for a user or a group, Cognito is asked once."""
+    scripted.on(READ, reply({"Username": "bob"}))
+    scripted.on(GROUPS, reply({"Groups": [{"GroupName": "Staff"}]}))
+    scripted.on("ListUsersInGroup", reply({"Users": [{"Username": "bob"}]}))
+    api = serve(scripted.url)
+    answer = api.send(
+        """query {
+            a: user(by: {username: "bob"}) {
+                groups(first: 1) { nodes { users(first: 1) { nodes {
+                    groups(first: 1) { nodes { name } }
+                } } } }
+            }
+            b: user(by: {username: "bob"}) { username }
+        }"""
+    )
+    assert answer.errors == []
+    assert Counter(scripted.operations()) == {READ: 1, GROUPS: 1, "ListUsersInGroup": 1}
+
+
+def test_user_is_fetched_again_after_a_change(
+    serve: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """Each change is followed by what it made of the user, not by what was read before it."""
+    enabled = True
+
+    def change(to: bool) -> Callable[[dict[str, Any]], Reply]:
+        def carry_out(_: dict[str, Any]) -> Reply:
+            nonlocal enabled
+            enabled = to
+            return reply({})
+
+        return carry_out
+
+    scripted.on(READ, lambda _: reply({"Username": "bob", "Enabled": enabled}))
+    scripted.on("AdminDisableUser", change(False))
+    scripted.on("AdminEnableUser", change(True))
+    api = serve(scripted.url)
+    data = api.send(
+        """mutation {
+            off: disableUser(input: {username: "bob"}) { user { enabled } }
+            on: enableUser(input: {username: "bob"}) { user { enabled } }
+        }"""
+    ).data
+    assert data == {"off": {"user": {"enabled": False}}, "on": {"user": {"enabled": True}}}
