@@ -1,9 +1,8 @@
 """How to call Cognito: what to send, when to try again, what its errors mean.
 
 The only module of the server that knows AWS, but for the credentials in `keyring`. botocore gives
-those, the endpoint, the model of the service and the signature; the request itself goes over
-aiohttp, because a botocore call costs several times the CPU and a thread, and cannot be
-cancelled. Any operation of the model may be called; which of them exist for what is not known
+those, the endpoint and the model of the service; the request itself goes over aiohttp, because a
+botocore call costs several times the CPU and a thread, and cannot be cancelled. Any operation of the model may be called; which of them exist for what is not known
 here.
 """
 
@@ -23,8 +22,6 @@ import botocore.session
 import orjson
 import structlog
 import yarl
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import ProxyConfiguration, where
 from botocore.loaders import Loader
@@ -50,6 +47,7 @@ from graphql_admin.keyring import Keyring
 from graphql_admin.quota import Quotas
 from graphql_admin.reads import SharedReads
 from graphql_admin.settings import InvalidSettings
+from graphql_admin.signing import Signer
 
 log = structlog.get_logger(__name__)
 
@@ -265,7 +263,7 @@ class UserPool:
         self._url = yarl.URL(self.endpoint_url, encoded=True)
         proxies = ProxyConfiguration(get_environ_proxies(self.endpoint_url))
         self._proxy = proxies.proxy_url_for(self.endpoint_url)
-        self.keyring = Keyring(session, _model().signing_name, region)
+        self.keyring = Keyring(session, _model().signing_name, region, self.endpoint_url)
         """The server's own credentials."""
         self._connections = connections
         self._slots = asyncio.Semaphore(connections)
@@ -432,16 +430,17 @@ class UserPool:
         raise _read_error(operation, status, _find_code(error_type, reply))
 
     async def _send(
-        self, operation: _Operation, body: bytes, signer: SigV4Auth
+        self, operation: _Operation, body: bytes, signer: Signer
     ) -> tuple[int, str, bytes]:
         """Return the reply's status, the error type its header names, and its body."""
         if self._http is None or self._http.closed:
             log.error("the user pool is not open", operation=operation.name)
             raise Internal
-        request = AWSRequest("POST", self.endpoint_url, operation.headers, body)
-        signer.add_auth(request)
         async with self._http.post(
-            self._url, data=body, headers=dict(request.headers.items()), allow_redirects=False
+            self._url,
+            data=body,
+            headers=signer.sign(operation.headers, body),
+            allow_redirects=False,
         ) as response:
             reply = bytearray()
             async for chunk in response.content.iter_any():

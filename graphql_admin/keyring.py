@@ -4,11 +4,11 @@ import asyncio
 
 import botocore.session
 import structlog
-from botocore.auth import SigV4Auth
-from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
+from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.exceptions import NoCredentialsError
 
 from graphql_admin.errors import UpstreamFailed
+from graphql_admin.signing import Signer
 
 log = structlog.get_logger(__name__)
 
@@ -23,14 +23,18 @@ class Keyring:
         session: Knows where credentials may be.
         service: The service that requests are signed for, as signatures name it.
         region: Its AWS region.
+        url: Where the requests go.
     """
 
-    def __init__(self, session: botocore.session.Session, service: str, region: str) -> None:
+    def __init__(
+        self, session: botocore.session.Session, service: str, region: str, url: str
+    ) -> None:
         self._session = session
         self._service = service
         self._region = region
+        self._url = url
         self._credentials: Credentials | None = None
-        self._signer: SigV4Auth | None = None
+        self._signer: Signer | None = None
         self._refresh: asyncio.Task[None] | None = None
 
     @property
@@ -43,7 +47,7 @@ class Keyring:
         if self._refresh is not None:
             self._refresh.cancel()
 
-    async def signer(self) -> SigV4Auth:
+    async def signer(self) -> Signer:
         """Return what signs with good credentials.
 
         Raises:
@@ -65,17 +69,28 @@ class Keyring:
 
     async def _load(self) -> None:
         try:
-            credentials, frozen = await asyncio.to_thread(self._find)
+            credentials, signer = await asyncio.to_thread(self._find)
         except Exception as error:  # noqa: BLE001  # whatever a provider of credentials raises
             log.error("this server has no AWS credentials", error=type(error).__name__)
         else:
             self._credentials = credentials
-            self._signer = SigV4Auth(frozen, self._service, self._region)
+            self._signer = signer
         finally:
             self._refresh = None
 
-    def _find(self) -> tuple[Credentials, ReadOnlyCredentials]:
+    def _find(self) -> tuple[Credentials, Signer]:
         credentials = self._session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
-        return credentials, credentials.get_frozen_credentials()
+        frozen = credentials.get_frozen_credentials()
+        if frozen.access_key is None or frozen.secret_key is None:
+            raise NoCredentialsError
+        signer = Signer(
+            frozen.access_key,
+            frozen.secret_key,
+            frozen.token,
+            service=self._service,
+            region=self._region,
+            url=self._url,
+        )
+        return credentials, signer
