@@ -93,7 +93,7 @@ class Pool:
         self._groups = [_odd_row(random, oddity, EDITORS, ODD_GROUP) for _ in range(2)]
 
     async def call(
-        self, operation: str, parameters: dict[str, Any], *, deadline: float
+        self, operation: str, parameters: dict[str, Any], *, deadline: float, **_: object
     ) -> dict[str, Any]:
         """Answer as Cognito does."""
         assert deadline == 0

@@ -16,6 +16,7 @@ from tests.servers import PATIENCE, served
 from tests.tokens import JwksServer, Pool
 
 GROUPS = "{ groups { nodes { name } } }"
+FIRST_GROUPS = "{{ groups(first: {}) {{ nodes {{ name }} }} }}"  # reads that are alike share a call
 
 
 class Gate:
@@ -88,7 +89,7 @@ def test_overload(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     gate = Gate(scripted)
     api = serve(scripted.url, max_concurrency=2)
     with ThreadPoolExecutor() as threads:
-        waiting = [threads.submit(api.send, GROUPS) for _ in range(2)]
+        waiting = [threads.submit(api.send, FIRST_GROUPS.format(n)) for n in (1, 2)]
         gate.wait_for(2)
         refused = api.send(GROUPS)
         assert refused.response.status_code == 503
@@ -120,8 +121,7 @@ def test_sigterm(scripted: ScriptedCognito, jwks_url: str, signing_key: Pool) ->
     with served(scripted.url, jwks_url, DEADLINE="60", QUOTAS=quotas) as server:
 
         def ask(number: int) -> httpx2.Response:
-            # No two are alike, or they would share a call of Cognito.
-            query = f"{{ groups(first: {number}) {{ nodes {{ name }} }} }}"
+            query = FIRST_GROUPS.format(number)
             with httpx2.Client(timeout=PATIENCE) as client:
                 return client.post(f"{server.url}/graphql", json={"query": query}, headers=headers)
 

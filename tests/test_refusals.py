@@ -107,13 +107,14 @@ def test_cognito_unwell(
     """Whatever Cognito does, the client gets a code and none of its words, and the server lives."""
     for operation in ("AdminGetUser", "AdminDisableUser"):
         scripted.on(operation, fault)
-    api = serve(scripted.url)
+    # What is throttled is tried again until the deadline.
+    api = serve(scripted.url, deadline=2 if code == "THROTTLED" else 15)
     for document, field in ((USER, "user"), (DISABLE, "disableUser")):
         answer = api.send(document)
         assert answer.partial == {field: None}
         assert answer.codes == [code]
         assert "arn:" not in answer.response.text
-    assert scripted.operations().count("AdminDisableUser") == (3 if code == "THROTTLED" else 1)
+    assert (scripted.operations().count("AdminDisableUser") > 1) == (code == "THROTTLED")
     scripted.on("AdminGetUser", reply({"Username": "bob", "UserAttributes": []}))
     assert api.send(USER).data == {"user": {"username": "bob"}}
 
