@@ -21,7 +21,7 @@ from graphql_admin.auth import TokenVerifier
 from graphql_admin.browsers import BrowserSafety
 from graphql_admin.cognito import UserPool
 from graphql_admin.documents import Documents
-from graphql_admin.errors import AdminError, AuditUnavailable, UserNotFound
+from graphql_admin.errors import AdminError, AuditUnavailable, GroupNotFound, UserNotFound
 from graphql_admin.health import PATHS, Gate, Health
 from graphql_admin.http import FaultBarrier, GraphQLEndpoint, refuse_path
 from graphql_admin.limits import Limits
@@ -178,12 +178,14 @@ async def check(settings: Settings) -> list[str]:
         for operation in action.operations
         if operation in PROBES
     }
+    if not operations:
+        problems.append("The user pool was not asked: no enabled action reads from it.")
     async with parts.pool:
         for operation in sorted(operations)[:1]:
             deadline = asyncio.get_running_loop().time() + settings.deadline
             try:
                 await parts.pool.call(operation, PROBES[operation], deadline=deadline)
-            except UserNotFound:
+            except (UserNotFound, GroupNotFound):
                 pass
             except AdminError as error:
                 problems.append(f"The user pool did not answer well ({error.code}); see the log.")
@@ -192,8 +194,11 @@ async def check(settings: Settings) -> list[str]:
 
 PROBES: Mapping[str, Mapping[str, object]] = {
     "AdminGetUser": {"Username": "graphql-admin-check"},
+    "AdminListGroupsForUser": {"Username": "graphql-admin-check"},
+    "GetGroup": {"GroupName": "graphql-admin-check"},
     "ListGroups": {"Limit": 1},
     "ListUsers": {"Limit": 1},
+    "ListUsersInGroup": {"GroupName": "graphql-admin-check"},
 }
 """Calls that change nothing, of which the first that the policy needs is made by `check`."""
 

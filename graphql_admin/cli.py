@@ -238,8 +238,10 @@ def _addresses_explained(host: str, port: int) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             reason = f"port {port} is in use by another program"
+        elif error.errno is None or error.errno < 0:  # what getaddrinfo says
+            reason = "there is no such address"
         else:
-            reason = os.strerror(error.errno) if error.errno else str(error)
+            reason = os.strerror(error.errno)
         raise click.ClickException(f"Cannot listen on {host}:{port}: {reason}.") from error
 
 

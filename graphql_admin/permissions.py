@@ -244,7 +244,7 @@ def guard_of(field: StrawberryField) -> Guard | None:
     return None
 
 
-def selects_beyond(info: Info, names: Collection[str], of: str | None = None) -> bool:
+def selects_beyond(info: Info, names: Collection[str], *, apart_from: Collection[str] = ()) -> bool:
     """Whether any field is selected below the current one that is not among `names`.
 
     Conditional selections (`@skip`, `@include`) count as selected.
@@ -252,17 +252,20 @@ def selects_beyond(info: Info, names: Collection[str], of: str | None = None) ->
     Args:
         info: Of the current field.
         names: Names of fields, as in the schema.
-        of: Look only at what is selected of this type, where the field's type is abstract.
+        apart_from: Object types that the object is not of. What fragments select of these does
+            not count, where the field's type is abstract.
     """
-    return any(_beyond(field.selections, names, of) for field in info.selected_fields)
+    return any(_beyond(field.selections, names, apart_from) for field in info.selected_fields)
 
 
-def _beyond(selections: list[Selection], names: Collection[str], of: str | None) -> bool:
+def _beyond(
+    selections: list[Selection], names: Collection[str], apart_from: Collection[str]
+) -> bool:
     return any(
         selection.name not in names
         if isinstance(selection, SelectedField)
-        else (of is None or selection.type_condition in {of, "Node", None})
-        and _beyond(selection.selections, names, of)
+        else selection.type_condition not in apart_from
+        and _beyond(selection.selections, names, apart_from)
         for selection in selections
     )
 

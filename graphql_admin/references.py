@@ -133,7 +133,9 @@ class Reference:
 async def _resolve(info: Info, reference: Reference | BadUserInput) -> User | Group:
     if isinstance(reference, BadUserInput):
         raise reference
-    key_is_enough = not selects_beyond(info, FOUND[reference.field], of=reference.typename)
+    key_is_enough = not selects_beyond(
+        info, FOUND[reference.field], apart_from=KEYS.keys() - {reference.typename}
+    )
     if not (key_is_enough and info.context.is_own_document):
         demand(info, ACTIONS[reference.typename])
     match reference:

@@ -400,4 +400,5 @@ def _read_grant(group: str, labels: object) -> frozenset[Action]:
         raise ValueError("names a group with an empty name")
     if not isinstance(labels, list) or not labels:
         raise ValueError(f"group {group!r} must have a list of actions, such as ['listUsers']")
-    return frozenset(Action) if ANYONE in labels else frozenset(map(_find_action, labels))
+    actions = frozenset(_find_action(label) for label in labels if label != ANYONE)
+    return frozenset(Action) if ANYONE in labels else actions

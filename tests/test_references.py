@@ -117,6 +117,20 @@ def test_entities(api: Api, directory: Directory) -> None:
     ]
 
 
+@pytest.mark.parametrize("type_", ["_Entity", "Node", "User"])
+def test_entities_through_any_fragment(api: Api, directory: Directory, type_: str) -> None:
+    """Fields are read for whichever fragment asks for them, on the union itself too."""
+    directory.add_user("bob", email="bob@example.com")
+    query = f"""query ($representations: [_Any!]!) {{
+        _entities(representations: $representations) {{
+            ... on {type_} {{ ... on User {{ email }} }}
+        }}
+    }}"""
+    references = [{"__typename": "User", "username": "bob"}]
+    answer = api.send(query, {"representations": references})
+    assert answer.data == {"_entities": [{"email": "bob@example.com"}]}
+
+
 def test_entities_missing_or_malformed(api: Api, directory: Directory) -> None:
     """A reference that leads nowhere is null with its own error, and the others are whole."""
     directory.add_user("bob", email="bob@example.com")
