@@ -9,6 +9,7 @@ import gc
 import json
 import math
 import os
+import re
 import shlex
 import signal
 import socket
@@ -128,8 +129,19 @@ def schema(output: Path | None, *, only_check: bool) -> None:
         click.echo(sdl, nl=False)
 
 
+def _check_account(_: click.Context, __: click.Parameter, account: str | None) -> str | None:
+    if account is not None and not re.fullmatch(r"[0-9]{12}", account):
+        raise click.BadParameter("an AWS account's number has twelve digits.")
+    return account
+
+
 @main.command()
-@click.option("--account", help="Number of the AWS account that owns the user pool.")
+@click.option(
+    "--account",
+    metavar="NUMBER",
+    callback=_check_account,
+    help="Number of the AWS account that owns the user pool.",
+)
 @click.option("--partition", help="AWS partition; the region's own where it is not given.")
 def iam_policy(account: str | None, partition: str | None) -> None:
     """Print the least IAM policy with which the server can carry out the enabled actions."""

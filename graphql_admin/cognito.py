@@ -1,9 +1,9 @@
-"""How to call Cognito: what to send, when to try again, what its errors mean.
+"""How to call Cognito: what to send, and when to try again.
 
-The only module of the server that knows AWS, but for the credentials in `keyring`. botocore gives
-those, the endpoint and the model of the service; the request itself goes over aiohttp, because a
-botocore call costs several times the CPU and a thread, and cannot be cancelled. Any operation of the model may be called; which of them exist for what is not known
-here.
+With `operations` and `keyring` the only modules of the server that know AWS. botocore gives the
+credentials, the endpoint and the model of the service; the request itself goes over aiohttp,
+because a botocore call costs several times the CPU and a thread, and cannot be cancelled. Any
+operation of the model may be called; which of them exist for what is not known here.
 """
 
 import asyncio
@@ -12,8 +12,6 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -24,26 +22,28 @@ import structlog
 import yarl
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import ProxyConfiguration, where
-from botocore.loaders import Loader
-from botocore.model import OperationNotFoundError, ServiceModel
+from botocore.model import OperationNotFoundError
 from botocore.utils import get_environ_proxies
 
 from graphql_admin import __version__, metrics
 from graphql_admin.errors import (
     AdminError,
-    AlreadyExists,
     BadUserInput,
-    GroupNotFound,
     Internal,
-    LimitExceeded,
-    RejectedByTrigger,
     Throttled,
     TimedOut,
     UpstreamFailed,
-    UserNotFound,
-    WrongState,
 )
 from graphql_admin.keyring import Keyring
+from graphql_admin.operations import (
+    OWN_CREDENTIALS_REFUSED,
+    SERVICE,
+    Operation,
+    describe,
+    service_model,
+    start_session,
+    translate,
+)
 from graphql_admin.quota import Quotas
 from graphql_admin.reads import SharedReads
 from graphql_admin.settings import InvalidSettings
@@ -57,150 +57,12 @@ ATTEMPTS = 3
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 """Larger replies are refused. 60 users with 50 attributes of 2,048 characters are some 6 MB."""
 
-_SERVICE = "cognito-idp"
-
-_READ_PREFIXES = ("AdminGet", "AdminList", "Get", "List", "Describe")
-
-_THROTTLING = frozenset(
-    {
-        # What botocore takes for throttling, but for LimitExceededException: Cognito says that
-        # of things that there are too many of, which another attempt does not change.
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
-
-_OWN_CREDENTIALS_REFUSED = frozenset(
-    {
-        # Each also comes with `Exception` behind it.
-        "AccessDenied",
-        "ExpiredToken",
-        "InvalidSignature",
-        "MissingAuthenticationToken",
-        "UnrecognizedClient",
-    }
-)
-
-_MEANINGS: Mapping[str, type[AdminError]] = {
-    "AliasExistsException": AlreadyExists,
-    "GroupExistsException": AlreadyExists,
-    "UsernameExistsException": AlreadyExists,
-    "InvalidParameterException": BadUserInput,
-    "InvalidPasswordException": BadUserInput,
-    "InvalidToken": BadUserInput,  # moto's word for a page token that it did not issue
-    "PasswordHistoryPolicyViolationException": BadUserInput,
-    "LimitExceededException": LimitExceeded,
-    "InvalidLambdaResponseException": RejectedByTrigger,
-    "UnexpectedLambdaException": RejectedByTrigger,
-    "UserLambdaValidationException": RejectedByTrigger,
-    "UserNotFoundException": UserNotFound,
-    "PasswordResetRequiredException": WrongState,
-    "TooManyFailedAttemptsException": WrongState,  # this user's attempts, not our requests
-    "UnsupportedUserStateException": WrongState,
-    "UserNotConfirmedException": WrongState,
-} | dict.fromkeys(_THROTTLING, Throttled)
-
-
-def is_read(operation: str) -> bool:
-    """Tell whether `operation` changes nothing, so that it may be sent again at any time.
-
-    Its name says so. That holds for what is signed with the server's credentials; a few
-    operations that take a user's own token instead are named `Get…` and do change something.
-    """
-    return operation.startswith(_READ_PREFIXES)
-
-
-def translate(operation: str, aws_code: str) -> type[AdminError]:
-    """Return what Cognito's error `aws_code` means as the reply to `operation`.
-
-    Messages play no part: they are not part of Cognito's interface, and change.
-
-    Args:
-        operation: Name of an operation, such as `AdminDisableUser`.
-        aws_code: Name of the error without namespace, such as `UserNotFoundException`.
-
-    Returns:
-        The error's class; `UpstreamFailed` for every code that is not known to be expected.
-
-    Raises:
-        OperationNotFoundError: botocore's model has no such operation.
-    """
-    if aws_code == "ResourceNotFoundException":
-        # Cognito says the same of a missing group and of a missing pool. Where a group was
-        # named, it is the group: the pool is there, or nobody would have a token.
-        return GroupNotFound if _describe(operation).takes_group else UpstreamFailed
-    if aws_code == "NotAuthorizedException":
-        # Not the lack of a right (that is AccessDeniedException): AdminConfirmSignUp says so of
-        # a user who is confirmed already.
-        return UpstreamFailed if is_read(operation) else WrongState
-    return _MEANINGS.get(aws_code, UpstreamFailed)
-
-
-def to_datetime(seconds: float | None) -> datetime | None:
-    """Turn a date as Cognito sends it, seconds since 1970, into a datetime in UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class _Operation:
-    """What never changes between two calls of an operation."""
-
-    name: str
-    headers: Mapping[str, str]
-    is_read: bool
-    takes_pool: bool
-    takes_group: bool
-    replies: bool
-    """Whether a reply has anything in it. If so, an empty one is a broken one."""
-
-
-@cache
-def _loader() -> Loader:
-    loader: Loader = botocore.session.Session().get_component("data_loader")
-    return loader
-
-
-def _start_session() -> botocore.session.Session:
-    session = botocore.session.Session()
-    # Each session would read botocore's data files anew, which is most of the time it takes.
-    session.register_component("data_loader", _loader())
-    return session
-
-
-@cache
-def _model() -> ServiceModel:
-    return _start_session().get_service_model(_SERVICE)
-
-
-@cache
-def _describe(name: str) -> _Operation:
-    model = _model()
-    operation = model.operation_model(name)
-    members = operation.input_shape.members if operation.input_shape else {}
-    return _Operation(
-        name=name,
-        headers={
-            "Content-Type": f"application/x-amz-json-{model.metadata['jsonVersion']}",
-            "X-Amz-Target": f"{model.metadata['targetPrefix']}.{name}",
-        },
-        is_read=is_read(name),
-        takes_pool="UserPoolId" in members,
-        takes_group="GroupName" in members,
-        replies=bool(operation.output_shape and operation.output_shape.members),
-    )
-
 
 @dataclass(frozen=True, slots=True)
 class _Call:
     """One call, however often it is sent."""
 
-    operation: _Operation
+    operation: Operation
     body: bytes
     user: str | None
     """The `Username` among its parameters."""
@@ -255,7 +117,7 @@ class UserPool:
     ) -> None:
         self.pool_id = pool_id
         with _settings_explained():
-            session = _start_session()
+            session = start_session()
             self.endpoint_url = _resolve_endpoint(session, region)
             """Where requests go, after every setting of AWS that has a say in it."""
             authorities = session.get_config_variable("ca_bundle") or where()  # as boto3 trusts
@@ -263,7 +125,7 @@ class UserPool:
         self._url = yarl.URL(self.endpoint_url, encoded=True)
         proxies = ProxyConfiguration(get_environ_proxies(self.endpoint_url))
         self._proxy = proxies.proxy_url_for(self.endpoint_url)
-        self.keyring = Keyring(session, _model().signing_name, region, self.endpoint_url)
+        self.keyring = Keyring(session, service_model().signing_name, region, self.endpoint_url)
         """The server's own credentials."""
         self._connections = connections
         self._slots = asyncio.Semaphore(connections)
@@ -333,7 +195,7 @@ class UserPool:
             Internal: There is no such operation, or the pool is not open.
         """
         try:
-            described = _describe(operation)
+            described = describe(operation)
         except OperationNotFoundError as error:
             log.error("there is no such operation of Cognito", operation=operation)
             raise Internal from error
@@ -406,7 +268,7 @@ class UserPool:
             metrics.count_retry(operation.name)
             await asyncio.sleep(pause)
 
-    async def _try_once(self, operation: _Operation, body: bytes) -> dict[str, Any]:
+    async def _try_once(self, operation: Operation, body: bytes) -> dict[str, Any]:
         # The connector has the same bound, but to wait there would use up the attempt's time.
         async with self._slots:
             signer = await self.keyring.signer()
@@ -430,7 +292,7 @@ class UserPool:
         raise _read_error(operation, status, _find_code(error_type, reply))
 
     async def _send(
-        self, operation: _Operation, body: bytes, signer: Signer
+        self, operation: Operation, body: bytes, signer: Signer
     ) -> tuple[int, str, bytes]:
         """Return the reply's status, the error type its header names, and its body."""
         if self._http is None or self._http.closed:
@@ -452,7 +314,7 @@ class UserPool:
             return response.status, response.headers.get("x-amzn-errortype", ""), bytes(reply)
 
 
-def _read_result(operation: _Operation, reply: bytes) -> dict[str, Any]:
+def _read_result(operation: Operation, reply: bytes) -> dict[str, Any]:
     if not reply and not operation.replies:
         return {}
     try:
@@ -464,7 +326,7 @@ def _read_result(operation: _Operation, reply: bytes) -> dict[str, Any]:
     return result
 
 
-def _read_error(operation: _Operation, status: int, code: str) -> Exception:
+def _read_error(operation: Operation, status: int, code: str) -> Exception:
     meaning = translate(operation.name, code)
     if meaning is Throttled or (status == 429 and meaning is UpstreamFailed):
         metrics.count_throttle(operation.name)
@@ -473,7 +335,7 @@ def _read_error(operation: _Operation, status: int, code: str) -> Exception:
         return meaning()
     if status >= 500:
         return _AttemptFailed(UpstreamFailed(), f"status {status} {code}".rstrip())
-    if code.removesuffix("Exception") in _OWN_CREDENTIALS_REFUSED:
+    if code.removesuffix("Exception") in OWN_CREDENTIALS_REFUSED:
         event = "AWS refused this server's own credentials: wrong, expired, or without this right"
     elif code == "ResourceNotFoundException":
         event = "there is no such user pool in this account and region"
@@ -509,7 +371,7 @@ def _settings_explained() -> Iterator[None]:
 
 def _resolve_endpoint(session: botocore.session.Session, region: str) -> str:
     client: Any = session.create_client(  # Any: botocore adds the methods as it goes
-        _SERVICE,
+        SERVICE,
         region_name=region,
         # Made up, lest the client goes and looks for the real ones, which may take seconds.
         aws_access_key_id="none",

@@ -9,8 +9,9 @@ from graphql_admin import metrics, records
 from graphql_admin.actions import Action
 from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller
-from graphql_admin.cognito import UserPool, is_read
+from graphql_admin.cognito import UserPool
 from graphql_admin.errors import AdminError, QueryTooExpensive
+from graphql_admin.operations import is_read
 from graphql_admin.reads import SharedReads
 
 

@@ -6,11 +6,11 @@ from typing import Annotated, Self
 import strawberry
 
 from graphql_admin.actions import Action
-from graphql_admin.cognito import to_datetime
 from graphql_admin.context import Context, Info
 from graphql_admin.errors import GroupNotFound
 from graphql_admin.names import check_name
 from graphql_admin.nodes import Node, global_id
+from graphql_admin.operations import to_datetime
 from graphql_admin.pagination import DEFAULT_FIRST, After, Connection, First, Listing, Row, paginate
 from graphql_admin.permissions import guarded
 

@@ -278,14 +278,11 @@ def iam_policy(pool_arn: str, actions: Collection[Action]) -> dict[str, Any]:
         actions: The enabled actions.
     """
     operations = sorted({operation for action in actions for operation in action.operations})
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "AdministerUserPool",
-                "Effect": "Allow",
-                "Action": [f"cognito-idp:{operation}" for operation in operations],
-                "Resource": pool_arn,
-            }
-        ],
+    statement = {
+        "Sid": "AdministerUserPool",
+        "Effect": "Allow",
+        "Action": [f"cognito-idp:{operation}" for operation in operations],
+        "Resource": pool_arn,
     }
+    # IAM takes no statement without an action.
+    return {"Version": "2012-10-17", "Statement": [statement] if operations else []}

@@ -107,17 +107,16 @@ def _refuse_blanks(items: frozenset[str]) -> frozenset[str]:
 
 
 def _find_actions(labels: object) -> object:
-    if isinstance(labels, list):
-        return frozenset(_find_action(label) for label in labels if label != "")
-    return labels
+    if not isinstance(labels, list):
+        return labels
+    named = [label for label in labels if label != ""]
+    if unknown := [label for label in named if str(label) not in _ACTIONS]:
+        names, known = ", ".join(map(repr, unknown)), ", ".join(_ACTIONS)
+        raise ValueError(f"there is no action {names}; the actions are {known}")
+    return frozenset(_ACTIONS[label] for label in named)
 
 
-def _find_action(label: object) -> Action:
-    try:
-        return Action.labelled(str(label))
-    except KeyError:
-        known = ", ".join(action.label for action in Action)
-        raise ValueError(f"{label!r} is not an action; the actions are {known}") from None
+_ACTIONS = {action.label: action for action in Action}
 
 
 def _read_quotas(items: object) -> object:
@@ -310,12 +309,11 @@ class Settings(BaseSettings):
     @field_validator("policy_file")
     @classmethod
     def _check_policy(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        if "admin_groups" not in info.data:
-            return path  # ADMIN_GROUPS was refused already, and says why
-        if (path is None) == (info.data["admin_groups"] is None):
-            raise ValueError(f"set exactly one of {PREFIX}ADMIN_GROUPS and {PREFIX}POLICY_FILE")
         if path is not None:
             _read_policy(path)
+        # Not there is what was refused already, and says why.
+        if "admin_groups" in info.data and (path is None) == (info.data["admin_groups"] is None):
+            raise ValueError(f"set exactly one of {PREFIX}ADMIN_GROUPS and {PREFIX}POLICY_FILE")
         return path
 
     @field_validator("jwks_url")
@@ -392,13 +390,22 @@ def _read_policy(path: Path) -> Grants:
     groups = table.pop("groups", None)
     if table or not isinstance(groups, dict) or not groups:
         raise ValueError("must hold one table, [groups], with a list of actions for each group")
-    return {group: _read_grant(group, labels) for group, labels in groups.items()}
+    grants, problems = {}, []
+    for group, labels in groups.items():
+        try:
+            grants[group] = _read_grant(group, labels)
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError("; ".join(problems))
+    return grants
 
 
 def _read_grant(group: str, labels: object) -> frozenset[Action]:
     if not group.strip():
         raise ValueError("names a group with an empty name")
-    if not isinstance(labels, list) or not labels:
+    if not isinstance(labels, list) or not labels or "" in labels:
         raise ValueError(f"group {group!r} must have a list of actions, such as ['listUsers']")
-    actions = frozenset(_find_action(label) for label in labels if label != ANYONE)
+    actions = _find_actions([label for label in labels if label != ANYONE])
+    assert isinstance(actions, frozenset)  # noqa: S101  # of a list
     return frozenset(Action) if ANYONE in labels else actions

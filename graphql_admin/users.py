@@ -7,7 +7,6 @@ import strawberry
 from strawberry.types.unset import UNSET
 
 from graphql_admin.actions import Action
-from graphql_admin.cognito import to_datetime
 from graphql_admin.context import Context, Info
 from graphql_admin.errors import (
     ActionError,
@@ -22,6 +21,7 @@ from graphql_admin.groups import KEY_FIELDS as GROUP_KEY_FIELDS
 from graphql_admin.groups import Group, by_precedence, find_group
 from graphql_admin.names import check_name
 from graphql_admin.nodes import Node, global_id
+from graphql_admin.operations import to_datetime
 from graphql_admin.pagination import (
     DEFAULT_FIRST,
     MAX_FIRST,

@@ -27,7 +27,7 @@ from moto.server import ThreadedMotoServer
 from structlog.testing import capture_logs
 
 from graphql_admin.actions import Action
-from graphql_admin.cognito import ATTEMPTS, MAX_REPLY_BYTES, UserPool, is_read, translate
+from graphql_admin.cognito import ATTEMPTS, MAX_REPLY_BYTES, UserPool
 from graphql_admin.errors import (
     AdminError,
     AlreadyExists,
@@ -42,6 +42,7 @@ from graphql_admin.errors import (
     UserNotFound,
     WrongState,
 )
+from graphql_admin.operations import is_read, translate
 from graphql_admin.quota import Quotas
 from graphql_admin.settings import InvalidSettings, Quota
 from tests.scripted import (

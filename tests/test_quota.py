@@ -12,8 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from graphql_admin.actions import Action
-from graphql_admin.cognito import is_read
 from graphql_admin.errors import Throttled
+from graphql_admin.operations import is_read
 from graphql_admin.quota import CATEGORIES, Bucket, Quotas
 from graphql_admin.settings import DEFAULT_QUOTAS, InvalidSettings, Quota, load_settings
 from tests.api import Api
