@@ -191,7 +191,8 @@ class AuditLog:
         while self._waiting:
             if not _is_ready(file):
                 raise BlockingIOError
-            del self._waiting[: os.write(file, self._waiting)]
+            # No more than a pipe that is ready takes without waiting for its reader.
+            del self._waiting[: os.write(file, self._waiting[: select.PIPE_BUF])]
 
 
 def _is_at(file: int, path: Path) -> bool:

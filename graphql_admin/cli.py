@@ -279,6 +279,7 @@ def _run(
     """
     import uvicorn  # noqa: PLC0415
 
+    from graphql_admin.heads import BoundedHead  # noqa: PLC0415
     from graphql_admin.telemetry import configure_logging  # noqa: PLC0415
 
     configure_logging()
@@ -299,6 +300,7 @@ def _run(
 
     config = uvicorn.Config(
         app,
+        http=BoundedHead,
         log_config=None,
         log_level="warning",
         access_log=False,

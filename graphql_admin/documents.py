@@ -8,18 +8,25 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
+    FieldNode,
     GraphQLError,
     GraphQLInputType,
     GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
+    ValidationContext,
     ValueNode,
+    is_introspection_type,
     parse,
     specified_rules,
     validate,
 )
 from graphql.language.visitor import VisitorAction
-from graphql.validation import NoSchemaIntrospectionCustomRule, ValuesOfCorrectTypeRule
+from graphql.validation import (
+    ASTValidationRule,
+    NoSchemaIntrospectionCustomRule,
+    ValuesOfCorrectTypeRule,
+)
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
@@ -103,12 +110,32 @@ class ValuesOfCorrectType(ValuesOfCorrectTypeRule):
         super().report_error(GraphQLError(message, nodes))
 
 
+class PlainIntrospection(ASTValidationRule):
+    """The schema may be asked for, but not many times at once.
+
+    Introspection calls nobody and so costs nothing by `costs`, but it holds up everybody else:
+    a list of all types, each with all fields under a hundred names, takes half a minute.
+    """
+
+    context: ValidationContext
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        """Report a field of the schema that is asked for under another name."""
+        parent = self.context.get_parent_type()
+        if node.alias and (
+            node.name.value in {"__schema", "__type"} or (parent and is_introspection_type(parent))
+        ):
+            problem = GraphQLError("What describes the schema takes no alias.", node)
+            self.report_error(problem)
+
+
 RULES = (
     *(ValuesOfCorrectType if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules),
     MaybeNullValidationRule,
     OneOfInputValidationRule,
+    PlainIntrospection,
 )
-"""What Strawberry validates by."""
+"""What Strawberry validates by, and a rule of ours."""
 
 
 class Documents:

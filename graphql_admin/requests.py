@@ -97,9 +97,11 @@ class Executor:
         """
         try:
             async with asyncio.timeout_at(deadline):
-                return await self.verifier.verify(bearer_token(authorization))
+                caller = await self.verifier.verify(bearer_token(authorization))
         except TimeoutError as error:
             raise TimedOut("The token could not be verified in time.") from error
+        records.current().sub = caller.sub
+        return caller
 
     async def execute(
         self,
@@ -125,7 +127,6 @@ class Executor:
             InvalidDocument: The operation may take more calls of Cognito than are allowed.
         """
         record = records.current()
-        record.sub = caller.sub if caller else None
         record.operation_kind = operation.operation.value
         record.operation_name = operation.name.value if operation.name else None
         estimated = document.cost(operation).calls(variables)

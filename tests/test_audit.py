@@ -3,10 +3,13 @@
 import asyncio
 import json
 import os
+import select
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -16,8 +19,9 @@ import strawberry
 from graphql_admin import schema
 from graphql_admin.actions import Action
 from graphql_admin.app import create_app
+from graphql_admin.audit import AuditLog, Event, Outcome
 from graphql_admin.context import Info
-from graphql_admin.errors import ActionError
+from graphql_admin.errors import ActionError, AuditUnavailable
 from graphql_admin.permissions import guarded
 from graphql_admin.schema import AdminSchema, UnauditedMutation
 from graphql_admin.settings import InvalidSettings, load_settings
@@ -297,6 +301,31 @@ def test_pipe_without_a_reader(
     os.close(reader)
     assert api.send(DISABLE, BOB).codes == ["AUDIT_UNAVAILABLE"]
     assert len(scripted.requests) == 1
+
+
+def test_pipe_with_a_slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe that takes no more than a part of what waits holds nobody up."""
+    reader, writer = os.pipe()
+    monkeypatch.setattr(sys, "__stdout__", SimpleNamespace(fileno=lambda: writer))
+    audit = AuditLog()
+    event = Event("id", "sub", "ann", (), "disableUser", "bob", None, Outcome.DONE, None)
+    try:
+        while True:
+            audit.demand()
+            audit.write(event)
+    except AuditUnavailable:
+        pass
+    for _ in range(50):
+        audit.write(event)
+    os.read(reader, select.PIPE_BUF)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(audit.demand)
+        try:
+            with pytest.raises(AuditUnavailable):
+                asked.result(timeout=10)
+        finally:
+            os.close(reader)  # which ends a write that waits for it
+    os.close(writer)
 
 
 def test_sink_breaks_under_way(

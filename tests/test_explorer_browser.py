@@ -380,6 +380,17 @@ def test_a_sign_in_that_was_not_begun_here_is_refused(
     assert sign_in_page.requests == []
 
 
+def test_a_code_that_came_with_another_state_is_not_redeemed(
+    hosted: Visit, sign_in_page: SignInPage
+) -> None:
+    """Nobody slips their own sign-in under one that was begun here."""
+    hosted.page.get_by_role("button", name="Sign in", exact=True).click()
+    hosted.page.get_by_role("link", name="Sign in as alice").wait_for()
+    hosted.open("/explorer?code=theirs&state=guessed")
+    assert "not begun in this tab" in hosted.notice()
+    assert sign_in_page.paths() == ["/oauth2/authorize"]
+
+
 def test_a_sign_in_that_was_declined_says_so(hosted: Visit, sign_in_page: SignInPage) -> None:
     """An error that comes back is told in our own words, not in those of the address."""
     hosted.page.get_by_role("button", name="Sign in", exact=True).click()

@@ -76,11 +76,11 @@ def test_limits_are_settings(serve: Callable[..., Api], scripted: ScriptedCognit
         max_root_fields=2,
         max_tokens=100,
     )
-    within = "{ a: __typename __schema { b: queryType { name @skip(if: false) } } }"
-    assert api.send(within).data == {"a": "Query", "__schema": {"b": {"name": "Query"}}}
+    within = "{ a: __typename viewer { b: username @skip(if: false) } }"
+    assert api.send(within).data == {"a": "Query", "viewer": {"b": "root"}}
     for query in (
         "{ __schema { queryType { fields { name } } } }",
-        "{ a: __typename __schema { b: queryType { c: name } } }",
+        "{ a: __typename viewer { b: username c: sub } }",
         "{ __schema { queryType { name name name name } } }",
         "{ a: __typename @skip(if: false) @include(if: true) }",
         "{ __typename a: __typename b: __typename }",
@@ -135,6 +135,20 @@ TOOLS = {
     fragment B on Query { viewer { ...Name groups } __schema { queryType { name } } }
     """.replace("($first: Int!, $after: String)", ""),
 }
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ a: __schema { queryType { name } } }",
+        '{ a: __type(name: "User") { name } }',
+        "{ __schema { types { a: fields { name } } } }",
+        "{ __schema { ...A } } fragment A on __Schema { a: types { name } }",
+    ],
+)
+def test_schema_many_times(api: Api, query: str) -> None:
+    """What describes the schema takes no alias, or one request could ask for it endlessly."""
+    assert codes(api, query) == {"GRAPHQL_VALIDATION_FAILED"}
 
 
 @pytest.mark.parametrize("query", TOOLS.values(), ids=TOOLS.keys())

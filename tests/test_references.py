@@ -144,20 +144,21 @@ def test_entities_missing_or_malformed(api: Api, directory: Directory) -> None:
         {"__typename": "User"},
         {"__typename": "User", "username": 5},
         {"__typename": "User", "username": "a b"},
+        {"__typename": "Group", "name": "a b"},
         {"__typename": ["User"], "username": "bob"},
         "bob",
     ]
     answer = api.send(ENTITIES, {"representations": references})
     assert answer.partial["_entities"] == [
         {"__typename": "User", "username": "bob", "email": "bob@example.com"},
-        *[None] * 10,
+        *[None] * 11,
     ]
     by_index = {e["path"][1]: e["extensions"]["code"] for e in answer.errors}
     assert by_index == {
         1: "USER_NOT_FOUND",
         2: "USER_NOT_FOUND",
         3: "GROUP_NOT_FOUND",
-        **dict.fromkeys(range(4, 11), "BAD_USER_INPUT"),
+        **dict.fromkeys(range(4, 12), "BAD_USER_INPUT"),
     }
 
 
@@ -188,6 +189,26 @@ def test_entities_cost(serve: Callable[..., Api], scripted: ScriptedCognito) -> 
     ).data["_entities"]
     assert found == [{"name": "Editors"}]
     assert scripted.requests == []
+
+
+def test_entities_are_nobody_else(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """A user whom Cognito finds by an alias or `sub` is not the one whose username was given."""
+    scripted.on("AdminGetUser", reply({"Username": "eve", "UserAttributes": []}))
+    references = [{"__typename": "User", "username": "bob"}]
+    answer = serve(scripted.url).send(ENTITIES, {"representations": references})
+    assert answer.codes == ["USER_NOT_FOUND"]
+    assert answer.partial == {"_entities": [None]}
+
+
+def test_entities_below_their_union(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """What is asked for in a fragment on the union itself is fetched as it is anywhere else."""
+    scripted.on("GetGroup", reply({"Group": {"GroupName": "Editors", "Description": "Who edits"}}))
+    answer = serve(scripted.url).send(
+        """query ($references: [_Any!]!) { _entities(representations: $references) { ...E } }
+        fragment E on _Entity { ... on Group { description } }""",
+        {"references": [{"__typename": "Group", "name": "Editors"}]},
+    )
+    assert answer.data["_entities"] == [{"description": "Who edits"}]
 
 
 def test_entities_at_once(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:

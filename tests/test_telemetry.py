@@ -59,6 +59,15 @@ def test_refused_request(serve: Callable[..., Api], lines: list[dict[str, Any]])
     assert (line["status"], line["codes"], line["sub"]) == (401, ["UNAUTHENTICATED"], None)
 
 
+def test_refused_request_of_somebody(
+    serve: Callable[..., Api], lines: list[dict[str, Any]]
+) -> None:
+    """Whoever sent what is refused is known by their token."""
+    serve("http://127.0.0.1:9").send("{ nothing }")
+    (line,) = requests_in(lines)
+    assert (line["codes"], line["sub"]) == (["GRAPHQL_VALIDATION_FAILED"], "sub-of-root")
+
+
 def test_what_is_made_up_stays_out(serve: Callable[..., Api], lines: list[dict[str, Any]]) -> None:
     """Paths and methods that the server does not have are not repeated, and names are cut."""
     api = serve("http://127.0.0.1:9")

@@ -8,13 +8,26 @@ import { json } from "node:stream/consumers";
 
 const API = "AdminQueries";
 
+/** As the Amplify CLI generates it, for an app that still calls Amplify's own Admin Queries. */
+const generated = {
+  aws_project_region: "eu-west-1",
+  aws_cloud_logic_custom: [
+    { name: API, endpoint: "https://old.invalid/dev", region: "eu-west-1" },
+  ],
+};
+
+/** What the README tells to make of it. */
+const moved = (config, endpoint) => ({
+  ...config,
+  aws_cloud_logic_custom: config.aws_cloud_logic_custom.map((api) =>
+    api.name === API ? { ...api, endpoint } : api,
+  ),
+});
+
 const clients = {
   async amplify5(endpoint) {
     const { Amplify, API: rest } = (await import("amplify5")).default;
-    Amplify.configure({
-      aws_project_region: "eu-west-1",
-      aws_cloud_logic_custom: [{ name: API, endpoint, region: "eu-west-1" }],
-    });
+    Amplify.configure(moved(generated, endpoint));
     return async ({ method, path, body, query, headers }) => {
       const options = method === "post" ? { body } : { queryStringParameters: query };
       try {
@@ -28,7 +41,7 @@ const clients = {
   async amplify6(endpoint) {
     const { Amplify } = await import("amplify6");
     const rest = await import("amplify6/api");
-    Amplify.configure({ API: { REST: { [API]: { endpoint, region: "eu-west-1" } } } });
+    Amplify.configure(moved(generated, endpoint));
     return async ({ method, path, body, query, headers }) => {
       const options = method === "post" ? { body } : { queryParams: query };
       try {
