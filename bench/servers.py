@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.operations import AdminQueries, Dialect, Floor, GraphQL
 from bench.people import ADMIN_GROUP, CLIENT_ID, POOL_ID, REGION
+from graphql_admin.settings import Quota
 
 PEERS = Path(__file__).with_name("peers")
 
@@ -84,6 +85,8 @@ def environment(stub: str, port: int) -> Mapping[str, str]:
         "GRAPHQL_ADMIN_PORT": str(port),
         "GRAPHQL_ADMIN_JWKS_URL": jwks_url,
         "GRAPHQL_ADMIN_DEV": "1",
+        # Kept account of as always, and never reached: the peers have none.
+        "GRAPHQL_ADMIN_QUOTAS": ",".join(f"{quota}=1e6" for quota in Quota),
     }
 
 
