@@ -54,6 +54,10 @@ class Guard(BasePermission):
     """The actions of which at least one is needed; where all of them are disabled, the field
     is not in the schema. Empty: the field is always in the schema."""
 
+    def requirement_without(self, disabled: Collection[Action]) -> str:  # noqa: ARG002
+        """Return the requirement as it stands where some actions are disabled."""
+        return self.requirement
+
     @abstractmethod
     def required(self, info: Info, **arguments: Any) -> Action | None:
         """Return the action that this use of the field requires, or None."""
@@ -102,6 +106,10 @@ class RequiresBeyondKey(Guard):
         self.action = action
         self.key = key
         self.requirement = f"Beyond the key, requires the action `{action.label}`."
+
+    def requirement_without(self, disabled: Collection[Action]) -> str:
+        """Return the requirement: nothing gives more than the key if the action is disabled."""
+        return "Only the key is to be had." if self.action in disabled else self.requirement
 
     def required(self, info: Info, **arguments: Any) -> Action | None:  # noqa: ARG002
         """Return the action, or None where only key fields are selected."""

@@ -1,6 +1,7 @@
 """How an object is found again: by its global id, or by its key from another subgraph."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -32,11 +33,24 @@ FOUND = {
 """The fields of an object that are in hand with each of those keys."""
 
 
+def _say_requirement(disabled: Collection[Action] = ()) -> str:
+    enabled = [
+        f"`{action.label}` for a {typename}"
+        for typename, action in ACTIONS.items()
+        if action not in disabled
+    ]
+    return f"Requires the action {', '.join(enabled)}." if enabled else "Refused, as configured."
+
+
 class RequiresForId(Guard):
     """The field requires the action that fetches the type named in the global id `id`."""
 
     opened_by = frozenset(ACTIONS.values())
-    requirement = "Requires the action `getUser` for a User, `getGroup` for a Group."
+    requirement = _say_requirement()
+
+    def requirement_without(self, disabled: Collection[Action]) -> str:
+        """Return the requirement without the actions that nobody may do."""
+        return _say_requirement(disabled)
 
     def required(self, info: Info, **arguments: Any) -> Action:  # noqa: ARG002
         typename, _ = parse_global_id(arguments["id"])
@@ -49,7 +63,11 @@ class RequiresForEach(Guard):
     """Every reference requires its own action, so that a refused one leaves the others whole."""
 
     opened_by = frozenset()
-    requirement = "Each requires the action `getUser` for a User, `getGroup` for a Group."
+    requirement = _say_requirement()
+
+    def requirement_without(self, disabled: Collection[Action]) -> str:
+        """Return the requirement without the actions that nobody may do."""
+        return _say_requirement(disabled)
 
     def required(self, info: Info, **arguments: Any) -> None:
         """A token is enough to ask; what fetches it demands the rest."""

@@ -178,7 +178,7 @@ class AdminSchema(FederationSchema):
     def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
         """Return the fields of a type that this schema has."""
         fields = [*type_definition.fields, *TYPE_EXTENSIONS.get(type_definition.origin, ())]
-        fields = [field for field in fields if not self._is_disabled(field)]
+        fields = [self._redescribe(field) for field in fields if not self._is_disabled(field)]
         return list(map(_with_auth_directive, fields)) if self._auth_directives else fields
 
     def _is_disabled(self, field: StrawberryField) -> bool:
@@ -188,6 +188,16 @@ class AdminSchema(FederationSchema):
         if isinstance(guard, RequiresForId) and not self._node_field:
             return True
         return bool(guard and guard.opened_by and guard.opened_by <= self._disabled)
+
+    def _redescribe(self, field: StrawberryField) -> StrawberryField:
+        """Return a copy of `field` that names no disabled action, or `field` if it names none."""
+        guard = guard_of(field)
+        requirement = guard.requirement_without(self._disabled) if guard else ""
+        if guard is None or requirement == guard.requirement:
+            return field
+        field = copy(field)
+        field.description = (field.description or "").removesuffix(guard.requirement) + requirement
+        return field
 
     def _find_unguarded(self) -> Iterator[str]:
         for type_ in self._schema.type_map.values():

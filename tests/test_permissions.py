@@ -221,6 +221,17 @@ def operations_of(actions: frozenset[Action]) -> set[str]:
 CLOSED = [way for way in WAYS if not way.action.open_to_signed_in]
 
 
+def test_payloads_require_what_reads_their_objects() -> None:
+    """Beyond the key, a payload's user takes `getUser`, and its group `getGroup`."""
+    required = {
+        way.path[1]: set[Action]() for way in WAYS if way.path[1:] in {("user",), ("group",)}
+    }
+    for way in WAYS:
+        if way.path[1:] in {("user",), ("group",)} and way.path[0] != "signUserOut":
+            required[way.path[1]].add(way.action)
+    assert required == {"user": {Action.GET_USER}, "group": {Action.GET_GROUP}}
+
+
 def test_ways_lead_through_every_action() -> None:
     """The ways that are tested include every action, every payload, `node` and `_entities`."""
     assert {way.action for way in WAYS} == set(Action)
@@ -305,6 +316,7 @@ def test_disabled_action(serve: Callable[..., Api], backend: Any, action: Action
     for way in WAYS:
         if way.action is action and not way.before and way.path not in {("node",), ("_entities",)}:
             assert api.send(way.document).codes == ["GRAPHQL_VALIDATION_FAILED"]
+    assert f"`{action.label}`" not in api.send("{ _service { sdl } }").data["_service"]["sdl"]
     if action is not Action.VIEWER:
         labels = api.send("{ viewer { actions } }").data["viewer"]["actions"]
         assert labels == [other.label for other in Action if other is not action]
