@@ -191,7 +191,7 @@ class Audited(FieldExtension):
         except AdminError as error:
             outcome, code = outcome_of(error), error.code
             raise
-        except Exception:
+        except Exception:  # a fault of ours: the client is told INTERNAL, and so is the event
             code = Internal.code
             raise
         finally:
