@@ -212,8 +212,9 @@ def plain_reader(field: GraphQLField) -> Callable[[Any], Any] | None:
 
 
 def _compile_leaf(type_: GraphQLLeafType) -> Completer:
-    if type_ in _VERBATIM:
-        verbatim = frozenset({_VERBATIM[type_]})
+    if type_ in _VERBATIM or type_.name == "DateTime":
+        # Dates too, which orjson writes as the scalar does.
+        verbatim = frozenset({_VERBATIM.get(type_, datetime)})
         return lambda values: _expect(verbatim, values)
     if isinstance(type_, GraphQLEnumType):
         enum = type_.extensions[_DEFINITION].wrapped_cls

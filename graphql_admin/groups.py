@@ -8,8 +8,9 @@ import strawberry
 from graphql_admin.actions import Action
 from graphql_admin.context import Context, Info
 from graphql_admin.errors import GroupNotFound
+from graphql_admin.fields import shown
 from graphql_admin.names import check_name
-from graphql_admin.nodes import Node, global_id
+from graphql_admin.nodes import Node
 from graphql_admin.operations import to_datetime
 from graphql_admin.pagination import DEFAULT_FIRST, After, Connection, First, Listing, Row, paginate
 from graphql_admin.permissions import guarded
@@ -17,29 +18,37 @@ from graphql_admin.permissions import guarded
 
 @strawberry.federation.type(keys=["name"], description="A group of the user pool.")
 class Group(Node):
-    name: str = strawberry.field(description="The group's name, unique in the pool.")
-    description: str | None = strawberry.field(description="What the group is for.")
-    precedence: int | None = strawberry.field(
-        description="Among a user's groups, the one with the lowest number comes first."
-    )
-    role_arn: str | None = strawberry.field(
-        description="IAM role that the group's members may assume through an identity pool."
-    )
-    created_at: datetime | None = strawberry.field(description="When the group was made.")
-    updated_at: datetime | None = strawberry.field(description="When the group last changed.")
+    row: strawberry.Private[Row]
+    """Cognito's GroupType."""
+
+    @shown("The group's name, unique in the pool.")
+    def name(self) -> str:
+        return self.key
+
+    @shown("What the group is for.")
+    def description(self) -> str | None:
+        return self.row.get("Description")
+
+    @shown("Among a user's groups, the one with the lowest number comes first.")
+    def precedence(self) -> int | None:
+        return self.row.get("Precedence")
+
+    @shown("IAM role that the group's members may assume through an identity pool.")
+    def role_arn(self) -> str | None:
+        return self.row.get("RoleArn")
+
+    @shown("When the group was made.")
+    def created_at(self) -> datetime | None:
+        return to_datetime(self.row.get("CreationDate"))
+
+    @shown("When the group last changed.")
+    def updated_at(self) -> datetime | None:
+        return to_datetime(self.row.get("LastModifiedDate"))
 
     @classmethod
     def from_cognito(cls, row: Row) -> Self:
         """Make a group from Cognito's GroupType."""
-        return cls(
-            id=global_id("Group", row["GroupName"]),
-            name=row["GroupName"],
-            description=row.get("Description"),
-            precedence=row.get("Precedence"),
-            role_arn=row.get("RoleArn"),
-            created_at=to_datetime(row.get("CreationDate")),
-            updated_at=to_datetime(row.get("LastModifiedDate")),
-        )
+        return cls(key=row["GroupName"], row=row)
 
     @classmethod
     def from_name(cls, name: str) -> Self:

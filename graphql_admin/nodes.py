@@ -5,13 +5,17 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 import strawberry
 
 from graphql_admin.errors import BadUserInput
+from graphql_admin.fields import shown
 
 
 @strawberry.interface(description="An object that can be fetched again by its `id`.")
 class Node:
-    id: strawberry.ID = strawberry.field(
-        description="The object's global id: opaque, and good for `node`."
-    )
+    key: strawberry.Private[str]
+    """What Cognito knows the object as, among those of its type."""
+
+    @shown("The object's global id: opaque, and good for `node`.")
+    def id(self) -> strawberry.ID:
+        return global_id(type(self).__name__, self.key)
 
 
 def global_id(typename: str, key: str) -> strawberry.ID:

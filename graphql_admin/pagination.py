@@ -7,28 +7,25 @@ from there on, across pages: an offset inside one page would lose people when th
 back shorter than it was.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from math import ceil
 from typing import Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-import orjson
 import strawberry
 
 from graphql_admin.context import Context
+from graphql_admin.cursors import MAX_LIMIT, CursorCodec, Position
 from graphql_admin.errors import BadUserInput, InvalidCursor, UpstreamFailed
+from graphql_admin.fields import shown
 
-MAX_FIRST = 60
+MAX_FIRST = MAX_LIMIT
 """Cognito's largest page."""
 
 DEFAULT_FIRST = 25
 
 SPARE_CALLS = 8
 """Calls for one page beyond those that full pages from Cognito would need."""
-
-_DIGEST_SIZE = 8
 
 Row: TypeAlias = dict[str, Any]
 Item = TypeVar("Item")
@@ -63,23 +60,28 @@ class Edge(Generic[Item]):
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[Item]):
     nodes: list[Item] = strawberry.field(description="The items of this page.")
-    page_info: PageInfo = strawberry.field(description="Where this page is in the list.")
-    cursors: strawberry.Private[Callable[[], list[str]]]
+    page: strawberry.Private["Page"]
+    codec: strawberry.Private[CursorCodec]
+    continues: strawberry.Private[bool]
+    """Whether the page began at a cursor."""
 
-    @strawberry.field(description="The items of this page, each with its cursor.")
+    @shown("The items of this page, each with its cursor.")
     def edges(self) -> list[Edge[Item]]:
+        cursors = self.page.cursors(self.codec)
         return [
-            Edge(cursor=cursor, node=node)
-            for cursor, node in zip(self.cursors(), self.nodes, strict=True)
+            Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, self.nodes, strict=True)
         ]
 
-
-class Position(NamedTuple):
-    """A place in a list: so many rows after where a page token leads."""
-
-    token: str | None
-    limit: int
-    skip: int = 0
+    @shown("Where this page is in the list.")
+    def page_info(self) -> PageInfo:
+        cursors = list(self.page.cursors(self.codec))
+        end = self.page.end
+        return PageInfo(
+            has_next_page=end is not None,
+            has_previous_page=self.continues,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=self.codec.encode(end) if end else cursors[-1] if cursors else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -106,56 +108,36 @@ class Listing:
     """Rows to ask Cognito for at a time; None: as many as the client wants."""
 
 
+class Run(NamedTuple):
+    """Rows that follow one another after where one page token leads."""
+
+    token: str | None
+    limit: int
+    skip: int
+    """Rows between the token and the first of them."""
+    size: int
+    then: Position | None
+    """The position after the last of them, where it is that of the next page."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of a list, each with the position just after it."""
+    """Rows of a list, in the order of their runs."""
 
     rows: list[Row]
-    positions: list[Position]
+    runs: list[Run]
     end: Position | None
     """Where the rest of the list begins; None: there is no rest."""
 
-
-class CursorCodec:
-    """Turns positions in one list of one pool into opaque cursors, and back.
-
-    A digest over the list, its parameters and the position tells a cursor of another list and
-    an edited one; it is no secret, since a forged cursor leads nowhere its maker may not go.
-    """
-
-    def __init__(self, pool_id: str, listing: Listing) -> None:
-        identity = [pool_id, listing.operation, sorted(listing.parameters.items())]
-        self._identity = blake2b(orjson.dumps(identity), digest_size=_DIGEST_SIZE)
-
-    def encode(self, position: Position) -> str:
-        """Return the cursor of `position`."""
-        payload = orjson.dumps([position.token, position.limit, position.skip])
-        digest = self._identity.copy()
-        digest.update(payload)
-        return urlsafe_b64encode(digest.digest() + payload).decode().rstrip("=")
-
-    def decode(self, cursor: str) -> Position:
-        """Return the position of `cursor`.
-
-        Raises:
-            InvalidCursor: The cursor was not made for this list.
-        """
-        try:
-            raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-            token, limit, skip = orjson.loads(raw[_DIGEST_SIZE:])
-            position = Position(token, limit, skip)
-            genuine = self.encode(position) == cursor
-        except (ValueError, TypeError) as error:
-            raise InvalidCursor from error
-        if not (
-            genuine
-            and isinstance(token, str | None)
-            and type(limit) is type(skip) is int
-            and 0 < limit <= MAX_FIRST
-            and skip >= 0
-        ):
-            raise InvalidCursor
-        return position
+    def cursors(self, codec: CursorCodec) -> Iterator[str]:
+        """Yield the cursor just after each row."""
+        for token, limit, skip, size, then in self.runs:
+            cursors = codec.encode_run(token, limit, range(skip + 1, skip + size + 1))
+            if then is None:
+                yield from cursors
+            else:
+                yield from cursors[:-1]
+                yield codec.encode(then)
 
 
 async def paginate(
@@ -182,19 +164,14 @@ async def paginate(
     """
     if not 1 <= first <= MAX_FIRST:
         raise BadUserInput(f"`first` must be from 1 to {MAX_FIRST}.", field="first")
-    codec = CursorCodec(context.pool.pool_id, listing)
+    codec = CursorCodec(context.pool.pool_id, listing.operation, listing.parameters)
     start = Position(None, listing.limit or first) if after is None else codec.decode(after)
     page = await read_page(context, listing, start, first)
-    last = page.end or (page.positions[-1] if page.positions else None)
     return Connection(
         nodes=[make(row) for row in page.rows],
-        page_info=PageInfo(
-            has_next_page=page.end is not None,
-            has_previous_page=after is not None,
-            start_cursor=codec.encode(page.positions[0]) if page.positions else None,
-            end_cursor=codec.encode(last) if last else None,
-        ),
-        cursors=lambda: [codec.encode(position) for position in page.positions],
+        page=page,
+        codec=codec,
+        continues=after is not None,
     )
 
 
@@ -209,7 +186,7 @@ async def read_page(context: Context, listing: Listing, start: Position, count: 
         AdminError: Cognito did not answer well.
     """
     rows: list[Row] = []
-    positions: list[Position] = []
+    runs: list[Run] = []
     at = start
     for _ in range(ceil((start.skip + count) / start.limit) + SPARE_CALLS):
         found, token = await _call(context, listing, at)
@@ -217,17 +194,18 @@ async def read_page(context: Context, listing: Listing, start: Position, count: 
         taken = found[skipped : skipped + count - len(rows)]
         used = skipped + len(taken)
         rows += taken
-        positions += [Position(at.token, at.limit, place) for place in range(skipped + 1, used + 1)]
         if used < len(found):
-            return Page(rows, positions, end=positions[-1])
-        if token is None:
-            return Page(rows, positions, end=None)
-        at = Position(token, at.limit, at.skip - skipped)
+            runs.append(Run(at.token, at.limit, skipped, len(taken), then=None))
+            return Page(rows, runs, end=Position(at.token, at.limit, used))
+        then = Position(token, at.limit, at.skip - skipped) if token is not None else None
         if taken:
-            positions[-1] = at
+            runs.append(Run(at.token, at.limit, skipped, len(taken), then))
+        if then is None:
+            return Page(rows, runs, end=None)
+        at = then
         if len(rows) == count:
             break
-    return Page(rows, positions, end=at)
+    return Page(rows, runs, end=at)
 
 
 async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[Row], str | None]:

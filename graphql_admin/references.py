@@ -184,4 +184,4 @@ async def _resolve(info: Info, reference: Reference | BadUserInput) -> User | Gr
 async def find_namesake(info: Info, username: str) -> User | None:
     """Fetch the user whose username is `username`, and nobody who has it as an alias or `sub`."""
     user = await find_user(info.context, username)
-    return user if user and user.username.casefold() == username.casefold() else None
+    return user if user and user.key.casefold() == username.casefold() else None

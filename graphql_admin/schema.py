@@ -18,6 +18,7 @@ from strawberry.types.field import StrawberryField
 from graphql_admin.actions import Action
 from graphql_admin.context import Context, Info
 from graphql_admin.execution import choose_executor
+from graphql_admin.fields import is_shown
 from graphql_admin.groups import Group, GroupQuery
 from graphql_admin.permissions import (
     Guard,
@@ -33,16 +34,13 @@ from graphql_admin.users import UserMutation, UserQuery, users_in_group
 FEDERATION_VERSION: Literal["2.9"] = "2.9"
 """The latest that both Apollo's and Hive's composers accept."""
 
-PLAIN_RESOLVERS = frozenset(
+SCHEMA_RESOLVERS = frozenset(
     {
         "Query._service",
         "_Service.sdl",
-        "User.attributes",
-        "UserConnection.edges",
-        "GroupConnection.edges",
     }
 )
-"""Fields with a resolver and no guard, because they only show what is in hand already."""
+"""Fields with a resolver and no guard, because all they have is the schema itself."""
 
 ANY = strawberry.scalar(
     name="_Any",
@@ -206,9 +204,11 @@ class AdminSchema(FederationSchema):
             for name, field in type_.fields.items():
                 definition = field.extensions.get("strawberry-definition")
                 path = f"{type_.name}.{name}"
-                if definition is None or path in PLAIN_RESOLVERS:
+                if definition is None or path in SCHEMA_RESOLVERS:
                     continue
-                if definition.base_resolver is not None and guard_of(definition) is None:
+                if not (
+                    definition.base_resolver is None or is_shown(definition) or guard_of(definition)
+                ):
                     yield path
 
 

@@ -8,6 +8,7 @@ from strawberry.types.unset import UNSET
 
 from graphql_admin.actions import Action
 from graphql_admin.context import Context, Info
+from graphql_admin.cursors import Position
 from graphql_admin.errors import (
     ActionError,
     AmbiguousUser,
@@ -16,11 +17,12 @@ from graphql_admin.errors import (
     Outcome,
     UserNotFound,
 )
+from graphql_admin.fields import shown
 from graphql_admin.filters import Criterion, UserBy, UserFilter, UserStatus, read_attributes
 from graphql_admin.groups import KEY_FIELDS as GROUP_KEY_FIELDS
 from graphql_admin.groups import Group, by_precedence, find_group
 from graphql_admin.names import check_name
-from graphql_admin.nodes import Node, global_id
+from graphql_admin.nodes import Node
 from graphql_admin.operations import to_datetime
 from graphql_admin.pagination import (
     DEFAULT_FIRST,
@@ -29,7 +31,6 @@ from graphql_admin.pagination import (
     Connection,
     First,
     Listing,
-    Position,
     Row,
     paginate,
     read_page,
@@ -51,30 +52,74 @@ class UserAttribute:
 
 @strawberry.federation.type(keys=["username", "sub"], description="A user of the user pool.")
 class User(Node):
-    username: str = strawberry.field(
-        description="The user's name in the pool, which never changes. In a mutation's payload "
-        "where nothing beyond the key is selected: the name as it was given."
-    )
-    sub: str = strawberry.field(description="The user's unique id, the `sub` of their tokens.")
-    email: str | None = strawberry.field(description="E-mail address.")
-    email_verified: bool | None = strawberry.field(description="Whether the e-mail is verified.")
-    phone_number: str | None = strawberry.field(description="Phone number, in E.164 form.")
-    phone_number_verified: bool | None = strawberry.field(
-        description="Whether the phone number is verified."
-    )
-    name: str | None = strawberry.field(description="Full name.")
-    given_name: str | None = strawberry.field(description="Given name.")
-    family_name: str | None = strawberry.field(description="Family name.")
-    preferred_username: str | None = strawberry.field(description="The name the user goes by.")
-    status: UserStatus = strawberry.field(description="Where the user is in the account's life.")
-    enabled: bool = strawberry.field(description="Whether the user may sign in.")
-    created_at: datetime | None = strawberry.field(description="When the user was made.")
-    updated_at: datetime | None = strawberry.field(description="When the user last changed.")
-    raw_attributes: strawberry.Private[Row]
+    row: strawberry.Private[Row]
+    """Cognito's UserType, or the reply of AdminGetUser."""
 
-    @strawberry.field(description="Every attribute, standard and custom, in Cognito's own form.")
+    values: strawberry.Private[Row]
+    """The attributes in it, by name."""
+
+    @shown(
+        "The user's name in the pool, which never changes. In a mutation's payload where nothing "
+        "beyond the key is selected: the name as it was given."
+    )
+    def username(self) -> str:
+        return self.key
+
+    @shown("The user's unique id, the `sub` of their tokens.")
+    def sub(self) -> str:
+        return self.values.get("sub")  # type: ignore[return-value]  # no user is without
+
+    @shown("E-mail address.")
+    def email(self) -> str | None:
+        return self.values.get("email")
+
+    @shown("Whether the e-mail is verified.")
+    def email_verified(self) -> bool | None:
+        return _to_bool(self.values.get("email_verified"))
+
+    @shown("Phone number, in E.164 form.")
+    def phone_number(self) -> str | None:
+        return self.values.get("phone_number")
+
+    @shown("Whether the phone number is verified.")
+    def phone_number_verified(self) -> bool | None:
+        return _to_bool(self.values.get("phone_number_verified"))
+
+    @shown("Full name.")
+    def name(self) -> str | None:
+        return self.values.get("name")
+
+    @shown("Given name.")
+    def given_name(self) -> str | None:
+        return self.values.get("given_name")
+
+    @shown("Family name.")
+    def family_name(self) -> str | None:
+        return self.values.get("family_name")
+
+    @shown("The name the user goes by.")
+    def preferred_username(self) -> str | None:
+        return self.values.get("preferred_username")
+
+    @shown("Where the user is in the account's life.")
+    def status(self) -> UserStatus:
+        return UserStatus(self.row.get("UserStatus"))
+
+    @shown("Whether the user may sign in.")
+    def enabled(self) -> bool:
+        return self.row.get("Enabled")  # type: ignore[return-value]  # every row has it
+
+    @shown("When the user was made.")
+    def created_at(self) -> datetime | None:
+        return to_datetime(self.row.get("UserCreateDate"))
+
+    @shown("When the user last changed.")
+    def updated_at(self) -> datetime | None:
+        return to_datetime(self.row.get("UserLastModifiedDate"))
+
+    @shown("Every attribute, standard and custom, in Cognito's own form.")
     def attributes(self) -> list[UserAttribute]:
-        return [UserAttribute(name=name, value=v) for name, v in self.raw_attributes.items()]
+        return [UserAttribute(name=name, value=value) for name, value in self.values.items()]
 
     @guarded(
         Action.LIST_GROUPS_FOR_USER,
@@ -87,7 +132,7 @@ class User(Node):
             "AdminListGroupsForUser",
             rows="Groups",
             token="NextToken",
-            parameters={"Username": self.username},
+            parameters={"Username": self.key},
             sort_key=by_precedence,
             limit=MAX_FIRST,
         )
@@ -96,25 +141,7 @@ class User(Node):
     @classmethod
     def from_cognito(cls, row: Any) -> Self:
         """Make a user from Cognito's UserType or the reply of AdminGetUser."""
-        attributes: Any = read_attributes(row)
-        return cls(
-            id=global_id("User", row["Username"]),
-            username=row["Username"],
-            sub=attributes.get("sub"),
-            email=attributes.get("email"),
-            email_verified=_to_bool(attributes.get("email_verified")),
-            phone_number=attributes.get("phone_number"),
-            phone_number_verified=_to_bool(attributes.get("phone_number_verified")),
-            name=attributes.get("name"),
-            given_name=attributes.get("given_name"),
-            family_name=attributes.get("family_name"),
-            preferred_username=attributes.get("preferred_username"),
-            status=UserStatus(row.get("UserStatus")),
-            enabled=row.get("Enabled"),
-            created_at=to_datetime(row.get("UserCreateDate")),
-            updated_at=to_datetime(row.get("UserLastModifiedDate")),
-            raw_attributes=attributes,
-        )
+        return cls(key=row["Username"], row=row, values=read_attributes(row))
 
     @classmethod
     def from_username(cls, username: str) -> Self:
@@ -222,7 +249,7 @@ async def users_in_group(
         "ListUsersInGroup",
         rows="Users",
         token="NextToken",
-        parameters={"GroupName": group.name},
+        parameters={"GroupName": group.key},
     )
     return await paginate(info.context, listing, User.from_cognito, first=first, after=after)
 

@@ -20,7 +20,7 @@ from strawberry.federation.schema_directives import Authenticated, Policy
 from graphql_admin import schema as schema_module
 from graphql_admin.errors import ActionErrorCode, Outcome
 from graphql_admin.permissions import guard_of
-from graphql_admin.schema import PLAIN_RESOLVERS, AdminSchema, Query, UnguardedField
+from graphql_admin.schema import SCHEMA_RESOLVERS, AdminSchema, Query, UnguardedField
 
 SCHEMA = AdminSchema().graphql_schema
 FEDERATIONS_OWN = ("__", "link__", "_FieldSet")
@@ -93,9 +93,9 @@ def test_guarded_fields_have_auth_directives() -> None:
             assert definition.directives == [Authenticated()], path
 
 
-def test_plain_resolvers_are_there() -> None:
-    """The list of resolvers that need no guard names no field that is gone."""
-    assert set(PLAIN_RESOLVERS) <= {path for path, _ in fields()}
+def test_resolvers_of_the_schema_are_there() -> None:
+    """The list of resolvers that show the schema itself names no field that is gone."""
+    assert set(SCHEMA_RESOLVERS) <= {path for path, _ in fields()}
 
 
 def test_unguarded_resolver_fails_start(monkeypatch: pytest.MonkeyPatch) -> None:

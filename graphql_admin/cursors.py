@@ -1,0 +1,94 @@
+"""Cursors: places in a list of a user pool, as clients keep them.
+
+A cursor is Base64 of `digest, page, skip, check`. Those of one page token differ in the last
+two alone, so that the cursors of sixty rows take little longer than one.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b, shake_128
+from itertools import chain
+from struct import Struct
+from struct import error as StructError  # noqa: N812  # it is a class
+from typing import NamedTuple
+
+import orjson
+
+from graphql_admin.errors import InvalidCursor
+
+MAX_LIMIT = 60
+"""Rows of Cognito's largest page."""
+
+_DIGEST_SIZE = 8
+_CHECK = Struct(">I")
+_TAIL = Struct(">HI")  # the skip and its check
+_TAIL_LENGTH = _TAIL.size * 4 // 3
+"""Characters of Base64."""
+
+
+class Position(NamedTuple):
+    """A place in a list: so many rows after where a page token leads."""
+
+    token: str | None
+    limit: int
+    skip: int = 0
+
+
+class CursorCodec:
+    """Turns positions in one list of one pool into opaque cursors, and back.
+
+    A digest over the list, its parameters and the page, and a check of the rows to skip, tell a
+    cursor of another list and a damaged one. They are no secret, since a forged cursor leads
+    nowhere its maker may not go.
+
+    Args:
+        pool_id: The pool's id.
+        operation: The list operation.
+        parameters: Its input members other than `Limit` and the token.
+    """
+
+    def __init__(self, pool_id: str, operation: str, parameters: Mapping[str, str]) -> None:
+        self._identity = orjson.dumps([pool_id, operation, sorted(parameters.items())])
+
+    def encode(self, position: Position) -> str:
+        """Return the cursor of `position`."""
+        token, limit, skip = position
+        return self.encode_run(token, limit, range(skip, skip + 1))[0]
+
+    def encode_run(self, token: str | None, limit: int, skips: range) -> Sequence[str]:
+        """Return the cursors of the positions that differ in their skips alone.
+
+        Args:
+            token: The page token of all.
+            limit: The limit of all.
+            skips: One after the other, each less than 65,536.
+        """
+        page = orjson.dumps([token, limit])
+        head = blake2b(self._identity + page, digest_size=_DIGEST_SIZE).digest() + page
+        head += b" " * (-len(head) % 3)  # which JSON does not mind, and Base64 needs
+        checks = shake_128(head).digest(skips.stop * _CHECK.size)[skips.start * _CHECK.size :]
+        tails = b"".join(map(_TAIL.pack, skips, chain(*_CHECK.iter_unpack(checks))))
+        start, ends = urlsafe_b64encode(head).decode(), urlsafe_b64encode(tails).decode()
+        return [start + ends[at : at + _TAIL_LENGTH] for at in range(0, len(ends), _TAIL_LENGTH)]
+
+    def decode(self, cursor: str) -> Position:
+        """Return the position of `cursor`.
+
+        Raises:
+            InvalidCursor: The cursor was not made for this list.
+        """
+        try:
+            raw = urlsafe_b64decode(cursor)
+            token, limit = orjson.loads(raw[_DIGEST_SIZE : -_TAIL.size])
+            skip, _ = _TAIL.unpack(raw[-_TAIL.size :])
+            genuine = self.encode(Position(token, limit, skip)) == cursor
+        except (ValueError, TypeError, StructError) as error:
+            raise InvalidCursor from error
+        if not (
+            genuine
+            and isinstance(token, str | None)
+            and type(limit) is int
+            and 0 < limit <= MAX_LIMIT
+        ):
+            raise InvalidCursor
+        return Position(token, limit, skip)
