@@ -14,7 +14,8 @@ help:
 	@echo "make gateways  install gateways for the tests, which takes Node 20 or later and npm"
 	@echo "make check   lint, types, import floors, and drift of schema.graphql"
 	@echo "make schema  write schema.graphql anew"
-	@echo "make bench   measure the server beside its peers; takes Node and a quarter of an hour"
+	@echo "make bench   measure the server beside its peers, and write the README's section on it;"
+	@echo "             takes Node 20 or later, npm, and a quarter of an hour"
 	@echo "make lock    write the locks of the image anew (UPGRADE=--upgrade for newer releases)"
 	@echo "make clean   remove what the others made"
 
@@ -43,8 +44,11 @@ check: $(INSTALLED)
 schema: $(INSTALLED)
 	$(BIN)/graphql-admin schema --output schema.graphql
 
+# All of it, since the README shows the whole; `python -m bench` takes options.
 bench: $(INSTALLED)
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench
+	$(BIN)/python -m bench.quotas
+	$(BIN)/python -m bench.readme
 
 # UPGRADE=--upgrade takes newer releases than the locks have.
 UPGRADE =

@@ -106,13 +106,13 @@ def _say(line: str) -> None:
 
 
 def _named(options: Sequence[_Named], wanted: str | None, what: str) -> list[_Named]:
-    by_name = {option.name: option for option in options}
-    names = wanted.split(",") if wanted else list(by_name)
-    unknown = set(names) - set(by_name)
-    if unknown:
-        known = ", ".join(by_name)
-        raise BenchFailed(f"no such {what}: {', '.join(sorted(unknown))}; there are {known}")
-    return [by_name[name] for name in names]
+    known = [option.name for option in options]
+    names = wanted.split(",") if wanted else known
+    if unknown := set(names).difference(known):
+        raise BenchFailed(
+            f"no such {what}: {', '.join(sorted(unknown))}; there are {', '.join(known)}"
+        )
+    return [option for option in options if option.name in names]
 
 
 def _parse_arguments() -> argparse.Namespace:

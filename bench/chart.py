@@ -47,26 +47,29 @@ def _panel(results: Results, operation: Operation, top: int) -> str:
     }
     peer = results.fastest_peer(operation.name)
     unit = next((rate for server, rate in rates.items() if server.name == peer), None)
-    unit = unit or max(rates.values())
     scale = _BAR_WIDTH / max(rates.values())
-    title = f"{operation.title}: requests a second, × the fastest peer"
-    unit_x = f"{_LABEL_WIDTH + unit * scale:.1f}"
-    bottom = top + _TITLE + _ROW * len(rates)
-    lines = [
-        f'<text class="title" x="{_MARGIN}" y="{top + 20}">{escape(title)}</text>',
-        f'<line class="line" x1="{unit_x}" x2="{unit_x}" y1="{top + 28}" y2="{bottom}"/>',
-    ]
+    title = f"{operation.title}: requests a second"
+    lines = []
+    if unit is not None:
+        title += ", × the fastest peer"
+        unit_x = f"{_LABEL_WIDTH + unit * scale:.1f}"
+        bottom = top + _TITLE + _ROW * len(rates)
+        lines.append(
+            f'<line class="line" x1="{unit_x}" x2="{unit_x}" y1="{top + 28}" y2="{bottom}"/>'
+        )
+    lines.append(f'<text class="title" x="{_MARGIN}" y="{top + 20}">{escape(title)}</text>')
     for row, (server, rate) in enumerate(rates.items()):
         top_of_bar = top + _TITLE + _ROW * row
         end_of_bar = _LABEL_WIDTH + rate * scale
         baseline = top_of_bar + _BAR_HEIGHT - 5
+        ratio = "" if unit is None else f"{rate / unit:.2f} · "
         lines.append(
             f'<text x="{_LABEL_WIDTH - 8}" y="{baseline}" text-anchor="end">'
             f"{escape(server.title)}</text>"
             f'<rect class="{_kind(server)}" x="{_LABEL_WIDTH}" y="{top_of_bar}" '
             f'width="{rate * scale:.1f}" height="{_BAR_HEIGHT}" rx="2"/>'
             f'<text x="{end_of_bar + 6:.1f}" y="{baseline}">'
-            f"{rate / unit:.2f} · {rate:,.0f}/s</text>"
+            f"{ratio}{rate:,.0f}/s</text>"
         )
     return "\n".join(lines)
 

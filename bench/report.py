@@ -10,23 +10,24 @@ def to_markdown(results: Results) -> str:
     """The results for people to read: the comparison first, then each operation."""
     parts = [
         "# Benchmark",
-        _faults(results),
+        to_faults(results),
         "## Throughput, as a multiple of the fastest peer",
         _throughput(results),
         "## Each operation",
         *(_operation(results, operation.name, operation.title) for operation in results.operations),
         "## Start and memory",
-        _footprints(results),
+        to_footprints(results),
         "## The stub is not the limit",
         _stub(results),
         "## Where and how",
         _quiet(results),
-        _table(["", ""], [[key, value] for key, value in results.setting.items()]),
+        to_table(["", ""], [[key, value] for key, value in results.setting.items()]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _faults(results: Results) -> str:
+def to_faults(results: Results) -> str:
+    """What went wrong, or nothing."""
     if not results.faulty:
         return ""
     lines = [
@@ -45,7 +46,7 @@ def _throughput(results: Results) -> str:
             ratio = peer and results.ratio(server.name, peer, operation.name, lambda c: c.rate)
             row.append(_times(ratio or None, bold=server.name == peer))
         rows.append(row)
-    return _table(["server", *(operation.name for operation in results.operations)], rows)
+    return to_table(["server", *(operation.name for operation in results.operations)], rows)
 
 
 def _operation(results: Results, operation: str, title: str) -> str:
@@ -88,10 +89,11 @@ def _operation(results: Results, operation: str, title: str) -> str:
                 f"{spread('calls').median:.2f}".removesuffix(".00"),
             ]
         )
-    return f"### {operation}: {title}\n\n{_table(header, rows)}"
+    return f"### {operation}: {title}\n\n{to_table(header, rows)}"
 
 
-def _footprints(results: Results) -> str:
+def to_footprints(results: Results) -> str:
+    """The table of what each server needs to start and holds in memory."""
     titles = {server.name: _name(server) for server in results.servers}
     rows = [
         [
@@ -102,7 +104,7 @@ def _footprints(results: Results) -> str:
         ]
         for each in results.footprints
     ]
-    return _table(["server", "ready after ms", "MiB then", "MiB after the rounds"], rows)
+    return to_table(["server", "ready after ms", "MiB then", "MiB after the rounds"], rows)
 
 
 def _stub(results: Results) -> str:
@@ -110,7 +112,7 @@ def _stub(results: Results) -> str:
         [speed.call, f"{speed.rate:,.0f}", f"{speed.cpu * 1e6:.1f}", f"{1 / speed.cpu:,.0f}"]
         for speed in results.stub
     ]
-    table = _table(["call", "served a second", "CPU µs each", "limit a second"], rows)
+    table = to_table(["call", "served a second", "CPU µs each", "limit a second"], rows)
     most = max(results.cells, key=lambda cell: cell.call_rate)
     busy = max(results.cells, key=lambda cell: cell.load_core_use)
     return (
@@ -151,6 +153,7 @@ def _with_range(spread: Spread, write: Callable[[float], str]) -> str:
     return f"{write(spread.median)} ({write(spread.min)}–{write(spread.max)})"
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def to_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is text and whose others are figures."""
     rule = ["---"] + ["---:"] * (len(header) - 1)
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])

@@ -87,13 +87,13 @@ class Results:
         Figures of one round were taken within seconds, so what slows the machine for a while
         slows both.
         """
-        pairs = zip(
-            self._rounds.get((server, operation), ()),
-            self._rounds.get((other, operation), ()),
-            strict=False,
-        )
-        ratios = [figure(one) / figure(another) for one, another in pairs]
-        return Spread.of(ratios) if ratios else None
+        return self._ratio((server, operation), (other, operation), figure)
+
+    def ratio_of_operations(
+        self, server: str, operation: str, other: str, figure: Callable[[Cell], float]
+    ) -> Spread | None:
+        """A figure as a multiple of the same server's at another operation, as `ratio` has it."""
+        return self._ratio((server, operation), (server, other), figure)
 
     def to_json(self) -> bytes:
         """All figures, for programs. Seconds and bytes throughout."""
@@ -103,7 +103,25 @@ class Results:
                 operation.name: self.fastest_peer(operation.name) for operation in self.operations
             },
         }
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2)
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "Results":
+        """The figures that `to_json` wrote."""
+        value = orjson.loads(text)
+        return cls(
+            setting=value["setting"],
+            stub=[StubSpeed(**speed) for speed in value["stub"]],
+            footprints=[Footprint(**footprint) for footprint in value["footprints"]],
+            cells=[Cell(**cell) for cell in value["cells"]],
+        )
+
+    def _ratio(
+        self, one: tuple[str, str], other: tuple[str, str], figure: Callable[[Cell], float]
+    ) -> Spread | None:
+        pairs = zip(self._rounds.get(one, ()), self._rounds.get(other, ()), strict=False)
+        ratios = [figure(cell) / figure(another) for cell, another in pairs]
+        return Spread.of(ratios) if ratios else None
 
     @cached_property
     def _rounds(self) -> dict[tuple[str, str], list[Cell]]:
@@ -122,7 +140,7 @@ def describe_setting(rounds: int, seconds: float, connections: int) -> dict[str,
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "processor": _processor(),
-        "system": f"{platform.system()} {platform.release()}, {os.cpu_count()} cores",
+        "system": f"{platform.system()} {_kernel_release()}, {os.cpu_count()} cores",
         "load": f"{connections} connections, {rounds} rounds of {seconds:g} s a cell",
         "Python": platform.python_version(),
         **{package: version(package) for package in _PYTHON_PACKAGES},
@@ -136,6 +154,11 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def _kernel_release() -> str:
+    """The release without what a distribution or a builder adds to it."""
+    return platform.release().partition("-")[0]
 
 
 def _node_version() -> str:

@@ -15,6 +15,7 @@ PEERS = Path(__file__).with_name("peers")
 
 OURS = "graphql-admin"
 FLOOR = "floor"
+APOLLO = "apollo"
 EXPRESS = "express"
 
 
@@ -52,7 +53,7 @@ SERVERS = (
     Server(OURS, "graphql-admin", (sys.executable, "-m", "graphql_admin", "serve")),
     Server("mercurius", "Mercurius with JIT", _node("mercurius.js")),
     Server("yoga", "GraphQL Yoga", _node("yoga.js")),
-    Server("apollo", "Apollo Server", _node("apollo.js")),
+    Server(APOLLO, "Apollo Server", _node("apollo.js")),
     Server(EXPRESS, "Express (Admin Queries)", _node("express.js"), AdminQueries()),
     Server("strawberry", "stock Strawberry", (sys.executable, "-m", "bench.strawberry_stock")),
     Server(FLOOR, "floor", (sys.executable, "-m", "bench.floor"), Floor()),
