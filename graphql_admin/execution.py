@@ -1,17 +1,23 @@
-"""Completes plain data column by column, as compiled once for a selection.
+"""Executes operations by plans that are compiled once for a document.
 
 graphql-core completes every field of every object on its own: for 60 users of 10 fields it calls
-600 resolvers, builds 600 paths and looks at 1000 types. A field that only shows what is in hand
-needs none of this. So for each selection of an object a plan is made: how to complete its plain
-fields, those of many objects at a time, and which fields are the rest. The rest goes graphql-core's
-ordinary path. The whole object does, if a value is not what the schema says, such as a null that
-may not be: nothing but plain data has been looked at by then, so the ordinary path finds what is
-wrong and reports it as it always does.
+600 resolvers, builds 600 paths and looks at 1000 types; and around each resolver Strawberry walks
+the types of its arguments and puts together the chain of its extensions. Here the plan of a
+selection has all that beforehand. Fields that only show what is in hand are read column by
+column, of many objects at a time. The others are resolved by the same functions through the same
+extensions, guards among them.
+
+What can be planned is what this schema has, but for the schema itself (`__schema`, `_service`).
+The rest, and every value that is not what the schema says it is, such as a null that may not be,
+takes graphql-core's ordinary path, which reports what is wrong as it always does. No field is
+resolved again there: the ordinary path gets what its resolver returned, or raised.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from operator import attrgetter
 from types import NoneType
@@ -19,7 +25,10 @@ from typing import Any, TypeAlias
 
 import structlog
 from graphql import (
+    DocumentNode,
+    ExecutionResult,
     FieldNode,
+    FragmentDefinitionNode,
     GraphQLBoolean,
     GraphQLEnumType,
     GraphQLField,
@@ -27,28 +36,40 @@ from graphql import (
     GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLResolveInfo,
+    GraphQLSchema,
     GraphQLString,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    is_abstract_type,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
     is_object_type,
+    located_error,
 )
-from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
-from graphql.pyutils import AwaitableOrValue, Path, Undefined
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from graphql.pyutils import Undefined
+from strawberry.types.field import StrawberryField
 
-from graphql_admin.context import Context
+from graphql_admin.context import Context, Info
+from graphql_admin.fields import definition_of
+from graphql_admin.inputs import Unusual, Values, Variables, compile_arguments
+from graphql_admin.selections import Collector
 
 log = structlog.get_logger(__name__)
 
 TESTED_VERSIONS = {"graphql-core": ("3.3.2",), "strawberry-graphql": ("0.341.2",)}
-"""What the tests compared `CompilingExecutor` with: it overrides what is not public there."""
+"""Those whose ordinary path the tests compared the plans with."""
 
 MAX_PLANS = 100
-"""Plans of one document, which can have others for every combination of its variables."""
+"""Plans of one operation, which can have others for every combination of its variables."""
 
-Completer: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
-"""Turns resolved values into values of the response; raises if one of them is not plain data."""
+Completer: TypeAlias = Callable[[Sequence[Any], "list[Pending]"], Sequence[Any]]
+"""Turns resolved values into values of the response; raises if one of them is not plain data.
+
+Fields below that take a resolver are null in them for the time being, and pending.
+"""
 
 _VERBATIM: Mapping[GraphQLLeafType, type] = {
     GraphQLString: str,
@@ -62,135 +83,320 @@ _PLAIN_TYPES = frozenset({str, bool, int, float, datetime})
 
 _LIST = frozenset({list})
 
-_DEFINITION = "strawberry-definition"
-
 
 class NotPlain(Exception):
     """This cannot be completed as plain data."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How to complete what is selected of objects of one type."""
+class Resolved:
+    """A field that takes its resolver: how to call it, and how to complete what it returns."""
 
-    nodes: Sequence[FieldNode]
-    """The merged nodes of the field whose value they are. Held, because plans are found by the
-    nodes' identities, which would otherwise be used again for others."""
-
-    keys: Sequence[str]
-    """The completed object's keys, in order."""
-
+    key: str
+    """Its key in the response."""
+    nodes: list[FieldNode]
+    """Where it is selected."""
+    nullable: bool
+    definition: StrawberryField
+    arguments: Callable[[Values], dict[str, Any]]
+    resolve: Callable[..., Awaitable[Any]]
     complete: Completer
-    """Completes the plain fields."""
-
-    rest: GroupedFieldSet
-    """The other fields."""
-
-    def join(self, plain: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
-        """Return the completed object."""
-        values = plain | rest
-        return {key: values[key] for key in self.keys}
 
 
-def choose_executor() -> type[StrawberryGraphQLCoreExecutionContext]:
-    """Return the executor for the installed versions: the ordinary one if they are not tested."""
-    installed = {name: version(name) for name in TESTED_VERSIONS}
-    if all(installed[name] in tested for name, tested in TESTED_VERSIONS.items()):
-        return CompilingExecutor
-    log.warning("untested versions: plain data is completed slowly", installed=installed)
-    return StrawberryGraphQLCoreExecutionContext
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A field of one object, yet to be resolved."""
+
+    field: Resolved
+    source: Any
+    """The object."""
+    target: dict[str, Any]
+    """The object in the response."""
 
 
-class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Executes an operation whose `Context` has the plans of its document."""
+@dataclass(slots=True)
+class Asked:
+    """What the resolvers here look at of graphql-core's `GraphQLResolveInfo`."""
 
-    context_value: Context
+    context: Context
+    schema: GraphQLSchema
+    fragments: Mapping[str, FragmentDefinitionNode]
+    field_nodes: list[FieldNode]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # All that `@skip` and `@include` can depend on, and with them what is selected.
-        self._conditions = tuple(
-            item for item in self.variable_values.coerced.items() if isinstance(item[1], bool)
-        )
 
-    def collect_and_execute_subfields(
-        self,
-        return_type: GraphQLObjectType,
-        field_details_list: FieldDetailsList,
-        path: Path,
-        result: Any,
-        position_context: Any,
-    ) -> AwaitableOrValue[dict[str, Any]]:
-        """Complete the object `result`: by its plan, or else on the ordinary path."""
-        plan: Plan | None
-        plain: dict[str, Any]
-        try:
-            plan = self._find_plan(return_type, field_details_list)
-            (plain,) = plan.complete([result])
-        except Exception:  # noqa: BLE001  # the ordinary path meets it again, and reports it
-            plan = None
-        if plan is None:
-            return super().collect_and_execute_subfields(
-                return_type, field_details_list, path, result, position_context
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What came of executing an operation by its plan.
+
+    Args:
+        data: The data of the response.
+        outcomes: What each resolver returned, or the exception that it raised.
+        is_whole: Whether the data is right, but for the fields whose resolvers raised.
+    """
+
+    data: dict[str, Any]
+    outcomes: Sequence[tuple[Pending, Any]]
+    is_whole: bool
+
+    def to_result(self) -> ExecutionResult:
+        """Return the result of the operation."""
+        failed = [each for each in self.outcomes if isinstance(each[1], Exception)]
+        if not failed:
+            return ExecutionResult(self.data)
+        places = dict(_locate(self.data))
+        errors = [
+            located_error(
+                error, pending.field.nodes, [*places[id(pending.target)], pending.field.key]
             )
-        if not plan.rest:
-            return plain
-        rest = self.execute_fields(return_type, result, path, plan.rest, position_context)
-        if isinstance(rest, dict):
-            return plan.join(plain, rest)
-        return _join_later(plan, plain, rest)
+            for pending, error in failed
+        ]
+        return ExecutionResult(self.data, errors)
 
-    def _find_plan(self, type_: GraphQLObjectType, selected: FieldDetailsList) -> Plan:
-        plans = self.context_value.plans
-        key = (type_, self._conditions, *[id(details.node) for details in selected])
-        plan = plans.get(key)
+    def replay(self) -> Callable[..., Any]:
+        """Return a middleware of graphql-core by which resolvers do again what they did."""
+        places = dict(_locate(self.data))
+        outcomes = {
+            (*places[id(pending.target)], pending.field.key): outcome
+            for pending, outcome in self.outcomes
+        }
+
+        def resolve(
+            next_: Callable[..., Any],
+            source: Any,
+            info: GraphQLResolveInfo[Context],
+            **arguments: Any,
+        ) -> Any:
+            path = tuple(info.path.as_list())
+            if path not in outcomes:
+                return next_(source, info, **arguments)
+            if isinstance(outcomes[path], Exception):
+                raise outcomes[path]
+            return outcomes[path]
+
+        return resolve
+
+
+def _locate(
+    data: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[int, tuple[str | int, ...]]]:
+    """Yield the identity and the path of every object in a response."""
+    if isinstance(data, dict):
+        yield id(data), path
+        for key, value in data.items():
+            yield from _locate(value, (*path, key))
+    elif isinstance(data, list):
+        for place, value in enumerate(data):
+            yield from _locate(value, (*path, place))
+
+
+class Operation:
+    """An operation with what is compiled of it.
+
+    Args:
+        schema: The schema.
+        document: The document, which fits it.
+        operation: One of its operations.
+
+    Raises:
+        Unusual: It has variables that are not read here.
+    """
+
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
+    ) -> None:
+        self._schema = schema
+        self._operation = operation
+        self._fragments = {
+            definition.name.value: definition
+            for definition in document.definitions
+            if isinstance(definition, FragmentDefinitionNode)
+        }
+        self._variables = Variables(schema, operation)
+        self._plans: dict[Any, Completer | None] = {}
+
+    @property
+    def size(self) -> int:
+        """How many plans it has."""
+        return len(self._plans)
+
+    async def execute(self, given: Mapping[str, Any], context: Context) -> Planned | None:
+        """Execute the operation by its plan.
+
+        Args:
+            given: The variables as the client has them.
+            context: Of the request.
+
+        Returns:
+            What came of it; None if it takes the ordinary path, and nothing was executed.
+        """
+        try:
+            values = self._variables.read(given)
+            complete = self._plan(values)
+        except Exception:  # noqa: BLE001  # the ordinary path meets it again, and reports it
+            return None
+        run = _Run(self._schema, self._fragments, values, context)
+        is_serial = self._operation.operation is OperationType.MUTATION
+        data = await run.complete_root(complete, is_serial=is_serial)
+        return Planned(data, run.outcomes, run.is_whole)
+
+    def _plan(self, values: Values) -> Completer:
+        # All that `@skip` and `@include` can depend on, and with them what is selected.
+        conditions = {name: value for name, value in values.items() if isinstance(value, bool)}
+        key = tuple(conditions.items())
+        if key not in self._plans:
+            if len(self._plans) == MAX_PLANS:
+                raise Unusual
+            self._plans[key] = None
+            collector = Collector(self._schema, self._fragments, conditions)
+            self._plans[key] = _Compiler(self._schema, collector).compile(self._operation)
+        plan = self._plans[key]
         if plan is None:
-            if len(plans) == MAX_PLANS:
-                raise NotPlain
-            plan = plans[key] = self._compile(type_, selected)
+            raise Unusual
         return plan
 
-    def _compile(self, type_: GraphQLObjectType, selected: FieldDetailsList) -> Plan:
-        fields = self.collect_subfields(type_, selected).grouped_field_set
-        columns = {key: self._compile_field(type_, field) for key, field in fields.items()}
-        plain = {key: complete for key, complete in columns.items() if complete}
-        return Plan(
-            nodes=[details.node for details in selected],
-            keys=list(fields),
-            complete=_compile_objects(type_, plain) if plain else _refuse,
-            rest={key: field for key, field in fields.items() if key not in plain},
-        )
 
-    def _compile_field(
-        self, parent: GraphQLObjectType, selected: FieldDetailsList
-    ) -> Completer | None:
-        """Return what turns objects into values of one of their fields; None: it is not plain."""
-        name = selected[0].node.name.value
-        if name == "__typename":
-            return lambda objects: [parent.name] * len(objects)
-        field = parent.fields[name]
-        read = plain_reader(field)
-        complete = self._compile_value(field.type, selected) if read else None
-        if read is None or complete is None:
-            return None
-        return lambda objects: complete(list(map(read, objects)))
+@dataclass(slots=True)
+class _Run:
+    """One execution of an operation."""
+
+    schema: GraphQLSchema
+    fragments: Mapping[str, FragmentDefinitionNode]
+    values: Values
+    context: Context
+    outcomes: list[tuple[Pending, Any]] = field(default_factory=list)
+    is_whole: bool = True
+
+    async def complete_root(self, complete: Completer, *, is_serial: bool) -> dict[str, Any]:
+        """Return the data of the response."""
+        pending: list[Pending] = []
+        data: dict[str, Any]
+        (data,) = complete([None], pending)
+        if is_serial:
+            for each in pending:
+                await self._fill(each)
+        else:
+            await self._fill_all(pending)
+        return data
+
+    async def _fill_all(self, pending: Sequence[Pending]) -> None:
+        if len(pending) == 1:
+            await self._fill(pending[0])
+        elif pending:
+            await asyncio.gather(*map(self._fill, pending))
+
+    async def _fill(self, pending: Pending) -> None:
+        """Resolve a field, and whatever is selected below it."""
+        field = pending.field
+        try:
+            asked = Asked(self.context, self.schema, self.fragments, field.nodes)
+            info = Info(asked, field.definition)  # type: ignore[arg-type]
+            outcome = await field.resolve(pending.source, info, **field.arguments(self.values))
+        except Exception as error:  # noqa: BLE001  # the field's error, whatever it is
+            self.outcomes.append((pending, error))
+            self.is_whole &= field.nullable
+            return
+        self.outcomes.append((pending, outcome))
+        below: list[Pending] = []
+        try:
+            (pending.target[field.key],) = field.complete([outcome], below)
+        except Exception:  # noqa: BLE001  # the ordinary path meets it again, and reports it
+            self.is_whole = False
+        else:
+            await self._fill_all(below)
+
+
+class _Compiler:
+    """Compiles the plan of an operation for some values of its conditions."""
+
+    def __init__(self, schema: GraphQLSchema, collector: Collector) -> None:
+        self._schema = schema
+        self._collector = collector
+
+    def compile(self, operation: OperationDefinitionNode) -> Completer:
+        """Return what completes the root.
+
+        Raises:
+            Unusual: Something that is selected takes the ordinary path.
+        """
+        root = self._schema.get_root_type(operation.operation)
+        if root is None:
+            raise Unusual
+        return self._compile_object(root, [operation.selection_set], NoneType)
 
     def _compile_value(
-        self, type_: GraphQLOutputType, selected: FieldDetailsList, *, nullable: bool = True
-    ) -> Completer | None:
-        """Return what completes values of one type; None: they are not plain."""
+        self, type_: GraphQLOutputType, nodes: list[FieldNode], *, nullable: bool = True
+    ) -> Completer:
         if is_non_null_type(type_):
-            return self._compile_value(type_.of_type, selected, nullable=False)
-        complete: Completer | None = None
+            return self._compile_value(type_.of_type, nodes, nullable=False)
+        sets = [node.selection_set for node in nodes]
         if is_leaf_type(type_):
             complete = _compile_leaf(type_)
         elif is_list_type(type_):
-            items = self._compile_value(type_.of_type, selected)
-            complete = _compile_lists(items) if items else None
+            complete = _compile_lists(self._compile_value(type_.of_type, nodes))
         elif is_object_type(type_):
-            plan = self._compile(type_, selected)
-            complete = None if plan.rest else plan.complete
-        return _let_nulls_be(complete) if complete and nullable else complete
+            complete = self._compile_object(type_, sets, _class_of(type_))
+        elif is_abstract_type(type_):
+            complete = _compile_abstract(
+                {
+                    _class_of(possible): self._compile_object(possible, sets, _class_of(possible))
+                    for possible in self._schema.get_possible_types(type_)
+                }
+            )
+        else:
+            raise Unusual
+        return _let_nulls_be(complete) if nullable else complete
+
+    def _compile_object(
+        self, type_: GraphQLObjectType, sets: Sequence[SelectionSetNode | None], class_: type
+    ) -> Completer:
+        selected = self._collector.collect(type_, sets)
+        columns = [self._compile_column(type_, key, nodes) for key, nodes in selected.items()]
+        return _compile_objects(class_, list(selected), columns)
+
+    def _compile_column(
+        self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode]
+    ) -> Completer | Resolved:
+        name = nodes[0].name.value
+        if name == "__typename":
+            return lambda objects, _: [parent.name] * len(objects)
+        field = parent.fields.get(name)
+        if field is None:  # of the schema itself
+            raise Unusual
+        complete = self._compile_value(field.type, nodes)
+        read = plain_reader(field)
+        if read is not None:
+            return lambda objects, pending: complete(list(map(read, objects)), pending)
+        definition = definition_of(field)
+        if definition is None or definition.base_resolver is None:
+            raise Unusual
+        return Resolved(
+            key=key,
+            nodes=nodes,
+            nullable=not is_non_null_type(field.type),
+            definition=definition,
+            arguments=compile_arguments(field, nodes[0]),
+            resolve=_chain(definition),
+            complete=complete,
+        )
+
+
+def is_tested() -> bool:
+    """Tell whether the installed versions are such that plans do what the ordinary path does."""
+    installed = {name: version(name) for name in TESTED_VERSIONS}
+    if all(installed[name] in tested for name, tested in TESTED_VERSIONS.items()):
+        return True
+    log.warning("untested versions: every operation takes the ordinary path", installed=installed)
+    return False
+
+
+def plan(
+    schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
+) -> Operation | None:
+    """Return an operation that can be executed by plan; None: it takes the ordinary path."""
+    try:
+        return Operation(schema, document, operation)
+    except Unusual:
+        return None
 
 
 def plain_reader(field: GraphQLField) -> Callable[[Any], Any] | None:
@@ -199,7 +405,7 @@ def plain_reader(field: GraphQLField) -> Callable[[Any], Any] | None:
     A resolver that gets nothing but `self` can only show in another form what is in hand.
     No guarded field is plain: its guard is an extension.
     """
-    definition = field.extensions.get(_DEFINITION)
+    definition = definition_of(field)
     if definition is None or definition.extensions or field.args:
         return None
     resolver = definition.base_resolver
@@ -211,18 +417,50 @@ def plain_reader(field: GraphQLField) -> Callable[[Any], Any] | None:
     return read
 
 
+def _chain(definition: StrawberryField) -> Callable[..., Awaitable[Any]]:
+    """Return a field's resolver within its extensions, as Strawberry puts them together."""
+    resolver = definition.base_resolver
+    if resolver is None or not resolver.is_async or not resolver.info_parameter:
+        raise Unusual
+    function: Any = resolver.wrapped_func
+    info_name = resolver.info_parameter.name
+    parent_name = resolver.parent_parameter.name if resolver.parent_parameter else None
+    if parent_name is None and resolver.self_parameter is None:
+        raise Unusual
+
+    def call(source: Any, info: Info, **arguments: Any) -> Awaitable[Any]:
+        arguments[info_name] = info
+        if parent_name is None:
+            return function(source, **arguments)  # type: ignore[no-any-return]
+        arguments[parent_name] = source
+        return function(**arguments)  # type: ignore[no-any-return]
+
+    chain: Callable[..., Awaitable[Any]] = call
+    for extension in definition.extensions:
+        chain = partial(extension.resolve_async, chain)
+    return chain
+
+
+def _class_of(type_: GraphQLObjectType) -> type:
+    definition = definition_of(type_)
+    if definition is None:
+        raise Unusual
+    class_: type = (definition.concrete_of or definition).origin
+    return class_
+
+
 def _compile_leaf(type_: GraphQLLeafType) -> Completer:
     if type_ in _VERBATIM or type_.name == "DateTime":
         # Dates too, which orjson writes as the scalar does.
         verbatim = frozenset({_VERBATIM.get(type_, datetime)})
-        return lambda values: _expect(verbatim, values)
+        return lambda values, _: _expect(verbatim, values)
     if isinstance(type_, GraphQLEnumType):
-        enum = type_.extensions[_DEFINITION].wrapped_cls
+        enum = definition_of(type_).wrapped_cls
         names = {member: type_.coerce_output_value(member) for member in enum}
         members = frozenset({enum})
-        return lambda values: [names[value] for value in _expect(members, values)]
+        return lambda values, _: [names[value] for value in _expect(members, values)]
 
-    def serialize(values: Sequence[Any]) -> Sequence[Any]:
+    def serialize(values: Sequence[Any], _: list[Pending]) -> Sequence[Any]:
         serialized = list(map(type_.coerce_output_value, _expect(_PLAIN_TYPES, values)))
         if None in serialized or Undefined in serialized:
             raise NotPlain
@@ -232,26 +470,40 @@ def _compile_leaf(type_: GraphQLLeafType) -> Completer:
 
 
 def _compile_lists(complete: Completer) -> Completer:
-    return lambda lists: [complete(items) for items in _expect(_LIST, lists)]
+    return lambda lists, pending: [complete(items, pending) for items in _expect(_LIST, lists)]
 
 
-def _compile_objects(type_: GraphQLObjectType, columns: Mapping[str, Completer]) -> Completer:
-    definition = type_.extensions[_DEFINITION]
-    class_ = frozenset({(definition.concrete_of or definition).origin})
+def _compile_abstract(completers: Mapping[type, Completer]) -> Completer:
+    return lambda objects, pending: [completers[type(each)]([each], pending)[0] for each in objects]
 
-    def complete(objects: Sequence[Any]) -> Sequence[Any]:
-        _expect(class_, objects)
-        rows = zip(*[column(objects) for column in columns.values()], strict=True)
-        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+def _compile_objects(
+    class_: type, keys: Sequence[str], columns: Sequence[Completer | Resolved]
+) -> Completer:
+    classes = frozenset({class_})
+    resolved = [column for column in columns if isinstance(column, Resolved)]
+
+    def complete(objects: Sequence[Any], pending: list[Pending]) -> Sequence[Any]:
+        _expect(classes, objects)
+        nulls = [None] * len(objects)
+        completed = [
+            nulls if isinstance(column, Resolved) else column(objects, pending)
+            for column in columns
+        ]
+        rows = zip(*completed, strict=True) if completed else [()] * len(objects)
+        targets = [dict(zip(keys, row, strict=True)) for row in rows]
+        for each in resolved:
+            pending += map(partial(Pending, each), objects, targets)
+        return targets
 
     return complete
 
 
 def _let_nulls_be(complete: Completer) -> Completer:
-    def complete_others(values: Sequence[Any]) -> Sequence[Any]:
+    def complete_others(values: Sequence[Any], pending: list[Pending]) -> Sequence[Any]:
         if NoneType not in set(map(type, values)):
-            return complete(values)
-        others = iter(complete([value for value in values if value is not None]))
+            return complete(values, pending)
+        others = iter(complete([value for value in values if value is not None], pending))
         return [None if value is None else next(others) for value in values]
 
     return complete_others
@@ -266,13 +518,3 @@ def _expect(types: frozenset[type], values: Sequence[Any]) -> Sequence[Any]:
     if not types.issuperset(map(type, values)):
         raise NotPlain
     return values
-
-
-def _refuse(_: Sequence[Any]) -> Sequence[Any]:
-    raise NotPlain
-
-
-async def _join_later(
-    plan: Plan, plain: dict[str, Any], rest: Awaitable[dict[str, Any]]
-) -> dict[str, Any]:
-    return plan.join(plain, await rest)

@@ -9,6 +9,18 @@ from strawberry.types.field import StrawberryField
 
 _SHOWS = "shows"
 
+_DEFINITION = "strawberry-definition"
+"""Where Strawberry keeps what an element of graphql-core's schema was made from."""
+
+
+def definition_of(element: Any) -> Any:
+    """Return what a type, field or argument of graphql-core's schema was made from.
+
+    Returns:
+        Strawberry's definition of it; None for what is graphql-core's own.
+    """
+    return element.extensions.get(_DEFINITION)
+
 
 def shown(description: str) -> Callable[[Callable[..., Any]], Any]:
     """Make a method into a field that shows what the object holds.

@@ -9,10 +9,16 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import strawberry
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    SelectionSetNode,
+)
 from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission, PermissionExtension
 from strawberry.types.field import StrawberryField
-from strawberry.types.nodes import SelectedField, Selection
 
 from graphql_admin import records
 from graphql_admin.actions import Action
@@ -263,19 +269,26 @@ def selects_beyond(info: Info, names: Collection[str], *, apart_from: Collection
         apart_from: Object types that the object is not of. What fragments select of these does
             not count, where the field's type is abstract.
     """
-    return any(_beyond(field.selections, names, apart_from) for field in info.selected_fields)
+    # Not `info.selected_fields`, which converts every argument and directive for it.
+    asked = info._raw_info  # noqa: SLF001
 
+    def beyond(selections: SelectionSetNode | None) -> bool:
+        for node in selections.selections if selections else ():
+            if isinstance(node, FieldNode):
+                if node.name.value not in names:
+                    return True
+                continue
+            fragment = (
+                asked.fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+            )
+            assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)  # noqa: S101
+            condition = fragment.type_condition
+            is_apart = condition is not None and condition.name.value in apart_from
+            if not is_apart and beyond(fragment.selection_set):
+                return True
+        return False
 
-def _beyond(
-    selections: list[Selection], names: Collection[str], apart_from: Collection[str]
-) -> bool:
-    return any(
-        selection.name not in names
-        if isinstance(selection, SelectedField)
-        else selection.type_condition not in apart_from
-        and _beyond(selection.selections, names, apart_from)
-        for selection in selections
-    )
+    return any(beyond(node.selection_set) for node in asked.field_nodes)
 
 
 def iam_policy(pool_arn: str, actions: Collection[Action]) -> dict[str, Any]:

@@ -146,7 +146,7 @@ class Executor:
             max_calls=self.max_calls,
             is_own_document=is_own_document,
         )
-        result = await self.schema.run(document.ast, record.operation_name, variables, context)
+        result = await self.schema.run(document.ast, operation, variables, context)
         return Execution(result, estimated, context.calls)
 
 

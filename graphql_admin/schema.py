@@ -6,7 +6,15 @@ from inspect import isawaitable
 from typing import Any, Literal
 
 import strawberry
-from graphql import DocumentNode, ExecutionResult, GraphQLObjectType, GraphQLSchema, execute
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLObjectType,
+    GraphQLSchema,
+    MiddlewareManager,
+    OperationDefinitionNode,
+    execute,
+)
 from strawberry.execution import optimized_is_awaitable
 from strawberry.federation.schema import FederationAny
 from strawberry.federation.schema import Schema as FederationSchema
@@ -17,7 +25,7 @@ from strawberry.types.field import StrawberryField
 
 from graphql_admin.actions import Action
 from graphql_admin.context import Context, Info
-from graphql_admin.execution import choose_executor
+from graphql_admin.execution import Planned, is_tested, plan
 from graphql_admin.fields import is_shown
 from graphql_admin.groups import Group, GroupQuery
 from graphql_admin.permissions import (
@@ -125,12 +133,12 @@ class AdminSchema(FederationSchema):
         self._service = service
         self._node_field = node_field
         self._auth_directives = auth_directives
+        self._is_tested = is_tested()
         mutation_fields = self.get_fields(get_object_definition(Mutation, strict=True))
         super().__init__(
             query=Query,
             mutation=Mutation if mutation_fields else None,
             config=StrawberryConfig(disable_field_suggestions=True),
-            execution_context_class=choose_executor(),
             scalar_overrides={FederationAny: ANY},
             federation_version=FEDERATION_VERSION,
         )
@@ -147,24 +155,54 @@ class AdminSchema(FederationSchema):
     async def run(
         self,
         document: DocumentNode,
-        operation_name: str | None,
+        operation: OperationDefinitionNode,
         variables: dict[str, Any] | None,
         context: Context,
     ) -> ExecutionResult:
-        """Execute one operation of a document that fits the schema.
+        """Execute one operation of a document that fits the schema: by its plan, where it can be.
+
+        Args:
+            document: The document.
+            operation: One of its operations.
+            variables: As the client has them.
+            context: Of the request.
+        """
+        plans = context.plans
+        key = id(operation)  # it lives as long as the plans
+        if key not in plans:
+            plans[key] = self._is_tested and plan(self._schema, document, operation)
+        planned: Planned | None = None
+        if plans[key]:
+            planned = await plans[key].execute(variables or {}, context)
+        if planned and planned.is_whole:
+            return planned.to_result()
+        middleware = MiddlewareManager(planned.replay()) if planned else None
+        return await self.run_ordinarily(document, operation, variables, context, middleware)
+
+    async def run_ordinarily(
+        self,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        variables: dict[str, Any] | None,
+        context: Context,
+        middleware: MiddlewareManager | None = None,
+    ) -> ExecutionResult:
+        """Execute one operation as graphql-core and Strawberry do it.
 
         Strawberry's own `execute` would parse and validate the document on every request.
         """
-        result = execute(
+        result: Any = execute(
             self._schema,
             document,
-            operation_name=operation_name,
+            operation_name=operation.name.value if operation.name else None,
             variable_values=variables,
             context_value=context,
+            middleware=middleware,
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
             executor_class=self.execution_context_class,
         )
-        return await result if isawaitable(result) else result
+        executed: ExecutionResult = await result if isawaitable(result) else result
+        return executed
 
     @property
     def schema_directives_in_use(self) -> list[object]:
