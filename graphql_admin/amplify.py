@@ -108,8 +108,10 @@ def _as_cognito_has_it(row: Values) -> dict[str, Any]:
     }
 
 
-def _as_javascript_has_it(date: str) -> str:
-    written = datetime.fromisoformat(date).isoformat(timespec="milliseconds")
+def _as_javascript_has_it(date: datetime | str) -> str:
+    # Only on its ordinary path does an operation's data have dates as text.
+    date = datetime.fromisoformat(date) if isinstance(date, str) else date
+    written = date.isoformat(timespec="milliseconds")
     return written.replace("+00:00", "Z")
 
 
