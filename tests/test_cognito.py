@@ -1041,7 +1041,7 @@ def test_untrusted_certificate(secure_backend: ScriptedCognito) -> None:
     with capture_logs() as logs, pytest.raises(UpstreamFailed):
         call(WRITE)
     assert secure_backend.requests == []
-    assert [entry["reason"] for entry in logs] == ["not connected: ClientConnectorCertificateError"]
+    assert [entry["reason"] for entry in logs] == ["not connected: SSLCertVerificationError"]
 
 
 def test_missing_ca_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
