@@ -1,7 +1,7 @@
 """How requests get to a service and replies come back, and in which ways that fails.
 
 What `cognito` asks of a transport, and one over aiohttp, which is the one that knows proxies.
-Where there is none, `wire` does the same for a third of the CPU.
+Where there is none, `wire` does the same for a quarter of the CPU.
 """
 
 import ssl

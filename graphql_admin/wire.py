@@ -25,7 +25,7 @@ from graphql_admin.transport import (
 )
 
 IDLE_SECONDS = 15.0
-"""How long a connection is kept for another request; as long as aiohttp keeps it."""
+"""How long a connection is kept for another request; aiohttp keeps it as long."""
 
 MAX_FRAMING_BYTES = 256 * 1024
 """How much of a reply may be no body: heads, trailers, and what is between chunks."""
@@ -51,6 +51,7 @@ class WireTransport:
         tls: Whom to trust, if the URL is of `https`.
         connect_timeout: Seconds that it may take to find the host and to connect to it.
         largest_reply: Bytes that a reply's body may have.
+        idle_timeout: Seconds that a connection is kept for another request.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class WireTransport:
         *,
         connect_timeout: float,
         largest_reply: int,
+        idle_timeout: float = IDLE_SECONDS,
     ) -> None:
         parts = urlsplit(url)
         is_secure = parts.scheme == "https"
@@ -68,6 +70,7 @@ class WireTransport:
         self._tls = tls if is_secure else None
         self._connect_timeout = connect_timeout
         self._largest_reply = largest_reply
+        self._idle_timeout = idle_timeout
         constant = "".join(f"{name}: {value}\r\n" for name, value in CONSTANT_HEADERS.items())
         self._head = f"POST {parts.path or '/'} HTTP/1.1\r\n{constant}"
         self._loop = asyncio.get_running_loop()
@@ -108,7 +111,7 @@ class WireTransport:
             await connection.lost
 
     def _take_idle(self) -> "_Connection | None":
-        oldest = self._loop.time() - IDLE_SECONDS
+        oldest = self._loop.time() - self._idle_timeout
         while self._idle:
             connection = self._idle.pop()
             # Both may have come true without the loop having got round to it.
@@ -121,15 +124,15 @@ class WireTransport:
         connection.idle_since = self._loop.time()
         self._idle.append(connection)
         if self._sweep is None:
-            self._sweep = self._loop.call_later(IDLE_SECONDS, self._close_old)
+            self._sweep = self._loop.call_later(self._idle_timeout, self._close_old)
 
     def _close_old(self) -> None:
-        oldest = self._loop.time() - IDLE_SECONDS
+        oldest = self._loop.time() - self._idle_timeout
         while self._idle and self._idle[0].idle_since <= oldest:
             self._idle.pop(0).abort()
         self._sweep = None
         if self._idle:
-            due = self._idle[0].idle_since + IDLE_SECONDS
+            due = self._idle[0].idle_since + self._idle_timeout
             self._sweep = self._loop.call_at(due, self._close_old)
 
     async def _connect(self) -> "_Connection":
