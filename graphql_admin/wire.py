@@ -92,7 +92,7 @@ class WireTransport:
         except BaseException:
             connection.abort()
             raise
-        if connection.reusable:
+        if connection.reusable and not connection.is_closing():
             self._keep(connection)
         else:
             connection.abort()
@@ -249,7 +249,8 @@ class _Connection(asyncio.Protocol):
         elif reader.size - reader.body_size > MAX_FRAMING_BYTES:
             self.fail(ConnectionBroke("too much that is no body"))
         elif reader.has_ended:
-            self._waiter.set_result(reader.reply())
+            waiter, self._waiter = self._waiter, None
+            waiter.set_result(reader.take_reply())
         elif trouble:
             self.fail(ConnectionBroke(trouble))
 
@@ -259,7 +260,7 @@ class _Connection(asyncio.Protocol):
         if self._waiter is None or self._waiter.done():
             return
         if exc is None and self._reader.ends_with_connection:
-            self._waiter.set_result(self._reader.reply())
+            self._waiter.set_result(self._reader.take_reply())
         else:
             self._waiter.set_exception(ConnectionBroke(type(exc or EOFError()).__name__))
 
@@ -301,13 +302,15 @@ class _Reader:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self.reusable = False
+            self.reusable = False  # behind a reply with status 101 too, where the parser stops
             return type(error).__name__
         return ""
 
-    def reply(self) -> Reply:
-        """Return the reply, once it is here."""
-        return Reply(self._status, self._error_type, b"".join(self._body))
+    def take_reply(self) -> Reply:
+        """Return the reply, once it is here, and keep none of it: it is about people."""
+        body = b"".join(self._body)
+        self._body.clear()
+        return Reply(self._status, self._error_type, body)
 
     # What the parser calls. Once the reply has ended, another may seem to begin.
 
@@ -343,4 +346,4 @@ class _Reader:
         if self._in_body:
             self._in_body = False
             self.has_ended = True
-            self.reusable = self._parser.should_keep_alive() and self._status != 101
+            self.reusable = self._parser.should_keep_alive()

@@ -650,7 +650,7 @@ def test_idle_connection_that_the_server_speaks_on(lean_world: World, unasked: b
         assert await ask(transport) == GOOD_REPLY
         assert len(peer.talks) == 2
 
-    lean_world.meet(per_connection(chatter, always(GOOD)), act)
+    lean_world.meet(per_connection(chatter, always(GOOD)), act, idle_timeout=PATIENCE * 2)
 
 
 @pytest.mark.parametrize("more", [GOOD, b"HTTP/1.1 200 OK\r\nContent-", b"H"])
