@@ -21,6 +21,7 @@ _PYTHON_PACKAGES = (
     "aiohttp",
     "boto3",
     "graphql-core",
+    "httptools",
     "starlette",
     "strawberry-graphql",
     "uvicorn",

@@ -1,9 +1,10 @@
 """How to call Cognito: what to send, and when to try again.
 
 With `operations` and `keyring` the only modules of the server that know AWS. botocore gives the
-credentials, the endpoint and the model of the service; the request itself goes over aiohttp,
-because a botocore call costs several times the CPU and a thread, and cannot be cancelled. Any
-operation of the model may be called; which of them exist for what is not known here.
+credentials, the endpoint and the model of the service; the request itself goes over a transport
+of our own, because a botocore call costs many times the CPU and a thread, and cannot be
+cancelled. Any operation of the model may be called; which of them exist for what is not known
+here.
 """
 
 import asyncio
@@ -15,17 +16,15 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import aiohttp
 import botocore.session
 import orjson
 import structlog
-import yarl
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import ProxyConfiguration, where
 from botocore.model import OperationNotFoundError
 from botocore.utils import get_environ_proxies
 
-from graphql_admin import __version__, metrics
+from graphql_admin import metrics
 from graphql_admin.errors import (
     AdminError,
     BadUserInput,
@@ -48,6 +47,15 @@ from graphql_admin.quota import Quotas
 from graphql_admin.reads import SharedReads
 from graphql_admin.settings import InvalidSettings
 from graphql_admin.signing import Signer
+from graphql_admin.transport import (
+    AiohttpTransport,
+    ConnectionBroke,
+    NotConnected,
+    Reply,
+    ReplyTooBig,
+    Transport,
+)
+from graphql_admin.wire import WireTransport
 
 log = structlog.get_logger(__name__)
 
@@ -122,18 +130,16 @@ class UserPool:
             """Where requests go, after every setting of AWS that has a say in it."""
             authorities = session.get_config_variable("ca_bundle") or where()  # as boto3 trusts
             self._ssl = ssl.create_default_context(cafile=authorities)
-        self._url = yarl.URL(self.endpoint_url, encoded=True)
         proxies = ProxyConfiguration(get_environ_proxies(self.endpoint_url))
         self._proxy = proxies.proxy_url_for(self.endpoint_url)
         self.keyring = Keyring(session, service_model().signing_name, region, self.endpoint_url)
         """The server's own credentials."""
-        self._connections = connections
         self._slots = asyncio.Semaphore(connections)
         self._attempt_timeout = attempt_timeout
         self._backoff = backoff
         self._quotas = quotas or Quotas()
         self._reads = SharedReads()
-        self._http: aiohttp.ClientSession | None = None
+        self._transport: Transport | None = None
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -144,22 +150,28 @@ class UserPool:
 
     async def open(self) -> None:
         """Get ready for calls from the running event loop."""
-        # No `trust_env`: with it aiohttp looks for proxies anew at each request, and puts a
-        # password from ~/.netrc in place of the signature.
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._ssl),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Accept-Encoding": "identity", "User-Agent": f"graphql-admin/{__version__}"},
-            # Half an attempt, so that a connection that cannot be made is known as such.
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._attempt_timeout / 2),
-            proxy=self._proxy,
-        )
+        url, tls = self.endpoint_url, self._ssl
+        # Half an attempt, so that a connection that cannot be made is known as such.
+        connect_timeout = self._attempt_timeout / 2
+        if self._proxy is None:
+            self._transport = WireTransport(
+                url, tls, connect_timeout=connect_timeout, largest_reply=MAX_REPLY_BYTES
+            )
+        else:
+            self._transport = AiohttpTransport(
+                url,
+                tls,
+                connect_timeout=connect_timeout,
+                largest_reply=MAX_REPLY_BYTES,
+                proxy=self._proxy,
+            )
 
     async def close(self) -> None:
         """Close every connection. Calls under way fail."""
         self.keyring.close()
-        if self._http is not None:
-            await self._http.close()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.close()
 
     async def call(
         self,
@@ -269,49 +281,31 @@ class UserPool:
             await asyncio.sleep(pause)
 
     async def _try_once(self, operation: Operation, body: bytes) -> dict[str, Any]:
-        # The connector has the same bound, but to wait there would use up the attempt's time.
         async with self._slots:
             signer = await self.keyring.signer()
             try:
                 async with asyncio.timeout(self._attempt_timeout):
                     status, error_type, reply = await self._send(operation, body, signer)
-            except (
-                aiohttp.ClientConnectorError,
-                aiohttp.ClientHttpProxyError,
-                aiohttp.ConnectionTimeoutError,
-            ) as error:
-                reason = f"not connected: {type(error).__name__}"
+            except NotConnected as error:
+                reason = f"not connected: {error}"
                 raise _AttemptFailed(UpstreamFailed(), reason, changed_nothing=True) from error
             except TimeoutError as error:
                 raise _AttemptFailed(TimedOut(), "attempt timed out") from error
-            except (aiohttp.ClientError, OSError) as error:
-                reason = f"connection broke: {type(error).__name__}"
+            except ConnectionBroke as error:
+                reason = f"connection broke: {error}"
                 raise _AttemptFailed(UpstreamFailed(), reason) from error
+            except ReplyTooBig as error:
+                log.error("reply of Cognito is too big", operation=operation.name)
+                raise UpstreamFailed from error
         if status == 200:
             return _read_result(operation, reply)
         raise _read_error(operation, status, _find_code(error_type, reply))
 
-    async def _send(
-        self, operation: Operation, body: bytes, signer: Signer
-    ) -> tuple[int, str, bytes]:
-        """Return the reply's status, the error type its header names, and its body."""
-        if self._http is None or self._http.closed:
+    async def _send(self, operation: Operation, body: bytes, signer: Signer) -> Reply:
+        if self._transport is None:
             log.error("the user pool is not open", operation=operation.name)
             raise Internal
-        async with self._http.post(
-            self._url,
-            data=body,
-            headers=signer.sign(operation.headers, body),
-            allow_redirects=False,
-        ) as response:
-            reply = bytearray()
-            async for chunk in response.content.iter_any():
-                reply += chunk
-                if len(reply) > MAX_REPLY_BYTES:
-                    response.close()  # rather than read the rest to use the connection again
-                    log.error("reply of Cognito is too big", operation=operation.name)
-                    raise UpstreamFailed
-            return response.status, response.headers.get("x-amzn-errortype", ""), bytes(reply)
+        return await self._transport.post(signer.sign(operation.headers, body), body)
 
 
 def _read_result(operation: Operation, reply: bytes) -> dict[str, Any]:

@@ -21,8 +21,6 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from moto.server import ThreadedMotoServer
 from structlog.testing import capture_logs
 
@@ -45,6 +43,7 @@ from graphql_admin.errors import (
 from graphql_admin.operations import is_read, translate
 from graphql_admin.quota import Quotas
 from graphql_admin.settings import InvalidSettings, Quota
+from tests.certificates import make_certificate
 from tests.scripted import (
     Reply,
     Request,
@@ -980,32 +979,8 @@ def test_netrc(backend: ScriptedCognito, aws: Path, monkeypatch: pytest.MonkeyPa
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for 127.0.0.1 that nobody trusts, in a file with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "scripted")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
     path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    path.write_bytes(make_certificate(x509.IPAddress(ipaddress.ip_address("127.0.0.1"))))
     return path
 
 
@@ -1041,7 +1016,7 @@ def test_untrusted_certificate(secure_backend: ScriptedCognito) -> None:
     with capture_logs() as logs, pytest.raises(UpstreamFailed):
         call(WRITE)
     assert secure_backend.requests == []
-    assert [entry["reason"] for entry in logs] == ["not connected: ClientConnectorCertificateError"]
+    assert [entry["reason"] for entry in logs] == ["not connected: SSLCertVerificationError"]
 
 
 def test_missing_ca_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
