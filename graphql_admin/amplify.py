@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 from graphql import OperationDefinitionNode
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -38,13 +38,11 @@ from graphql_admin.pagination import DEFAULT_FIRST, MAX_FIRST
 from graphql_admin.requests import (
     JSON,
     Executor,
+    Incoming,
     classify,
     decode,
     headers_of,
     log_fault,
-    media_type_of,
-    read_body,
-    read_query_string,
     to_object,
 )
 
@@ -246,10 +244,10 @@ class AdminQueriesEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; see https://asgi.readthedocs.io."""
-        response = await self._respond(Request(scope, receive))
+        response = await self._respond(Incoming(scope, receive))
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Incoming) -> Response:
         """Return the answer; whatever goes wrong is a well-formed answer too."""
         try:
             return await self._answer(request)
@@ -263,8 +261,8 @@ class AdminQueriesEndpoint:
             log_fault(error)
             return _refuse(Internal())
 
-    async def _answer(self, request: Request) -> Response:
-        route = self._routes.get(request.path_params["name"].removesuffix("/"))
+    async def _answer(self, request: Incoming) -> Response:
+        route = self._routes.get(request.scope["path_params"]["name"].removesuffix("/"))
         if route is None:
             raise NotFound
         if request.method == "OPTIONS":
@@ -273,7 +271,7 @@ class AdminQueriesEndpoint:
             allowed = ", ".join(route.methods)
             raise MethodNotAllowed(f"Use {route.methods[0]}.", allowed=allowed)
         deadline = asyncio.get_running_loop().time() + self._deadline
-        authorization = request.headers.get("authorization")
+        authorization = request.header(b"authorization")
         if authorization is None:
             raise Unauthenticated
         caller = await self._executor.authenticate(authorization, deadline)
@@ -293,14 +291,14 @@ class AdminQueriesEndpoint:
             group["UserPoolId"] = self._executor.pool.pool_id
         return Response(orjson.dumps(reply), media_type=JSON)
 
-    async def _read(self, request: Request, deadline: float) -> Values:
+    async def _read(self, request: Incoming, deadline: float) -> Values:
         if request.method != "POST":
-            return read_query_string(request, max_size=self._max_body)
-        media_type = media_type_of(request.headers)
+            return request.query_string(max_size=self._max_body)
+        media_type = request.media_type()
         # Amplify's client for iOS sends JSON without saying so.
         if media_type not in {"", JSON, FORM}:
             raise UnsupportedMediaType("Send JSON or a form, in UTF-8.")
-        body = await read_body(request, max_size=self._max_body, deadline=deadline)
+        body = await request.body(max_size=self._max_body, deadline=deadline)
         if media_type == FORM:
             return _decode_form(body)
         return to_object(decode(body, "The body"), "The body")
@@ -364,7 +362,7 @@ _READERS: Mapping[str, Callable[[str, object], object]] = {
 """How the parameters that are no names are read."""
 
 
-def _decode_form(body: bytes) -> dict[str, str]:
+def _decode_form(body: bytearray) -> dict[str, str]:
     try:
         return dict(parse_qsl(body.decode(), errors="strict", max_num_fields=100))
     except ValueError as error:

@@ -23,7 +23,7 @@ from graphql_admin.cognito import UserPool
 from graphql_admin.documents import Documents
 from graphql_admin.errors import AdminError, AuditUnavailable, GroupNotFound, UserNotFound
 from graphql_admin.health import PATHS, Gate, Health
-from graphql_admin.http import FaultBarrier, GraphQLEndpoint, refuse_path
+from graphql_admin.http import FaultBarrier, GraphQLEndpoint, Shortcut, refuse_path
 from graphql_admin.limits import Limits
 from graphql_admin.permissions import Policy
 from graphql_admin.quota import Quotas
@@ -127,8 +127,9 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
         max_body=settings.max_body,
         anonymous=settings.introspection is Introspection.PUBLIC,
     )
+    door = explorer.Doorway(endpoint) if settings.explorer else endpoint
     routes = [
-        Route("/graphql", explorer.Doorway(endpoint) if settings.explorer else endpoint),
+        Route("/graphql", door),
         *explorer.routes(settings, people),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
@@ -148,6 +149,7 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
             Middleware(BrowserSafety, origins=settings.cors_origins),
             Middleware(FaultBarrier),
             Middleware(Gate, health=health, limit=settings.max_concurrency),
+            Middleware(Shortcut, path="/graphql", endpoint=door),
         ],
         exception_handlers={HTTPException: refuse_path},
         lifespan=lifespan,

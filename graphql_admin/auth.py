@@ -51,6 +51,7 @@ _PUBLIC_KEY_IDS = frozenset({"dummy", "CognitoLocal"})
 
 _MAX_REMEMBERED = 4096
 
+_USUAL_SCHEME = "Bearer "
 _CREDENTIALS = re.compile(r"(?:bearer +)?([\w-]+\.[\w-]+\.[\w-]*)", re.ASCII | re.IGNORECASE)
 
 
@@ -268,6 +269,22 @@ class TokenVerifier:
                 admit_public_keys=settings.dev,
             ),
         )
+
+    def recall(self, authorization: str) -> Caller | None:
+        """Return who is behind an `Authorization` header, if its token was verified lately.
+
+        Only the usual form of the header is looked at, and only for what is known already. So
+        what this returns nothing for may be good all the same.
+        """
+        if not (
+            authorization.startswith(_USUAL_SCHEME)
+            and authorization.isascii()
+            and len(authorization) <= _MAX_TOKEN_LENGTH
+        ):
+            return None
+        self.keys.keep_fresh()
+        token = authorization[len(_USUAL_SCHEME) :]
+        return self._remembered.find(token, self.keys.version, self._clock())
 
     async def verify(self, token: str) -> Caller:
         """Return who is behind a token.

@@ -48,24 +48,26 @@ class BrowserSafety:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        origin = headers.get("origin")
-        allowed = origin in self._origins
-        added = self._sharing(origin if allowed else None)
+        allowed = self._find_allowed(scope) if self._origins else None
+        added = self._sharing(allowed)
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                own = list(message.get("headers", ()))
+                own = message.get("headers", ())
                 names = {name for name, _ in own}
                 protection = [header for header in PROTECTION if header[0] not in names]
-                message = {**message, "headers": own + protection + added}
+                message = {**message, "headers": [*own, *protection, *added]}
             await send(message)
 
-        is_preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
-        if is_preflight and allowed:
+        if allowed is not None and _is_preflight(scope):
             await Response(status_code=204, headers=PREFLIGHT)(scope, receive, send_safely)
         else:
             await self._app(scope, receive, send_safely)
+
+    def _find_allowed(self, scope: Scope) -> str | None:
+        """Return the request's origin, if its pages may call."""
+        origin = Headers(scope=scope).get("origin")
+        return origin if origin in self._origins else None
 
     def _sharing(self, origin: str | None) -> list[Header]:
         # Whatever the origin is, lest a cache takes the answer to one for the answer to another.
@@ -74,3 +76,7 @@ class BrowserSafety:
             added.append((b"access-control-allow-origin", origin.encode("latin-1")))
             added.append((b"access-control-expose-headers", EXPOSED))
         return added
+
+
+def _is_preflight(scope: Scope) -> bool:
+    return scope["method"] == "OPTIONS" and "access-control-request-method" in Headers(scope=scope)

@@ -38,8 +38,9 @@ _INTERRUPTED = 130
 _GRACE = 5
 """Seconds beyond the deadline of a request in which it can be answered while shutting down."""
 
-_GARBAGE_THRESHOLD = 10_000
-"""New objects after which the collector looks at them; a long list is made of some thousands."""
+_GARBAGE_THRESHOLD = 100_000
+"""New objects after which the collector looks at them. A hundred long lists at once are as many,
+and leave no garbage behind that would take a collector."""
 
 _QUERY = "{ users(first: 3) { nodes { username email status groups { nodes { name } } } } }"
 
@@ -304,6 +305,7 @@ def _run(
         log_config=None,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,  # nothing here asks where a request came from
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.deadline) + _GRACE,
     )

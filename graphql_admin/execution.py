@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
+from itertools import repeat
 from operator import attrgetter
 from types import NoneType
 from typing import Any, TypeAlias
@@ -330,8 +331,9 @@ class _Compiler:
             return self._compile_value(type_.of_type, nodes, nullable=False)
         sets = [node.selection_set for node in nodes]
         if is_leaf_type(type_):
-            complete = _compile_leaf(type_)
-        elif is_list_type(type_):
+            return _compile_leaf(type_, nullable=nullable)
+        complete: Completer
+        if is_list_type(type_):
             complete = _compile_lists(self._compile_value(type_.of_type, nodes))
         elif is_object_type(type_):
             complete = self._compile_object(type_, sets, _class_of(type_))
@@ -449,17 +451,23 @@ def _class_of(type_: GraphQLObjectType) -> type:
     return class_
 
 
-def _compile_leaf(type_: GraphQLLeafType) -> Completer:
+def _compile_leaf(type_: GraphQLLeafType, *, nullable: bool) -> Completer:
     if type_ in _VERBATIM or type_.name == "DateTime":
         # Dates too, which orjson writes as the scalar does.
-        verbatim = frozenset({_VERBATIM.get(type_, datetime)})
+        verbatim = frozenset({_VERBATIM.get(type_, datetime)} | ({NoneType} if nullable else set()))
         return lambda values, _: _expect(verbatim, values)
-    if isinstance(type_, GraphQLEnumType):
-        enum = definition_of(type_).wrapped_cls
-        names = {member: type_.coerce_output_value(member) for member in enum}
-        members = frozenset({enum})
-        return lambda values, _: [names[value] for value in _expect(members, values)]
+    complete = _compile_enum(type_) if isinstance(type_, GraphQLEnumType) else _serialize(type_)
+    return _let_nulls_be(complete) if nullable else complete
 
+
+def _compile_enum(type_: GraphQLEnumType) -> Completer:
+    enum = definition_of(type_).wrapped_cls
+    names = {member: type_.coerce_output_value(member) for member in enum}
+    members = frozenset({enum})
+    return lambda values, _: list(map(names.__getitem__, _expect(members, values)))
+
+
+def _serialize(type_: GraphQLLeafType) -> Completer:
     def serialize(values: Sequence[Any], _: list[Pending]) -> Sequence[Any]:
         serialized = list(map(type_.coerce_output_value, _expect(_PLAIN_TYPES, values)))
         if None in serialized or Undefined in serialized:
@@ -491,7 +499,7 @@ def _compile_objects(
             for column in columns
         ]
         rows = zip(*completed, strict=True) if completed else [()] * len(objects)
-        targets = [dict(zip(keys, row, strict=True)) for row in rows]
+        targets = list(map(dict, map(zip, repeat(keys), rows)))
         for each in resolved:
             pending += map(partial(Pending, each), objects, targets)
         return targets

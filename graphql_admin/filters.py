@@ -1,5 +1,6 @@
 """How users are searched: by one attribute, in ListUsers' filter language."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -30,15 +31,18 @@ class UserStatus(Enum):
         "UNKNOWN", description="A status that Cognito calls unknown, or that is new to this server."
     )
 
-    @classmethod
-    def _missing_(cls, _: object) -> "UserStatus":
-        return cls.UNKNOWN
+
+STATUSES: Mapping[object, UserStatus] = {status.value: status for status in UserStatus}
+"""The statuses by Cognito's names. One that is not among them is `UNKNOWN`."""
 
 
 def read_attributes(row: Row) -> Row:
     """Return a user's attributes; AdminGetUser and ListUsers name them differently."""
     pairs = row.get("Attributes") or row.get("UserAttributes") or ()
-    return {pair["Name"]: pair.get("Value", "") for pair in pairs}
+    try:
+        return {pair["Name"]: pair["Value"] for pair in pairs}
+    except KeyError:  # an empty one may come without its value
+        return {pair["Name"]: pair.get("Value", "") for pair in pairs}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -37,19 +38,47 @@ from graphql_admin.errors import (
 from graphql_admin.requests import (
     JSON,
     Executor,
+    Incoming,
     classify,
     decode,
     headers_of,
     log_fault,
-    media_type_of,
-    read_body,
-    read_query_string,
     to_object,
 )
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 MEDIA_TYPES = (JSON, GRAPHQL_RESPONSE)
 """What answers may be in; where a client leaves it open, the first."""
+
+
+_CONTENT_TYPES = {media_type: f"{media_type}; charset=utf-8".encode() for media_type in MEDIA_TYPES}
+
+
+class Answer(Response):
+    """A response with JSON in it, made with less ado than Starlette's own.
+
+    Args:
+        body: What is to be encoded.
+        media_type: One of `MEDIA_TYPES`.
+        status: The HTTP status.
+        headers: Others than those of the content, with names in lower case.
+    """
+
+    def __init__(
+        self,
+        body: Mapping[str, Any],
+        media_type: str,
+        status: int,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.status_code = status
+        self.background = None
+        self.body = orjson.dumps(body)
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(self.body)),
+            (b"content-type", _CONTENT_TYPES[media_type]),
+            *[(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +144,19 @@ class GraphQLEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; see https://asgi.readthedocs.io."""
-        response = await self._respond(Request(scope, receive))
+        response = await self._respond(Incoming(scope, receive))
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Incoming) -> Response:
         """Return the answer; whatever goes wrong is a well-formed answer too."""
         media_type = JSON
         try:
-            media_type = negotiate(tuple(request.headers.getlist("accept")))
+            media_type = negotiate(request.headers(b"accept"))
             return await self._answer(request, media_type)
         except InvalidDocument as invalid:
             # A client that accepts only application/json is told errors in the body alone.
             status = invalid.kind.status if media_type == GRAPHQL_RESPONSE else 200
-            return _respond(
+            return Answer(
                 {"errors": [_describe(error, invalid.kind) for error in invalid.errors]},
                 media_type,
                 status,
@@ -140,7 +169,7 @@ class GraphQLEndpoint:
             log_fault(error)
             return refuse(Internal(), media_type)
 
-    async def _answer(self, http_request: Request, media_type: str) -> Response:
+    async def _answer(self, http_request: Incoming, media_type: str) -> Response:
         if http_request.method == "OPTIONS":
             return Response(status_code=204, headers={"allow": MethodNotAllowed().allowed})
         if http_request.method not in {"GET", "HEAD", "POST"}:
@@ -173,24 +202,24 @@ class GraphQLEndpoint:
         if request.wants_cost:
             cost = {"estimated": execution.estimated, "calls": execution.calls}
             body["extensions"] = {"cost": cost}
-        return _respond(body, media_type, status)
+        return Answer(body, media_type, status)
 
-    async def _authenticate(self, request: Request, deadline: float) -> Caller | None:
-        authorization = request.headers.get("authorization")
+    async def _authenticate(self, request: Incoming, deadline: float) -> Caller | None:
+        authorization = request.header(b"authorization")
         if authorization is not None:
             return await self._executor.authenticate(authorization, deadline)
         if self._anonymous:
             return None
         raise Unauthenticated
 
-    async def _read_body(self, request: Request, deadline: float) -> Mapping[str, Any]:
-        if media_type_of(request.headers) != JSON:
+    async def _read_body(self, request: Incoming, deadline: float) -> Mapping[str, Any]:
+        if request.media_type() != JSON:
             raise UnsupportedMediaType
-        body = await read_body(request, max_size=self._max_body, deadline=deadline)
+        body = await request.body(max_size=self._max_body, deadline=deadline)
         return to_object(decode(body, "The body"), "The body")
 
-    def _read_query_string(self, request: Request) -> Mapping[str, Any]:
-        parameters = read_query_string(request, max_size=self._max_body)
+    def _read_query_string(self, request: Incoming) -> Mapping[str, Any]:
+        parameters = request.query_string(max_size=self._max_body)
         for name in {"variables", "extensions"} & parameters.keys():
             parameters[name] = decode(parameters[name], f"`{name}`")
         return parameters
@@ -237,11 +266,10 @@ def _quality(parameters: list[str]) -> float:
     return 1.0
 
 
-def refuse(refusal: AdminError, media_type: str) -> Response:
+def refuse(refusal: AdminError, media_type: str) -> Answer:
     """Return the response of a request that was refused whole."""
-    response = _respond({"errors": [_to_json(refusal)]}, media_type, refusal.status)
-    response.headers.update(headers_of(refusal))
-    return response
+    body = {"errors": [_to_json(refusal)]}
+    return Answer(body, media_type, refusal.status, headers_of(refusal))
 
 
 async def refuse_path(_: Request, error: Exception) -> Response:
@@ -251,6 +279,26 @@ async def refuse_path(_: Request, error: Exception) -> Response:
         allowed = ", ".join(sorted(error.headers["Allow"].split(", ")))
         return refuse(MethodNotAllowed(f"Use {allowed}.", allowed=allowed), JSON)
     return refuse(NotFound(), JSON)
+
+
+class Shortcut:
+    """Middleware that answers one path itself, before the router goes and finds it.
+
+    Args:
+        app: Answers the others.
+        path: The path.
+        endpoint: Answers it.
+    """
+
+    def __init__(self, app: ASGIApp, path: str, endpoint: ASGIApp) -> None:
+        self._app = app
+        self._path = path
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; see https://asgi.readthedocs.io."""
+        is_shorter = scope["type"] == "http" and scope["path"] == self._path
+        await (self._endpoint if is_shorter else self._app)(scope, receive, send)
 
 
 class FaultBarrier:
@@ -280,14 +328,6 @@ class FaultBarrier:
             log_fault(error)
             if not started:  # or the connection is closed on the half answer
                 await refuse(Internal(), JSON)(scope, receive, send)
-
-
-def _respond(body: Mapping[str, Any], media_type: str, status: int) -> Response:
-    return Response(
-        orjson.dumps(body),
-        status_code=status,
-        media_type=f"{media_type}; charset=utf-8",
-    )
 
 
 def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict[str, Any]:

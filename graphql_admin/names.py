@@ -16,9 +16,16 @@ def check_name(name: str, field: str) -> str:
     Raises:
         BadUserInput: It cannot be one.
     """
-    if not 1 <= len(name) <= MAX_LENGTH or any(category(char)[0] not in "LMSNP" for char in name):
+    if not 1 <= len(name) <= MAX_LENGTH or not _is_sound(name):
         raise BadUserInput(
             f"`{field}` must be 1 to {MAX_LENGTH} characters without spaces or control characters.",
             field=field,
         )
     return name
+
+
+def _is_sound(name: str) -> bool:
+    # Of ASCII, what can be printed, but for the space, is just what the pattern takes.
+    if name.isascii():
+        return name.isprintable() and " " not in name
+    return all(category(char)[0] in "LMSNP" for char in name)

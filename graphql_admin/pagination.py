@@ -74,13 +74,13 @@ class Connection(Generic[Item]):
 
     @shown("Where this page is in the list.")
     def page_info(self) -> PageInfo:
-        cursors = list(self.page.cursors(self.codec))
-        end = self.page.end
+        runs, end = self.page.runs, self.page.end
+        last = end or (runs[-1].after(runs[-1].size - 1) if runs else None)
         return PageInfo(
             has_next_page=end is not None,
             has_previous_page=self.continues,
-            start_cursor=cursors[0] if cursors else None,
-            end_cursor=self.codec.encode(end) if end else cursors[-1] if cursors else None,
+            start_cursor=self.codec.encode(runs[0].after(0)) if runs else None,
+            end_cursor=self.codec.encode(last) if last else None,
         )
 
 
@@ -118,6 +118,12 @@ class Run(NamedTuple):
     size: int
     then: Position | None
     """The position after the last of them, where it is that of the next page."""
+
+    def after(self, row: int) -> Position:
+        """Return the position just after one of the rows, counted from 0."""
+        if self.then is not None and row == self.size - 1:
+            return self.then
+        return Position(self.token, self.limit, self.skip + row + 1)
 
 
 @dataclass(frozen=True, slots=True)

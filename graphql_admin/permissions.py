@@ -6,6 +6,7 @@ the schema does not start with one that is not.
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 import strawberry
@@ -42,12 +43,16 @@ class Policy:
         self._of_anyone = self._grants.get(ANYONE, frozenset()).union(
             action for action in Action if action.open_to_signed_in and action not in disabled
         )
+        self._of_groups = lru_cache(maxsize=1024)(self._actions_of_groups)
 
     def actions_of(self, caller: Caller | None) -> frozenset[Action]:
         """Return all that `caller` may do: nothing without a token."""
         if caller is None:
             return frozenset()
-        return self._of_anyone.union(*(self._grants.get(group, ()) for group in caller.groups))
+        return self._of_groups(caller.groups)
+
+    def _actions_of_groups(self, groups: frozenset[str]) -> frozenset[Action]:
+        return self._of_anyone.union(*(self._grants.get(group, ()) for group in groups))
 
 
 class Guard(BasePermission):
@@ -271,24 +276,30 @@ def selects_beyond(info: Info, names: Collection[str], *, apart_from: Collection
     """
     # Not `info.selected_fields`, which converts every argument and directive for it.
     asked = info._raw_info  # noqa: SLF001
+    return any(
+        _beyond(node.selection_set, names, apart_from, asked.fragments)
+        for node in asked.field_nodes
+    )
 
-    def beyond(selections: SelectionSetNode | None) -> bool:
-        for node in selections.selections if selections else ():
-            if isinstance(node, FieldNode):
-                if node.name.value not in names:
-                    return True
-                continue
-            fragment = (
-                asked.fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
-            )
-            assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)  # noqa: S101
-            condition = fragment.type_condition
-            is_apart = condition is not None and condition.name.value in apart_from
-            if not is_apart and beyond(fragment.selection_set):
+
+def _beyond(
+    selections: SelectionSetNode | None,
+    names: Collection[str],
+    apart_from: Collection[str],
+    fragments: Mapping[str, FragmentDefinitionNode],
+) -> bool:
+    for node in selections.selections if selections else ():
+        if isinstance(node, FieldNode):
+            if node.name.value not in names:
                 return True
-        return False
-
-    return any(beyond(node.selection_set) for node in asked.field_nodes)
+            continue
+        fragment = fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+        assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)  # noqa: S101
+        condition = fragment.type_condition
+        is_apart = condition is not None and condition.name.value in apart_from
+        if not is_apart and _beyond(fragment.selection_set, names, apart_from, fragments):
+            return True
+    return False
 
 
 def iam_policy(pool_arn: str, actions: Collection[Action]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ is to the client. The protocols themselves stand above: `http`, and Admin Querie
 import asyncio
 import traceback
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from graphql import (
     VariableDefinitionNode,
     print_ast,
 )
-from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
 
 from graphql_admin import records
 from graphql_admin.audit import AuditLog
@@ -95,11 +97,13 @@ class Executor:
             TimedOut: The deadline passed.
             UpstreamFailed: There are no keys to verify the token with.
         """
-        try:
-            async with asyncio.timeout_at(deadline):
-                caller = await self.verifier.verify(bearer_token(authorization))
-        except TimeoutError as error:
-            raise TimedOut("The token could not be verified in time.") from error
+        caller = self.verifier.recall(authorization)
+        if caller is None:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    caller = await self.verifier.verify(bearer_token(authorization))
+            except TimeoutError as error:
+                raise TimedOut("The token could not be verified in time.") from error
         records.current().sub = caller.sub
         return caller
 
@@ -150,66 +154,108 @@ class Executor:
         return Execution(result, estimated, context.calls)
 
 
-async def read_body(request: Request, *, max_size: int, deadline: float) -> bytes:
-    """Return the body of a request.
+class Incoming:
+    """An HTTP request as it comes in.
+
+    Starlette's own decodes the headers for each look at one of them, and reads a body, which most
+    often is there in one piece, through a generator.
 
     Args:
-        request: The request.
-        max_size: Bytes that the body may have.
-        deadline: When to give up, in seconds of the event loop's clock.
-
-    Raises:
-        PayloadTooLarge: It is, or says that it will be, longer.
-        RequestTimedOut: It did not arrive in time.
+        scope: The ASGI scope.
+        receive: The ASGI channel of the body.
     """
-    length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or float(length) > max_size:  # of any number of digits
-        raise PayloadTooLarge
-    body = bytearray()
-    try:
-        async with asyncio.timeout_at(deadline):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > max_size:
-                    raise PayloadTooLarge
-    except TimeoutError as error:
-        raise RequestTimedOut from error
-    return bytes(body)
+
+    __slots__ = ("_headers", "_receive", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self._receive = receive
+        # Of those with the same name the first counts, as for Starlette.
+        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        method: str = self.scope["method"]
+        return method
+
+    def header(self, name: bytes) -> str | None:
+        """Return the first header with this name, which is in lower case."""
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def headers(self, name: bytes) -> tuple[str, ...]:
+        """Return all headers with this name, which is in lower case."""
+        return tuple(v.decode("latin-1") for n, v in self.scope["headers"] if n == name)
+
+    def media_type(self) -> str:
+        """Return the media type of a body that is text in UTF-8, as it stands; "" if none is said.
+
+        Raises:
+            UnsupportedMediaType: The body is in another charset, or compressed.
+        """
+        return _media_type(
+            self._headers.get(b"content-type", b""),
+            self._headers.get(b"content-encoding", b"identity"),
+        )
+
+    async def body(self, *, max_size: int, deadline: float) -> bytearray:
+        """Return the body.
+
+        Args:
+            max_size: Bytes that the body may have.
+            deadline: When to give up, in seconds of the event loop's clock.
+
+        Raises:
+            PayloadTooLarge: It is, or says that it will be, longer.
+            RequestTimedOut: It did not arrive in time.
+            ClientDisconnect: The client went away.
+        """
+        length = self._headers.get(b"content-length", b"0")
+        if not length.isdigit() or float(length) > max_size:  # of any number of digits
+            raise PayloadTooLarge
+        body = bytearray()
+        try:
+            async with asyncio.timeout_at(deadline):
+                while True:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientDisconnect
+                    body += message.get("body", b"")
+                    if len(body) > max_size:
+                        raise PayloadTooLarge
+                    if not message.get("more_body", False):
+                        return body
+        except TimeoutError as error:
+            raise RequestTimedOut from error
+
+    def query_string(self, *, max_size: int) -> dict[str, Any]:
+        """Return the parameters in the URL; an empty one is one that is not there.
+
+        Args:
+            max_size: Bytes that the query string may have.
+
+        Raises:
+            UriTooLong: It is longer.
+        """
+        query = self.scope["query_string"]
+        if len(query) > max_size:
+            raise UriTooLong
+        return {name: value for name, value in QueryParams(query).items() if value}
 
 
-def read_query_string(request: Request, *, max_size: int) -> dict[str, Any]:
-    """Return the parameters in a request's URL; an empty one is one that is not there.
-
-    Args:
-        request: The request.
-        max_size: Bytes that the query string may have.
-
-    Raises:
-        UriTooLong: It is longer.
-    """
-    if len(request.scope["query_string"]) > max_size:
-        raise UriTooLong
-    return {name: value for name, value in request.query_params.items() if value}
-
-
-def media_type_of(headers: Headers) -> str:
-    """Return the media type of a body that is text in UTF-8, as it stands; "" if none is said.
-
-    Raises:
-        UnsupportedMediaType: The body is in another charset, or compressed.
-    """
+@lru_cache(maxsize=256)  # clients send few different ones
+def _media_type(content_type: bytes, content_encoding: bytes) -> str:
     media_type, *parameters = (
-        part.strip().lower() for part in headers.get("content-type", "").split(";")
+        part.strip().lower() for part in content_type.decode("latin-1").split(";")
     )
     charset = next((p.partition("=")[2] for p in parameters if p.startswith("charset=")), "utf-8")
-    if charset.strip('"') != "utf-8" or (
-        headers.get("content-encoding", "identity").lower() != "identity"
-    ):
+    if charset.strip('"') != "utf-8" or content_encoding.lower() != b"identity":
         raise UnsupportedMediaType
     return media_type
 
 
-def decode(text: bytes | str, what: str) -> Any:
+def decode(text: bytearray | str, what: str) -> Any:
     """Return the value that is written in JSON.
 
     Raises:

@@ -18,7 +18,14 @@ from graphql_admin.errors import (
     UserNotFound,
 )
 from graphql_admin.fields import shown
-from graphql_admin.filters import Criterion, UserBy, UserFilter, UserStatus, read_attributes
+from graphql_admin.filters import (
+    STATUSES,
+    Criterion,
+    UserBy,
+    UserFilter,
+    UserStatus,
+    read_attributes,
+)
 from graphql_admin.groups import KEY_FIELDS as GROUP_KEY_FIELDS
 from graphql_admin.groups import Group, by_precedence, find_group
 from graphql_admin.names import check_name
@@ -103,7 +110,7 @@ class User(Node):
 
     @shown("Where the user is in the account's life.")
     def status(self) -> UserStatus:
-        return UserStatus(self.row.get("UserStatus"))
+        return STATUSES.get(self.row.get("UserStatus"), UserStatus.UNKNOWN)
 
     @shown("Whether the user may sign in.")
     def enabled(self) -> bool:
