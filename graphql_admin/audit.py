@@ -18,10 +18,10 @@ import stat
 import sys
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 import structlog
@@ -77,8 +77,7 @@ def outcome_of(error: AdminError) -> Outcome:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """An attempt to change something.
 
     There are no values in it but the names that the caller gave of the user and the group.

@@ -12,8 +12,7 @@ import random
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import botocore.session
@@ -66,8 +65,7 @@ MAX_REPLY_BYTES = 8 * 1024 * 1024
 """Larger replies are refused. 60 users with 50 attributes of 2,048 characters are some 6 MB."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(NamedTuple):
     """One call, however often it is sent."""
 
     operation: Operation
@@ -233,8 +231,7 @@ class UserPool:
 
     async def _carry_out(self, call: _Call) -> dict[str, Any]:
         try:
-            async with asyncio.timeout_at(call.deadline):
-                return await self._try_repeatedly(call)
+            return await self._try_repeatedly(call)
         except TimeoutError as error:
             log.warning(
                 "call of Cognito failed", operation=call.operation.name, reason="deadline passed"
@@ -255,7 +252,7 @@ class UserPool:
                 again=was_throttled,
             ) as permit:
                 try:
-                    return await self._try_once(operation, call.body)
+                    return await self._try_once(call)
                 except _AttemptFailed as failure:
                     was_throttled = isinstance(failure.error, Throttled)
                     if was_throttled:
@@ -280,23 +277,44 @@ class UserPool:
             metrics.count_retry(operation.name)
             await asyncio.sleep(pause)
 
-    async def _try_once(self, operation: Operation, body: bytes) -> dict[str, Any]:
-        async with self._slots:
-            signer = await self.keyring.signer()
+    async def _try_once(self, call: _Call) -> dict[str, Any]:
+        """Send the call, once there is a slot for it.
+
+        Raises:
+            TimeoutError: The deadline passed.
+            _AttemptFailed: Another attempt may do better.
+            AdminError: None would.
+        """
+        operation, deadline = call.operation, call.deadline
+        if self._slots.locked():
+            async with asyncio.timeout_at(deadline):
+                await self._slots.acquire()
+        else:
+            await self._slots.acquire()  # which does not wait, and needs no time to be set
+        try:
+            signer = self.keyring.ready
+            if signer is None:
+                async with asyncio.timeout_at(deadline):
+                    signer = await self.keyring.signer()
+            limit = asyncio.get_running_loop().time() + self._attempt_timeout
             try:
-                async with asyncio.timeout(self._attempt_timeout):
-                    status, error_type, reply = await self._send(operation, body, signer)
-            except NotConnected as error:
-                reason = f"not connected: {error}"
-                raise _AttemptFailed(UpstreamFailed(), reason, changed_nothing=True) from error
+                async with asyncio.timeout_at(min(limit, deadline)):
+                    status, error_type, reply = await self._send(operation, call.body, signer)
             except TimeoutError as error:
+                if deadline <= limit:
+                    raise
                 raise _AttemptFailed(TimedOut(), "attempt timed out") from error
-            except ConnectionBroke as error:
-                reason = f"connection broke: {error}"
-                raise _AttemptFailed(UpstreamFailed(), reason) from error
-            except ReplyTooBig as error:
-                log.error("reply of Cognito is too big", operation=operation.name)
-                raise UpstreamFailed from error
+        except NotConnected as error:
+            reason = f"not connected: {error}"
+            raise _AttemptFailed(UpstreamFailed(), reason, changed_nothing=True) from error
+        except ConnectionBroke as error:
+            reason = f"connection broke: {error}"
+            raise _AttemptFailed(UpstreamFailed(), reason) from error
+        except ReplyTooBig as error:
+            log.error("reply of Cognito is too big", operation=operation.name)
+            raise UpstreamFailed from error
+        finally:
+            self._slots.release()
         if status == 200:
             return _read_result(operation, reply)
         raise _read_error(operation, status, _find_code(error_type, reply))

@@ -22,7 +22,7 @@ from importlib.metadata import version
 from itertools import repeat
 from operator import attrgetter
 from types import NoneType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import structlog
 from graphql import (
@@ -104,8 +104,7 @@ class Resolved:
     complete: Completer
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """A field of one object, yet to be resolved."""
 
     field: Resolved
@@ -125,19 +124,15 @@ class Asked:
     field_nodes: list[FieldNode]
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What came of executing an operation by its plan.
-
-    Args:
-        data: The data of the response.
-        outcomes: What each resolver returned, or the exception that it raised.
-        is_whole: Whether the data is right, but for the fields whose resolvers raised.
-    """
+class Planned(NamedTuple):
+    """What came of executing an operation by its plan."""
 
     data: dict[str, Any]
+    """The data of the response."""
     outcomes: Sequence[tuple[Pending, Any]]
+    """What each resolver returned, or the exception that it raised."""
     is_whole: bool
+    """Whether the data is right, but for the fields whose resolvers raised."""
 
     def to_result(self) -> ExecutionResult:
         """Return the result of the operation."""

@@ -7,11 +7,10 @@ executed is 400 (not 422), or 200 for a client that accepts no more than `applic
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from graphql import GraphQLError
@@ -81,8 +80,7 @@ class Answer(Response):
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class GraphQLRequest:
+class GraphQLRequest(NamedTuple):
     """What a client asks to be executed."""
 
     query: str

@@ -42,6 +42,11 @@ class Keyring:
         """Whether there are credentials that are still good."""
         return not self._ends_within(0)
 
+    @property
+    def ready(self) -> Signer | None:
+        """What signs with credentials that need no refresh yet; None: `signer` has to see."""
+        return None if self._ends_within(None) else self._signer
+
     def close(self) -> None:
         """Stop looking for credentials."""
         if self._refresh is not None:
