@@ -21,6 +21,8 @@ PROTECTION: Iterable[Header] = (
 )
 """Added to every answer that does not have its own; right for JSON, too strict for pages."""
 
+_PROTECTING = frozenset(name for name, _ in PROTECTION)
+
 PREFLIGHT = {
     "access-control-allow-methods": "GET, HEAD, POST",
     "access-control-allow-headers": "authorization, content-type, x-request-id",
@@ -55,7 +57,9 @@ class BrowserSafety:
             if message["type"] == "http.response.start":
                 own = message.get("headers", ())
                 names = {name for name, _ in own}
-                protection = [header for header in PROTECTION if header[0] not in names]
+                protection = PROTECTION
+                if not _PROTECTING.isdisjoint(names):
+                    protection = [header for header in PROTECTION if header[0] not in names]
                 message = {**message, "headers": [*own, *protection, *added]}
             await send(message)
 

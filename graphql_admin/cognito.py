@@ -45,12 +45,10 @@ from graphql_admin.operations import (
 from graphql_admin.quota import Quotas
 from graphql_admin.reads import SharedReads
 from graphql_admin.settings import InvalidSettings
-from graphql_admin.signing import Signer
 from graphql_admin.transport import (
     AiohttpTransport,
     ConnectionBroke,
     NotConnected,
-    Reply,
     ReplyTooBig,
     Transport,
 )
@@ -286,6 +284,10 @@ class UserPool:
             AdminError: None would.
         """
         operation, deadline = call.operation, call.deadline
+        transport = self._transport
+        if transport is None:
+            log.error("the user pool is not open", operation=operation.name)
+            raise Internal
         if self._slots.locked():
             async with asyncio.timeout_at(deadline):
                 await self._slots.acquire()
@@ -297,9 +299,11 @@ class UserPool:
                 async with asyncio.timeout_at(deadline):
                     signer = await self.keyring.signer()
             limit = asyncio.get_running_loop().time() + self._attempt_timeout
+            headers = signer.sign(operation.headers, call.body)
             try:
-                async with asyncio.timeout_at(min(limit, deadline)):
-                    status, error_type, reply = await self._send(operation, call.body, signer)
+                status, error_type, reply = await transport.post(
+                    headers, call.body, min(limit, deadline)
+                )
             except TimeoutError as error:
                 if deadline <= limit:
                     raise
@@ -318,12 +322,6 @@ class UserPool:
         if status == 200:
             return _read_result(operation, reply)
         raise _read_error(operation, status, _find_code(error_type, reply))
-
-    async def _send(self, operation: Operation, body: bytes, signer: Signer) -> Reply:
-        if self._transport is None:
-            log.error("the user pool is not open", operation=operation.name)
-            raise Internal
-        return await self._transport.post(signer.sign(operation.headers, body), body)
 
 
 def _read_result(operation: Operation, reply: bytes) -> dict[str, Any]:

@@ -30,16 +30,13 @@ from graphql import (
     ExecutionResult,
     FieldNode,
     FragmentDefinitionNode,
-    GraphQLBoolean,
     GraphQLEnumType,
     GraphQLField,
-    GraphQLID,
     GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
     GraphQLSchema,
-    GraphQLString,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -72,10 +69,11 @@ Completer: TypeAlias = Callable[[Sequence[Any], "list[Pending]"], Sequence[Any]]
 Fields below that take a resolver are null in them for the time being, and pending.
 """
 
-_VERBATIM: Mapping[GraphQLLeafType, type] = {
-    GraphQLString: str,
-    GraphQLID: str,
-    GraphQLBoolean: bool,
+_VERBATIM: Mapping[str, type] = {
+    "String": str,
+    "ID": str,
+    "Boolean": bool,
+    "DateTime": datetime,  # which orjson writes as the scalar does
 }
 """Types of which a value of exactly this Python type is its own serialized form."""
 
@@ -359,8 +357,11 @@ class _Compiler:
         field = parent.fields.get(name)
         if field is None:  # of the schema itself
             raise Unusual
-        complete = self._compile_value(field.type, nodes)
         read = plain_reader(field)
+        verbatim = _verbatim(field.type)
+        if read is not None and verbatim is not None:
+            return _compile_verbatim_column(read, verbatim)
+        complete = self._compile_value(field.type, nodes)
         if read is not None:
             return lambda objects, pending: complete(list(map(read, objects)), pending)
         definition = definition_of(field)
@@ -446,11 +447,26 @@ def _class_of(type_: GraphQLObjectType) -> type:
     return class_
 
 
+def _verbatim(type_: GraphQLOutputType) -> frozenset[type] | None:
+    """Return the Python types of which a value is its own serialized form; None: of none."""
+    if is_non_null_type(type_):
+        inner = _VERBATIM.get(getattr(type_.of_type, "name", ""))
+        return frozenset({inner}) if inner else None
+    inner = _VERBATIM.get(getattr(type_, "name", ""))
+    return frozenset({inner, NoneType}) if inner else None
+
+
+def _compile_verbatim_column(read: Callable[[Any], Any], types: frozenset[type]) -> Completer:
+    def complete(objects: Sequence[Any], _: list[Pending]) -> Sequence[Any]:
+        values = list(map(read, objects))
+        if not types.issuperset(map(type, values)):
+            raise NotPlain
+        return values
+
+    return complete
+
+
 def _compile_leaf(type_: GraphQLLeafType, *, nullable: bool) -> Completer:
-    if type_ in _VERBATIM or type_.name == "DateTime":
-        # Dates too, which orjson writes as the scalar does.
-        verbatim = frozenset({_VERBATIM.get(type_, datetime)} | ({NoneType} if nullable else set()))
-        return lambda values, _: _expect(verbatim, values)
     complete = _compile_enum(type_) if isinstance(type_, GraphQLEnumType) else _serialize(type_)
     return _let_nulls_be(complete) if nullable else complete
 

@@ -136,6 +136,7 @@ def _compile_reader_of(type_: GraphQLInputType) -> Reader:
 
 def _compile_object_reader(type_: GraphQLInputObjectType) -> Reader:
     definition = definition_of(type_)
+    make, is_one_of = definition.origin, definition.is_one_of
     names = {name: definition_of(field).python_name for name, field in type_.fields.items()}
     readers = {name: _compile_reader(field.type) for name, field in type_.fields.items()}
     required = {name for name, field in type_.fields.items() if _is_required(field)}
@@ -144,9 +145,9 @@ def _compile_object_reader(type_: GraphQLInputObjectType) -> Reader:
         given = _exactly(dict, value)
         if not required <= given.keys() <= readers.keys():
             raise Unusual
-        if definition.is_one_of and (len(given) != 1 or None in given.values()):
+        if is_one_of and (len(given) != 1 or None in given.values()):
             raise Unusual
-        return definition.origin(**{names[name]: readers[name](given[name]) for name in given})
+        return make(**{names[name]: readers[name](given[name]) for name in given})
 
     return read
 
@@ -201,6 +202,7 @@ def _compile_object_builder(type_: GraphQLInputObjectType, node: ValueNode) -> B
     if not isinstance(node, ObjectValueNode):
         raise Unusual
     definition = definition_of(type_)
+    make, is_one_of = definition.origin, definition.is_one_of
     build_members = _compile_members(
         {field.name.value: field.value for field in node.fields},
         {
@@ -211,9 +213,9 @@ def _compile_object_builder(type_: GraphQLInputObjectType, node: ValueNode) -> B
 
     def build(values: Values) -> Any:
         members = build_members(values)
-        if definition.is_one_of and (len(members) != 1 or None in members.values()):
+        if is_one_of and (len(members) != 1 or None in members.values()):
             raise Unusual
-        return definition.origin(**members)
+        return make(**members)
 
     return build
 

@@ -55,14 +55,9 @@ def count_request(status: int, code: str, kind: str, seconds: float) -> None:
     _labelled_seconds(kind).observe(seconds)
 
 
-@contextmanager
-def request_in_flight() -> Iterator[None]:
-    """Count a request as not yet answered while the context lasts."""
-    _in_flight.inc()
-    try:
-        yield
-    finally:
-        _in_flight.dec()
+def count_request_in_flight(change: int) -> None:
+    """Count a request as not yet answered (1), or as answered (-1)."""
+    _in_flight.inc(change)
 
 
 def count_call(operation: str, outcome: str) -> None:

@@ -166,8 +166,33 @@ def guarded(
     return strawberry.field(  # type: ignore[no-any-return]  # the overloads end in Any
         name=name,
         description=f"{description} {guard.requirement}",
-        extensions=[PermissionExtension([guard], use_directives=False)],
+        extensions=[Guarding(guard)],
     )
+
+
+class Guarding(PermissionExtension):
+    """Lets a guard decide before a field is resolved.
+
+    Strawberry's own waits for guards and looks at what they return. Ours wait for nothing, and
+    raise.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__([guard], use_directives=False)
+        self.guard = guard
+
+    async def resolve_async(
+        self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
+    ) -> Any:
+        """Resolve the field, if the guard lets the caller pass.
+
+        Raises:
+            Unauthenticated: The request carries no token.
+            Forbidden: The caller's groups do not give the action.
+        """
+        if self.guard.has_permission(source, info, **arguments) is not True:
+            raise Forbidden
+        return await next_(source, info, **arguments)
 
 
 class Audited(FieldExtension):
@@ -255,12 +280,7 @@ def is_audited(field: StrawberryField) -> bool:
 
 def guard_of(field: StrawberryField) -> Guard | None:
     """Return the guard that a field was made with, if any."""
-    for extension in field.extensions:
-        if isinstance(extension, PermissionExtension):
-            for permission in extension.permissions:
-                if isinstance(permission, Guard):
-                    return permission
-    return None
+    return next((each.guard for each in field.extensions if isinstance(each, Guarding)), None)
 
 
 def selects_beyond(info: Info, names: Collection[str], *, apart_from: Collection[str] = ()) -> bool:

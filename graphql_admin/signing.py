@@ -10,7 +10,9 @@ Follows https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-s
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
+from time import time as clock
 from urllib.parse import quote, urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -66,7 +68,7 @@ class Signer:
             body: The body.
             now: When the request is sent; by default the present.
         """
-        time = f"{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        time = _stamp(int(now.timestamp() if now else clock()))
         scope = "/".join((time[:8], *self._scope))
         canonical = (
             f"POST\n{self._path}\n\n"
@@ -96,6 +98,12 @@ class Signer:
                 key = _hmac(key, part)
             self._day, self._key = day, key
         return self._key
+
+
+@lru_cache(maxsize=2)
+def _stamp(seconds: int) -> str:
+    """Return the time that is so many seconds after 1970, as signatures have it."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%dT%H%M%SZ}"
 
 
 def _hmac(key: bytes, message: str) -> bytes:

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,11 @@ class RequestLog:
                 message["headers"] = [*message.get("headers", ()), id_header]
             await send(message)
 
+        metrics.count_request_in_flight(1)
         try:
-            with metrics.request_in_flight():
-                await self._app(scope, receive, send_with_id)
+            await self._app(scope, receive, send_with_id)
         finally:
+            metrics.count_request_in_flight(-1)
             seconds = time.perf_counter() - began
             self._note(scope, record, status, seconds)
 
@@ -117,12 +119,7 @@ def configure_logging() -> None:
     What other libraries log takes the same way, from warnings on.
     """
     stream = sys.stderr
-    shared: list[Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        _add_request_id,
-        _reduce_exception,
-    ]
+    shared: list[Processor] = [_complete, _reduce_exception]
     render: Processor = (
         structlog.dev.ConsoleRenderer()
         if stream.isatty()
@@ -151,7 +148,10 @@ def _to_json(event: EventDict, **_: Any) -> str:
     return orjson.dumps(event, default=repr).decode()
 
 
-def _add_request_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def _complete(_: WrappedLogger, level: str, event: EventDict) -> EventDict:
+    """Add to an event how bad it is, when it is, and in which request."""
+    event["level"] = level
+    event["time"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     event["request_id"] = records.current().id
     return event
 

@@ -4,6 +4,7 @@ What `cognito` asks of a transport, and one over aiohttp, which is the one that 
 Where there is none, `wire` does the same for a quarter of the CPU.
 """
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
@@ -53,14 +54,20 @@ class ReplyTooBig(Exception):
 class Transport(Protocol):
     """Sends requests to one URL, over connections that it keeps.
 
-    It waits without end, but to connect; who sends sets a time. It opens as many connections as
-    there are requests at once. To be made, used and closed within one event loop.
+    It opens as many connections as there are requests at once. To be made, used and closed within
+    one event loop.
     """
 
-    async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Send a request with these headers, `Host` among them, and return the reply.
+    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> Reply:
+        """Send a request, and return the reply.
+
+        Args:
+            headers: `Host` among them.
+            body: The body.
+            limit: When to give up, in seconds of the event loop's clock.
 
         Raises:
+            TimeoutError: There was no reply in time. The request may have arrived.
             NotConnected: Nothing was sent.
             ConnectionBroke: It may have arrived.
             ReplyTooBig: It arrived.
@@ -103,8 +110,12 @@ class AiohttpTransport:
             proxy=proxy,
         )
 
-    async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> Reply:
         """Send a request, as `Transport` has it."""
+        async with asyncio.timeout_at(limit):
+            return await self._post(headers, body)
+
+    async def _post(self, headers: Mapping[str, str], body: bytes) -> Reply:
         try:
             async with self._session.post(
                 self._url, data=body, headers=headers, allow_redirects=False

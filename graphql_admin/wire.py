@@ -80,18 +80,24 @@ class WireTransport:
         self._look_up: asyncio.Task[list[_Address]] | None = None
         self._closed = False
 
-    async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> Reply:
         """Send a request, as `Transport` has it."""
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         if not lines.count("\r") == lines.count("\n") == len(headers):
             raise ValueError("a header has a line break in it")
         request = f"{self._head}{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
-        connection = self._take_idle() or await self._connect()
+        connection = self._take_idle()
+        if connection is None:
+            async with asyncio.timeout_at(limit):
+                connection = await self._connect()
+        timer = self._loop.call_at(limit, connection.time_out)
         try:
             reply = await connection.ask(request)
         except BaseException:
             connection.abort()
             raise
+        finally:
+            timer.cancel()
         if connection.reusable and not connection.is_closing():
             self._keep(connection)
         else:
@@ -231,6 +237,10 @@ class _Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
         self._transport.abort()
+
+    def time_out(self) -> None:
+        """Close the connection at once, because its reply took too long."""
+        self.fail(TimeoutError())
 
     # What the event loop calls
 

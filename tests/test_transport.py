@@ -196,8 +196,12 @@ def lean_world(request: pytest.FixtureRequest) -> World:
     return LEAN[request.param]
 
 
+def in_a_minute() -> float:
+    return asyncio.get_running_loop().time() + 60
+
+
 async def ask(transport: Transport) -> Reply:
-    return await transport.post(HEADERS, BODY)
+    return await transport.post(HEADERS, BODY, in_a_minute())
 
 
 # What is sent
@@ -231,7 +235,7 @@ def test_line_break_in_a_header(world: World, text: str) -> None:
 
     async def act(transport: Transport, peer: Peer) -> None:
         with pytest.raises(ValueError, match="header"):
-            await transport.post(HEADERS | {"X-Amz-Security-Token": text}, BODY)
+            await transport.post(HEADERS | {"X-Amz-Security-Token": text}, BODY, in_a_minute())
         assert not any(talk.requests for talk in peer.talks)
 
     world.meet(always(GOOD), act)
@@ -502,7 +506,7 @@ def test_large_request(world: World) -> None:
     large = b"x" * 1_000_000
 
     async def act(transport: Transport, peer: Peer) -> None:
-        assert await transport.post(HEADERS, large) == GOOD_REPLY
+        assert await transport.post(HEADERS, large, in_a_minute()) == GOOD_REPLY
         assert peer.talks[0].requests[0].endswith(b"\r\n\r\n" + large)
 
     world.meet(always(GOOD), act)
@@ -598,7 +602,9 @@ def test_many_at_once(world: World) -> None:
     async def act(transport: Transport, peer: Peer) -> None:
         for _ in range(3):
             bodies = [b"%d" % number for number in range(50)]
-            replies = await asyncio.gather(*(transport.post(HEADERS, body) for body in bodies))
+            replies = await asyncio.gather(
+                *(transport.post(HEADERS, body, in_a_minute()) for body in bodies)
+            )
             assert [reply.body for reply in replies] == bodies
         assert len(peer.talks) == 50
 
@@ -729,6 +735,40 @@ def test_cancelled_request(world: World, sent: bytes) -> None:
         assert len(peer.talks) == 2
 
     world.meet(per_connection(stall, always(GOOD)), act)
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200", GOOD[:-1], b"HTTP/1.1 200 OK\r\n\r\n{"])
+def test_reply_that_takes_too_long(world: World, sent: bytes) -> None:
+    """A reply that is not there in time is given up, and leaves nothing to the next request."""
+
+    async def stall(talk: Talk) -> None:
+        await talk.request()
+        await talk.send(sent)
+        await talk.until_closed()
+
+    async def act(transport: Transport, peer: Peer) -> None:
+        soon = asyncio.get_running_loop().time() + 0.05
+        with pytest.raises(TimeoutError):
+            await transport.post(HEADERS, BODY, soon)
+        await peer.talks[0].client_left.wait()
+        assert await ask(transport) == GOOD_REPLY
+        assert len(peer.talks) == 2
+
+    world.meet(per_connection(stall, always(GOOD)), act)
+
+
+def test_connection_that_takes_too_long(world: World) -> None:
+    """A connection that is not made in time is given up, whatever else it might take."""
+
+    async def main() -> None:
+        async with Peer(lambda talk: talk.reader.read(-1)) as peer:
+            transport = world.make(f"https://localhost:{peer.port}")
+            soon = asyncio.get_running_loop().time() + 0.05
+            with pytest.raises(TimeoutError):
+                await transport.post(HEADERS, BODY, soon)
+            await transport.close()
+
+    world.run(main())
 
 
 def test_cancelled_while_connecting(world: World) -> None:
@@ -883,10 +923,10 @@ def test_tls(world: World, certificate: Path) -> None:
         for size in (1, LARGEST):
             for _ in range(3):
                 sent = b"x" * size
-                assert await transport.post(HEADERS, sent) == Reply(200, "", sent)
+                assert await transport.post(HEADERS, sent, in_a_minute()) == Reply(200, "", sent)
         assert len(peer.talks) == 1
         with pytest.raises(ReplyTooBig):
-            await transport.post(HEADERS, b"x" * 1_000_000)
+            await transport.post(HEADERS, b"x" * 1_000_000, in_a_minute())
 
     assert meet_over_tls(world, certificate, act) == ["localhost"]
 
