@@ -16,13 +16,11 @@ resolved again there: the ordinary path gets what its resolver returned, or rais
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from importlib.metadata import version
-from itertools import repeat
 from operator import attrgetter
 from types import NoneType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import structlog
 from graphql import (
@@ -30,9 +28,7 @@ from graphql import (
     ExecutionResult,
     FieldNode,
     FragmentDefinitionNode,
-    GraphQLEnumType,
     GraphQLField,
-    GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
@@ -47,9 +43,20 @@ from graphql import (
     is_object_type,
     located_error,
 )
-from graphql.pyutils import Undefined
 from strawberry.types.field import StrawberryField
 
+from graphql_admin.completion import (
+    Completer,
+    Pending,
+    Resolved,
+    compile_abstract,
+    compile_leaf,
+    compile_lists,
+    compile_objects,
+    compile_verbatim_column,
+    let_nulls_be,
+    verbatim,
+)
 from graphql_admin.context import Context, Info
 from graphql_admin.fields import definition_of
 from graphql_admin.inputs import Unusual, Values, Variables, compile_arguments
@@ -62,54 +69,6 @@ TESTED_VERSIONS = {"graphql-core": ("3.3.2",), "strawberry-graphql": ("0.341.2",
 
 MAX_PLANS = 100
 """Plans of one operation, which can have others for every combination of its variables."""
-
-Completer: TypeAlias = Callable[[Sequence[Any], "list[Pending]"], Sequence[Any]]
-"""Turns resolved values into values of the response; raises if one of them is not plain data.
-
-Fields below that take a resolver are null in them for the time being, and pending.
-"""
-
-_VERBATIM: Mapping[str, type] = {
-    "String": str,
-    "ID": str,
-    "Boolean": bool,
-    "DateTime": datetime,  # which orjson writes as the scalar does
-}
-"""Types of which a value of exactly this Python type is its own serialized form."""
-
-_PLAIN_TYPES = frozenset({str, bool, int, float, datetime})
-"""Python types of plain data: neither an exception nor anything to await."""
-
-_LIST = frozenset({list})
-
-
-class NotPlain(Exception):
-    """This cannot be completed as plain data."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """A field that takes its resolver: how to call it, and how to complete what it returns."""
-
-    key: str
-    """Its key in the response."""
-    nodes: list[FieldNode]
-    """Where it is selected."""
-    nullable: bool
-    definition: StrawberryField
-    arguments: Callable[[Values], dict[str, Any]]
-    resolve: Callable[..., Awaitable[Any]]
-    complete: Completer
-
-
-class Pending(NamedTuple):
-    """A field of one object, yet to be resolved."""
-
-    field: Resolved
-    source: Any
-    """The object."""
-    target: dict[str, Any]
-    """The object in the response."""
 
 
 @dataclass(slots=True)
@@ -324,14 +283,14 @@ class _Compiler:
             return self._compile_value(type_.of_type, nodes, nullable=False)
         sets = [node.selection_set for node in nodes]
         if is_leaf_type(type_):
-            return _compile_leaf(type_, nullable=nullable)
+            return compile_leaf(type_, nullable=nullable)
         complete: Completer
         if is_list_type(type_):
-            complete = _compile_lists(self._compile_value(type_.of_type, nodes))
+            complete = compile_lists(self._compile_value(type_.of_type, nodes))
         elif is_object_type(type_):
             complete = self._compile_object(type_, sets, _class_of(type_))
         elif is_abstract_type(type_):
-            complete = _compile_abstract(
+            complete = compile_abstract(
                 {
                     _class_of(possible): self._compile_object(possible, sets, _class_of(possible))
                     for possible in self._schema.get_possible_types(type_)
@@ -339,14 +298,14 @@ class _Compiler:
             )
         else:
             raise Unusual
-        return _let_nulls_be(complete) if nullable else complete
+        return let_nulls_be(complete) if nullable else complete
 
     def _compile_object(
         self, type_: GraphQLObjectType, sets: Sequence[SelectionSetNode | None], class_: type
     ) -> Completer:
         selected = self._collector.collect(type_, sets)
         columns = [self._compile_column(type_, key, nodes) for key, nodes in selected.items()]
-        return _compile_objects(class_, list(selected), columns)
+        return compile_objects(class_, list(selected), columns)
 
     def _compile_column(
         self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode]
@@ -358,9 +317,9 @@ class _Compiler:
         if field is None:  # of the schema itself
             raise Unusual
         read = plain_reader(field)
-        verbatim = _verbatim(field.type)
-        if read is not None and verbatim is not None:
-            return _compile_verbatim_column(read, verbatim)
+        types = verbatim(field.type)
+        if read is not None and types is not None:
+            return compile_verbatim_column(read, types)
         complete = self._compile_value(field.type, nodes)
         if read is not None:
             return lambda objects, pending: complete(list(map(read, objects)), pending)
@@ -445,95 +404,3 @@ def _class_of(type_: GraphQLObjectType) -> type:
         raise Unusual
     class_: type = (definition.concrete_of or definition).origin
     return class_
-
-
-def _verbatim(type_: GraphQLOutputType) -> frozenset[type] | None:
-    """Return the Python types of which a value is its own serialized form; None: of none."""
-    if is_non_null_type(type_):
-        inner = _VERBATIM.get(getattr(type_.of_type, "name", ""))
-        return frozenset({inner}) if inner else None
-    inner = _VERBATIM.get(getattr(type_, "name", ""))
-    return frozenset({inner, NoneType}) if inner else None
-
-
-def _compile_verbatim_column(read: Callable[[Any], Any], types: frozenset[type]) -> Completer:
-    def complete(objects: Sequence[Any], _: list[Pending]) -> Sequence[Any]:
-        values = list(map(read, objects))
-        if not types.issuperset(map(type, values)):
-            raise NotPlain
-        return values
-
-    return complete
-
-
-def _compile_leaf(type_: GraphQLLeafType, *, nullable: bool) -> Completer:
-    complete = _compile_enum(type_) if isinstance(type_, GraphQLEnumType) else _serialize(type_)
-    return _let_nulls_be(complete) if nullable else complete
-
-
-def _compile_enum(type_: GraphQLEnumType) -> Completer:
-    enum = definition_of(type_).wrapped_cls
-    names = {member: type_.coerce_output_value(member) for member in enum}
-    members = frozenset({enum})
-    return lambda values, _: list(map(names.__getitem__, _expect(members, values)))
-
-
-def _serialize(type_: GraphQLLeafType) -> Completer:
-    def serialize(values: Sequence[Any], _: list[Pending]) -> Sequence[Any]:
-        serialized = list(map(type_.coerce_output_value, _expect(_PLAIN_TYPES, values)))
-        if None in serialized or Undefined in serialized:
-            raise NotPlain
-        return serialized
-
-    return serialize
-
-
-def _compile_lists(complete: Completer) -> Completer:
-    return lambda lists, pending: [complete(items, pending) for items in _expect(_LIST, lists)]
-
-
-def _compile_abstract(completers: Mapping[type, Completer]) -> Completer:
-    return lambda objects, pending: [completers[type(each)]([each], pending)[0] for each in objects]
-
-
-def _compile_objects(
-    class_: type, keys: Sequence[str], columns: Sequence[Completer | Resolved]
-) -> Completer:
-    classes = frozenset({class_})
-    resolved = [column for column in columns if isinstance(column, Resolved)]
-
-    def complete(objects: Sequence[Any], pending: list[Pending]) -> Sequence[Any]:
-        _expect(classes, objects)
-        nulls = [None] * len(objects)
-        completed = [
-            nulls if isinstance(column, Resolved) else column(objects, pending)
-            for column in columns
-        ]
-        rows = zip(*completed, strict=True) if completed else [()] * len(objects)
-        targets = list(map(dict, map(zip, repeat(keys), rows)))
-        for each in resolved:
-            pending += map(partial(Pending, each), objects, targets)
-        return targets
-
-    return complete
-
-
-def _let_nulls_be(complete: Completer) -> Completer:
-    def complete_others(values: Sequence[Any], pending: list[Pending]) -> Sequence[Any]:
-        if NoneType not in set(map(type, values)):
-            return complete(values, pending)
-        others = iter(complete([value for value in values if value is not None], pending))
-        return [None if value is None else next(others) for value in values]
-
-    return complete_others
-
-
-def _expect(types: frozenset[type], values: Sequence[Any]) -> Sequence[Any]:
-    """Return values that are exactly of these types.
-
-    Raises:
-        NotPlain: One is of another.
-    """
-    if not types.issuperset(map(type, values)):
-        raise NotPlain
-    return values
