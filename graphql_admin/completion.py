@@ -49,7 +49,7 @@ class NotPlain(Exception):
     """This cannot be completed as plain data."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Resolved:
     """A field that takes its resolver: how to call it, and how to complete what it returns."""
 

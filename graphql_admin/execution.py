@@ -142,6 +142,15 @@ def _locate(
             yield from _locate(value, (*path, place))
 
 
+class _Plan(NamedTuple):
+    """How to execute an operation for some values of its conditions."""
+
+    complete: Completer
+    """Completes the root."""
+    resolved: Sequence[Resolved]
+    """Every field of it that takes a resolver."""
+
+
 class Operation:
     """An operation with what is compiled of it.
 
@@ -165,7 +174,7 @@ class Operation:
             if isinstance(definition, FragmentDefinitionNode)
         }
         self._variables = Variables(schema, operation)
-        self._plans: dict[Any, Completer | None] = {}
+        self._plans: dict[Any, _Plan | None] = {}
 
     @property
     def size(self) -> int:
@@ -184,15 +193,17 @@ class Operation:
         """
         try:
             values = self._variables.read(given)
-            complete = self._plan(values)
+            plan = self._plan(values)
+            # All of them now, so that what is wrong with one is found before anything is done.
+            arguments = {field: field.arguments(values) for field in plan.resolved}
         except Exception:  # noqa: BLE001  # the ordinary path meets it again, and reports it
             return None
-        run = _Run(self._schema, self._fragments, values, context)
+        run = _Run(self._schema, self._fragments, arguments, context)
         is_serial = self._operation.operation is OperationType.MUTATION
-        data = await run.complete_root(complete, is_serial=is_serial)
+        data = await run.complete_root(plan.complete, is_serial=is_serial)
         return Planned(data, run.outcomes, run.is_whole)
 
-    def _plan(self, values: Values) -> Completer:
+    def _plan(self, values: Values) -> _Plan:
         # All that `@skip` and `@include` can depend on, and with them what is selected.
         conditions = {name: value for name, value in values.items() if isinstance(value, bool)}
         key = tuple(conditions.items())
@@ -214,7 +225,7 @@ class _Run:
 
     schema: GraphQLSchema
     fragments: Mapping[str, FragmentDefinitionNode]
-    values: Values
+    arguments: Mapping[Resolved, Mapping[str, Any]]
     context: Context
     outcomes: list[tuple[Pending, Any]] = field(default_factory=list)
     is_whole: bool = True
@@ -243,7 +254,7 @@ class _Run:
         try:
             asked = Asked(self.context, self.schema, self.fragments, field.nodes)
             info = Info(asked, field.definition)  # type: ignore[arg-type]
-            outcome = await field.resolve(pending.source, info, **field.arguments(self.values))
+            outcome = await field.resolve(pending.source, info, **self.arguments[field])
         except Exception as error:  # noqa: BLE001  # the field's error, whatever it is
             self.outcomes.append((pending, error))
             self.is_whole &= field.nullable
@@ -264,9 +275,10 @@ class _Compiler:
     def __init__(self, schema: GraphQLSchema, collector: Collector) -> None:
         self._schema = schema
         self._collector = collector
+        self._resolved: list[Resolved] = []
 
-    def compile(self, operation: OperationDefinitionNode) -> Completer:
-        """Return what completes the root.
+    def compile(self, operation: OperationDefinitionNode) -> _Plan:
+        """Return the plan.
 
         Raises:
             Unusual: Something that is selected takes the ordinary path.
@@ -274,7 +286,8 @@ class _Compiler:
         root = self._schema.get_root_type(operation.operation)
         if root is None:
             raise Unusual
-        return self._compile_object(root, [operation.selection_set], NoneType)
+        complete = self._compile_object(root, [operation.selection_set], NoneType)
+        return _Plan(complete, self._resolved)
 
     def _compile_value(
         self, type_: GraphQLOutputType, nodes: list[FieldNode], *, nullable: bool = True
@@ -326,7 +339,7 @@ class _Compiler:
         definition = definition_of(field)
         if definition is None or definition.base_resolver is None:
             raise Unusual
-        return Resolved(
+        resolved = Resolved(
             key=key,
             nodes=nodes,
             nullable=not is_non_null_type(field.type),
@@ -335,6 +348,8 @@ class _Compiler:
             resolve=_chain(definition),
             complete=complete,
         )
+        self._resolved.append(resolved)
+        return resolved
 
 
 def is_tested() -> bool:

@@ -184,6 +184,55 @@ async def run(
     return orjson.dumps(result.data).decode(), sorted(errors, key=repr)
 
 
+VARIABLES = """
+    $yes: Boolean!, $no: Boolean! = false, $name: String! = "ann", $first: Int! = 7,
+    $after: String, $by: UserBy! = {username: "ann"}, $filter: UserFilter, $status: UserStatus!,
+    $input: AddUserToGroupInput! = {username: "ann", groupName: "Editors"},
+    $references: [_Any!]! = []
+"""
+"""What every generated operation takes."""
+
+VALUES: dict[str, list[Any]] = {
+    "name": ["ann", "nobody", "a b", ""],
+    "first": [1, 60],
+    "after": [None, "ann", "sub-of-ann"],
+    "by": [{"username": "ann"}, {"sub": "sub-of-ann"}, {"email": "nobody@example.com"}],
+    "filter": [
+        None,
+        {"name": {"equals": "ann"}},
+        {"email": {"startsWith": "a"}},
+        {"status": "CONFIRMED"},
+        {"enabled": True},
+    ],
+    "status": ["CONFIRMED", "UNKNOWN"],
+    "input": [{"username": "ann", "groupName": "Editors"}, {"username": "a b", "groupName": ""}],
+    "references": [
+        [{"__typename": "User", "username": "ann"}, {"__typename": "Group", "name": "Editors"}],
+        [{"__typename": "User", "sub": "sub-of-ann", "more": [1]}, {"__typename": "Nothing"}],
+    ],
+}
+ODD_VALUES: dict[str, list[Any]] = {
+    "name": [None, 5, True, ["ann"]],
+    "first": [None, "7", 7.0, 2**31, True, 0, 61],
+    "after": [5, ["a"], {}],
+    "by": [None, {}, {"username": None}, {"username": "ann", "sub": "a"}, {"nick": "a"}, "ann"],
+    "filter": [{}, {"name": {}}, {"name": None}, {"status": "confirmed"}, {"name": {"equals": 5}}],
+    "status": [None, "confirmed", 5, ["CONFIRMED"]],
+    "input": [None, {"username": "ann"}, {"username": None, "groupName": "E"}, [], {"a": 1}],
+    "references": [None, {"__typename": "User", "username": "ann"}, [None], "User", [5]],
+}
+
+
+def choose_values(random: Random) -> dict[str, Any]:
+    """Return values for the variables, of which some are left out and a few do not fit."""
+    given = {"status": "CONFIRMED"}
+    for name, values in VALUES.items():
+        if random.random() < 0.5:
+            odd = random.random() < 0.03
+            given[name] = random.choice(ODD_VALUES[name] if odd else values)
+    return given
+
+
 class Generator:
     """Makes documents at random that fit the schema, but for keys that cannot merge.
 
@@ -193,15 +242,33 @@ class Generator:
     """
 
     ARGUMENTS: ClassVar = {
-        "Query.user": ['(by: {username: "ann"})', '(by: {username: "nobody"})'],
-        "Query.users": ["", "(first: 3)"],
+        "Query.user": [
+            '(by: {username: "ann"})',
+            '(by: {username: "nobody"})',
+            "(by: {username: $name})",
+            "(by: $by)",
+        ],
+        "Query.users": [
+            "",
+            "(first: 3)",
+            "(first: $first, filter: $filter)",
+            "(filter: {status: $status})",
+            "(filter: {name: {startsWith: $name}}, after: $after)",
+            "(filter: {enabled: true}, first: $first)",
+        ],
         "Query.group": ['(name: "Editors")'],
         "Query.node": ['(id: "VXNlcjphbm4")', '(id: "R3JvdXA6RWRpdG9ycw")'],
         "Query._entities": [
+            "(representations: $references)",
             '(representations: [{__typename: "User", username: "ann"}])',
             '(representations: [{__typename: "Group", name: "Editors"}])',
         ],
-        "Mutation.addUserToGroup": ['(input: {username: "ann", groupName: "Editors"})'],
+        "Mutation.addUserToGroup": [
+            '(input: {username: "ann", groupName: "Editors"})',
+            "(input: {username: $name, groupName: $name})",
+            "(input: $input)",
+        ],
+        "Mutation.signUserOut": ["(input: {})", "(input: {username: $after})"],
         "Mutation.disableUser": ['(input: {username: "ann"})', '(input: {username: "a b"})'],
     }
     CONDITIONS: ClassVar = (
@@ -225,7 +292,7 @@ class Generator:
         root = self._types.get_root_type(kind)
         assert root
         selection = self._selection(root, depth=4)
-        operation = f"{kind.value} ($yes: Boolean!, $no: Boolean! = false) {selection}"
+        operation = f"{kind.value} ({VARIABLES}) {selection}"
         return "\n".join([operation, *self._fragments])
 
     def _selection(self, type_: GraphQLNamedType, depth: int) -> str:
@@ -301,12 +368,15 @@ def test_generated_documents_are_answered_as_by_the_ordinary_executor(
         with_errors = 0
         for number, document in enumerate(generate_documents(schema, seed, 500)):
             text = print_ast(document.ast)
-            for variables in ({"yes": True}, {"yes": False, "no": True})[: 1 + ("@" in text)]:
+            given = choose_values(Random(number))
+            conditions = ({"yes": True}, {"yes": False, "no": True}, {"yes": None})
+            for condition in conditions[: 1 + 2 * ("@" in text)]:
+                variables = given | condition
                 pools = [Pool(number, oddity=0.08 * (number % 3)) for _ in range(2)]
                 expected = await run(schema, document, pools[0], variables, ordinarily=True)
                 found = await run(schema, document, pools[1], variables)
-                assert found == expected, text
-                assert pools[0].calls == pools[1].calls, text
+                assert found == expected, (text, variables)
+                assert pools[0].calls == pools[1].calls, (text, variables)
                 with_errors += bool(expected[1])
         return with_errors
 
