@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from graphql_admin import explorer
 from graphql_admin.actions import Action
@@ -142,7 +144,7 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
             max_body=settings.max_body,
         )
         routes.append(Route(f"{settings.amplify_path}/{{name:path}}", admin_queries))
-    app = Starlette(
+    app = _Application(
         routes=routes,
         middleware=[
             Middleware(RequestLog, paths=[route.path for route in routes], probes=PATHS),
@@ -157,6 +159,16 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
     app.router.redirect_slashes = False  # a redirect would go where the Host header says
     app.state.health = health
     return app
+
+
+class _Application(Starlette):
+    """Starlette without its outermost layer, which answers faults: `FaultBarrier` does."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return what answers requests."""
+        outermost = super().build_middleware_stack()
+        assert isinstance(outermost, ServerErrorMiddleware)  # noqa: S101  # nothing else is lost
+        return outermost.app
 
 
 async def check(settings: Settings) -> list[str]:

@@ -280,7 +280,7 @@ def _run(
     """
     import uvicorn  # noqa: PLC0415
 
-    from graphql_admin.heads import BoundedHead  # noqa: PLC0415
+    from graphql_admin.protocol import Protocol  # noqa: PLC0415
     from graphql_admin.telemetry import configure_logging  # noqa: PLC0415
 
     configure_logging()
@@ -301,7 +301,7 @@ def _run(
 
     config = uvicorn.Config(
         app,
-        http=BoundedHead,
+        http=Protocol,
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -53,6 +53,9 @@ log = structlog.get_logger(__name__)
 
 JSON = "application/json"
 
+IN_HAND = "graphql_admin.in_hand"
+"""The ASGI extension of requests that have arrived as a whole: their bodies need no waiting."""
+
 
 class Execution(NamedTuple):
     """What came of executing an operation."""
@@ -213,20 +216,25 @@ class Incoming:
         length = self._headers.get(b"content-length", b"0")
         if not length.isdigit() or float(length) > max_size:  # of any number of digits
             raise PayloadTooLarge
-        body = bytearray()
+        if IN_HAND in self.scope.get("extensions", ()):
+            return await self._receive_body(max_size)
         try:
             async with asyncio.timeout_at(deadline):
-                while True:
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        raise ClientDisconnect
-                    body += message.get("body", b"")
-                    if len(body) > max_size:
-                        raise PayloadTooLarge
-                    if not message.get("more_body", False):
-                        return body
+                return await self._receive_body(max_size)
         except TimeoutError as error:
             raise RequestTimedOut from error
+
+    async def _receive_body(self, max_size: int) -> bytearray:
+        body = bytearray()
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            if len(body) > max_size:
+                raise PayloadTooLarge
+            if not message.get("more_body", False):
+                return body
 
     def query_string(self, *, max_size: int) -> dict[str, Any]:
         """Return the parameters in the URL; an empty one is one that is not there.

@@ -1,15 +1,24 @@
-"""How long the head of a request may be, which uvicorn leaves open with its fast parser."""
+"""HTTP/1.1 by uvicorn and its fast parser, with two things that they leave out.
+
+The head of a request may be as long as it likes there; here it has to end. And an application
+cannot tell there whether a body has yet to arrive; here it is told when all of it is in hand.
+"""
 
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from graphql_admin.requests import IN_HAND
+
 MAX_HEAD = 1024 * 1024
 """Bytes of a request line and headers, with as much of the body as arrives in one piece."""
 
 
-class BoundedHead(HttpToolsProtocol):
-    """HTTP/1.1 with heads that end; one that does not is 400, and its connection is closed."""
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 with heads that end; one that does not is 400, and its connection is closed.
+
+    The scope of a request that has arrived as a whole has the extension `IN_HAND`.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -30,6 +39,7 @@ class BoundedHead(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Note where the next head begins."""
+        """Note where the next head begins, and that there is no more to this request."""
         self._in_head, self._received = True, 0
+        self.scope["extensions"] = {IN_HAND: {}}
         super().on_message_complete()

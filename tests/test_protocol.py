@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from graphql_admin.heads import MAX_HEAD
+from graphql_admin.protocol import MAX_HEAD
 from tests.processes import read_until, started
 from tests.test_cli import SETTINGS
 
