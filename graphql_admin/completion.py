@@ -4,11 +4,10 @@ A column is the values of one field in many objects. Most columns are plain data
 more than a look at their types; a field that takes a resolver is left for later.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from itertools import repeat
+from functools import lru_cache, partial
 from types import NoneType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -64,6 +63,16 @@ class Resolved:
     complete: Completer
 
 
+class Column(NamedTuple):
+    """A field that shows what its object holds."""
+
+    of_many: Completer
+    """Returns its values in many objects."""
+
+    of_one: Callable[[Any, "list[Pending]"], Any]
+    """Returns its value in one object: the same, for less ado."""
+
+
 class Pending(NamedTuple):
     """A field of one object, yet to be resolved."""
 
@@ -83,8 +92,13 @@ def verbatim(type_: GraphQLOutputType) -> frozenset[type] | None:
     return frozenset({inner, NoneType}) if inner else None
 
 
-def compile_verbatim_column(read: Callable[[Any], Any], types: frozenset[type]) -> Completer:
-    """Return what completes a column of values that are their own serialized forms."""
+def compile_verbatim_column(read: Callable[[Any], Any], types: frozenset[type]) -> Column:
+    """Return what completes values that are their own serialized forms.
+
+    Args:
+        read: Reads a value from its object.
+        types: The types that a value may be exactly of.
+    """
 
     def complete(objects: Sequence[Any], _: list[Pending]) -> Sequence[Any]:
         values = list(map(read, objects))
@@ -92,7 +106,26 @@ def compile_verbatim_column(read: Callable[[Any], Any], types: frozenset[type]) 
             raise NotPlain
         return values
 
-    return complete
+    def complete_one(object_: Any, _: list[Pending]) -> Any:
+        value = read(object_)
+        if type(value) not in types:
+            raise NotPlain
+        return value
+
+    return Column(complete, complete_one)
+
+
+def compile_column(read: Callable[[Any], Any], complete: Completer) -> Column:
+    """Return what completes values with `complete`; `read` reads one from its object."""
+    return Column(
+        lambda objects, pending: complete(list(map(read, objects)), pending),
+        lambda object_, pending: complete([read(object_)], pending)[0],
+    )
+
+
+def compile_constant_column(value: Any) -> Column:
+    """Return what gives every object the same value."""
+    return Column(lambda objects, _: [value] * len(objects), lambda _, __: value)
 
 
 def compile_leaf(type_: GraphQLLeafType, *, nullable: bool) -> Completer:
@@ -103,9 +136,10 @@ def compile_leaf(type_: GraphQLLeafType, *, nullable: bool) -> Completer:
 
 def _compile_enum(type_: GraphQLEnumType) -> Completer:
     enum = definition_of(type_).wrapped_cls
-    names = {member: type_.coerce_output_value(member) for member in enum}
+    # By identity: the hash of a member is a call of Python.
+    names = {id(member): type_.coerce_output_value(member) for member in enum}
     members = frozenset({enum})
-    return lambda values, _: list(map(names.__getitem__, _expect(members, values)))
+    return lambda values, _: list(map(names.__getitem__, map(id, _expect(members, values))))
 
 
 def _serialize(type_: GraphQLLeafType) -> Completer:
@@ -129,7 +163,7 @@ def compile_abstract(completers: Mapping[type, Completer]) -> Completer:
 
 
 def compile_objects(
-    class_: type, keys: Sequence[str], columns: Sequence[Completer | Resolved]
+    class_: type, keys: Sequence[str], columns: Sequence[Column | Resolved]
 ) -> Completer:
     """Return what completes objects of one class.
 
@@ -140,21 +174,38 @@ def compile_objects(
     """
     classes = frozenset({class_})
     resolved = [column for column in columns if isinstance(column, Resolved)]
+    later = compile_constant_column(None)
+    shown = [later if isinstance(column, Resolved) else column for column in columns]
+    make = _dicts(len(keys))(*keys)
+    of_many, of_one = [each.of_many for each in shown], [each.of_one for each in shown]
 
     def complete(objects: Sequence[Any], pending: list[Pending]) -> Sequence[Any]:
         _expect(classes, objects)
-        nulls = [None] * len(objects)
-        completed = [
-            nulls if isinstance(column, Resolved) else column(objects, pending)
-            for column in columns
-        ]
-        rows = zip(*completed, strict=True) if completed else [()] * len(objects)
-        targets = list(map(dict, map(zip, repeat(keys), rows)))
+        if len(objects) == 1:
+            targets = make([[read(objects[0], pending) for read in of_one]])
+        elif keys:
+            targets = make(zip(*[read(objects, pending) for read in of_many], strict=True))
+        else:
+            targets = [{} for _ in objects]
         for each in resolved:
             pending += map(partial(Pending, each), objects, targets)
         return targets
 
     return complete
+
+
+@lru_cache
+def _dicts(size: int) -> Callable[..., Callable[[Iterable[Iterable[Any]]], list[dict[str, Any]]]]:
+    """Return what takes `size` keys and returns what makes dictionaries of rows of `size` values.
+
+    It does what `dict(zip(keys, row))` does for each row, in half the time: the dictionary is
+    written out. Nothing but the size goes into the text that is compiled.
+    """
+    keys = [f"k{place}" for place in range(size)]
+    values = [f"v{place}" for place in range(size)]
+    row, display = ", ".join(values), ", ".join(map("{}: {}".format, keys, values))
+    make = f"lambda {', '.join(keys)}: lambda rows: [{{{display}}} for [{row}] in rows]"
+    return eval(make)  # type: ignore[no-any-return]  # noqa: S307  # see above
 
 
 def let_nulls_be(complete: Completer) -> Completer:

@@ -46,10 +46,13 @@ from graphql import (
 from strawberry.types.field import StrawberryField
 
 from graphql_admin.completion import (
+    Column,
     Completer,
     Pending,
     Resolved,
     compile_abstract,
+    compile_column,
+    compile_constant_column,
     compile_leaf,
     compile_lists,
     compile_objects,
@@ -322,10 +325,10 @@ class _Compiler:
 
     def _compile_column(
         self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode]
-    ) -> Completer | Resolved:
+    ) -> Column | Resolved:
         name = nodes[0].name.value
         if name == "__typename":
-            return lambda objects, _: [parent.name] * len(objects)
+            return compile_constant_column(parent.name)
         field = parent.fields.get(name)
         if field is None:  # of the schema itself
             raise Unusual
@@ -335,7 +338,7 @@ class _Compiler:
             return compile_verbatim_column(read, types)
         complete = self._compile_value(field.type, nodes)
         if read is not None:
-            return lambda objects, pending: complete(list(map(read, objects)), pending)
+            return compile_column(read, complete)
         definition = definition_of(field)
         if definition is None or definition.base_resolver is None:
             raise Unusual

@@ -21,6 +21,10 @@ class Group(Node):
     row: strawberry.Private[Row]
     """Cognito's GroupType."""
 
+    def __init__(self, row: Row) -> None:
+        self.key = row["GroupName"]
+        self.row = row
+
     @shown("The group's name, unique in the pool.")
     def name(self) -> str:
         return self.key
@@ -46,14 +50,9 @@ class Group(Node):
         return to_datetime(self.row.get("LastModifiedDate"))
 
     @classmethod
-    def from_cognito(cls, row: Row) -> Self:
-        """Make a group from Cognito's GroupType."""
-        return cls(key=row["GroupName"], row=row)
-
-    @classmethod
     def from_name(cls, name: str) -> Self:
         """Make a group of which only the key is known."""
-        return cls.from_cognito({"GroupName": name})
+        return cls({"GroupName": name})
 
 
 ALL_GROUPS = Listing("ListGroups", rows="Groups", token="NextToken")
@@ -74,7 +73,7 @@ async def find_group(context: Context, name: str) -> Group | None:
         reply = await context.call("GetGroup", GroupName=name)
     except GroupNotFound:
         return None
-    return Group.from_cognito(reply["Group"])
+    return Group(reply["Group"])
 
 
 def by_precedence(row: Row) -> tuple[float, str]:
@@ -92,6 +91,4 @@ class GroupQuery:
     async def groups(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Group] | None:
-        return await paginate(
-            info.context, ALL_GROUPS, Group.from_cognito, first=first, after=after
-        )
+        return await paginate(info.context, ALL_GROUPS, Group, first=first, after=after)

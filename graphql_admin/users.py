@@ -1,7 +1,7 @@
 """Users of the user pool, and every action on one of them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
 import strawberry
 from strawberry.types.unset import UNSET
@@ -65,6 +65,11 @@ class User(Node):
     values: strawberry.Private[Row]
     """The attributes in it, by name."""
 
+    def __init__(self, row: Row) -> None:
+        self.key = row["Username"]
+        self.row = row
+        self.values = read_attributes(row)
+
     @shown(
         "The user's name in the pool, which never changes. In a mutation's payload where nothing "
         "beyond the key is selected: the name as it was given."
@@ -110,7 +115,7 @@ class User(Node):
 
     @shown("Where the user is in the account's life.")
     def status(self) -> UserStatus:
-        return STATUSES.get(self.row.get("UserStatus"), UserStatus.UNKNOWN)
+        return STATUSES.get(self.row.get("UserStatus")) or UserStatus.UNKNOWN
 
     @shown("Whether the user may sign in.")
     def enabled(self) -> bool:
@@ -143,22 +148,17 @@ class User(Node):
             sort_key=by_precedence,
             limit=MAX_FIRST,
         )
-        return await paginate(info.context, listing, Group.from_cognito, first=first, after=after)
-
-    @classmethod
-    def from_cognito(cls, row: Any) -> Self:
-        """Make a user from Cognito's UserType or the reply of AdminGetUser."""
-        return cls(key=row["Username"], row=row, values=read_attributes(row))
+        return await paginate(info.context, listing, Group, first=first, after=after)
 
     @classmethod
     def from_username(cls, username: str) -> Self:
         """Make a user of whom only the username is known."""
-        return cls.from_cognito({"Username": username})
+        return cls({"Username": username})
 
     @classmethod
     def from_sub(cls, sub: str) -> Self:
         """Make a user of whom only the `sub` is known."""
-        return cls.from_cognito({"Username": "", "Attributes": [{"Name": "sub", "Value": sub}]})
+        return cls({"Username": "", "Attributes": [{"Name": "sub", "Value": sub}]})
 
 
 KEY_FIELDS = frozenset({"__typename", "id", "username", "groups"})
@@ -193,7 +193,7 @@ async def find_user(context: Context, username: str) -> User | None:
         AdminError: Cognito did not answer well; a user who is not there is None.
     """
     try:
-        return User.from_cognito(await context.call("AdminGetUser", Username=username))
+        return User(await context.call("AdminGetUser", Username=username))
     except UserNotFound:
         return None
 
@@ -211,7 +211,7 @@ async def find_user_by(context: Context, attribute: str, value: str) -> User | N
     page = await read_page(context, listing, Position(None, limit=2), count)
     if len(page.rows) > 1:
         raise AmbiguousUser
-    return User.from_cognito(page.rows[0]) if page.rows else None
+    return User(page.rows[0]) if page.rows else None
 
 
 @strawberry.type
@@ -242,7 +242,7 @@ class UserQuery:
         ] = None,
     ) -> Connection[User] | None:
         listing = list_users(filter.criterion() if filter else None)
-        return await paginate(info.context, listing, User.from_cognito, first=first, after=after)
+        return await paginate(info.context, listing, User, first=first, after=after)
 
 
 @guarded(Action.LIST_USERS_IN_GROUP, name="users", description="The users who are in the group.")
@@ -258,7 +258,7 @@ async def users_in_group(
         token="NextToken",
         parameters={"GroupName": group.key},
     )
-    return await paginate(info.context, listing, User.from_cognito, first=first, after=after)
+    return await paginate(info.context, listing, User, first=first, after=after)
 
 
 @strawberry.type
