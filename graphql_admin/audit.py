@@ -18,7 +18,6 @@ import stat
 import sys
 from collections.abc import Collection
 from contextlib import suppress
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +25,7 @@ from typing import NamedTuple
 import orjson
 import structlog
 
+from graphql_admin import clock
 from graphql_admin.errors import (
     AdminError,
     AuditUnavailable,
@@ -101,7 +101,7 @@ class Event(NamedTuple):
     def to_line(self) -> bytes:
         """Return the event, happening now, as a line of JSON."""
         event = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "time": clock.now(),
             "event": "mutation",
             "request_id": self.request_id,
             "caller": {"sub": self.sub, "username": self.username, "groups": sorted(self.groups)},

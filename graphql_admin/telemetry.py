@@ -11,8 +11,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from graphql_admin import metrics, records
+from graphql_admin import clock, metrics, records
 
 log = structlog.get_logger(__name__)
 
@@ -159,21 +157,10 @@ def _to_text(event: EventDict, **_: Any) -> str:
     return _to_json(event).decode()
 
 
-def _now() -> str:
-    """Return the time in UTC, to the microsecond, by RFC 3339."""
-    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
-    return f"{_stamp(seconds)}.{microseconds:06}Z"
-
-
-@lru_cache(maxsize=2)
-def _stamp(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
-
-
 def _complete(_: WrappedLogger, level: str, event: EventDict) -> EventDict:
     """Add to an event how bad it is, when it is, and in which request."""
     event["level"] = level
-    event["time"] = _now()
+    event["time"] = clock.now()
     event["request_id"] = records.current().id
     return event
 

@@ -1,0 +1,16 @@
+"""The time of day, as log lines and audit events have it."""
+
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
+
+
+def now() -> str:
+    """Return the time in UTC, to the microsecond, by RFC 3339."""
+    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    return f"{_stamp(seconds)}.{microseconds:06}Z"
+
+
+@lru_cache(maxsize=2)  # what is new in most calls is the fraction
+def _stamp(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
