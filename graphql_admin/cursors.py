@@ -8,7 +8,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b, shake_128
 from itertools import chain
-from struct import Struct
+from struct import Struct, pack, unpack
 from struct import error as StructError  # noqa: N812  # it is a class
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ MAX_LIMIT = 60
 """Rows of Cognito's largest page."""
 
 _DIGEST_SIZE = 8
-_CHECK = Struct(">I")
+_CHECK_SIZE = 4
 _TAIL = Struct(">HI")  # the skip and its check
 _TAIL_LENGTH = _TAIL.size * 4 // 3
 """Characters of Base64."""
@@ -66,8 +66,9 @@ class CursorCodec:
         page = orjson.dumps([token, limit])
         head = blake2b(self._identity + page, digest_size=_DIGEST_SIZE).digest() + page
         head += b" " * (-len(head) % 3)  # which JSON does not mind, and Base64 needs
-        checks = shake_128(head).digest(skips.stop * _CHECK.size)[skips.start * _CHECK.size :]
-        tails = b"".join(map(_TAIL.pack, skips, chain(*_CHECK.iter_unpack(checks))))
+        checks = shake_128(head).digest(skips.stop * _CHECK_SIZE)[skips.start * _CHECK_SIZE :]
+        pairs = zip(skips, unpack(f">{len(skips)}I", checks), strict=True)
+        tails = pack(">" + "HI" * len(skips), *chain.from_iterable(pairs))
         start, ends = urlsafe_b64encode(head).decode(), urlsafe_b64encode(tails).decode()
         return [start + ends[at : at + _TAIL_LENGTH] for at in range(0, len(ends), _TAIL_LENGTH)]
 

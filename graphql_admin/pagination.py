@@ -40,15 +40,31 @@ After: TypeAlias = Annotated[
 
 @strawberry.federation.type(shareable=True, description="Where a page is in its list.")
 class PageInfo:
-    has_next_page: bool = strawberry.field(
-        description="Whether more may follow. Only `false` means that the list has ended."
+    page: strawberry.Private["Page"]
+    codec: strawberry.Private[CursorCodec]
+    continues: strawberry.Private[bool]
+    """Whether the page began at a cursor."""
+
+    @shown("Whether more may follow. Only `false` means that the list has ended.")
+    def has_next_page(self) -> bool:
+        return self.page.end is not None
+
+    @shown("Whether the page began at a cursor.")
+    def has_previous_page(self) -> bool:
+        return self.continues
+
+    @shown("Cursor of the first item.")
+    def start_cursor(self) -> str | None:
+        runs = self.page.runs
+        return self.codec.encode(runs[0].after(0)) if runs else None
+
+    @shown(
+        "Where to go on. There is one whenever there is a next page, even if this page is empty."
     )
-    has_previous_page: bool = strawberry.field(description="Whether the page began at a cursor.")
-    start_cursor: str | None = strawberry.field(description="Cursor of the first item.")
-    end_cursor: str | None = strawberry.field(
-        description="Where to go on. There is one whenever there is a next page, even if this "
-        "page is empty."
-    )
+    def end_cursor(self) -> str | None:
+        runs = self.page.runs
+        last = self.page.end or (runs[-1].after(runs[-1].size - 1) if runs else None)
+        return self.codec.encode(last) if last else None
 
 
 @strawberry.type(description="An item and its place in the list.")
@@ -74,14 +90,7 @@ class Connection(Generic[Item]):
 
     @shown("Where this page is in the list.")
     def page_info(self) -> PageInfo:
-        runs, end = self.page.runs, self.page.end
-        last = end or (runs[-1].after(runs[-1].size - 1) if runs else None)
-        return PageInfo(
-            has_next_page=end is not None,
-            has_previous_page=self.continues,
-            start_cursor=self.codec.encode(runs[0].after(0)) if runs else None,
-            end_cursor=self.codec.encode(last) if last else None,
-        )
+        return PageInfo(page=self.page, codec=self.codec, continues=self.continues)
 
 
 @dataclass(frozen=True)
