@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from graphql_admin.protocol import Protocol
+
 PATIENCE = 30
 """Seconds after which a server that does not start fails its test."""
 
@@ -17,7 +19,9 @@ PATIENCE = 30
 def listening(app: ASGIApp) -> Iterator[str]:
     """Serve `app` in a thread for as long as the context lasts, and yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, log_level="critical", access_log=False, server_header=False)
+        config = uvicorn.Config(
+            app, http=Protocol, log_level="critical", access_log=False, server_header=False
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

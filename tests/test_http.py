@@ -1,8 +1,11 @@
 """GraphQL over HTTP, beyond what the community's audits look at."""
 
 import json
+import re
 import socket
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -386,6 +389,39 @@ def test_slow_body(listen: Callable[..., Api], scripted: ScriptedCognito) -> Non
         status, body = receive(connection)
     assert status == 408
     assert body["errors"][0]["extensions"]["code"] == "REQUEST_TIMEOUT"
+
+
+def test_slow_body_behind_another_request(
+    listen: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """That one request has arrived says nothing of the next one on its connection."""
+    api = listen(scripted.url, deadline=0.3)
+    with connect(api) as connection:
+        whole = b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n"
+        connection.sendall(whole + head(api, "Content-Length: 1000") + b'{"query"')
+        answers = b"".join(iter(partial(connection.recv, 65_536), b""))
+    assert re.findall(rb"HTTP/1\.1 (\d+)", answers) == [b"200", b"408"]
+
+
+@pytest.mark.parametrize("framing", ["Content-Length", "Transfer-Encoding"])
+def test_body_in_pieces(
+    listen: Callable[..., Api], scripted: ScriptedCognito, framing: str
+) -> None:
+    """A body that comes piece by piece is read to its end."""
+    api = listen(scripted.url)
+    text = json.dumps({"query": TYPENAME}).encode()
+    pieces = [text[:5], text[5:], *[b" " * 20_000] * 5]
+    with connect(api) as connection:
+        if framing == "Content-Length":
+            connection.sendall(head(api, f"Content-Length: {sum(map(len, pieces))}"))
+        else:
+            connection.sendall(head(api, "Transfer-Encoding: chunked"))
+            pieces = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces]
+            pieces.append(b"0\r\n\r\n")
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.02)  # lest two arrive as one
+        assert receive(connection) == (200, {"data": {"__typename": "Query"}})
 
 
 def connect(api: Api) -> socket.socket:
