@@ -22,6 +22,7 @@ from operator import attrgetter
 from types import NoneType
 from typing import Any, NamedTuple
 
+import strawberry
 import structlog
 from graphql import (
     DocumentNode,
@@ -256,7 +257,8 @@ class _Run:
         field = pending.field
         try:
             asked = Asked(self.context, self.schema, self.fragments, field.nodes)
-            info = Info(asked, field.definition)  # type: ignore[arg-type]
+            # Not `Info`, which is a name of this class that takes as long again to call.
+            info = strawberry.Info(asked, field.definition)  # type: ignore[arg-type]
             outcome = await field.resolve(pending.source, info, **self.arguments[field])
         except Exception as error:  # noqa: BLE001  # the field's error, whatever it is
             self.outcomes.append((pending, error))

@@ -72,6 +72,10 @@ class Edge(Generic[Item]):
     cursor: str = strawberry.field(description="The place just after this item, for `after`.")
     node: Item = strawberry.field(description="The item.")
 
+    def __init__(self, cursor: str, node: Item) -> None:  # Strawberry's takes names, and longer
+        self.cursor = cursor
+        self.node = node
+
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[Item]):
@@ -83,10 +87,7 @@ class Connection(Generic[Item]):
 
     @shown("The items of this page, each with its cursor.")
     def edges(self) -> list[Edge[Item]]:
-        cursors = self.page.cursors(self.codec)
-        return [
-            Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, self.nodes, strict=True)
-        ]
+        return list(map(Edge, self.page.cursors(self.codec), self.nodes))
 
     @shown("Where this page is in the list.")
     def page_info(self) -> PageInfo:

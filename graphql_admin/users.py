@@ -1,5 +1,6 @@
 """Users of the user pool, and every action on one of them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self, TypeVar
 
@@ -57,6 +58,10 @@ class UserAttribute:
     value: str = strawberry.field(description="The value; Cognito holds every value as a text.")
 
 
+_BOOLS: Mapping[str | None, bool] = {"true": True, "false": False}
+"""What Cognito's texts for Boolean attributes mean; a user may also be without."""
+
+
 @strawberry.federation.type(keys=["username", "sub"], description="A user of the user pool.")
 class User(Node):
     row: strawberry.Private[Row]
@@ -87,7 +92,7 @@ class User(Node):
 
     @shown("Whether the e-mail is verified.")
     def email_verified(self) -> bool | None:
-        return _to_bool(self.values.get("email_verified"))
+        return _BOOLS.get(self.values.get("email_verified"))
 
     @shown("Phone number, in E.164 form.")
     def phone_number(self) -> str | None:
@@ -95,7 +100,7 @@ class User(Node):
 
     @shown("Whether the phone number is verified.")
     def phone_number_verified(self) -> bool | None:
-        return _to_bool(self.values.get("phone_number_verified"))
+        return _BOOLS.get(self.values.get("phone_number_verified"))
 
     @shown("Full name.")
     def name(self) -> str | None:
@@ -163,10 +168,6 @@ class User(Node):
 
 KEY_FIELDS = frozenset({"__typename", "id", "username", "groups"})
 """Fields of User that need no more than the username; `groups` has its own guard."""
-
-
-def _to_bool(text: str | None) -> bool | None:
-    return None if text is None else text == "true"
 
 
 def list_users(criterion: Criterion | None) -> Listing:

@@ -313,7 +313,7 @@ def test_anonymous_introspection(serve: Callable[..., Api], scripted: ScriptedCo
     refused = (
         "{ viewer { username } }",
         "{ users { nodes { sub } } }",
-        '{ node(id: "VXNlcjpib2I") { id } }',
+        '{ node(id: "VXNlcjpib2I=") { id } }',
         entity,
         DISABLE,
         f"{{ __typename {entity[1:]}",
