@@ -8,7 +8,6 @@ A call more for a page that Cognito cuts short is not foreseen here; `Context` c
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any
 
 from graphql import (
@@ -77,10 +76,13 @@ class Cost:
 
     def calls(self, variables: Mapping[str, Any] | None) -> int:
         """Return how many calls the operation takes with these variables."""
-        return sum(
-            number * prod(size.given(variables or {}) for size in sizes)
-            for sizes, number in self.terms.items()
-        )
+        total = 0
+        for sizes, number in self.terms.items():
+            calls = number
+            for size in sizes:
+                calls *= size.given(variables or {})
+            total += calls
+        return total
 
 
 class CostTable:

@@ -37,8 +37,8 @@ class CursorCodec:
     """Turns positions in one list of one pool into opaque cursors, and back.
 
     A digest over the list, its parameters and the page tells a cursor of another list; with a
-    check of the rows to skip it tells a damaged one. They are no secret, since a forged cursor leads
-    nowhere its maker may not go.
+    check of the rows to skip it tells a damaged one. Neither is a secret, since a forged cursor
+    leads nowhere its maker may not go.
 
     Args:
         pool_id: The pool's id.
@@ -48,6 +48,7 @@ class CursorCodec:
 
     def __init__(self, pool_id: str, operation: str, parameters: Mapping[str, str]) -> None:
         self._identity = orjson.dumps([pool_id, operation, sorted(parameters.items())])
+        self._starts: dict[tuple[str | None, int], str] = {}
 
     def encode(self, position: Position) -> str:
         """Return the cursor of `position`."""
@@ -62,11 +63,16 @@ class CursorCodec:
             limit: The limit of all.
             skips: One after the other, each less than 65,536.
         """
+        start = self._starts.get((token, limit))
+        if start is None:
+            start = self._starts[token, limit] = self._make_start(token, limit)
+        return [start + tail for tail in map(_tail, skips)]
+
+    def _make_start(self, token: str | None, limit: int) -> str:
         page = orjson.dumps([token, limit])
         head = blake2b(self._identity + page, digest_size=_DIGEST_SIZE).digest() + page
         head += b" " * (-len(head) % 3)  # which JSON does not mind, and Base64 needs
-        start = urlsafe_b64encode(head).decode()
-        return [start + tail for tail in map(_tail, skips)]
+        return urlsafe_b64encode(head).decode()
 
     def decode(self, cursor: str) -> Position:
         """Return the position of `cursor`.
@@ -78,17 +84,17 @@ class CursorCodec:
             raw = urlsafe_b64decode(cursor)
             token, limit = orjson.loads(raw[_DIGEST_SIZE:-_TAIL_SIZE])
             (skip,) = _SKIP.unpack(raw[-_TAIL_SIZE:-_CHECK_SIZE])
-            genuine = self.encode(Position(token, limit, skip)) == cursor
         except (ValueError, TypeError, StructError) as error:
             raise InvalidCursor from error
+        position = Position(token, limit, skip)
         if not (
-            genuine
-            and isinstance(token, str | None)
+            isinstance(token, str | None)
             and type(limit) is int
             and 0 < limit <= MAX_LIMIT
+            and self.encode(position) == cursor
         ):
             raise InvalidCursor
-        return Position(token, limit, skip)
+        return position
 
 
 @lru_cache(maxsize=1024)  # most pages begin where a token leads

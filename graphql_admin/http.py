@@ -100,18 +100,19 @@ class GraphQLRequest(NamedTuple):
         if not isinstance(query, str) or not query:
             raise MalformedRequest("`query` must be a text with a GraphQL document.")
         operation_name = parameters.get("operationName")
-        if not isinstance(operation_name, str | None):
+        if operation_name is not None and not isinstance(operation_name, str):
             raise MalformedRequest("`operationName` must be a text.")
-        for name in ("variables", "extensions"):
-            if not isinstance(parameters.get(name), dict | None):
-                raise MalformedRequest(f"`{name}` must be an object.")
-        extensions = parameters.get("extensions") or {}
-        return cls(
-            query,
-            operation_name or None,
-            parameters.get("variables"),
-            wants_cost=extensions.get("cost") is True,
-        )
+        variables = _read_object(parameters, "variables")
+        extensions = _read_object(parameters, "extensions")
+        wants_cost = extensions is not None and extensions.get("cost") is True
+        return cls(query, operation_name or None, variables, wants_cost)
+
+
+def _read_object(parameters: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    value = parameters.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise MalformedRequest(f"`{name}` must be an object.")
+    return value
 
 
 class GraphQLEndpoint:

@@ -187,8 +187,9 @@ class Permit:
         return self
 
     def __exit__(self, *_: object) -> None:
+        now = asyncio.get_running_loop().time()
         for bucket in self._buckets:
-            bucket.answered()
+            bucket.answered(now)
 
     def throttled(self) -> None:
         """Say that Cognito refused the call for its quotas: all of its category pause."""
@@ -237,9 +238,9 @@ class Bucket:
         self._full_at -= self._interval
         self._end_call()
 
-    def answered(self) -> None:
+    def answered(self, now: float) -> None:
         """Take note that a call is over."""
-        self._update(asyncio.get_running_loop().time())
+        self._update(now)
         self._end_call()
 
     async def wait(self, caller: str, deadline: float, *, again: bool) -> None:

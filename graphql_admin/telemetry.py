@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Collection
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,11 @@ class RequestLog:
         self._app = app
         self._paths = frozenset(paths)
         self._probes = frozenset(probes)
+
+    @cached_property
+    def _log(self) -> Any:
+        """The logger as it is configured; a module's own looks that up for every line."""
+        return log.bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; see https://asgi.readthedocs.io."""
@@ -86,7 +92,7 @@ class RequestLog:
         path = scope["path"]
         if path in self._probes and status < 400:
             return
-        log.info(
+        self._log.info(
             "request",
             method=scope["method"] if scope["method"] in _METHODS else None,
             path=path if path in self._paths else None,

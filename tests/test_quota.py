@@ -385,7 +385,7 @@ def test_cancelled_when_its_turn_had_come() -> None:
         bucket = Bucket(1, "a quota")
         loop = asyncio.get_running_loop()
         assert bucket.take(loop.time())
-        bucket.answered()
+        bucket.answered(loop.time())
         first, second = (
             asyncio.create_task(bucket.wait("ann", loop.time() + 100, again=False))
             for _ in range(2)
