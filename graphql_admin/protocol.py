@@ -1,20 +1,65 @@
-"""HTTP/1.1 by uvicorn and its fast parser, with three things that they leave out.
+"""HTTP/1.1 by uvicorn and its fast parser, with four things that they leave out.
 
 The head of a request may be as long as it likes there; here it has to end. An application cannot
-tell there whether a body has yet to arrive; here it is told when all of it is in hand. And the
-head and the body of a response are sent there one after the other; here they go out together,
-since to hand something to the kernel costs as much as to make a good part of it.
+tell there whether a body has yet to arrive; here it is told when all of it is in hand. The head
+and the body of a response are sent there one after the other; here they go out together. And
+requests that arrive together are all begun there before any is finished; here some at a time.
 """
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from graphql_admin.requests import IN_HAND
 
 MAX_HEAD = 1024 * 1024
 """Bytes of a request line and headers, with as much of the body as arrives in one piece."""
+
+
+BEGUN_PER_TURN = 3
+"""Requests that are begun in one turn of the event loop. With fewer, more time goes into turns;
+with more, a request whose reply from Cognito just missed a turn waits longer for the next."""
+
+
+class _Turnstile:
+    """Lets requests begin in the order in which they came, some in each turn of the event loop.
+
+    Replies from Cognito are dealt with in every turn, so requests in hand are finished while new
+    ones wait. Otherwise some would take twice as long as others under load.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._begun = 0
+        """In this turn."""
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def enter(self, begin: Callable[[], None]) -> None:
+        """Call `begin`, which begins a request, now or in a turn to come."""
+        if not self._begun:
+            self._loop.call_soon(self._turn)
+        if self._begun < BEGUN_PER_TURN:
+            self._begun += 1
+            begin()
+        else:
+            self._waiting.append(begin)
+
+    def _turn(self) -> None:
+        self._begun = min(BEGUN_PER_TURN, len(self._waiting))
+        for _ in range(self._begun):
+            self._waiting.popleft()()
+        if self._begun:
+            self._loop.call_soon(self._turn)
+
+
+_turnstiles: WeakKeyDictionary[ServerState, _Turnstile] = WeakKeyDictionary()
+"""That of each server in this process."""
 
 
 class _Gathering:
@@ -63,6 +108,7 @@ class Protocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._turnstile = _turnstiles.setdefault(self.server_state, _Turnstile(self.loop))
         self._in_head = True
         self._received = 0
 
@@ -70,6 +116,9 @@ class Protocol(HttpToolsProtocol):
         """Take a connection."""
         self._gathering = _Gathering(transport, self.loop)
         super().connection_made(self._gathering)  # type: ignore[arg-type]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._turnstile.enter(partial(super()._start_asgi_task, cycle, app))
 
     def on_response_complete(self) -> None:
         """Send the response, and turn to the next request."""
