@@ -19,6 +19,7 @@ import sys
 from collections.abc import Collection
 from contextlib import suppress
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -215,6 +216,12 @@ def _test(file: int) -> None:
 
 def _is_ready(file: int) -> bool:
     """Whether somebody reads on the other side, and a write would not wait for them."""
+    return [events for _, events in _poll(file).poll(0)] == [select.POLLOUT]
+
+
+@lru_cache(maxsize=8)
+def _poll(file: int) -> select.poll:
+    """Return what looks at whichever file has this number then."""
     poll = select.poll()
     poll.register(file, select.POLLOUT)
-    return [events for _, events in poll.poll(0)] == [select.POLLOUT]
+    return poll

@@ -28,8 +28,9 @@ class SharedReads:
 
     def forget(self) -> None:
         """Let nobody have what was read so far, or is being read."""
-        # Not cleared: reads under way are to finish into the old one, where nobody will look.
-        self._state = _State()
+        if self._state.under_way or self._state.kept:
+            # Not cleared: reads under way are to finish into the old one, where nobody will look.
+            self._state = _State()
 
     async def get(
         self, key: Hashable, fetch: Callable[[], Awaitable[Reply]], *, deadline: float
