@@ -24,6 +24,9 @@ from bench.report import to_markdown
 from bench.results import Results, describe_setting
 from bench.servers import SERVERS, Server, install_peers
 
+_WARM_UP = 3.0
+"""Seconds of load on each operation before the first round: compilers have theirs behind them."""
+
 _Named = TypeVar("_Named", Operation, Server)
 
 
@@ -122,8 +125,10 @@ def _parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--only", metavar="LIST", help="operations, such as list,get,add")
     parser.add_argument("--servers", metavar="LIST", help="servers, such as floor,express")
-    parser.add_argument("--rounds", type=int, default=5, help="default 5")
-    parser.add_argument("--seconds", type=float, default=3, help="of each measurement (default 3)")
+    parser.add_argument("--rounds", type=int, default=9, help="default 9")
+    parser.add_argument(
+        "--seconds", type=float, default=1.5, help="of each measurement (default 1.5)"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="0.3 s and one round each: does the bench itself run?"
     )
@@ -153,7 +158,7 @@ def main() -> int:
             operations,
             rounds=1 if options.quick else options.rounds,
             seconds=0.3 if options.quick else options.seconds,
-            warm_up=0.1 if options.quick else options.seconds,
+            warm_up=0.1 if options.quick else _WARM_UP,
             starts=1 if options.quick else 3,
             out=options.out,
         )
