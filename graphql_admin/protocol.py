@@ -89,9 +89,10 @@ class _Gathering:
         self._written.append(data)
 
     def flush(self) -> None:
-        """Send what was written, now."""
+        """Send what was written, now, if anybody is left to read it."""
         if self._written:
-            self._transport.writelines(self._written)
+            if not self.is_closing():
+                self._transport.writelines(self._written)
             self._written.clear()
 
     def close(self) -> None:

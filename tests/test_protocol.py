@@ -131,3 +131,16 @@ def test_response_goes_out_together() -> None:
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert first.endswith(b"\r\n\r\non")
     assert second == b"ward"
+
+
+def test_websocket_refused() -> None:
+    """There is nothing here to talk to over a WebSocket, and the refusal is in good order."""
+    upgrade = (
+        b"GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with started("serve", GRAPHQL_ADMIN_PORT="0", **SETTINGS) as server:
+        address = urlsplit(read_until("Listening on ", server.stderr).split()[-1])
+        with socket.create_connection((address.hostname, address.port), timeout=30) as client:
+            client.sendall(upgrade)
+            assert client.recv(65_536).startswith(b"HTTP/1.1 403 ")
