@@ -242,6 +242,8 @@ class _Run:
         if is_serial:
             for each in pending:
                 await self._fill(each)
+                if not self.is_whole:
+                    break  # what is left of this one comes before the next
         else:
             await self._fill_all(pending)
         return data

@@ -130,7 +130,7 @@ def _compile_reader_of(type_: GraphQLInputType) -> Reader:
         members = _members(type_)
         return lambda name: members[_exactly(str, name)]
     if isinstance(type_, GraphQLScalarType):
-        return _BUILT_IN.get(type_, type_.parse_value)
+        return _BUILT_IN.get(type_) or partial(_parse, type_)
     raise Unusual
 
 
@@ -253,6 +253,12 @@ def _exactly(class_: type, value: Any) -> Any:
     if type(value) is not class_:
         raise Unusual
     return value
+
+
+def _parse(type_: GraphQLScalarType, value: Any) -> Any:
+    if value is None:  # which the function of a scalar need not know to refuse
+        raise Unusual
+    return type_.parse_value(value)
 
 
 def _read_int(value: Any) -> int:

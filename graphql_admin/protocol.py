@@ -1,14 +1,15 @@
 """HTTP/1.1 by uvicorn and its fast parser, with four things that they leave out.
 
-The head of a request may be as long as it likes there; here it has to end. An application cannot
-tell there whether a body has yet to arrive; here it is told when all of it is in hand. The head
-and the body of a response are sent there one after the other; here they go out together. And
+What of a request is no body may be as long as it likes there; here it has to end. An application
+cannot tell there whether a body has yet to arrive; here it is told when all of it is in hand. The
+head and the body of a response are sent there one after the other; here they go out together. And
 requests that arrive together are all begun there before any is finished; here some at a time.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,7 +20,8 @@ from uvicorn.server import ServerState
 from graphql_admin.requests import IN_HAND
 
 MAX_HEAD = 1024 * 1024
-"""Bytes of a request line and headers, with as much of the body as arrives in one piece."""
+"""Bytes that may come in without any of them being body: heads, trailers, and what is between
+chunks. What arrives in one piece counts as a whole."""
 
 
 BEGUN_PER_TURN = 3
@@ -36,6 +38,8 @@ class _Turnstile:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        # Requests begin in what holds for the server, not in what another request has set.
+        self._context = copy_context()
         self._begun = 0
         """In this turn."""
         self._waiting: deque[Callable[[], None]] = deque()
@@ -43,7 +47,7 @@ class _Turnstile:
     def enter(self, begin: Callable[[], None]) -> None:
         """Call `begin`, which begins a request, now or in a turn to come."""
         if not self._begun:
-            self._loop.call_soon(self._turn)
+            self._loop.call_soon(self._turn, context=self._context)
         if self._begun < BEGUN_PER_TURN:
             self._begun += 1
             begin()
@@ -55,7 +59,7 @@ class _Turnstile:
         for _ in range(self._begun):
             self._waiting.popleft()()
         if self._begun:
-            self._loop.call_soon(self._turn)
+            self._loop.call_soon(self._turn, context=self._context)
 
 
 _turnstiles: WeakKeyDictionary[ServerState, _Turnstile] = WeakKeyDictionary()
@@ -102,7 +106,7 @@ class _Gathering:
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 with heads that end; one that does not is 400, and its connection is closed.
+    """HTTP/1.1 with heads and trailers that end; where one does not, the connection is closed.
 
     The scope of a request that has arrived as a whole has the extension `IN_HAND`.
     """
@@ -127,12 +131,22 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Take what arrived; what began in a body does not count for the head after it."""
-        self._received = self._received + len(data) if self._in_head else 0
+        """Take what arrived."""
+        self._received += len(data)
         if self._received > MAX_HEAD:
-            self.send_400_response("The head of the request is too long.")
+            self.send_400_response("There is too much beside the body of the request.")
             return
         super().data_received(data)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; a trailer is left out, since whoever guards this looks at heads."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body, whose length is for the application to bound."""
+        self._received = 0
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """Note where the head ends."""

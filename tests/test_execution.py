@@ -151,10 +151,10 @@ def prepare(text: str) -> Document:
     return Document(ast, operations, costs={})
 
 
-def make_context(document: Document, pool: Pool) -> Context:
+def make_context(document: Document, pool: Pool, caller: Caller | None = CALLER) -> Context:
     """Return the context of a request by a caller who may do all but one action."""
     return Context(
-        caller=CALLER,
+        caller=caller,
         allowed=frozenset(Action) - {Action.LIST_USERS_IN_GROUP},
         plans=document.plans,
         pool=pool,  # type: ignore[arg-type]
@@ -172,10 +172,11 @@ async def run(
     operation: str | None = None,
     *,
     ordinarily: bool = False,
+    caller: Caller | None = CALLER,
 ) -> tuple[str, list[Any]]:
     """Return the text of `data` and all that a client may be told of the errors."""
     execute = schema.run_ordinarily if ordinarily else schema.run
-    context = make_context(document, pool)
+    context = make_context(document, pool, caller)
     result = await execute(document.ast, document.operation(operation), variables, context)
     # What an error left behind goes on in the background; its calls count too.
     await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
@@ -188,7 +189,7 @@ VARIABLES = """
     $yes: Boolean!, $no: Boolean! = false, $name: String! = "ann", $first: Int! = 7,
     $after: String, $by: UserBy! = {username: "ann"}, $filter: UserFilter, $status: UserStatus!,
     $input: AddUserToGroupInput! = {username: "ann", groupName: "Editors"},
-    $references: [_Any!]! = []
+    $references: [_Any!]! = [], $size: Int = 3, $who: String
 """
 """What every generated operation takes."""
 
@@ -206,6 +207,8 @@ VALUES: dict[str, list[Any]] = {
     ],
     "status": ["CONFIRMED", "UNKNOWN"],
     "input": [{"username": "ann", "groupName": "Editors"}, {"username": "a b", "groupName": ""}],
+    "size": [None, 5],
+    "who": [None, "ann"],
     "references": [
         [{"__typename": "User", "username": "ann"}, {"__typename": "Group", "name": "Editors"}],
         [{"__typename": "User", "sub": "sub-of-ann", "more": [1]}, {"__typename": "Nothing"}],
@@ -219,6 +222,8 @@ ODD_VALUES: dict[str, list[Any]] = {
     "filter": [{}, {"name": {}}, {"name": None}, {"status": "confirmed"}, {"name": {"equals": 5}}],
     "status": [None, "confirmed", 5, ["CONFIRMED"]],
     "input": [None, {"username": "ann"}, {"username": None, "groupName": "E"}, [], {"a": 1}],
+    "size": ["5", 61],
+    "who": [5, ["ann"]],
     "references": [None, {"__typename": "User", "username": "ann"}, [None], "User", [5]],
 }
 
@@ -247,6 +252,7 @@ class Generator:
             '(by: {username: "nobody"})',
             "(by: {username: $name})",
             "(by: $by)",
+            "(by: {username: $who})",
         ],
         "Query.users": [
             "",
@@ -255,6 +261,7 @@ class Generator:
             "(filter: {status: $status})",
             "(filter: {name: {startsWith: $name}}, after: $after)",
             "(filter: {enabled: true}, first: $first)",
+            "(first: $size)",
         ],
         "Query.group": ['(name: "Editors")'],
         "Query.node": ['(id: "VXNlcjphbm4=")', '(id: "R3JvdXA6RWRpdG9ycw==")'],
@@ -284,10 +291,11 @@ class Generator:
         self._types = schema.graphql_schema
         self._random = random
         self._fragments: list[str] = []
+        self._made: dict[GraphQLNamedType, str] = {}
 
     def document(self) -> str:
         """Return a document with one operation, which takes `$yes` and `$no`."""
-        self._fragments = []
+        self._fragments, self._made = [], {}
         kind = OperationType.MUTATION if self._chance(0.1) else OperationType.QUERY
         root = self._types.get_root_type(kind)
         assert root
@@ -302,6 +310,8 @@ class Generator:
     def _part(self, type_: GraphQLNamedType, depth: int) -> str:
         if self._chance(0.1):
             return "__typename"
+        if type_ in self._made and self._chance(0.2):
+            return f"...{self._made[type_]} {self._directive()}"
         if depth and self._chance(0.2):
             target = self._condition_on(type_)
             selection = self._selection(target, depth - 1)
@@ -310,6 +320,7 @@ class Generator:
                 return f"... {condition} {self._directive()} {selection}"
             name = f"F{len(self._fragments)}"
             self._fragments.append(f"fragment {name} on {target} {selection}")
+            self._made[target] = name
             return f"...{name} {self._directive()}"
         return self._field(type_, depth)
 
@@ -563,3 +574,59 @@ def test_plans_are_bounded(schema: AdminSchema) -> None:
         assert list(json.loads(data)["users"]["nodes"][0]) == expected
     (planned,) = document.plans.values()
     assert planned.size == MAX_PLANS
+
+
+def test_payload_is_read_before_the_next_mutation(schema: AdminSchema) -> None:
+    """What is asked of a payload is as the mutation left it, odd rows or not."""
+    document = prepare(
+        """mutation {
+            add: addUserToGroup(input: {username: "ann", groupName: "Editors"}) {
+                user { name groups { nodes { name } } }
+            }
+            remove: removeUserFromGroup(input: {username: "ann", groupName: "Editors"}) {
+                user { username }
+            }
+        }"""
+    )
+    pools = [Pool(0, oddity=0) for _ in range(2)]
+    for pool in pools:
+        pool.users[0] = {**ANN, "Attributes": [{"Name": "name", "Value": 7}]}
+    expected = asyncio.run(run(schema, document, pools[0], ordinarily=True))
+    assert asyncio.run(run(schema, document, pools[1])) == expected
+    assert pools[1].calls == pools[0].calls
+    assert [operation for operation, _ in pools[0].calls] == [
+        "AdminAddUserToGroup",
+        "AdminGetUser",
+        "AdminListGroupsForUser",
+        "AdminRemoveUserFromGroup",
+    ]
+
+
+REFERENCES = """query ($references: [_Any!]!) {
+    viewer { username }
+    _entities(representations: $references) { ... on User { email } }
+}"""
+
+
+def test_refused_where_null_may_not_be(schema: AdminSchema) -> None:
+    """The refusal of a field that may not be null takes the whole answer with it."""
+    variables = {"references": [{"__typename": "User", "username": "ann"}]}
+    answers = []
+    for ordinarily in (True, False):
+        document, pool = prepare(REFERENCES), Pool(0, oddity=0)
+        answer = run(schema, document, pool, variables, ordinarily=ordinarily, caller=None)
+        answers.append(asyncio.run(answer))
+    assert all(document.plans.values())
+    assert answers[1] == answers[0]
+    assert answers[0][0] == "null"
+
+
+def test_null_among_references(schema: AdminSchema) -> None:
+    """A variable of a custom scalar that may not be null is refused before anything is called."""
+    pools = [Pool(0, oddity=0) for _ in range(2)]
+    variables = {"references": [None]}
+    document = prepare(REFERENCES)
+    expected = asyncio.run(run(schema, document, pools[0], variables, ordinarily=True))
+    assert asyncio.run(run(schema, document, pools[1], variables)) == expected
+    assert expected[0] == "null"
+    assert pools[1].calls == []

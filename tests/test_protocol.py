@@ -3,28 +3,44 @@
 import asyncio
 import socket
 from collections.abc import Iterable
+from contextvars import Context, ContextVar
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from graphql_admin.protocol import BEGUN_PER_TURN, MAX_HEAD, Protocol
-from tests.processes import read_until, started
+from tests.processes import PATIENCE, read_until, started
 from tests.test_cli import SETTINGS
 
+POST = (
+    b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
+)
 
-def test_head_without_end() -> None:
-    """A head that goes on is refused and its connection closed; other requests are served."""
+
+@pytest.mark.parametrize(
+    ("start", "line"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", b"X-Padding: " + b"x" * 8000 + b"\r\n"),
+        (POST + b"0\r\n", b"X-Padding: " + b"x" * 8000 + b"\r\n"),
+        (POST + b"0\r\nX-Padding: ", b"x" * 8000),
+        (POST + b"1;padding=", b"x" * 8000),
+    ],
+    ids=["head", "trailers", "trailer", "chunk extension"],
+)
+def test_endless(start: bytes, line: bytes) -> None:
+    """What goes on and is no body ends with its connection; other requests are served."""
     with started("serve", GRAPHQL_ADMIN_PORT="0", **SETTINGS) as server:
         url = read_until("Listening on ", server.stderr).split()[-1]
         address = urlsplit(url)
-        line = b"X-Padding: " + b"x" * 8000 + b"\r\n"
         sent = 0
         with socket.create_connection((address.hostname, address.port), timeout=30) as client:
-            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
+            client.sendall(start)
             try:
                 while sent < 100 * MAX_HEAD:
                     sent += client.send(line)
@@ -44,10 +60,12 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.pieces: list[bytes] = []
+        self.sent = asyncio.Event()
         self.closed = asyncio.Event()
 
     def write(self, data: Any) -> None:
         self.pieces.append(bytes(data))
+        self.sent.set()
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
         self.write(b"".join(list_of_data))
@@ -94,9 +112,10 @@ def test_requests_begin_some_at_a_time() -> None:
         connections = connect(app, 10)
         for number, (protocol, _) in enumerate(connections):
             protocol.data_received(b"GET /?%d HTTP/1.1\r\n\r\n" % number)
-        while not all(wire.pieces for _, wire in connections):
-            await asyncio.sleep(0)
-            turn += 1
+        async with asyncio.timeout(PATIENCE):
+            while not all(wire.pieces for _, wire in connections):
+                await asyncio.sleep(0)
+                turn += 1
         return [wire for _, wire in connections]
 
     wires = asyncio.run(act())
@@ -116,7 +135,8 @@ def test_response_goes_out_together() -> None:
             "headers": [(b"content-length", b"6")],
         }
         await send(head)
-        await send({"type": "http.response.body", "body": b"on", "more_body": True})
+        await send({"type": "http.response.body", "body": b"o", "more_body": True})
+        await send({"type": "http.response.body", "body": b"n", "more_body": True})
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b"ward"})
@@ -131,6 +151,129 @@ def test_response_goes_out_together() -> None:
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert first.endswith(b"\r\n\r\non")
     assert second == b"ward"
+
+
+async def answer(send: Send) -> None:
+    """Send the least response there is."""
+    await send({"type": "http.response.start", "status": 204})
+    await send({"type": "http.response.body"})
+
+
+def test_nothing_goes_out_to_who_has_left() -> None:
+    """What was written to a connection that closed before the turn ended is dropped."""
+
+    async def act() -> list[bytes]:
+        left = asyncio.Event()
+
+        async def app(_: Scope, __: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 204})
+            wire.closed.set()
+            left.set()
+
+        ((protocol, wire),) = connect(app, 1)
+        protocol.data_received(b"GET / HTTP/1.1\r\n\r\n")
+        await left.wait()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return wire.pieces
+
+    assert asyncio.run(act()) == []
+
+
+def test_requests_begin_in_a_context_of_the_server() -> None:
+    """What the request of one client sets in its context, that of no other client finds there."""
+    who: ContextVar[bytes | None] = ContextVar("who", default=None)
+    found: dict[bytes, bytes | None] = {}
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        name = scope["query_string"]
+        found[name] = who.get()
+        who.set(name)
+        if name == b"first":
+            asyncio.get_running_loop().call_soon(feed_others, context=Context())
+        await answer(send)  # whereupon the next request of this client may begin
+
+    def feed_others() -> None:
+        for number, (protocol, _) in enumerate(connections[1:]):
+            protocol.data_received(b"GET /?%d HTTP/1.1\r\n\r\n" % number)
+
+    async def act() -> None:
+        nonlocal connections
+        connections = connect(app, 2 * BEGUN_PER_TURN + 2)
+        first = b"GET /?first HTTP/1.1\r\n\r\nGET /?second HTTP/1.1\r\n\r\n"
+        connections[0][0].data_received(first)
+        for _, wire in connections:
+            await wire.sent.wait()
+
+    connections: list[tuple[Protocol, Wire]] = []
+    asyncio.run(act())
+    others = {name: value for name, value in found.items() if name.isdigit()}
+    assert set(others.values()) == {None}
+    assert len(others) == 2 * BEGUN_PER_TURN + 1
+
+
+def test_many_heads_on_one_connection() -> None:
+    """Each head may have its length, however many came before on the same connection."""
+
+    async def app(_: Scope, __: Receive, send: Send) -> None:
+        await answer(send)
+
+    async def act() -> list[bytes]:
+        ((protocol, wire),) = connect(app, 1)
+        request = b"GET / HTTP/1.1\r\nX-Padding: " + b"x" * (MAX_HEAD // 5) + b"\r\n\r\n"
+        for _ in range(10):
+            protocol.data_received(request)
+            await wire.sent.wait()
+            wire.sent.clear()
+        return wire.pieces
+
+    assert {piece[:13] for piece in asyncio.run(act())} == {b"HTTP/1.1 204 "}
+
+
+def test_long_body() -> None:
+    """A body may be longer than all that is none; the application decides how long."""
+    size = 0
+
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        nonlocal size
+        more = True
+        while more:
+            message = await receive()
+            size += len(message["body"])
+            more = message["more_body"]
+        await answer(send)
+
+    async def act() -> bytes:
+        ((protocol, wire),) = connect(app, 1)
+        protocol.data_received(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (3 * MAX_HEAD))
+        for _ in range(6):
+            protocol.data_received(b"x" * (MAX_HEAD // 2))
+            await asyncio.sleep(0)
+        await wire.sent.wait()
+        return wire.pieces[0]
+
+    assert asyncio.run(act()).startswith(b"HTTP/1.1 204 ")
+    assert size == 3 * MAX_HEAD
+
+
+def test_trailers_are_no_headers() -> None:
+    """What follows a body is left out: a gateway that checks heads has not seen it."""
+    names: list[bytes] = []
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        names.extend(name for name, _ in scope["headers"])
+        await answer(send)
+
+    async def act() -> None:
+        ((protocol, wire),) = connect(app, 1)
+        protocol.data_received(
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+            b"1\r\nx\r\n0\r\nAuthorization: Bearer x\r\n\r\n"
+        )
+        await wire.closed.wait()
+
+    asyncio.run(act())
+    assert names == [b"host", b"transfer-encoding", b"connection"]
 
 
 def test_websocket_refused() -> None:

@@ -414,6 +414,26 @@ def test_refused_for_one_of_two_limits() -> None:
     play(act)
 
 
+def test_slow_calls_before_fast_ones() -> None:
+    """Cognito counts a call when it gets there: after a slow burst, a fast one waits for it."""
+
+    async def act() -> None:
+        quotas, cognito = Quotas({Quota.USER_UPDATE: 25}), BucketThrottle(25)
+
+        async def call(latency: float) -> None:
+            deadline = asyncio.get_running_loop().time() + 60
+            permit = await quotas.acquire(WRITE, None, reads=False, caller="ann", deadline=deadline)
+            with permit:
+                await asyncio.sleep(latency)
+                cognito.admits(now())
+
+        for latency in (0.3, 0.001):
+            await asyncio.gather(*(call(latency) for _ in range(25)))
+        assert cognito.refused == 0
+
+    play(act)
+
+
 def test_throttled_call_goes_first() -> None:
     """A call that Cognito throttled goes before those of its caller that wait."""
 
