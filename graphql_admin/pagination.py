@@ -87,7 +87,8 @@ class Connection(Generic[Item]):
 
     @shown("The items of this page, each with its cursor.")
     def edges(self) -> list[Edge[Item]]:
-        return list(map(Edge, self.page.cursors(self.codec), self.nodes))
+        cursors = self.page.cursors(self.codec)
+        return [Edge(cursor, node) for cursor, node in zip(cursors, self.nodes, strict=True)]
 
     @shown("Where this page is in the list.")
     def page_info(self) -> PageInfo:

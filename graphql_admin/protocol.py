@@ -23,7 +23,6 @@ MAX_HEAD = 1024 * 1024
 """Bytes that may come in without any of them being body: heads, trailers, and what is between
 chunks. What arrives in one piece counts as a whole."""
 
-
 BEGUN_PER_TURN = 3
 """Requests that are begun in one turn of the event loop. With fewer, more time goes into turns;
 with more, a request whose reply from Cognito just missed a turn waits longer for the next."""

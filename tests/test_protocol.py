@@ -97,6 +97,12 @@ def connect(app: ASGIApp, number: int) -> list[tuple[Protocol, Wire]]:
     return connections
 
 
+async def answer(send: Send) -> None:
+    """Send the least response there is."""
+    await send({"type": "http.response.start", "status": 204})
+    await send({"type": "http.response.body"})
+
+
 def test_requests_begin_some_at_a_time() -> None:
     """Of requests that arrive together, a few begin in each turn, the first ones first."""
     turn = 0
@@ -104,8 +110,7 @@ def test_requests_begin_some_at_a_time() -> None:
 
     async def app(scope: Scope, _: Receive, send: Send) -> None:
         begun.append((turn, scope["query_string"]))
-        await send({"type": "http.response.start", "status": 204})
-        await send({"type": "http.response.body"})
+        await answer(send)
 
     async def act() -> list[Wire]:
         nonlocal turn
@@ -151,12 +156,6 @@ def test_response_goes_out_together() -> None:
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert first.endswith(b"\r\n\r\non")
     assert second == b"ward"
-
-
-async def answer(send: Send) -> None:
-    """Send the least response there is."""
-    await send({"type": "http.response.start", "status": 204})
-    await send({"type": "http.response.body"})
 
 
 def test_nothing_goes_out_to_who_has_left() -> None:
