@@ -12,8 +12,8 @@ help:
 	@echo "make dev     start the server on an embedded Cognito with made-up people"
 	@echo "make test    run the tests (those with gateways if there was a make gateways before)"
 	@echo "make gateways  install gateways for the tests, which takes Node 20 or later and npm"
-	@echo "make check   lint, types, import floors, and drift of schema.graphql"
-	@echo "make schema  write schema.graphql anew"
+	@echo "make check   lint, types, import floors, and drift of the schemas"
+	@echo "make schema  write schema.graphql and the schema of policy files anew"
 	@echo "make bench   measure the server beside its peers, and write the README's section on it;"
 	@echo "             takes Node 20 or later, npm, and a quarter of an hour"
 	@echo "make lock    write the locks of the image anew (UPGRADE=--upgrade for newer releases)"
@@ -40,9 +40,11 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/graphql-admin schema --check
+	$(BIN)/python -m graphql_admin.policy.file_schema --check
 
 schema: $(INSTALLED)
 	$(BIN)/graphql-admin schema --output schema.graphql
+	$(BIN)/python -m graphql_admin.policy.file_schema
 
 BENCH = build/bench/venv
 

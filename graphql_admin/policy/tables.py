@@ -1,0 +1,144 @@
+"""The tables of a policy file: what may stand in each. Its parser and its schema follow these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from graphql_admin.actions import Action
+from graphql_admin.policy.grants import ALL, ANYONE, FOR_ANYONE, NOT_FOR_MACHINES
+
+_NOT_BLANK = r"^[\s\S]*\S[\s\S]*$"
+_SCOPE = (
+    r"^([\x21\x23-\x29\x2b-\x5b\x5d-\x7e]|\*[\x21\x23-\x5b\x5d-\x7e])[\x21\x23-\x5b\x5d-\x7e]*$"
+)
+"""RFC 6749, section 3.3, but for `*`, which is no scope."""
+_SUB = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+
+_ACTIONS = tuple(action.label for action in Action)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A name that may stand in the file."""
+
+    what: str
+    """What it is, as the end of a sentence: "… is not {what}"."""
+
+    pattern: str
+    """A regular expression for all of it, from `^` to `$`, that Python and ECMA-262 read alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A list of names, or `*` for all."""
+
+    description: str
+    example: str
+    """How one may be written in TOML."""
+
+    word: Word | None = None
+    choices: tuple[str, ...] = ()
+    """The names that there are, where the list is not of words."""
+
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Why an action is not among the choices, as a sentence."""
+
+    may_be_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of lists of names."""
+
+    description: str
+    lists: Mapping[str, Names]
+    """Lists with keys that mean something."""
+
+    others: Names | None = None
+    """A list with any other key."""
+
+    key: Word | None = None
+    """What such a key is."""
+
+    may_be_empty: bool = True
+
+
+def _actions(description: str, *, without: Mapping[str, str]) -> Names:
+    return Names(
+        description=description,
+        example='["listUsers", "getUser"]',
+        choices=tuple(label for label in _ACTIONS if label not in without),
+        refused=without,
+    )
+
+
+def make_tables(for_anyone: frozenset[Action] = FOR_ANYONE) -> Mapping[str, Table]:
+    """Return the tables by name.
+
+    Args:
+        for_anyone: The actions that every signed-in user can be given.
+    """
+    group = Word("the name of a group", _NOT_BLANK)
+    groups = Names("Names of groups.", '["Customers"]', word=group, may_be_empty=True)
+    subs = Names(
+        "Users that nobody changes through this server: the `sub` of each.",
+        '["6f1c0000-0000-4000-8000-000000000000"]',
+        word=Word("the `sub` of a user, a UUID", _SUB),
+        may_be_empty=True,
+    )
+    not_for_anyone = {
+        label: f"{label!r} cannot be given to every signed-in user; name groups"
+        for label in _ACTIONS
+        if Action.labelled(label) not in for_anyone
+    }
+    not_for_machines = {
+        action.label: f"{action.label!r} cannot be given to a machine"
+        for action in NOT_FOR_MACHINES
+    }
+    return {
+        "groups": Table(
+            "What the members of each group may do.",
+            {
+                ANYONE: _actions("What every signed-in user may do.", without=not_for_anyone),
+            },
+            others=_actions("What the members of this group may do.", without={}),
+            key=group,
+            may_be_empty=False,
+        ),
+        "scopes": Table(
+            "What a machine may do whose token has a scope. Without this table, machines are "
+            "not accepted.",
+            {},
+            others=_actions("What the bearers of this scope may do.", without=not_for_machines),
+            key=Word("an OAuth scope", _SCOPE),
+            may_be_empty=False,
+        ),
+        "grants": Table(
+            "To which groups the members of a group, or the bearers of a scope, may add users, "
+            "and from which they may remove them. Without this table, to and from all that give "
+            "no more than they have. With it, those that it does not name have none, but for "
+            f'groups and scopes with ["{ALL}"].',
+            {},
+            others=groups,
+            key=Word("the name of a group or scope", _NOT_BLANK),
+        ),
+        "protected": Table(
+            "What nobody changes through this server.",
+            {
+                "groups": Names(
+                    "Groups that nobody adds users to, removes users from, changes or deletes.",
+                    groups.example,
+                    word=group,
+                    may_be_empty=True,
+                ),
+                "users": subs,
+            },
+        ),
+    }
+
+
+LATER = {
+    "writes": "which attributes may be set",
+    "reads": "which attributes are seen",
+    "masks": "which attributes are seen in part",
+}
+"""Tables that are not read yet, and what they will say."""

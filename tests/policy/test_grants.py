@@ -1,0 +1,150 @@
+"""What a policy gives to whom."""
+
+import pytest
+
+from graphql_admin.actions import Action
+from graphql_admin.policy.file import read_policy
+from graphql_admin.policy.grants import ALL, FOR_ANYONE, Grants, Policy, Rights
+
+OPEN = frozenset(action for action in Action if action.open_to_signed_in)
+POLICY = read_policy(
+    """
+    [groups]
+    Admins = ["*"]
+    Owners = ["*"]
+    Support = ["getUser", "addUserToGroup"]
+    Readers = ["listUsers"]
+    "*" = ["listGroups"]
+    "api/x" = ["listUsers"]
+    Empty = ["viewer", "signUserOut"]
+    [scopes]
+    "api/all" = ["*"]
+    "api/x" = ["addUserToGroup"]
+    [grants]
+    Owners = ["Support"]
+    Support = ["Customers", "Beta"]
+    "api/x" = ["Beta"]
+    "*" = ["News"]
+    Leads = ["Beta"]
+    Nobodies = []
+    [protected]
+    groups = ["Billing"]
+    users = ["6F1c0000-0000-4000-8000-000000000000"]
+    """
+)
+
+
+def of_user(
+    *groups: str, policy: Policy = POLICY, disabled: frozenset[Action] = frozenset()
+) -> Rights:
+    return Grants(policy, disabled).of_user(frozenset(groups))
+
+
+def test_rights_of_groups() -> None:
+    """A caller has the union of their groups, and what everybody has."""
+    assert of_user() == Rights(OPEN | {Action.LIST_GROUPS}, frozenset({"News"}))
+    assert of_user("Support", "Readers", "Unknown") == Rights(
+        OPEN | {Action.LIST_GROUPS, Action.GET_USER, Action.ADD_USER_TO_GROUP, Action.LIST_USERS},
+        frozenset({"News", "Customers", "Beta"}),
+    )
+
+
+def test_rights_of_everything() -> None:
+    """Who has everything has all of every table, unless they are named there."""
+    everything = frozenset(Action)
+    assert of_user("Admins") == Rights(everything, frozenset({ALL, "News"}), has_every=True)
+    assert of_user("Owners") == Rights(everything, frozenset({"Support", "News"}), has_every=True)
+    both = of_user("Admins", "Owners")
+    assert both.grants >= {ALL}
+
+
+def test_rights_without_grants() -> None:
+    """Without the table, actions alone say who may give which group."""
+    assert of_user(policy=read_policy('groups.A = ["getUser"]')).grants == {ALL}
+
+
+def test_rights_where_actions_are_disabled() -> None:
+    """Every right is every enabled one, and nobody has a disabled one."""
+    disabled = frozenset({Action.DISABLE_USER, Action.SIGN_USER_OUT})
+    rights = of_user("Admins", disabled=disabled)
+    assert rights.actions == frozenset(Action) - disabled
+    assert rights.has_every
+    others = [each.label for each in Action if each not in disabled | OPEN]
+    policy = read_policy(f"groups.A = {others}")
+    assert of_user("A", policy=policy, disabled=disabled).has_every
+    assert not of_user("A", policy=policy).has_every
+
+
+def test_rights_of_machines() -> None:
+    """A machine has the union of its scopes: nothing of groups, or of every signed-in user."""
+    grants = Grants(POLICY)
+    assert grants.accepts_machines
+    assert grants.of_machine(frozenset()) == Rights(frozenset({Action.VIEWER}), frozenset())
+    assert grants.of_machine(frozenset({"Admins", "*"})) == grants.of_machine(frozenset())
+    assert grants.of_machine(frozenset({"api/x", "openid"})) == Rights(
+        frozenset({Action.VIEWER, Action.ADD_USER_TO_GROUP}), frozenset({"Beta"})
+    )
+    assert grants.of_machine(frozenset({"api/all"})) == Rights(
+        frozenset(Action) - {Action.SIGN_USER_OUT}, frozenset({ALL}), has_every=True
+    )
+
+
+def test_machines_not_accepted() -> None:
+    """Without the table there are no machines."""
+    grants = Grants(read_policy('groups.A = ["*"]'))
+    assert not grants.accepts_machines
+    assert grants.of_machine(frozenset({"A"})).actions == {Action.VIEWER}
+
+
+@pytest.mark.parametrize("groups", [["Admins"], ["Admins", "Owners"]])
+def test_administrators(groups: list[str]) -> None:
+    """Groups of administrators have everything, and others what is for everybody."""
+    policy = Policy.of_administrators(groups)
+    for group in groups:
+        assert of_user(group, policy=policy).has_every
+    assert of_user("Other", policy=policy).actions == OPEN
+    assert policy == read_policy("[groups]\n" + "\n".join(f"{name} = ['*']" for name in groups))
+
+
+def test_everybody_an_administrator() -> None:
+    """With `*` for administrators everybody has what there was, and no more."""
+    policy = Policy.of_administrators(["*"])
+    assert of_user(policy=policy).actions == FOR_ANYONE
+    assert of_user(policy=policy).has_every == (frozenset(Action) == FOR_ANYONE)
+
+
+def test_groups_that_give_rights() -> None:
+    """A group gives rights if its members may do, or grant, anything for being in it."""
+    grants = Grants(POLICY, {Action.LIST_USERS})
+    given = ["Admins", "Support", "Leads"]
+    none = ["Readers", "Empty", "Nobodies", "Customers", "*", "Billing"]
+    assert [group for group in given + none if grants.gives_rights(group)] == given
+    assert grants.actions_of_groups(["Support", "Readers", "Empty", "*", "Unknown"]) == {
+        Action.GET_USER,
+        Action.ADD_USER_TO_GROUP,
+    }
+
+
+def test_protected() -> None:
+    """Who is protected is known by `sub` in any letters, and groups by name."""
+    grants = Grants(POLICY)
+    assert grants.protects_users
+    assert grants.is_protected_user("6f1C0000-0000-4000-8000-000000000000")
+    assert not grants.is_protected_user("6f1c0000-0000-4000-8000-000000000001")
+    assert [grants.is_protected_group(name) for name in ("Billing", "billing")] == [True, False]
+    everything = Grants(
+        read_policy("groups.A = ['*']\nprotected = {groups = ['*'], users = ['*']}")
+    )
+    assert everything.is_protected_user("anybody")
+    assert everything.is_protected_group("any")
+    assert not Grants(Policy({})).protects_users
+
+
+@pytest.mark.parametrize(
+    ("group", "named"),
+    [("Admins", True), ("Leads", True), ("Beta", True), ("Billing", True)]
+    + [(name, False) for name in ("api/all", "Other")],
+)
+def test_named(group: str, named: bool) -> None:
+    """A group is named wherever it stands in the policy; a scope is no group."""
+    assert Grants(POLICY).names_group(group) is named
