@@ -1,0 +1,341 @@
+"""On whom one may act: caller, action and target in; allowed, refused or "read more" out.
+
+Nothing here reads or waits. Where a rule depends on something of the target that is not known
+yet, the decision says what to read; asked again with it, it goes on from there.
+
+The rules:
+
+- The caller must have the action.
+- Nobody changes a protected user or group, or who is in such a group.
+- Scope: what the target's groups give must be among what the caller has; so must what a group
+  gives that is given or taken, and `[grants]`, where there is one, must list it. Equals may act
+  on each other. Of users in a protected group only who has every right may change anything.
+- Oneself: nobody takes rights from themselves, or does to themselves what a stolen token could
+  take its owner's account over with; and who has not every right adds themselves to no group.
+
+From scope and oneself follows that no right which an enabled user holds is ever lost, for the one
+who takes it holds it too and keeps it. Of two who take each other's at once, `reservations`
+lets one through.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from graphql_admin.actions import Action
+from graphql_admin.policy.grants import Grants, Rights, is_listed
+
+
+class Reason(Enum):
+    """Why something is refused: the code of an error."""
+
+    FORBIDDEN = "FORBIDDEN"
+    OUT_OF_SCOPE = "OUT_OF_SCOPE"
+    OWN_ACCOUNT = "OWN_ACCOUNT"
+    CONFLICT = "CONFLICT"
+
+
+class Kind(Enum):
+    """What an action is on."""
+
+    ONESELF = "oneself"
+    USER = "user"
+    MEMBERSHIP = "membership"
+    """A user and a group."""
+    GROUP = "group"
+
+
+class Effect(Enum):
+    """What an action does to the rights of its target."""
+
+    NONE = "none"
+    GIVES = "gives"
+    TAKES = "takes"
+
+
+class Read(Enum):
+    """What is read of a target, and by which operation of Cognito."""
+
+    USER = "AdminGetUser"
+    """Who it is, whatever name or alias was given."""
+    GROUPS = "AdminListGroupsForUser"
+    """All of the user's groups, by the username that the first read brought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What the decisions need to know of an action that changes something."""
+
+    kind: Kind
+    effect: Effect = Effect.NONE
+    """Of a membership: where the group gives rights."""
+    on_oneself: bool = True
+    """Whether it may be done to one's own account. For memberships the rules above say it."""
+
+
+RULES: Mapping[Action, Rule] = {
+    Action.ADD_USER_TO_GROUP: Rule(Kind.MEMBERSHIP, Effect.GIVES),
+    Action.REMOVE_USER_FROM_GROUP: Rule(Kind.MEMBERSHIP, Effect.TAKES),
+    Action.CONFIRM_USER_SIGN_UP: Rule(Kind.USER),
+    Action.DISABLE_USER: Rule(Kind.USER, Effect.TAKES, on_oneself=False),
+    Action.ENABLE_USER: Rule(Kind.USER, Effect.GIVES),
+    Action.SIGN_USER_OUT: Rule(Kind.ONESELF),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who wants to do something."""
+
+    sub: str
+    """A machine's is its `client_id`."""
+    rights: Rights
+    is_machine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What is known of a user in the pool. Names are not: one of them may be another's soon."""
+
+    sub: str | None = None
+    """None before it is read."""
+    groups: frozenset[str] | None = None
+    """None before they are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an action is to be done to, as far as it is known."""
+
+    user: User | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """It may be done, to the user who was read if one was."""
+
+    effect: Effect = Effect.NONE
+    """What it does to the target's rights. What takes some needs a reservation of the target
+    first; what gives some is not for a caller who is reserved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It may not be done."""
+
+    reason: Reason
+    message: str
+    """For people; names nothing that the caller did not."""
+    field: str | None = None
+    """The input field that it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsTarget:
+    """It depends on something that is not known of the target yet."""
+
+    read: Read
+
+
+Decision: TypeAlias = Allowed | Refused | NeedsTarget
+
+_OWN_ACCOUNT = Refused(
+    Reason.OWN_ACCOUNT, "This cannot be done to one's own account.", field="username"
+)
+_PROTECTED_USER = Refused(Reason.OUT_OF_SCOPE, "This user is protected.", field="username")
+_MORE_RIGHTS = Refused(
+    Reason.OUT_OF_SCOPE, "This user has rights that you do not have.", field="username"
+)
+_UNKNOWN_RIGHTS = Refused(
+    Reason.OUT_OF_SCOPE,
+    "Only callers with every right may change users here: what a user may do cannot be told.",
+    field="username",
+)
+_PROTECTED_GROUP = Refused(Reason.OUT_OF_SCOPE, "This group is protected.", field="groupName")
+_MORE_FROM_GROUP = Refused(
+    Reason.OUT_OF_SCOPE, "This group gives rights that you do not have.", field="groupName"
+)
+_NOT_GRANTED = Refused(
+    Reason.OUT_OF_SCOPE, "You may not add users to this group, or remove them.", field="groupName"
+)
+_NAMED_GROUP = Refused(
+    Reason.OUT_OF_SCOPE, "This group is named in the server's policy.", field="groupName"
+)
+
+
+class Decisions:
+    """The decisions of a server.
+
+    Args:
+        grants: Its policy.
+        knows_groups: Whether the groups that the pool has of a user are those that give rights.
+            They are not where something else writes the claim.
+        rules: What to know of each action.
+    """
+
+    def __init__(
+        self,
+        grants: Grants,
+        *,
+        knows_groups: bool = True,
+        rules: Mapping[Action, Rule] = RULES,
+    ) -> None:
+        self._grants = grants
+        self._knows_groups = knows_groups
+        self._rules = rules
+
+    def decide(self, principal: Principal, action: Action, target: Target) -> Decision:
+        """Decide whether the principal may do `action` to `target`.
+
+        It takes at most two reads, AdminGetUser first. No read is asked for that nothing depends
+        on: who has every right needs none for most of what gives or changes no rights.
+
+        Raises:
+            ValueError: The target is not of the action's kind.
+        """
+        rule = self._rules[action]
+        needs_user = rule.kind in {Kind.USER, Kind.MEMBERSHIP}
+        needs_group = rule.kind in {Kind.MEMBERSHIP, Kind.GROUP}
+        if (target.user is None) == needs_user or (target.group is None) == needs_group:
+            raise ValueError(f"{action} is not for {target}")
+        if action not in principal.rights.actions:
+            return _forbidden(action)
+        effect = rule.effect
+        if target.group is not None:
+            refused = self._refusal_of_group(principal, rule, target.group)
+            if refused is not None:
+                return refused
+            if rule.kind is Kind.MEMBERSHIP and not self._grants.gives_rights(target.group):
+                effect = Effect.NONE
+        if target.user is None:
+            return Allowed(effect)
+        return self._decide_on_user(principal, rule, effect, target.user)
+
+    def possible_reads(self, action: Action) -> tuple[Read, ...]:
+        """Return the reads that a decision on `action` may ask for, in their order."""
+        if self._rules[action].kind not in {Kind.USER, Kind.MEMBERSHIP}:
+            return ()
+        return (Read.USER, Read.GROUPS) if self._knows_groups else (Read.USER,)
+
+    def allowed_on_user(self, principal: Principal, user: User) -> frozenset[Action]:
+        """Return the changes that the principal may make to a user; memberships, of some group.
+
+        Raises:
+            ValueError: Not all is known of the user that decisions can ask for.
+        """
+        if user.sub is None or (self._knows_groups and user.groups is None):
+            raise ValueError("the user has not been read")
+        return frozenset(
+            action
+            for action, rule in self._rules.items()
+            if action in principal.rights.actions and self._is_allowed_on(principal, rule, user)
+        )
+
+    def _is_allowed_on(self, principal: Principal, rule: Rule, user: User) -> bool:
+        if rule.kind is Kind.GROUP:
+            return False
+        if rule.kind is Kind.ONESELF:
+            return _is_oneself(principal, user)
+        effect = rule.effect
+        if rule.kind is Kind.MEMBERSHIP:
+            if not principal.rights.grants:
+                return False
+            effect = Effect.NONE  # of some group that gives no rights
+        return isinstance(self._decide_on_user(principal, rule, effect, user), Allowed)
+
+    def allowed_on_group(self, principal: Principal, group: str) -> frozenset[Action]:
+        """Return the changes that the principal may make to a group; memberships, of some user."""
+        return frozenset(
+            action
+            for action, rule in self._rules.items()
+            if action in principal.rights.actions
+            and rule.kind in {Kind.MEMBERSHIP, Kind.GROUP}
+            and self._refusal_of_group(principal, rule, group) is None
+        )
+
+    def _refusal_of_group(self, principal: Principal, rule: Rule, group: str) -> Refused | None:
+        if self._grants.is_protected_group(group):
+            return _PROTECTED_GROUP
+        if not self._grants.actions_of_groups((group,)) <= principal.rights.actions:
+            return _MORE_FROM_GROUP
+        if rule.kind is Kind.MEMBERSHIP and not is_listed(group, principal.rights.grants):
+            return _NOT_GRANTED
+        if (
+            rule.kind is Kind.GROUP
+            and rule.effect is Effect.TAKES
+            and self._grants.names_group(group)
+        ):
+            return _NAMED_GROUP
+        return None
+
+    def _decide_on_user(
+        self, principal: Principal, rule: Rule, effect: Effect, user: User
+    ) -> Decision:
+        if not (principal.rights.has_every or self._knows_groups):
+            return _UNKNOWN_RIGHTS
+        return (
+            self._decide_on_identity(principal, rule, effect, user)
+            or self._decide_on_rights(principal, rule, effect, user)
+            or Allowed(effect)
+        )
+
+    def _decide_on_identity(
+        self, principal: Principal, rule: Rule, effect: Effect, user: User
+    ) -> Decision | None:
+        """Decide by who the user is; None if that does not matter, or admits the action."""
+        has_every = principal.rights.has_every
+        on_oneself = _may_be_on_oneself(rule, effect, has_every=has_every)
+        matters = (
+            not has_every or not on_oneself or effect is Effect.TAKES or self._grants.protects_users
+        )
+        if not matters:
+            return None
+        if user.sub is None:
+            return NeedsTarget(Read.USER)
+        if self._grants.is_protected_user(user.sub):
+            return _PROTECTED_USER
+        return _OWN_ACCOUNT if _is_oneself(principal, user) and not on_oneself else None
+
+    def _decide_on_rights(
+        self, principal: Principal, rule: Rule, effect: Effect, user: User
+    ) -> Decision | None:
+        """Decide by what the user's groups give; None if that is as it should be."""
+        has_every = principal.rights.has_every
+        takes_all = effect is Effect.TAKES and rule.kind is Kind.USER
+        # What takes all of a user's rights depends on whether there are any.
+        if not self._knows_groups or (has_every and not takes_all):
+            return None
+        if user.groups is None:
+            return NeedsTarget(Read.GROUPS)
+        if not has_every:
+            refused = self._refusal_of_scope(principal, user.groups)
+            if refused is not None:
+                return refused
+        takes_none = takes_all and not any(map(self._grants.gives_rights, user.groups))
+        return Allowed() if takes_none else None
+
+    def _refusal_of_scope(self, principal: Principal, groups: frozenset[str]) -> Refused | None:
+        if not self._grants.actions_of_groups(groups) <= principal.rights.actions:
+            return _MORE_RIGHTS
+        if any(map(self._grants.is_protected_group, groups)):
+            return _PROTECTED_USER
+        return None
+
+
+def _may_be_on_oneself(rule: Rule, effect: Effect, *, has_every: bool) -> bool:
+    if rule.kind is not Kind.MEMBERSHIP:
+        return rule.on_oneself
+    return has_every if rule.effect is Effect.GIVES else effect is not Effect.TAKES
+
+
+def _is_oneself(principal: Principal, user: User) -> bool:
+    return not principal.is_machine and user.sub == principal.sub
+
+
+def _forbidden(action: Action) -> Refused:
+    return Refused(
+        Reason.FORBIDDEN,
+        f"You are not allowed to do this: it requires the action {action.label}.",
+    )

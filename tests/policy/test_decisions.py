@@ -1,0 +1,477 @@
+"""On whom one may act: every action, for every kind of caller, on every kind of target."""
+
+from dataclasses import replace
+from enum import Enum
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from graphql_admin.actions import Action
+from graphql_admin.policy.decisions import (
+    RULES,
+    Allowed,
+    Decision,
+    Decisions,
+    Effect,
+    Kind,
+    NeedsTarget,
+    Principal,
+    Read,
+    Reason,
+    Refused,
+    Rule,
+    Target,
+    User,
+)
+from graphql_admin.policy.grants import ALL, FOR_ANYONE, Given, Grants, Policy, Rights
+
+CHANGES = frozenset(RULES) - {Action.SIGN_USER_OUT}
+PROTECTED = "6f1c0000-0000-4000-8000-000000000000"
+
+POLICY = Policy(
+    groups={
+        "Admins": Given(frozenset(Action), is_everything=True),
+        "Support": Given(CHANGES),
+        "Helpers": Given(frozenset({Action.ENABLE_USER})),
+    },
+    scopes={
+        "api/all": Given(frozenset(Action), is_everything=True),
+        "api/support": Given(CHANGES),
+    },
+    grants={
+        "Support": frozenset({"Customers", "Helpers", "Support", "Admins"}),
+        "api/support": frozenset({"Customers", "Helpers", "Support", "Admins"}),
+    },
+    protected_groups=frozenset({"Billing"}),
+    protected_users=frozenset({PROTECTED}),
+)
+UNPROTECTED = replace(POLICY, protected_users=frozenset())
+
+
+def principal(policy: Policy, *groups: str, sub: str = "caller") -> Principal:
+    return Principal(sub, Grants(policy).of_user(frozenset(groups)))
+
+
+def machine(policy: Policy, *scopes: str) -> Principal:
+    return Principal("client", Grants(policy).of_machine(frozenset(scopes)), is_machine=True)
+
+
+CALLERS = {
+    "admin": lambda policy: principal(policy, "Admins"),
+    "support": lambda policy: principal(policy, "Support"),
+    "nobody": lambda policy: principal(policy, "Customers"),
+    "machine": lambda policy: machine(policy, "api/all"),
+    "support machine": lambda policy: machine(policy, "api/support"),
+}
+
+TARGETS = {
+    "plain": User("plain", frozenset({"Customers", "*"})),
+    "helper": User("helper", frozenset({"Helpers"})),
+    "equal": User("equal", frozenset({"Support"})),
+    "more": User("more", frozenset({"Support", "Admins"})),
+    "protected": User(PROTECTED.upper(), frozenset()),
+    "in Billing": User("biller", frozenset({"Billing"})),
+    "oneself": User("caller", frozenset({"Support"})),
+}
+
+
+def ask(
+    decisions: Decisions, caller: Principal, action: Action, group: str | None, user: User
+) -> tuple[Decision, str]:
+    """Return the decision and the initials of what had to be read for it, one after another."""
+    known, reads = User(), ""
+    while True:
+        decision = decisions.decide(caller, action, Target(known, group))
+        if not isinstance(decision, NeedsTarget):
+            return decision, reads
+        assert decision.read.name[0] not in reads
+        reads += decision.read.name[0]
+        if decision.read is Read.USER:
+            known = replace(known, sub=user.sub)
+        else:
+            assert known.sub
+            known = replace(known, groups=user.groups)
+
+
+def put(decision: Decision) -> str:
+    if isinstance(decision, Refused):
+        assert decision.message.endswith(".")
+        return decision.reason.value
+    assert isinstance(decision, Allowed)
+    return decision.effect.value
+
+
+SCOPE, OWN = "OUT_OF_SCOPE", "OWN_ACCOUNT"
+LIMITED: dict[tuple[Action, str | None], list[str]] = {
+    # plain, helper, equal, more, protected, in Billing, oneself
+    (Action.CONFIRM_USER_SIGN_UP, None): [
+        "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", "none UG"],
+    (Action.ENABLE_USER, None): [
+        "gives UG", "gives UG", "gives UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG",
+        "gives UG"],
+    (Action.DISABLE_USER, None): [
+        "none UG", "takes UG", "takes UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG",
+        f"{OWN} U"],
+    (Action.ADD_USER_TO_GROUP, "Customers"): [
+        "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG",
+        f"{OWN} U"],
+    (Action.ADD_USER_TO_GROUP, "Helpers"): [
+        "gives UG", "gives UG", "gives UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG",
+        f"{OWN} U"],
+    (Action.REMOVE_USER_FROM_GROUP, "Customers"): [
+        "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", "none UG"],
+    (Action.REMOVE_USER_FROM_GROUP, "Support"): [
+        "takes UG", "takes UG", "takes UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG",
+        f"{OWN} U"],
+    (Action.ADD_USER_TO_GROUP, "Admins"): [f"{SCOPE} "] * 7,
+    (Action.REMOVE_USER_FROM_GROUP, "Admins"): [f"{SCOPE} "] * 7,
+    (Action.ADD_USER_TO_GROUP, "Billing"): [f"{SCOPE} "] * 7,
+    (Action.REMOVE_USER_FROM_GROUP, "Billing"): [f"{SCOPE} "] * 7,
+    # A group that [grants] does not list.
+    (Action.ADD_USER_TO_GROUP, "Beta"): [f"{SCOPE} "] * 7,
+    (Action.REMOVE_USER_FROM_GROUP, "Beta"): [f"{SCOPE} "] * 7,
+}  # fmt: skip
+EVERY: dict[tuple[Action, str | None], list[str]] = {
+    # The same, where nobody is protected by `sub`.
+    (Action.CONFIRM_USER_SIGN_UP, None): ["none "] * 7,
+    (Action.ENABLE_USER, None): ["gives "] * 7,
+    (Action.DISABLE_USER, None): [
+        "none UG", "takes UG", "takes UG", "takes UG", "none UG", "none UG", f"{OWN} U"],
+    (Action.ADD_USER_TO_GROUP, "Beta"): ["none "] * 7,
+    (Action.ADD_USER_TO_GROUP, "Admins"): ["gives "] * 7,
+    (Action.REMOVE_USER_FROM_GROUP, "Beta"): ["none "] * 7,
+    (Action.REMOVE_USER_FROM_GROUP, "Admins"): ["takes U"] * 6 + [f"{OWN} U"],
+    (Action.ADD_USER_TO_GROUP, "Billing"): [f"{SCOPE} "] * 7,
+    (Action.REMOVE_USER_FROM_GROUP, "Billing"): [f"{SCOPE} "] * 7,
+}  # fmt: skip
+
+
+def cells(table: dict[tuple[Action, str | None], list[str]]) -> list[Any]:
+    assert {action for action, _ in table} == CHANGES
+    return [
+        pytest.param(action, group, target, said, id=f"{action.label}-{group}-{target}")
+        for (action, group), row in table.items()
+        for target, said in zip(TARGETS, row, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("action", "group", "target", "said"), cells(LIMITED))
+def test_limited_caller(action: Action, group: str | None, target: str, said: str) -> None:
+    """Who has not every right acts on their own scope, with both reads."""
+    for policy in (POLICY, UNPROTECTED):
+        decisions = Decisions(Grants(policy))
+        outcome, _, reads = said.rpartition(" ")
+        if policy is UNPROTECTED and target == "protected":
+            plain = LIMITED[action, group][0]
+            outcome, _, reads = plain.rpartition(" ")
+        decision = ask(decisions, CALLERS["support"](policy), action, group, TARGETS[target])
+        assert (put(decision[0]), decision[1]) == (outcome, reads)
+        # A machine is limited in the same way, but nobody is itself.
+        user = TARGETS[target]
+        decision = ask(decisions, CALLERS["support machine"](policy), action, group, user)
+        if target == "oneself":
+            outcome, _, reads = LIMITED[action, group][2].rpartition(" ")
+        assert (put(decision[0]), decision[1]) == (outcome, reads)
+
+
+@pytest.mark.parametrize(("action", "group", "target", "said"), cells(EVERY))
+def test_caller_with_every_right(action: Action, group: str | None, target: str, said: str) -> None:
+    """Who has every right needs no read, but for what takes rights."""
+    decisions = Decisions(Grants(UNPROTECTED))
+    outcome, _, reads = said.rpartition(" ")
+    decision = ask(decisions, CALLERS["admin"](UNPROTECTED), action, group, TARGETS[target])
+    assert (put(decision[0]), decision[1]) == (outcome, reads)
+    if target != "oneself":
+        user = TARGETS[target]
+        assert ask(decisions, CALLERS["machine"](UNPROTECTED), action, group, user) == decision
+
+
+@pytest.mark.parametrize(("action", "group", "target", "said"), cells(EVERY))
+def test_caller_with_every_right_where_users_are_protected(
+    action: Action, group: str | None, target: str, said: str
+) -> None:
+    """Where anybody is protected by `sub`, every change of a user begins with who it is."""
+    outcome, _, reads = said.rpartition(" ")
+    if group != "Billing":
+        outcome = SCOPE if target == "protected" else outcome
+        reads = "U" if target == "protected" else reads or "U"
+    decision = ask(
+        Decisions(Grants(POLICY)), CALLERS["admin"](POLICY), action, group, TARGETS[target]
+    )
+    assert (put(decision[0]), decision[1]) == (outcome, reads)
+
+
+@pytest.mark.parametrize("action", RULES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_caller_without_the_right(action: Action, target: str) -> None:
+    """Who has not the right is refused before anything is read, whoever the target is."""
+    rule = RULES[action]
+    rights = replace(principal(POLICY, "Admins").rights, actions=frozenset(Action) - {action})
+    wanted = Target(
+        None if rule.kind is Kind.ONESELF else TARGETS[target],
+        "Beta" if rule.kind is Kind.MEMBERSHIP else None,
+    )
+    decision = Decisions(Grants(POLICY)).decide(Principal("caller", rights), action, wanted)
+    assert isinstance(decision, Refused)
+    assert decision.reason is Reason.FORBIDDEN
+    assert action.label in decision.message
+
+
+def test_sign_out() -> None:
+    """Everybody signs themselves out, the protected too; a machine has nothing to sign out of."""
+    decisions = Decisions(Grants(POLICY))
+    for groups in [(), ("Admins",)]:
+        caller = principal(POLICY, *groups, sub=PROTECTED)
+        assert decisions.decide(caller, Action.SIGN_USER_OUT, Target()) == Allowed()
+    refused = decisions.decide(machine(POLICY, "api/all"), Action.SIGN_USER_OUT, Target())
+    assert put(refused) == "FORBIDDEN"
+
+
+@pytest.mark.parametrize(("action", "group", "target", "said"), cells(EVERY))
+def test_groups_from_the_token_alone(
+    action: Action, group: str | None, target: str, said: str
+) -> None:
+    """Where the pool's groups say nothing, only who has every right changes users at all."""
+    decisions = Decisions(Grants(UNPROTECTED), knows_groups=False)
+    user = replace(TARGETS[target], groups=None)
+    outcome, _, reads = said.rpartition(" ")
+    if action is Action.DISABLE_USER and target != "oneself":
+        outcome = "takes"  # as far as can be told
+    decision = ask(decisions, CALLERS["admin"](UNPROTECTED), action, group, user)
+    assert (put(decision[0]), decision[1]) == (outcome, reads.replace("G", ""))
+    limited = ask(decisions, CALLERS["support"](UNPROTECTED), action, group, user)
+    assert (put(limited[0]), limited[1]) == (SCOPE, "")
+    assert decisions.possible_reads(action) == (Read.USER,)
+
+
+@pytest.mark.parametrize("action", Action)
+def test_possible_reads(action: Action) -> None:
+    """What is priced and needs a right of IAM is what decisions may ask for."""
+    if action in CHANGES:
+        assert Decisions(Grants(POLICY)).possible_reads(action) == (Read.USER, Read.GROUPS)
+    elif action in RULES:
+        assert Decisions(Grants(POLICY)).possible_reads(action) == ()
+
+
+@pytest.mark.parametrize(
+    ("action", "target"),
+    [
+        (Action.ADD_USER_TO_GROUP, Target(User())),
+        (Action.ADD_USER_TO_GROUP, Target(None, "Beta")),
+        (Action.ENABLE_USER, Target(User(), "Beta")),
+        (Action.ENABLE_USER, Target()),
+        (Action.SIGN_USER_OUT, Target(User())),
+    ],
+)
+def test_target_of_another_kind(action: Action, target: Target) -> None:
+    """A check of half a target is none."""
+    with pytest.raises(ValueError, match="is not for"):
+        Decisions(Grants(POLICY)).decide(principal(POLICY, "Admins"), action, target)
+
+
+class Later(Enum):
+    """Actions on groups as they may come, and one that takes over an account."""
+
+    UPDATE_GROUP = Rule(Kind.GROUP)
+    DELETE_GROUP = Rule(Kind.GROUP, Effect.TAKES)
+    SET_PASSWORD = Rule(Kind.USER, on_oneself=False)
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+
+LATER_RULES: Any = {each: each.value for each in Later}
+
+
+@pytest.mark.parametrize(
+    ("group", "deleted", "updated"),
+    [
+        ("Beta", "takes", "none"),
+        ("Admins", SCOPE, "none"),
+        ("Customers", SCOPE, "none"),  # named as one that may be given
+        ("Billing", SCOPE, SCOPE),
+    ],
+)
+def test_groups_that_the_policy_names(group: str, deleted: str, updated: str) -> None:
+    """A group that the policy names stays, whoever wants it gone; a protected one as it is."""
+    caller = Principal("caller", Rights(frozenset([*Action, *Later]), has_every=True))  # type: ignore[list-item]
+    decisions = Decisions(Grants(POLICY), rules=LATER_RULES)
+    for action, said in ((Later.DELETE_GROUP, deleted), (Later.UPDATE_GROUP, updated)):
+        wanted: Any = action
+        assert put(decisions.decide(caller, wanted, Target(group=group))) == said
+        assert (wanted in decisions.allowed_on_group(caller, group)) == (said != SCOPE)
+        assert decisions.possible_reads(wanted) == ()
+
+
+def test_taking_over_oneself() -> None:
+    """What may not be done to oneself takes a look at who it is, also with every right."""
+    caller = Principal("caller", Rights(frozenset([*Action, *Later]), has_every=True))  # type: ignore[list-item]
+    decisions = Decisions(Grants(UNPROTECTED), rules=LATER_RULES)
+    action: Any = Later.SET_PASSWORD
+    assert ask(decisions, caller, action, None, TARGETS["more"]) == (Allowed(), "U")
+    assert put(ask(decisions, caller, action, None, TARGETS["oneself"])[0]) == OWN
+
+
+def test_machine_is_nobody() -> None:
+    """A machine is not a user, even if one had its id for a `sub`."""
+    caller = replace(machine(UNPROTECTED, "api/all"), sub="caller")
+    decision, _ = ask(
+        Decisions(Grants(UNPROTECTED)), caller, Action.DISABLE_USER, None, TARGETS["oneself"]
+    )
+    assert decision == Allowed(Effect.TAKES)
+
+
+ALLOWED_ON_USER = {
+    ("admin", "plain"): CHANGES,
+    ("admin", "more"): CHANGES,
+    ("admin", "protected"): frozenset(),
+    ("admin", "in Billing"): CHANGES,
+    ("admin", "oneself"): CHANGES - {Action.DISABLE_USER} | {Action.SIGN_USER_OUT},
+    ("support", "plain"): CHANGES,
+    ("support", "equal"): CHANGES,
+    ("support", "more"): frozenset(),
+    ("support", "protected"): frozenset(),
+    ("support", "in Billing"): frozenset(),
+    ("support", "oneself"): {
+        Action.CONFIRM_USER_SIGN_UP,
+        Action.ENABLE_USER,
+        Action.REMOVE_USER_FROM_GROUP,
+        Action.SIGN_USER_OUT,
+    },
+    ("nobody", "plain"): frozenset(),
+    ("nobody", "oneself"): {Action.SIGN_USER_OUT},
+    ("machine", "more"): CHANGES,
+    ("support machine", "more"): frozenset(),
+    ("support machine", "equal"): CHANGES,
+}
+
+
+@pytest.mark.parametrize(("caller", "target"), ALLOWED_ON_USER)
+def test_allowed_on_user(caller: str, target: str) -> None:
+    """A frontend is told what it may offer for a user."""
+    decisions = Decisions(Grants(POLICY))
+    allowed = decisions.allowed_on_user(CALLERS[caller](POLICY), TARGETS[target])
+    assert allowed == ALLOWED_ON_USER[caller, target]
+
+
+def test_allowed_on_user_without_grants() -> None:
+    """Who may give no group at all is offered none."""
+    policy = replace(UNPROTECTED, grants={})
+    allowed = Decisions(Grants(policy)).allowed_on_user(
+        principal(policy, "Support"), TARGETS["plain"]
+    )
+    assert allowed == CHANGES - {Action.ADD_USER_TO_GROUP, Action.REMOVE_USER_FROM_GROUP}
+
+
+@pytest.mark.parametrize("user", [User(), User("plain")])
+def test_allowed_on_user_unread(user: User) -> None:
+    """What is not known of a user is not taken for nothing."""
+    with pytest.raises(ValueError, match="not been read"):
+        Decisions(Grants(POLICY)).allowed_on_user(principal(POLICY, "Admins"), user)
+
+
+MEMBERSHIP = {Action.ADD_USER_TO_GROUP, Action.REMOVE_USER_FROM_GROUP}
+
+
+@pytest.mark.parametrize(
+    ("caller", "group", "allowed"),
+    [
+        ("admin", "Admins", MEMBERSHIP),
+        ("admin", "Billing", frozenset()),
+        ("support", "Admins", frozenset()),
+        ("support", "Helpers", MEMBERSHIP),
+        ("support", "Beta", frozenset()),
+        ("nobody", "Customers", frozenset()),
+        ("machine", "Admins", MEMBERSHIP),
+    ],
+)
+def test_allowed_on_group(caller: str, group: str, allowed: set[Action]) -> None:
+    """A frontend is told what it may offer for a group."""
+    decisions = Decisions(Grants(POLICY))
+    assert decisions.allowed_on_group(CALLERS[caller](POLICY), group) == allowed
+
+
+def test_every_change_of_this_server_has_a_rule() -> None:
+    """No action that changes something goes without a decision."""
+    assert {action.label for action in RULES} == {
+        "addUserToGroup",
+        "removeUserFromGroup",
+        "confirmUserSignUp",
+        "disableUser",
+        "enableUser",
+        "signUserOut",
+    }
+
+
+# Properties, over any policy.
+
+NAMES = ["A", "B", "C", "D"]
+GROUPS = st.frozensets(st.sampled_from(NAMES))
+POLICIES = st.builds(
+    Policy,
+    groups=st.dictionaries(
+        st.sampled_from([*NAMES, "*"]),
+        st.one_of(
+            st.builds(Given, st.frozensets(st.sampled_from(sorted(FOR_ANYONE, key=str)))),
+            st.just(Given(frozenset(Action), is_everything=True)),
+        ),
+    ),
+    grants=st.one_of(
+        st.none(),
+        st.dictionaries(
+            st.sampled_from([*NAMES, "*"]), st.frozensets(st.sampled_from([*NAMES, ALL]))
+        ),
+    ),
+    protected_groups=st.frozensets(st.sampled_from([*NAMES, ALL]), max_size=1),
+    protected_users=st.frozensets(st.sampled_from(["0", "1"]), max_size=1),
+)
+COMBINATIONS = [
+    (action, group)
+    for action, rule in RULES.items()
+    for group in (NAMES if rule.kind is Kind.MEMBERSHIP else [None])
+    if rule.kind is not Kind.ONESELF
+]
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(POLICIES, GROUPS, GROUPS, st.booleans())
+def test_properties(
+    policy: Policy, own: frozenset[str], other: frozenset[str], is_self: bool
+) -> None:
+    """What follows from the rules, whatever the policy."""
+    grants = Grants(policy)
+    decisions = Decisions(grants)
+    caller = Principal("0", grants.of_user(own))
+    user = User("0" if is_self else "1", own if is_self else other)
+    assert user.groups is not None
+    theirs = grants.of_user(user.groups).actions
+    offered = decisions.allowed_on_user(caller, user)
+    possible = set()
+    for action, group in COMBINATIONS:
+        decision, _ = ask(decisions, caller, action, group, user)
+        # To know more than is asked for changes nothing.
+        assert decision == decisions.decide(caller, action, Target(user, group))
+        if isinstance(decision, Refused):
+            continue
+        possible.add(action)
+        assert action in caller.rights.actions
+        assert theirs <= caller.rights.actions
+        assert not grants.is_protected_user(user.sub or "")
+        if group is not None:
+            assert grants.actions_of_groups({group}) <= caller.rights.actions
+            assert not grants.is_protected_group(group)
+            assert action in decisions.allowed_on_group(caller, group)
+        if is_self:
+            assert decision != Allowed(Effect.TAKES)
+            assert action is not Action.ADD_USER_TO_GROUP or caller.rights.has_every
+    assert possible <= offered
+
+
+def test_properties_cover_what_they_mean() -> None:
+    """The combinations are of every change."""
+    assert {action for action, _ in COMBINATIONS} == CHANGES
+    assert len(list(product(NAMES, MEMBERSHIP))) + 3 == len(COMBINATIONS)

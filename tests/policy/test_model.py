@@ -1,0 +1,307 @@
+"""All that three users can do to each other, and all ways in which two can do it at once."""
+
+from collections.abc import Callable, Coroutine, Iterator
+from itertools import combinations, product
+from typing import Any, NamedTuple
+
+import pytest
+
+from graphql_admin.actions import Action
+from graphql_admin.policy.decisions import (
+    RULES,
+    Allowed,
+    Decision,
+    Decisions,
+    Effect,
+    Kind,
+    Principal,
+    Refused,
+    Rule,
+    Target,
+    User,
+)
+from graphql_admin.policy.grants import Given, Grants, Policy
+from graphql_admin.policy.reservations import LocalReservations, Reservation
+
+# There is no action yet that deletes. This one stands in for it, as a deletion would be decided.
+DELETE = Action.CONFIRM_USER_SIGN_UP
+OPERATIONS = {
+    Action.ADD_USER_TO_GROUP: RULES[Action.ADD_USER_TO_GROUP],
+    Action.REMOVE_USER_FROM_GROUP: RULES[Action.REMOVE_USER_FROM_GROUP],
+    Action.ENABLE_USER: RULES[Action.ENABLE_USER],
+    Action.DISABLE_USER: RULES[Action.DISABLE_USER],
+    DELETE: Rule(Kind.USER, Effect.TAKES, on_oneself=False),
+}
+GROUPS: dict[str, frozenset[Action]] = {
+    "Admins": frozenset(Action),
+    "Support": frozenset({Action.ADD_USER_TO_GROUP, Action.DISABLE_USER}),
+    "Keepers": frozenset({Action.REMOVE_USER_FROM_GROUP, Action.ENABLE_USER}),
+    "Cleaners": frozenset({Action.ADD_USER_TO_GROUP, DELETE}),
+}
+GRANTS = Grants(Policy({name: Given(actions) for name, actions in GROUPS.items()}))
+
+Groups = frozenset[str]
+
+
+class Person(NamedTuple):
+    enabled: bool
+    groups: Groups
+
+    @property
+    def rights(self) -> frozenset[Action]:
+        return GRANTS.of_user(self.groups).actions if self.enabled else frozenset()
+
+
+class Change(NamedTuple):
+    action: Action
+    group: str | None
+
+    def apply(self, person: Person) -> Person | None:
+        match self.action:
+            case Action.ADD_USER_TO_GROUP:
+                assert self.group
+                return person._replace(groups=person.groups | {self.group})
+            case Action.REMOVE_USER_FROM_GROUP:
+                return person._replace(groups=person.groups - {self.group or ""})
+            case Action.ENABLE_USER:
+                return person._replace(enabled=True)
+            case Action.DISABLE_USER:
+                return person._replace(enabled=False)
+        return None
+
+
+CHANGES = [
+    Change(action, group)
+    for action, rule in OPERATIONS.items()
+    for group in (GROUPS if rule.kind is Kind.MEMBERSHIP else [None])
+]
+SETS = [frozenset(chosen) for count in range(5) for chosen in combinations(GROUPS, count)]
+PEOPLE: list[Person | None] = [
+    None,  # who was deleted
+    *(Person(enabled, groups) for enabled in (True, False) for groups in SETS),
+]
+RIGHTS = [person.rights if person else frozenset() for person in PEOPLE]
+
+Pool = tuple[int, ...]
+"""What each of the three is, as a place in PEOPLE."""
+
+START: Pool = tuple(
+    PEOPLE.index(Person(True, frozenset(groups)))
+    for groups in [{"Admins"}, {"Support", "Keepers"}, {"Cleaners"}]
+)
+
+
+class WithoutScopeOfUsers(Decisions):
+    def _refusal_of_scope(self, *_: Any) -> None:
+        return None
+
+
+class WithoutScopeOfGroups(Decisions):
+    def _refusal_of_group(self, *_: Any) -> None:
+        return None
+
+
+class WithoutOneself(Decisions):
+    def decide(self, principal: Principal, action: Action, target: Target) -> Decision:
+        nobody = Principal(principal.sub, principal.rights, is_machine=True)
+        return super().decide(nobody, action, target)
+
+
+def outcomes(decisions: Decisions, caller: int, target: int, *, is_self: bool) -> set[int]:
+    """Return what the target may be after one change by the caller."""
+    by, to = PEOPLE[caller], PEOPLE[target]
+    if by is None or to is None or not by.enabled:
+        return set()
+    principal = Principal("0", GRANTS.of_user(by.groups))
+    user = User("0" if is_self else "1", to.groups)
+    return {
+        PEOPLE.index(change.apply(to))
+        for change in CHANGES
+        if isinstance(
+            decisions.decide(principal, change.action, Target(user, change.group)), Allowed
+        )
+    }
+
+
+class Step(NamedTuple):
+    """A change from a state that can be reached."""
+
+    before: Pool
+    by: int
+    to: int
+    after: Pool
+
+    def loses(self) -> bool:
+        """Tell whether somebody enabled had a right that nobody enabled has any more."""
+        kept = RIGHTS[self.after[0]].union(*(RIGHTS[each] for each in self.after[1:]))
+        return not kept.issuperset(RIGHTS[self.before[self.to]])
+
+    def raises(self) -> bool:
+        """Tell whether somebody has a right now that neither they had nor who changed them."""
+        had = RIGHTS[self.before[self.to]] | RIGHTS[self.before[self.by]]
+        return not had.issuperset(RIGHTS[self.after[self.to]])
+
+
+def explore(decisions: Decisions) -> Iterator[Step]:
+    """Yield every allowed change from every state that can be reached."""
+    places = range(len(PEOPLE))
+    changes = {
+        (by, to, is_self): outcomes(decisions, by, to, is_self=is_self)
+        for by, to, is_self in product(places, places, [True, False])
+        if by == to or not is_self
+    }
+    seen, left = {START}, [START]
+    while left:
+        pool = left.pop()
+        for by, to in product(range(3), range(3)):
+            for changed in changes[pool[by], pool[to], by == to]:
+                after = (*pool[:to], changed, *pool[to + 1 :])
+                yield Step(pool, by, to, after)
+                if after not in seen:
+                    seen.add(after)
+                    left.append(after)
+
+
+def test_no_right_is_ever_lost() -> None:
+    """Nobody loses the last of a right, or gets one from who has it not, in any sequence."""
+    states = set()
+    for step in explore(Decisions(GRANTS, rules=OPERATIONS)):
+        states.add(step.after)
+        assert not step.loses()
+        assert not step.raises()
+    assert len(states) > 20_000
+
+
+@pytest.mark.parametrize(
+    ("decisions", "wrong"),
+    [
+        (WithoutScopeOfUsers, Step.loses),
+        (WithoutScopeOfUsers, Step.raises),
+        (WithoutScopeOfGroups, Step.raises),
+        (WithoutOneself, Step.loses),
+    ],
+)
+def test_each_rule_is_needed(decisions: type[Decisions], wrong: Callable[[Step], bool]) -> None:
+    """Without one of the rules a right is lost, or gained from nobody."""
+    assert any(map(wrong, explore(decisions(GRANTS, rules=OPERATIONS))))
+
+
+# Two, or three, who take each other's rights at once.
+
+
+class World:
+    """Administrators, of whom each disables the next, step by step.
+
+    Args:
+        reservations: In a world without them nobody is ever refused.
+        lags: Whether a reading of the pool brings what was before the last writes.
+        fails: Whether Cognito refuses the first attempt.
+    """
+
+    def __init__(self, reservations: LocalReservations, *, lags: bool, fails: bool) -> None:
+        self.reservations = reservations
+        self.lags = lags
+        self.fails = fails
+        self.enabled = {"a": True, "b": True, "c": True}
+
+    def attempt(self, caller: str, target: str, *, keeps: bool, rereads: bool) -> Iterator[None]:
+        if not self.lags:  # or it would make no difference
+            if not self.enabled[caller]:
+                return
+            yield
+        reservation = run(self.reservations.reserve(target, caller=caller, deadline=0))
+        if isinstance(reservation, Refused):
+            return
+        yield
+        if rereads and not self.lags:
+            if not self.enabled[caller]:
+                run(self.reservations.drop(reservation))
+                return
+            yield
+        if self.fails and caller == "a":
+            run(self.reservations.drop(reservation))
+            return
+        self.enabled[target] = False
+        yield
+        run((self.reservations.keep if keeps else self.reservations.drop)(reservation))
+
+
+class Unreserved(LocalReservations):
+    async def reserve(self, target: str, *, caller: str, deadline: float) -> Reservation:  # noqa: ARG002
+        return Reservation(target, caller)
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run what is one step of the event loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("it waited")
+
+
+def orders(counts: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Yield every order in which attempts can take so many steps each."""
+    if not any(counts):
+        yield ()
+    for place, count in enumerate(counts):
+        if count:
+            rest = (*counts[:place], count - 1, *counts[place + 1 :])
+            yield from ((place, *order) for order in orders(rest))
+
+
+def survivors(
+    pairs: list[tuple[str, str]],
+    kind: type[LocalReservations] = LocalReservations,
+    *,
+    keeps: bool = True,
+    rereads: bool = True,
+    lags: bool = False,
+    fails: bool = False,
+) -> set[str]:
+    """Return who is enabled in the end, for every order of steps, names in one string."""
+    people = sorted({name for pair in pairs for name in pair})
+    found = set()
+    steps = 3 if lags else 5
+    for order in orders((steps,) * len(pairs)):
+        world = World(kind(lambda: 0.0), lags=lags, fails=fails)
+        attempts = [world.attempt(*pair, keeps=keeps, rereads=rereads) for pair in pairs]
+        for place in order:
+            next(attempts[place], None)
+        assert all(next(attempt, "ended") for attempt in attempts)
+        found.add("".join(name for name in people if world.enabled[name]))
+    return found
+
+
+MUTUAL = [("a", "b"), ("b", "a")]
+CIRCLE = [("a", "b"), ("b", "c"), ("c", "a")]
+
+
+@pytest.mark.parametrize("lags", [False, True])
+def test_two_at_once(lags: bool) -> None:
+    """Of two administrators who disable each other one remains, however their steps fall."""
+    assert survivors(MUTUAL, lags=lags) == {"a", "b"}
+
+
+@pytest.mark.parametrize("lags", [False, True])
+def test_two_at_once_of_whom_one_is_refused_by_the_pool(lags: bool) -> None:
+    """An attempt that certainly changed nothing stands in nobody's way."""
+    assert survivors(MUTUAL, lags=lags, fails=True) == {"b", "ab"}
+
+
+@pytest.mark.parametrize(
+    "dropped",
+    [
+        {"kind": Unreserved},
+        {"keeps": False, "rereads": False},
+        {"keeps": False, "lags": True},
+    ],
+)
+def test_each_step_is_needed(dropped: dict[str, Any]) -> None:
+    """Without the reservation, or where it ends too early, none remains of two."""
+    assert "" in survivors(MUTUAL, **dropped)
+
+
+def test_three_in_a_circle() -> None:
+    """Of three who disable each other in a circle one remains."""
+    assert survivors(CIRCLE, lags=True) == {"a", "b", "c"}
