@@ -1,0 +1,204 @@
+"""What a caller's token says, and the pool still says: the authority for writes.
+
+A token stays good until it expires, whatever happens to its user meanwhile. So before a write the
+pool is asked whether the user is still there, enabled, and in which groups. That only takes
+away: a group counts if both the token and the pool have it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from graphql_admin.errors import AdminError, TimedOut, UpstreamFailed
+from graphql_admin.policy.decisions import Reason, Refused
+
+MAX_AGE = 10.0
+"""Seconds that what the pool said of a caller is believed, by default."""
+
+MAX_KEPT = 4096
+"""Callers that are remembered; when there are more, the oldest go."""
+
+MAX_PAGES = 10
+"""Pages of one user's groups. Cognito admits 100 groups of a user, and has 60 on a page."""
+
+_GONE = Refused(Reason.FORBIDDEN, "Your account is disabled, or is no longer there.")
+
+
+class PoolUser(NamedTuple):
+    """What the pool says of a user."""
+
+    username: str
+    sub: str
+    enabled: bool
+
+
+class Reader(Protocol):
+    """What reads the pool for one request. Its replies are not to be older than the call."""
+
+    async def user(self, username: str) -> PoolUser | None:
+        """Return the user with this name; None if there is none.
+
+        Raises:
+            AdminError: It cannot be told.
+        """
+
+    async def groups(self, username: str, token: str | None) -> tuple[Sequence[str], str | None]:
+        """Return a page of the names of a user's groups, and the token of the next page.
+
+        Raises:
+            AdminError: They cannot be told.
+        """
+
+
+class _Standing(NamedTuple):
+    """What the pool said of a caller."""
+
+    began: float
+    """When the reading began: what is true since then may not be in it."""
+    is_good: bool
+    """Whether the user is there, is the same one, and is enabled."""
+    groups: frozenset[str]
+
+
+@dataclass(slots=True, eq=False)
+class _Reading:
+    """One reading of a caller's standing, which others may wait for."""
+
+    began: float
+    waiting: list[asyncio.Future[_Standing | None]]
+
+
+class Authority:
+    """Tells which of a token's groups count for a write.
+
+    Callers are told apart by `sub`; one caller's readings are shared while they are under way,
+    and believed for a while. Only the event loop's thread may use it.
+
+    Args:
+        max_age: Seconds that a reading is believed; 0 reads each time.
+        knows_groups: Whether the pool's groups are those that give rights. Where they are not,
+            only the user is read, and the token's groups count as they are.
+        clock: Seconds, from any start.
+        max_kept: Callers that are remembered.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_age: float = MAX_AGE,
+        knows_groups: bool = True,
+        clock: Callable[[], float],
+        max_kept: int = MAX_KEPT,
+    ) -> None:
+        self._max_age = max_age
+        self._knows_groups = knows_groups
+        self._clock = clock
+        self._max_kept = max_kept
+        self._kept: dict[str, _Standing] = {}
+        self._under_way: dict[str, _Reading] = {}
+
+    async def groups_of(
+        self,
+        sub: str,
+        username: str,
+        groups: frozenset[str],
+        reader: Reader,
+        *,
+        anew: bool = False,
+    ) -> frozenset[str] | Refused:
+        """Return the groups of a caller that count now.
+
+        Args:
+            sub: The token's.
+            username: The token's.
+            groups: The token's.
+            reader: Reads the pool, if that is needed.
+            anew: Do not believe what was read, or began to be read, before this was called.
+
+        Raises:
+            AdminError: The pool did not tell, so nothing may be written.
+        """
+        standing = await self._standing_of(sub, username, reader, anew=anew or not self._max_age)
+        if not standing.is_good:
+            return _GONE
+        return groups & standing.groups if self._knows_groups else groups
+
+    def forget(self, sub: str) -> None:
+        """Believe nothing that was read of a user before now, because it may have changed."""
+        self._kept.pop(sub, None)
+        self._under_way.pop(sub, None)
+
+    async def _standing_of(
+        self, sub: str, username: str, reader: Reader, *, anew: bool
+    ) -> _Standing:
+        while not anew:
+            kept = self._kept.get(sub)
+            if kept is not None and self._clock() < kept.began + self._max_age:
+                return kept
+            reading = self._under_way.get(sub)
+            if reading is None:
+                break
+            answer: asyncio.Future[_Standing | None] = asyncio.get_running_loop().create_future()
+            reading.waiting.append(answer)
+            standing = await answer
+            if standing is not None:
+                return standing
+        return await self._read_for_all(sub, username, reader)
+
+    async def _read_for_all(self, sub: str, username: str, reader: Reader) -> _Standing:
+        reading = self._under_way[sub] = _Reading(self._clock(), [])
+        standing: _Standing | None = None
+        failure: AdminError | None = None
+        try:
+            standing = await self._read(sub, username, reader, reading.began)
+        except TimedOut:
+            raise  # others may have more time, and read for themselves
+        except AdminError as error:
+            failure = error
+            raise
+        else:
+            return standing
+        finally:
+            # Unless it was forgotten meanwhile, or a later one began.
+            if self._under_way.get(sub) is reading:
+                del self._under_way[sub]
+                if standing is not None:
+                    self._keep(sub, standing)
+            for answer in reading.waiting:
+                if answer.done():
+                    continue
+                if failure is None:
+                    answer.set_result(standing)
+                else:
+                    answer.set_exception(failure)
+
+    async def _read(self, sub: str, username: str, reader: Reader, began: float) -> _Standing:
+        user = await reader.user(username)
+        # A name can be another's by now; a `sub` never is.
+        if user is None or not user.enabled or user.sub != sub:
+            return _Standing(began, is_good=False, groups=frozenset())
+        groups = await read_groups(reader, user.username) if self._knows_groups else frozenset()
+        return _Standing(began, is_good=True, groups=groups)
+
+    def _keep(self, sub: str, standing: _Standing) -> None:
+        self._kept.pop(sub, None)
+        if len(self._kept) >= self._max_kept:
+            del self._kept[next(iter(self._kept))]
+        self._kept[sub] = standing
+
+
+async def read_groups(reader: Reader, username: str) -> frozenset[str]:
+    """Return the names of all groups that a user is in.
+
+    Raises:
+        AdminError: They cannot be told, or do not end.
+    """
+    names: set[str] = set()
+    token: str | None = None
+    for _ in range(MAX_PAGES):
+        page, token = await reader.groups(username, token)
+        names.update(page)
+        if token is None:
+            return frozenset(names)
+    raise UpstreamFailed

@@ -1,0 +1,317 @@
+"""Which of a token's groups still count, as the pool has it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from graphql_admin.errors import Throttled, TimedOut, UpstreamFailed
+from graphql_admin.policy.authority import MAX_PAGES, Authority, PoolUser, read_groups
+from graphql_admin.policy.decisions import Reason, Refused
+
+TOKEN_GROUPS = frozenset({"Admins", "Support"})
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Pool:
+    """A pool with one user; each reading goes on when the test says so."""
+
+    sub: str = "s"
+    enabled: bool = True
+    groups: list[str] = field(default_factory=lambda: ["Admins", "Support", "Staff"])
+    there: bool = True
+    fails: list[Exception] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    pause: Callable[[], Awaitable[object]] | None = None
+    page_size: int = 60
+
+    async def user(self, username: str) -> PoolUser | None:
+        self.calls.append(f"user {username}")
+        if self.fails:
+            raise self.fails.pop(0)
+        found = PoolUser("Ann", self.sub, self.enabled) if self.there else None
+        if self.pause:
+            await self.pause()
+        return found
+
+    async def groups_page(self, username: str, token: str | None) -> tuple[list[str], str | None]:
+        self.calls.append(f"groups {username} {token}")
+        start = int(token or 0)
+        end = start + self.page_size
+        return self.groups[start:end], str(end) if end < len(self.groups) else None
+
+
+class Reader:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def user(self, username: str) -> PoolUser | None:
+        return await self._pool.user(username)
+
+    async def groups(self, username: str, token: str | None) -> tuple[Sequence[str], str | None]:
+        return await self._pool.groups_page(username, token)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def pool() -> Pool:
+    return Pool()
+
+
+Ask = Callable[..., Awaitable[frozenset[str] | Refused]]
+
+
+def asking(authority: Authority, pool: Pool) -> Ask:
+    def ask(
+        groups: frozenset[str] = TOKEN_GROUPS, *, sub: str = "s", anew: bool = False
+    ) -> Awaitable[frozenset[str] | Refused]:
+        return authority.groups_of(sub, "ann", groups, Reader(pool), anew=anew)
+
+    return ask
+
+
+ONE_READING = ["user ann", "groups Ann None"]
+
+
+def test_only_takes_away(clock: Clock, pool: Pool) -> None:
+    """A group counts if the token and the pool both have it."""
+    pool.groups = ["Support", "Owners"]
+    ask = asking(Authority(clock=clock), pool)
+    assert asyncio.run(ask()) == {"Support"}  # type: ignore[arg-type]
+    assert pool.calls == ONE_READING
+
+
+def test_believed_for_a_while(clock: Clock, pool: Pool) -> None:
+    """One reading serves ten seconds from when it began, whatever groups a token has."""
+    ask = asking(Authority(clock=clock), pool)
+
+    async def scenario() -> None:
+        assert await ask() == TOKEN_GROUPS
+        pool.groups = []
+        clock.now += 9.999
+        assert await ask() == TOKEN_GROUPS
+        assert await ask(frozenset({"Staff", "Owners"})) == {"Staff"}
+        assert pool.calls == ONE_READING
+        clock.now += 0.001
+        assert await ask() == frozenset()
+        assert pool.calls == ONE_READING * 2
+
+    asyncio.run(scenario())
+
+
+def test_each_time(clock: Clock, pool: Pool) -> None:
+    """With an age of 0 every write reads, also of two at once."""
+    ask = asking(Authority(max_age=0, clock=clock), pool)
+
+    async def scenario() -> None:
+        assert await asyncio.gather(ask(), ask()) == [TOKEN_GROUPS] * 2
+        pool.groups = []
+        assert await ask() == frozenset()
+
+    asyncio.run(scenario())
+    assert pool.calls.count("user ann") == 3
+
+
+@pytest.mark.parametrize(
+    "change", [{"there": False}, {"enabled": False}, {"sub": "another"}], ids=str
+)
+@pytest.mark.parametrize("knows_groups", [True, False])
+def test_gone(clock: Clock, pool: Pool, change: dict[str, object], knows_groups: bool) -> None:
+    """Who is deleted or disabled, or whose name is another's by now, is refused.
+
+    That takes no look at groups; and for a while, no call at all.
+    """
+    vars(pool).update(change)
+    ask = asking(Authority(clock=clock, knows_groups=knows_groups), pool)
+
+    async def scenario() -> None:
+        for _ in range(2):
+            refused = await ask()
+            assert isinstance(refused, Refused)
+            assert refused.reason is Reason.FORBIDDEN
+
+    asyncio.run(scenario())
+    assert pool.calls == ["user ann"]
+
+
+def test_groups_of_the_token_alone(clock: Clock, pool: Pool) -> None:
+    """Where the pool's groups say nothing, only the user is read."""
+    pool.groups = []
+    ask = asking(Authority(clock=clock, knows_groups=False), pool)
+    assert asyncio.run(ask()) == TOKEN_GROUPS  # type: ignore[arg-type]
+    assert pool.calls == ["user ann"]
+
+
+def test_many_groups(clock: Clock, pool: Pool) -> None:
+    """All pages are read."""
+    pool.groups = [f"g{number}" for number in range(99)] + ["Admins"]
+    ask = asking(Authority(clock=clock), pool)
+    assert asyncio.run(ask()) == {"Admins"}  # type: ignore[arg-type]
+    assert pool.calls == [*ONE_READING, "groups Ann 60"]
+
+
+def test_endless_groups(pool: Pool) -> None:
+    """A list that does not end is an error, not a part of it."""
+    pool.groups, pool.page_size = ["x"] * (MAX_PAGES + 1), 1
+    with pytest.raises(UpstreamFailed):
+        asyncio.run(read_groups(Reader(pool), "Ann"))
+    assert len(pool.calls) == MAX_PAGES
+
+
+def test_unreadable(clock: Clock, pool: Pool) -> None:
+    """What the pool does not tell is an error, for this time only."""
+    ask = asking(Authority(clock=clock), pool)
+    pool.fails = [TimedOut(), UpstreamFailed()]
+
+    async def scenario() -> None:
+        with pytest.raises(TimedOut):
+            await ask()
+        with pytest.raises(UpstreamFailed):
+            await ask()
+        assert await ask() == TOKEN_GROUPS
+
+    asyncio.run(scenario())
+
+
+def test_single_flight(clock: Clock, pool: Pool) -> None:
+    """Writes of one caller share a reading; those of another caller have their own."""
+    ask = asking(Authority(clock=clock), pool)
+    pool.pause = lambda: asyncio.sleep(0.01)
+
+    async def scenario() -> None:
+        answers = await asyncio.gather(*(ask() for _ in range(50)), ask(sub="another"))
+        assert answers[:50] == [TOKEN_GROUPS] * 50
+        assert isinstance(answers[50], Refused)
+
+    asyncio.run(scenario())
+    assert pool.calls.count("user ann") == 2
+
+
+@pytest.mark.parametrize("error", [Throttled(), UpstreamFailed()], ids=repr)
+def test_single_flight_fails(clock: Clock, pool: Pool, error: Exception) -> None:
+    """An error is everybody's who waits for the reading."""
+    ask = asking(Authority(clock=clock), pool)
+
+    async def fail() -> None:
+        await asyncio.sleep(0.01)
+        raise error
+
+    pool.pause = fail
+
+    async def scenario() -> None:
+        answers = await asyncio.gather(*(ask() for _ in range(9)), return_exceptions=True)
+        assert answers == [error] * 9
+
+    asyncio.run(scenario())
+    assert pool.calls == ["user ann"]
+
+
+def test_single_flight_given_up(clock: Clock, pool: Pool) -> None:
+    """Who reads for all may be cancelled, or run out of time: another reads then."""
+    ask = asking(Authority(clock=clock), pool)
+    pauses: list[Callable[[], Awaitable[object]]] = []
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    async def late() -> None:
+        await asyncio.sleep(0.01)
+        raise TimedOut
+
+    pauses += [never, late, lambda: asyncio.sleep(0)]
+
+    async def pause() -> None:
+        await pauses.pop(0)()
+
+    pool.pause = pause
+
+    async def scenario() -> None:
+        first = asyncio.ensure_future(ask())
+        await asyncio.sleep(0)
+        others = [asyncio.ensure_future(ask()) for _ in range(4)]
+        await asyncio.sleep(0)
+        first.cancel()
+        others[2].cancel()
+        answers = await asyncio.gather(first, *others, return_exceptions=True)
+        kinds = [type(answer) for answer in answers]
+        cancelled = asyncio.CancelledError
+        assert kinds == [cancelled, TimedOut, frozenset, cancelled, frozenset]
+
+    asyncio.run(scenario())
+    assert pool.calls.count("user ann") == 3
+
+
+def test_anew(clock: Clock, pool: Pool) -> None:
+    """Asked anew, neither what was read nor what is being read is believed."""
+    ask = asking(Authority(clock=clock), pool)
+    pool.pause = lambda: asyncio.sleep(0.01)
+
+    async def scenario() -> None:
+        older = asyncio.ensure_future(ask())
+        await asyncio.sleep(0)
+        pool.enabled = False
+        newer = asyncio.ensure_future(ask(anew=True))
+        assert await older == TOKEN_GROUPS
+        assert isinstance(await newer, Refused)
+        # The later reading is what is kept, though it is not the last that began to be asked for.
+        calls = len(pool.calls)
+        assert isinstance(await ask(), Refused)
+        assert len(pool.calls) == calls
+
+    asyncio.run(scenario())
+
+
+def test_forget(clock: Clock, pool: Pool) -> None:
+    """After a change of a user nothing is believed that was read, or began to be, before."""
+    authority = Authority(clock=clock)
+    ask = asking(authority, pool)
+    pool.pause = lambda: asyncio.sleep(0.01)
+
+    async def scenario() -> None:
+        older = asyncio.ensure_future(ask())
+        await asyncio.sleep(0)
+        pool.groups, pool.enabled = [], False
+        authority.forget("s")
+        authority.forget("who was never read")
+        assert isinstance(await ask(), Refused)
+        await older
+        assert isinstance(await ask(), Refused)
+        pool.enabled = True
+        authority.forget("s")
+        assert await ask() == frozenset()
+
+    asyncio.run(scenario())
+
+
+def test_memory(clock: Clock, pool: Pool) -> None:
+    """So many callers are remembered; the oldest goes first."""
+    authority = Authority(clock=clock, max_kept=3)
+
+    async def reads(sub: str, *, anew: bool = False) -> bool:
+        before = len(pool.calls)
+        pool.sub = sub
+        await asking(authority, pool)(sub=sub, anew=anew)
+        return len(pool.calls) > before
+
+    async def scenario() -> None:
+        for sub in ["a", "b", "c"]:
+            assert await reads(sub)
+        assert await reads("a", anew=True)  # which makes it the newest
+        assert await reads("d")
+        assert [await reads(sub) for sub in "cad"] == [False] * 3
+        assert await reads("b")
+
+    asyncio.run(scenario())
