@@ -10,9 +10,6 @@ from graphql_admin.policy.grants import ALL, ANYONE, FOR_ANYONE, Given, Policy
 from graphql_admin.policy.tables import LATER, Names, Table, make_tables
 from graphql_admin.policy.toml_lines import Path, find_lines
 
-MAX_LENGTH = 1024 * 1024
-"""Characters of a policy file: more than 10,000 groups, the most that a pool can have, take."""
-
 _SYNTAX = re.compile(
     r"(?P<what>.*) \(at (line (?P<line>\d+), column \d+|end of document)\)", re.DOTALL
 )
@@ -41,8 +38,6 @@ def read_policy(text: str, *, for_anyone: frozenset[Action] = FOR_ANYONE) -> Pol
     Raises:
         InvalidPolicy: With all that is wrong; of what is not TOML, the first.
     """
-    if len(text) > MAX_LENGTH:
-        raise InvalidPolicy([f"the file has more than {MAX_LENGTH} characters"])
     try:
         document = tomllib.loads(text)
         lines = find_lines(text)

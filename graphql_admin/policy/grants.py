@@ -63,6 +63,14 @@ class Policy:
     protected_users: frozenset[str] = frozenset()
     """By `sub`, in lower case."""
 
+    @property
+    def named_groups(self) -> frozenset[str]:
+        """The groups of the pool that the policy speaks of, which had better be there."""
+        grants = self.grants or {}
+        others = (self.scopes or {}).keys() - self.groups.keys() | {ANYONE, ALL}
+        given = frozenset(self.groups).union(grants, *grants.values())
+        return (given - others) | (self.protected_groups - {ALL})
+
     @classmethod
     def of_administrators(cls, groups: Collection[str]) -> "Policy":
         """Return the policy that gives everything to the members of `groups`."""
@@ -176,13 +184,7 @@ class Grants:
 
     def names_group(self, group: str) -> bool:
         """Tell whether the policy speaks of the group, which then has to stay."""
-        grants = self._policy.grants or {}
-        return group in {
-            *self._policy.groups,
-            *grants,
-            *(name for names in grants.values() for name in names),
-            *self._policy.protected_groups,
-        }
+        return group in self._policy.named_groups
 
 
 def is_listed(name: str, names: frozenset[str]) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from graphql_admin.actions import Action
-from graphql_admin.policy.file import MAX_LENGTH, InvalidPolicy, _put, read_policy
+from graphql_admin.policy.file import InvalidPolicy, _put, read_policy
 from graphql_admin.policy.file_schema import PATH, make_schema, write_schema
 from graphql_admin.policy.grants import FOR_ANYONE, Given, Policy
 from graphql_admin.policy.tables import LATER, make_tables
@@ -146,7 +146,6 @@ GROUPS = '[groups]\nA = ["*"]\n'
         (GROUPS + f'[protected]\nusers = ["{SUB}\\n"]', [
             f"line 4: [protected] 'users': '{SUB}\\n' is not the `sub` of a user, a UUID"]),
         ("[groups]\nA = " + "[" * 100_000, None),
-        ("#" * (MAX_LENGTH + 1), [f"the file has more than {MAX_LENGTH} characters"]),
     ],
 )  # fmt: skip
 def test_policy_invalid(text: str, said: list[str] | None) -> None:

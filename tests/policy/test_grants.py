@@ -140,11 +140,13 @@ def test_protected() -> None:
     assert not Grants(Policy({})).protects_users
 
 
-@pytest.mark.parametrize(
-    ("group", "named"),
-    [("Admins", True), ("Leads", True), ("Beta", True), ("Billing", True)]
-    + [(name, False) for name in ("api/all", "Other")],
-)
-def test_named(group: str, named: bool) -> None:
+def test_named() -> None:
     """A group is named wherever it stands in the policy; a scope is no group."""
-    assert Grants(POLICY).names_group(group) is named
+    named = {"Admins", "Owners", "Support", "Readers", "Empty", "api/x", "Customers", "Beta"}
+    named |= {"News", "Leads", "Nobodies", "Billing"}
+    assert POLICY.named_groups == named
+    assert Grants(POLICY).names_group("Beta")
+    assert not Grants(POLICY).names_group("api/all")
+    assert read_policy("groups.A = ['*']\nprotected.groups = ['*']").named_groups == {"A"}
+    with_scope = "groups.A = ['*']\nscopes.'a/b' = ['*']\ngrants.'a/b' = ['*', 'C']"
+    assert read_policy(with_scope).named_groups == {"A", "C"}
