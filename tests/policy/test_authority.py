@@ -115,6 +115,7 @@ def test_believed_for_a_while(clock: Clock, pool: Pool) -> None:
 def test_each_time(clock: Clock, pool: Pool) -> None:
     """With an age of 0 every write reads, also of two at once."""
     ask = asking(Authority(max_age=0, clock=clock), pool)
+    pool.pause = lambda: asyncio.sleep(0.01)
 
     async def scenario() -> None:
         assert await asyncio.gather(ask(), ask()) == [TOKEN_GROUPS] * 2
@@ -296,6 +297,42 @@ def test_forget(clock: Clock, pool: Pool) -> None:
     asyncio.run(scenario())
 
 
+def test_late_reading(clock: Clock, pool: Pool) -> None:
+    """A reading that ends after a later one, or after a change, is not kept."""
+    authority = Authority(clock=clock)
+    ask = asking(authority, pool)
+    gate = asyncio.Event()
+    pauses: list[Callable[[], Awaitable[object]]] = [gate.wait, lambda: asyncio.sleep(0)]
+
+    async def pause() -> None:
+        await (pauses.pop(0) if pauses else gate.wait)()
+
+    pool.pause = pause
+
+    async def scenario() -> None:
+        older = asyncio.ensure_future(ask())
+        await asyncio.sleep(0)
+        pool.enabled = False
+        assert isinstance(await ask(anew=True), Refused)
+        gate.set()
+        assert await older == TOKEN_GROUPS
+        assert isinstance(await ask(), Refused)
+        assert pool.calls.count("user ann") == 2
+
+        gate.clear()
+        pool.enabled = True
+        authority.forget("s")
+        older = asyncio.ensure_future(ask())
+        await asyncio.sleep(0)
+        pool.enabled = False
+        authority.forget("s")
+        gate.set()
+        assert await older == TOKEN_GROUPS
+        assert isinstance(await ask(), Refused)
+
+    asyncio.run(scenario())
+
+
 def test_memory(clock: Clock, pool: Pool) -> None:
     """So many callers are remembered; the oldest goes first."""
     authority = Authority(clock=clock, max_kept=3)
@@ -309,9 +346,10 @@ def test_memory(clock: Clock, pool: Pool) -> None:
     async def scenario() -> None:
         for sub in ["a", "b", "c"]:
             assert await reads(sub)
-        assert await reads("a", anew=True)  # which makes it the newest
+        assert await reads("b", anew=True)  # which makes it the newest
+        assert not await reads("a")
         assert await reads("d")
-        assert [await reads(sub) for sub in "cad"] == [False] * 3
-        assert await reads("b")
+        assert [await reads(sub) for sub in "cbd"] == [False] * 3
+        assert await reads("a")
 
     asyncio.run(scenario())
