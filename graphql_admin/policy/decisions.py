@@ -71,14 +71,15 @@ class Rule:
     effect: Effect = Effect.NONE
     """Of a membership: where the group gives rights."""
     on_oneself: bool = True
-    """Whether it may be done to one's own account. For memberships the rules above say it."""
+    """Whether it may be done to one's own account, though it takes no rights. For memberships the
+    rules above say it."""
 
 
 RULES: Mapping[Action, Rule] = {
     Action.ADD_USER_TO_GROUP: Rule(Kind.MEMBERSHIP, Effect.GIVES),
     Action.REMOVE_USER_FROM_GROUP: Rule(Kind.MEMBERSHIP, Effect.TAKES),
     Action.CONFIRM_USER_SIGN_UP: Rule(Kind.USER),
-    Action.DISABLE_USER: Rule(Kind.USER, Effect.TAKES, on_oneself=False),
+    Action.DISABLE_USER: Rule(Kind.USER, Effect.TAKES),
     Action.ENABLE_USER: Rule(Kind.USER, Effect.GIVES),
     Action.SIGN_USER_OUT: Rule(Kind.ONESELF),
 }
@@ -287,9 +288,7 @@ class Decisions:
         """Decide by who the user is; None if that does not matter, or admits the action."""
         has_every = principal.rights.has_every
         on_oneself = _may_be_on_oneself(rule, effect, has_every=has_every)
-        matters = (
-            not has_every or not on_oneself or effect is Effect.TAKES or self._grants.protects_users
-        )
+        matters = not has_every or not on_oneself or self._grants.protects_users
         if not matters:
             return None
         if user.sub is None:
@@ -325,9 +324,11 @@ class Decisions:
 
 
 def _may_be_on_oneself(rule: Rule, effect: Effect, *, has_every: bool) -> bool:
-    if rule.kind is not Kind.MEMBERSHIP:
-        return rule.on_oneself
-    return has_every if rule.effect is Effect.GIVES else effect is not Effect.TAKES
+    if effect is Effect.TAKES:
+        return False
+    if rule.kind is Kind.MEMBERSHIP:
+        return has_every or rule.effect is not Effect.GIVES
+    return rule.on_oneself
 
 
 def _is_oneself(principal: Principal, user: User) -> bool:

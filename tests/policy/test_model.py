@@ -30,7 +30,7 @@ OPERATIONS = {
     Action.REMOVE_USER_FROM_GROUP: RULES[Action.REMOVE_USER_FROM_GROUP],
     Action.ENABLE_USER: RULES[Action.ENABLE_USER],
     Action.DISABLE_USER: RULES[Action.DISABLE_USER],
-    DELETE: Rule(Kind.USER, Effect.TAKES, on_oneself=False),
+    DELETE: Rule(Kind.USER, Effect.TAKES),
 }
 GROUPS: dict[str, frozenset[Action]] = {
     "Admins": frozenset(Action),
