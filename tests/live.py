@@ -5,22 +5,30 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from graphql_admin.connections import Bounds
 from graphql_admin.protocol import Protocol
+
+DEFAULTS = Bounds()
 
 PATIENCE = 30
 """Seconds after which a server that does not start fails its test."""
 
 
 @contextmanager
-def listening(app: ASGIApp) -> Iterator[str]:
+def listening(app: ASGIApp, bounds: Bounds = DEFAULTS) -> Iterator[str]:
     """Serve `app` in a thread for as long as the context lasts, and yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            app, http=Protocol, log_level="critical", access_log=False, server_header=False
+            app,
+            http=partial(Protocol, bounds=bounds),
+            log_level="critical",
+            access_log=False,
+            server_header=False,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
