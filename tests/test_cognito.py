@@ -146,10 +146,14 @@ def with_pool(act: Callable[[UserPool], Awaitable[Any]], **options: Any) -> Any:
 
 
 async def ask(
-    pool: UserPool, operation: str, parameters: Mapping[str, object] = ANN, within: float = 20
+    pool: UserPool,
+    operation: str,
+    parameters: Mapping[str, object] = ANN,
+    within: float = 20,
+    caller: str = "",
 ) -> dict[str, Any]:
     deadline = asyncio.get_running_loop().time() + within
-    return await pool.call(operation, parameters, deadline=deadline)
+    return await pool.call(operation, parameters, deadline=deadline, caller=caller)
 
 
 def call(operation: str, parameters: Mapping[str, object] = ANN, **options: Any) -> Any:
@@ -272,7 +276,8 @@ def test_connections_are_bounded(backend: ScriptedCognito) -> None:
     backend.on(WRITE, answer)
 
     async def act(pool: UserPool) -> None:
-        await asyncio.gather(*(ask(pool, WRITE) for _ in range(9)))
+        calls = (ask(pool, WRITE, {"Username": f"u{n}"}, caller=f"caller{n % 3}") for n in range(9))
+        await asyncio.gather(*calls)
 
     with_pool(act, connections=3)
     assert most == 3
