@@ -152,8 +152,9 @@ async def _wait_and_fetch(
     """
     try:
         permit = await wait()
-    except TimedOut:
-        read.refuse(caller)  # others of the same caller may have more time
+    except TimedOut as error:
+        read.give_up(caller, error)
+        read.refuse(caller)
         return
     except Exception as error:  # noqa: BLE001  # whatever it is, it is for who waits for this
         read.refuse(caller, error)
@@ -163,8 +164,8 @@ async def _wait_and_fetch(
     failure: Exception | None = None
     try:
         reply = await fetch(permit)
-    except TimedOut:
-        pass  # others may have more time
+    except TimedOut as error:
+        read.give_up(caller, error)
     except Exception as error:  # noqa: BLE001  # as above
         failure = error
     finally:
@@ -236,6 +237,13 @@ class _Read:
         del self.queued[caller]
         if not self.queued:
             self.end()
+
+    def give_up(self, caller: str, error: TimedOut) -> None:
+        """Tell the first of a caller's that time is up. All others may have more."""
+        for answer, joined in self._answers.items():
+            if joined == caller and not answer.done():
+                answer.set_exception(error)
+                break
 
     def end(self, reply: Reply | None = None, failure: Exception | None = None) -> None:
         """Tell those who joined, and let nobody else join."""
