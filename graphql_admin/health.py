@@ -19,7 +19,7 @@ PATHS = frozenset({"/healthz", "/readyz"})
 """Paths that are answered while this server is being shut down, too."""
 
 _PAUSE = 5.0
-"""Seconds between two attempts at getting ready."""
+"""Seconds between two looks at whether keys and credentials are there."""
 
 
 class Health:
@@ -50,7 +50,11 @@ class Health:
 
     @asynccontextmanager
     async def getting_ready(self) -> AsyncIterator[None]:
-        """Fetch keys and credentials in the background, until both are in hand."""
+        """Fetch keys and credentials in the background, and the keys anew when they are old.
+
+        Requests see to old keys, too. But after a night without any, the first would come with a
+        token whose key is not known yet.
+        """
         task = asyncio.create_task(self._get_ready())
         try:
             yield
@@ -60,11 +64,14 @@ class Health:
                 await task
 
     async def _get_ready(self) -> None:
-        while not (self._keys.in_hand and self._pool.keyring.in_hand):
-            with suppress(AdminError):  # which the log tells
-                await self._pool.keyring.signer()
-            with suppress(AdminError):
-                await self._keys.load()
+        while True:
+            if not self._pool.keyring.in_hand:
+                with suppress(AdminError):  # which the log tells
+                    await self._pool.keyring.signer()
+            if not self._keys.in_hand:
+                with suppress(AdminError):
+                    await self._keys.load()
+            self._keys.keep_fresh()
             await asyncio.sleep(_PAUSE)
 
     async def healthz(self, _: Request) -> Response:

@@ -398,7 +398,8 @@ class Bucket:
         self._full_at = max(self._full_at, now + self._under_way * self._interval)
 
     def _take(self, caller: str, now: float) -> bool:
-        if not self._has_token(now) or not self._places.take(caller):
+        self._update(now)
+        if now < self._full_at - self._depth or not self._places.take(caller):
             return False
         self._full_at += self._interval
         self._under_way += 1

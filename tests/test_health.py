@@ -84,6 +84,31 @@ def test_not_ready_without_credentials(
     assert client.get("/healthz").status_code == 200
 
 
+def test_keys_are_kept_fresh(
+    serve: Callable[..., Api],
+    scripted: ScriptedCognito,
+    signing_key: Pool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Keys are fetched again when they are old, also where no request comes."""
+    monkeypatch.setattr("graphql_admin.auth._MAX_KEY_AGE", 0.0)
+    monkeypatch.setattr("graphql_admin.auth._FETCH_INTERVAL", 0.0)
+    monkeypatch.setattr("graphql_admin.health._PAUSE", 0.01)
+    with JwksServer() as jwks:
+        serve(scripted.url, jwks_url=jwks.url)
+        for _ in range(PATIENCE * 100):
+            if jwks.requests > 2:
+                break
+            threading.Event().wait(0.01)
+        jwks.publish(signing_key.jwk())
+        before = jwks.requests
+        for _ in range(PATIENCE * 100):
+            if jwks.requests > before + 2:
+                break
+            threading.Event().wait(0.01)
+        assert jwks.requests > before + 2
+
+
 def test_turned_away_while_draining(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """Once shutting down has begun, requests on connections that were kept are turned away."""
     api = serve(scripted.url)
