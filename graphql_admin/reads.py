@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from graphql_admin.errors import AdminError, TimedOut
+from graphql_admin.errors import AdminError, Throttled, TimedOut
 
 Reply: TypeAlias = dict[str, Any]
 _Permit = TypeVar("_Permit")
@@ -46,8 +46,8 @@ class SharedReads:
     ) -> Reply:
         """Return what `fetch` returns, or what it returned for another with the same key.
 
-        Only the one who fetches spends time on it. If that one is cancelled or runs out of time,
-        the next one fetches.
+        Only the one who fetches spends time on it. If that one is cancelled, runs out of time or
+        would have to wait too long for another attempt, the next one fetches.
 
         Args:
             key: The same for reads that are the same.
@@ -129,7 +129,7 @@ class SharedReads:
             reply = await fetch()
             if self._keep:
                 state.kept[key] = reply
-        except TimedOut:
+        except (TimedOut, Throttled):
             raise  # others may have more time
         except AdminError as error:
             failure = error
@@ -164,7 +164,7 @@ async def _wait_and_fetch(
     failure: Exception | None = None
     try:
         reply = await fetch(permit)
-    except TimedOut as error:
+    except (TimedOut, Throttled) as error:
         read.give_up(caller, error)
     except Exception as error:  # noqa: BLE001  # as above
         failure = error
@@ -238,7 +238,7 @@ class _Read:
         if not self.queued:
             self.end()
 
-    def give_up(self, caller: str, error: TimedOut) -> None:
+    def give_up(self, caller: str, error: AdminError) -> None:
         """Tell the first of a caller's that time is up. All others may have more."""
         for answer, joined in self._answers.items():
             if joined == caller and not answer.done():

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graphql_admin.errors import Throttled, TimedOut, UpstreamFailed
+from graphql_admin.errors import AdminError, Throttled, TimedOut, UpstreamFailed
 from graphql_admin.quota import Permit, Quotas
 from graphql_admin.reads import SharedReads
 from graphql_admin.settings import Quota
@@ -128,7 +128,7 @@ def test_errors() -> None:
     play(act, keep=True)
 
 
-@pytest.mark.parametrize("error", [TimedOut(), RuntimeError("a fault")])
+@pytest.mark.parametrize("error", [TimedOut(), Throttled(), RuntimeError("a fault")])
 def test_troubles_of_the_one_who_reads(error: Exception) -> None:
     """If the one who reads runs out of time, or into a fault, another reads for the rest."""
 
@@ -392,7 +392,8 @@ def test_errors_of_a_read_in_turn(error: Exception) -> None:
     loops.play(act)
 
 
-def test_time_out_of_a_read_in_turn() -> None:
+@pytest.mark.parametrize("error", [TimedOut(), Throttled()])
+def test_time_out_of_a_read_in_turn(error: AdminError) -> None:
     """If a call runs out of time, those who have more fetch anew, once."""
 
     async def act() -> None:
@@ -400,8 +401,8 @@ def test_time_out_of_a_read_in_turn() -> None:
         await lists.queue("ann", 1)
         first, *others = [lists.ask("shared", caller) for caller in ("bob", "eve", "bob")]
         await asyncio.sleep(0.5)
-        lists.troubles.append(TimedOut())
-        with pytest.raises(TimedOut):
+        lists.troubles.append(error)
+        with pytest.raises(type(error)):
             await first
         assert [round(end, 2) for end in await asyncio.gather(*others)] == [2] * 2
         assert lists.made == ["ann0", "shared", "shared"]
