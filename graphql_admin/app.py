@@ -32,6 +32,7 @@ from graphql_admin.quota import Quotas
 from graphql_admin.requests import Executor
 from graphql_admin.schema import AdminSchema
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
+from graphql_admin.shares import Places
 from graphql_admin.telemetry import RequestLog
 
 
@@ -110,6 +111,7 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
         pool=parts.pool,
         audit=parts.audit,
         max_calls=settings.max_calls,
+        places=Places(settings.max_concurrency),
     )
     endpoint = GraphQLEndpoint(
         executor=executor,
@@ -150,7 +152,7 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
             Middleware(RequestLog, paths=[route.path for route in routes], probes=PATHS),
             Middleware(BrowserSafety, origins=settings.cors_origins),
             Middleware(FaultBarrier),
-            Middleware(Gate, health=health, limit=settings.max_concurrency),
+            Middleware(Gate, health=health),
             Middleware(Shortcut, path="/graphql", endpoint=door),
         ],
         exception_handlers={HTTPException: refuse_path},

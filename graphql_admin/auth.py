@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from hashlib import sha256
+from sys import getsizeof
 from typing import Any, NoReturn, Self
 
 import aiohttp
@@ -49,7 +50,13 @@ _KEY_PURPOSE = {"use": "sig", "alg": _ALGORITHM, "key_ops": ["verify"]}
 _PUBLIC_KEY_IDS = frozenset({"dummy", "CognitoLocal"})
 """Keys of moto and cognito-local. Their private halves are published: anyone can sign with them."""
 
-_MAX_REMEMBERED = 4096
+_MAX_WAITING = 256
+"""Requests that may wait for the first keys; more are refused at once. Whoever forges tokens could
+let any number wait, and nobody can be told from anybody yet."""
+
+_MAX_REMEMBERED_SIZE = 8 * 1024 * 1024
+"""Bytes that callers who are remembered may take; some 8,000 of the usual kind. The groups of one
+may take 20 kB."""
 
 _USUAL_SCHEME = "Bearer "
 _CREDENTIALS = re.compile(r"(?:bearer +)?([\w-]+\.[\w-]+\.[\w-]*)", re.ASCII | re.IGNORECASE)
@@ -96,8 +103,11 @@ class KeySet:
     """The keys of the user pool, fetched from its JWKS endpoint and kept.
 
     Keys in hand serve on whatever the endpoint answers later; only a set with at least one
-    usable key replaces them. There is one fetch at a time, in a task of its own: a request that
-    gives up while it waits takes the fetch from nobody else.
+    usable key replaces them. Requests wait for the first keys alone. A key that is not among
+    those in hand is unknown at once: any number of ids can be made up, and while the endpoint
+    hangs each would wait. It is fetched in the background, so the next request finds it. There is
+    one fetch at a time, in a task of its own: a request that gives up while it waits takes the
+    fetch from nobody else.
 
     Args:
         url: Where the JWKS is.
@@ -123,6 +133,7 @@ class KeySet:
         self._fetch: asyncio.Task[bool] | None = None
         self._fetch_began = -math.inf
         self._keys_came = -math.inf
+        self._waiting = 0
 
     @property
     def in_hand(self) -> bool:
@@ -135,20 +146,33 @@ class KeySet:
         return self._version
 
     async def find(self, kid: str) -> jwt.PyJWK:
-        """Return the key with the id `kid`, fetching the keys anew where it is not in hand.
+        """Return the key with the id `kid`.
 
         Raises:
-            UnknownKey: The user pool has no such key, as far as the keys in hand tell.
-            KeysUnavailable: There are no keys in hand and none could be fetched.
+            UnknownKey: It is none of those in hand. They are fetched anew in the background.
+            KeysUnavailable: There are no keys in hand and none could be fetched, or too many
+                requests wait for them.
         """
-        if kid not in self._keys:
-            if self._may_fetch():
-                self._start_fetch()
-            if self._fetch is not None:
-                await asyncio.shield(self._fetch)
+        if kid in self._keys:
+            return self._keys[kid]
+        if self._may_fetch():
+            self._start_fetch()
+        if self._keys:
+            raise UnknownKey
+        if self._fetch is not None:
+            await self._wait(self._fetch)
         if kid in self._keys:
             return self._keys[kid]
         raise UnknownKey if self._keys else KeysUnavailable
+
+    async def _wait(self, fetch: asyncio.Task[bool]) -> None:
+        if self._waiting >= _MAX_WAITING:
+            raise KeysUnavailable
+        self._waiting += 1
+        try:
+            await asyncio.shield(fetch)
+        finally:
+            self._waiting -= 1
 
     async def load(self) -> None:
         """Fetch the keys now.
@@ -368,20 +392,37 @@ class _RememberedCallers:
     """The callers of tokens verified lately, since verifying is most of what a token costs.
 
     A token is kept as its hash, so that no memory dump holds one to sign in with. What was
-    verified with other keys than today's is never found again. When full, the oldest goes.
+    verified with other keys than today's is never found again. When full, the oldest go.
     """
 
     def __init__(self) -> None:
         self._callers: dict[tuple[int, bytes], Caller] = {}
+        self._size = 0
+        """Bytes that all of them take."""
 
     def find(self, token: str, keys_version: int, now: float) -> Caller | None:
         caller = self._callers.get((keys_version, _digest(token)))
         return caller if caller is not None and now < caller.expires_at else None
 
     def add(self, token: str, keys_version: int, caller: Caller) -> None:
-        if len(self._callers) >= _MAX_REMEMBERED:
-            del self._callers[next(iter(self._callers))]
-        self._callers[keys_version, _digest(token)] = caller
+        key = (keys_version, _digest(token))
+        if key in self._callers:  # it has expired but for the leeway
+            return
+        self._callers[key] = caller
+        self._size += _size_of(caller)
+        while self._size > _MAX_REMEMBERED_SIZE:
+            oldest = next(iter(self._callers))
+            self._size -= _size_of(self._callers.pop(oldest))
+
+
+_SIZE_OF_ENTRY = 400
+"""Bytes that a caller and the key take beside what is measured."""
+
+
+def _size_of(caller: Caller) -> int:
+    """Return about how many bytes it takes to remember a caller."""
+    texts = (caller.sub, caller.username, *caller.groups)
+    return _SIZE_OF_ENTRY + getsizeof(caller.groups) + sum(map(getsizeof, texts))
 
 
 def _digest(token: str) -> bytes:

@@ -12,6 +12,7 @@ import random
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -42,9 +43,11 @@ from graphql_admin.operations import (
     start_session,
     translate,
 )
-from graphql_admin.quota import Quotas
+from graphql_admin.quota import Permit, Quotas
 from graphql_admin.reads import SharedReads
 from graphql_admin.settings import InvalidSettings
+from graphql_admin.shares import Slots
+from graphql_admin.signing import Signer
 from graphql_admin.transport import (
     AiohttpTransport,
     ConnectionBroke,
@@ -99,7 +102,8 @@ class UserPool:
     Args:
         pool_id: The pool's id.
         region: The AWS region that the pool is in.
-        connections: How many attempts, each with its own connection, may be under way at once.
+        connections: How many attempts, each with its own connection, may be under way at once. A
+            caller may have as many as are free; more of a caller's wait, and callers take turns.
         attempt_timeout: Seconds that one attempt may take.
         backoff: Seconds that the first pause before another attempt may take. The second may
             take twice as long; each lasts a random part of what it may.
@@ -114,7 +118,7 @@ class UserPool:
         pool_id: str,
         region: str,
         *,
-        connections: int = 64,
+        connections: int = 128,
         attempt_timeout: float = 5.0,
         backoff: float = 0.1,
         quotas: Quotas | None = None,
@@ -130,7 +134,7 @@ class UserPool:
         self._proxy = proxies.proxy_url_for(self.endpoint_url)
         self.keyring = Keyring(session, service_model().signing_name, region, self.endpoint_url)
         """The server's own credentials."""
-        self._slots = asyncio.Semaphore(connections)
+        self._slots = Slots(connections)
         self._attempt_timeout = attempt_timeout
         self._backoff = backoff
         self._quotas = quotas or Quotas()
@@ -218,62 +222,93 @@ class UserPool:
         user = parameters.get("Username")
         call = _Call(described, body, user if isinstance(user, str) else None, caller, deadline)
         if described.is_read:
-            return await self._reads.get(
-                (operation, body), lambda: self._carry_out(call), deadline=deadline
+            return await self._reads.get_in_turn(
+                (operation, body),
+                caller,
+                take=partial(self._take_permit, call),
+                wait=partial(self._wait_for_permit, call),
+                fetch=partial(self._carry_out, call),
+                deadline=deadline,
             )
         self._reads.forget()
         try:
-            return await self._carry_out(call)
+            permit = await self._wait_for_permit(call)
+            return await self._carry_out(call, permit)
         finally:
             self._reads.forget()
 
-    async def _carry_out(self, call: _Call) -> dict[str, Any]:
+    def _take_permit(self, call: _Call) -> Permit | None:
+        if self.keyring.ready is None:
+            return None
+        return self._quotas.take(
+            call.operation.name, call.user, reads=call.operation.is_read, caller=call.caller
+        )
+
+    async def _wait_for_permit(self, call: _Call, *, again: bool = False) -> Permit:
+        if self.keyring.ready is None:
+            # Before the permit: whoever waits for credentials keeps nobody from their turn.
+            await self._wait_for_signer(call)
+        return await self._quotas.acquire(
+            call.operation.name,
+            call.user,
+            reads=call.operation.is_read,
+            caller=call.caller,
+            deadline=call.deadline,
+            again=again,
+        )
+
+    async def _wait_for_signer(self, call: _Call) -> Signer:
         try:
-            return await self._try_repeatedly(call)
+            async with asyncio.timeout_at(call.deadline):
+                return await self.keyring.signer()
+        except TimeoutError as error:
+            raise TimedOut("The request ran out of time. Nothing was changed.") from error
+
+    async def _carry_out(self, call: _Call, permit: Permit) -> dict[str, Any]:
+        """Make the call, more than once if need be; the permit is for the first attempt."""
+        try:
+            reply = await self._try_repeatedly(call, permit)
         except TimeoutError as error:
             log.warning(
                 "call of Cognito failed", operation=call.operation.name, reason="deadline passed"
             )
             raise TimedOut from error
+        username = reply.get("Username")
+        if call.user is not None and isinstance(username, str):
+            self._quotas.learn(call.user, username)
+        return reply
 
-    async def _try_repeatedly(self, call: _Call) -> dict[str, Any]:
+    async def _try_repeatedly(self, call: _Call, permit: Permit) -> dict[str, Any]:
         operation, deadline = call.operation, call.deadline
         attempt = 0
-        was_throttled = False
         while True:
-            with await self._quotas.acquire(
-                operation.name,
-                call.user,
-                reads=operation.is_read,
-                caller=call.caller,
-                deadline=deadline,
-                again=was_throttled,
-            ) as permit:
+            with permit:
                 try:
                     return await self._try_once(call)
                 except _AttemptFailed as failure:
-                    was_throttled = isinstance(failure.error, Throttled)
-                    if was_throttled:
+                    if isinstance(failure.error, Throttled):
                         # Not an attempt: the quotas know when there is room again.
                         permit.throttled()
-                        metrics.count_retry(operation.name)
-                        continue
-                    attempt += 1
-                    pause = random.uniform(0, self._backoff * 2 ** (attempt - 1))  # noqa: S311  # only spreads load
-                    if (
-                        attempt == ATTEMPTS
-                        or not (failure.changed_nothing or operation.is_read)
-                        or asyncio.get_running_loop().time() + pause >= deadline
-                    ):
-                        log.warning(
-                            "call of Cognito failed",
-                            operation=operation.name,
-                            reason=failure.reason,
-                            attempts=attempt,
-                        )
-                        raise failure.error from failure.__cause__
+                        pause = 0.0
+                    else:
+                        attempt += 1
+                        pause = random.uniform(0, self._backoff * 2 ** (attempt - 1))  # noqa: S311  # only spreads load
+                        if (
+                            attempt == ATTEMPTS
+                            or not (failure.changed_nothing or operation.is_read)
+                            or asyncio.get_running_loop().time() + pause >= deadline
+                        ):
+                            log.warning(
+                                "call of Cognito failed",
+                                operation=operation.name,
+                                reason=failure.reason,
+                                attempts=attempt,
+                            )
+                            raise failure.error from failure.__cause__
             metrics.count_retry(operation.name)
-            await asyncio.sleep(pause)
+            if pause:
+                await asyncio.sleep(pause)
+            permit = await self._wait_for_permit(call, again=True)
 
     async def _try_once(self, call: _Call) -> dict[str, Any]:
         """Send the call, once there is a slot for it.
@@ -288,16 +323,11 @@ class UserPool:
         if transport is None:
             log.error("the user pool is not open", operation=operation.name)
             raise Internal
-        if self._slots.locked():
+        if not self._slots.take(call.caller):
             async with asyncio.timeout_at(deadline):
-                await self._slots.acquire()
-        else:
-            await self._slots.acquire()  # which does not wait, and needs no time to be set
+                await self._slots.wait(call.caller)
         try:
-            signer = self.keyring.ready
-            if signer is None:
-                async with asyncio.timeout_at(deadline):
-                    signer = await self.keyring.signer()
+            signer = self.keyring.ready or await self._wait_for_signer(call)
             limit = asyncio.get_running_loop().time() + self._attempt_timeout
             headers = signer.sign(operation.headers, call.body)
             try:
@@ -318,7 +348,7 @@ class UserPool:
             log.error("reply of Cognito is too big", operation=operation.name)
             raise UpstreamFailed from error
         finally:
-            self._slots.release()
+            self._slots.give_back(call.caller)
         if status == 200:
             return _read_result(operation, reply)
         raise _read_error(operation, status, _find_code(error_type, reply))

@@ -21,7 +21,7 @@ AdminError
 │   ├── InvalidCursor          INVALID_CURSOR                 this cursor is not of this list
 │   ├── AmbiguousUser          AMBIGUOUS_USER                 more than one user matches
 │   ├── AuditUnavailable       AUDIT_UNAVAILABLE              no change without a record of it
-│   ├── Overloaded             OVERLOADED                     too many requests are in hand
+│   ├── Overloaded             OVERLOADED                     too many of one caller's requests
 │   ├── ShuttingDown           SHUTTING_DOWN                  this server takes no more requests
 │   ├── Throttled              THROTTLED                      Cognito asks to slow down
 │   ├── TimedOut               TIMEOUT                        Cognito took too long
@@ -240,11 +240,11 @@ class AuditUnavailable(Refusal):
 
 
 class Overloaded(Refusal):
-    """As many requests are in hand as this server takes at once."""
+    """The caller has as many requests under way as this server takes of one caller now."""
 
     code = "OVERLOADED"
     status = 503
-    message = "Too many requests are in hand. Try again shortly."
+    message = "Too many requests are under way. Try again shortly."
 
 
 class ShuttingDown(Refusal):

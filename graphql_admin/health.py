@@ -1,4 +1,4 @@
-"""Whether this server lives, is ready for requests, and has room for one more."""
+"""Whether this server lives, is ready for requests, and still takes them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -12,16 +12,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from graphql_admin import records
 from graphql_admin.auth import KeySet
 from graphql_admin.cognito import UserPool
-from graphql_admin.errors import AdminError, Overloaded, ShuttingDown
+from graphql_admin.errors import AdminError, ShuttingDown
+from graphql_admin.requests import headers_of
 
 PATHS = frozenset({"/healthz", "/readyz"})
-"""Paths that are answered however many requests are in hand."""
-
-RETRY_AFTER = 1
-"""Seconds after which a client that was turned away may come again."""
+"""Paths that are answered while this server is being shut down, too."""
 
 _PAUSE = 5.0
-"""Seconds between two attempts at getting ready."""
+"""Seconds between two looks at whether keys and credentials are there."""
 
 
 class Health:
@@ -52,7 +50,11 @@ class Health:
 
     @asynccontextmanager
     async def getting_ready(self) -> AsyncIterator[None]:
-        """Fetch keys and credentials in the background, until both are in hand."""
+        """Fetch keys and credentials in the background, and the keys anew when they are old.
+
+        Requests see to old keys, too. But after a night without any, the first would come with a
+        token whose key is not known yet.
+        """
         task = asyncio.create_task(self._get_ready())
         try:
             yield
@@ -62,11 +64,14 @@ class Health:
                 await task
 
     async def _get_ready(self) -> None:
-        while not (self._keys.in_hand and self._pool.keyring.in_hand):
-            with suppress(AdminError):  # which the log tells
-                await self._pool.keyring.signer()
-            with suppress(AdminError):
-                await self._keys.load()
+        while True:
+            if not self._pool.keyring.in_hand:
+                with suppress(AdminError):  # which the log tells
+                    await self._pool.keyring.signer()
+            if not self._keys.in_hand:
+                with suppress(AdminError):
+                    await self._keys.load()
+            self._keys.keep_fresh()
             await asyncio.sleep(_PAUSE)
 
     async def healthz(self, _: Request) -> Response:
@@ -81,36 +86,23 @@ class Health:
 
 
 class Gate:
-    """ASGI middleware that turns requests away when there are too many, or at the end.
-
-    A request that waits for Cognito is in hand as much as one that is worked on. Probes pass.
+    """ASGI middleware that turns requests away once the end has begun. Probes pass.
 
     Args:
         app: What answers the others.
         health: Tells whether this server is being shut down.
-        limit: How many requests may be in hand at once.
     """
 
-    def __init__(self, app: ASGIApp, health: Health, limit: int) -> None:
+    def __init__(self, app: ASGIApp, health: Health) -> None:
         self._app = app
         self._health = health
-        self._limit = limit
-        self._in_hand = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; see https://asgi.readthedocs.io."""
-        if scope["type"] != "http" or scope["path"] in PATHS:
-            await self._app(scope, receive, send)
-        elif self._health.draining:
+        if self._health.draining and scope["type"] == "http" and scope["path"] not in PATHS:
             await _turn_away(ShuttingDown())(scope, receive, send)
-        elif self._in_hand >= self._limit:
-            await _turn_away(Overloaded())(scope, receive, send)
         else:
-            self._in_hand += 1
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self._in_hand -= 1
+            await self._app(scope, receive, send)
 
 
 def _turn_away(refusal: AdminError) -> Response:
@@ -120,6 +112,6 @@ def _turn_away(refusal: AdminError) -> Response:
     return Response(
         orjson.dumps({"errors": [error]}),
         refusal.status,
-        {"retry-after": str(RETRY_AFTER), "cache-control": "no-store"},
+        {**headers_of(refusal), "cache-control": "no-store"},
         media_type="application/json; charset=utf-8",
     )

@@ -1,14 +1,29 @@
-"""How often Cognito may be called, and who comes first where that is too seldom.
+"""How often Cognito may be called, and whose turn it is where more calls are wanted.
 
 Cognito counts calls per second, by category of operation, for all apps of an AWS account and
-region; and a few things on top of that. Here each of these limits is a token bucket that holds
-one second's worth. So after a pause that many calls go out at once, the rest as the bucket fills
-again: what a throttle that is such a bucket itself allows at best.
+region. It also limits the calls about one user, and some operations on one pool. Here each of
+these limits is a token bucket that holds one second's worth. After a pause that many calls go
+out at once, and the rest as the bucket fills again. No throttle that is a token bucket allows
+more.
 
-A throttle that counts by whole seconds instead would refuse a part of what follows a burst;
-no client could tell beforehand, short of never using the quota in full. A refusal is cheap,
-though: it halts the bucket for a moment, and the refused calls are the first to go out again.
-With half the account's quota as the share, even such a throttle has nothing to refuse.
+Where calls wait, their callers take turns. Say that ann wants calls a1 to a5, then bob b1 and b2,
+then eve e1, and that none can go out yet. Each caller has a queue, and the first of each queue
+goes before the second of any:
+
+    ann: a1 a2 a3 a4 a5
+    bob: b1 b2                   they go out as   a1 b1 e1  a2 b2  a3 a4 a5
+    eve: e1
+
+So eve waits for two calls, not for seven. A call that Cognito throttled, or that is tried again
+for another reason, goes to the head of its caller's queue: it had its turn.
+
+Calls that are slow are shared out too, since one that is not answered yet keeps its place in the
+bucket: of the calls that may be under way at once, a caller may have as many as are free.
+
+A throttle that counts by whole seconds would refuse some of the calls that follow a burst. No
+client can tell beforehand, short of never using the quota in full. A refusal is cheap, though:
+it halts a bucket for a moment. With half the account's quota as the share, even such a throttle
+has nothing to refuse.
 """
 
 import asyncio
@@ -20,6 +35,7 @@ import structlog
 
 from graphql_admin.errors import Throttled
 from graphql_admin.settings import DEFAULT_QUOTAS, Quota
+from graphql_admin.shares import Places
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +90,14 @@ LONGEST_PAUSE = 1.0
 WAITING_SHARE = 0.9
 """Part of the time left that a call may wait. The rest is for the call itself."""
 
+MAX_USER_BUCKETS = 4096
+"""Buckets of users from which on idle ones are dropped. More are kept only for calls that wait, are
+under way or were made within the last second, whose number the quotas bound."""
+
+MAX_NAMES = 4096
+"""Names known to be those of a user with another `Username`, such as an e-mail address. A name
+has up to 128 characters, so they take some 2 MB at most. The one not used for longest goes."""
+
 
 class Quotas:
     """The quotas of one user pool, of which this process uses a share.
@@ -95,6 +119,7 @@ class Quotas:
         pause: float = FIRST_PAUSE,
     ) -> None:
         granted = {**DEFAULT_QUOTAS, **(rates or {})}
+        self._pause = pause
         of_category = {
             category: Bucket(granted[category] * share, category.value, pause=pause)
             for category in set(CATEGORIES.values())
@@ -103,14 +128,30 @@ class Quotas:
         for operation, category in CATEGORIES.items():
             shared = of_category[category]
             if category in PER_POOL_CATEGORIES:
-                own = Bucket(granted[Quota.PER_POOL] * share, f"{operation} on one pool")
+                name = f"{operation} on one pool"
+                own = Bucket(granted[Quota.PER_POOL] * share, name, pause=pause)
                 self._of_operation[operation] = (own, shared)
             else:
                 self._of_operation[operation] = (shared,)
         self._others = Bucket(OTHER * share, "other operations", pause=pause)
         self._per_user = granted[Quota.PER_USER] * share
         self._of_user: dict[tuple[str, bool], Bucket] = {}
-        self._tidy_at = 1024
+        self._tidy_at = MAX_USER_BUCKETS
+        self._usernames: dict[str, str] = {}
+        """`Username` by another name of the user; the name used last comes last."""
+
+    def take(
+        self, operation: str, user: str | None, *, reads: bool, caller: str
+    ) -> "Permit | None":
+        """Return the permit for one call, if it need not wait; see `acquire` for the arguments."""
+        now = asyncio.get_running_loop().time()
+        buckets = self._find_buckets(operation, user, reads=reads)
+        for place, bucket in enumerate(buckets):
+            if not bucket.take(caller, now):
+                for taken in buckets[:place]:
+                    taken.give_back(caller)
+                return None
+        return Permit(buckets, caller, now)
 
     async def acquire(
         self,
@@ -130,8 +171,8 @@ class Quotas:
             reads: Whether it changes nothing.
             caller: On whose behalf. Callers who wait take turns, however much each asks for.
             deadline: When the caller gives up, in seconds of the event loop's clock.
-            again: Whether Cognito throttled this very call, so that it goes before the caller's
-                others.
+            again: Whether this very call had its turn already, so that it goes before the
+                caller's others.
 
         Returns:
             The permit for one call, which is to be made within `with`.
@@ -140,47 +181,79 @@ class Quotas:
             Throttled: It would not be this call's turn in time. If that can be known beforehand,
                 this is raised at once.
         """
-        buckets = self._of_operation.get(operation) or (self._others,)
-        if user is not None:
-            buckets = (self._bucket_of_user(user, reads=reads), *buckets)
+        buckets = self._find_buckets(operation, user, reads=reads)
         now = asyncio.get_running_loop().time()
         for place, bucket in enumerate(buckets):
-            if not bucket.take(now):
+            if not bucket.take(caller, now):
                 try:
                     await bucket.wait(caller, deadline, again=again)
                 except BaseException:
                     for taken in buckets[:place]:
-                        taken.give_back()
+                        taken.give_back(caller)
                     raise
                 now = asyncio.get_running_loop().time()
-        return Permit(buckets, now)
+        return Permit(buckets, caller, now)
+
+    def learn(self, name: str, username: str) -> None:
+        """Take note that a user was found by another name: calls by either count as one user's.
+
+        Args:
+            name: What was given as `Username`: a `sub`, an alias, or in letters of another case.
+            username: The user's `Username`, as Cognito replied.
+        """
+        self._usernames.pop(name, None)
+        if name == username:
+            return
+        if len(self._usernames) >= MAX_NAMES:
+            del self._usernames[next(iter(self._usernames))]
+        self._usernames[name] = username
+
+    def _find_buckets(
+        self, operation: str, user: str | None, *, reads: bool
+    ) -> "tuple[Bucket, ...]":
+        """Return the buckets that a call takes a token from, that of the most calls last."""
+        buckets = self._of_operation.get(operation) or (self._others,)
+        if user is None:
+            return buckets
+        return (self._bucket_of_user(user, reads=reads), *buckets)
 
     def _bucket_of_user(self, user: str, *, reads: bool) -> "Bucket":
+        username = self._usernames.pop(user, None)
+        if username is not None:
+            self._usernames[user] = username  # at the end, as the one used last
+            user = username
         bucket = self._of_user.get((user, reads))
         if bucket is None:
             if len(self._of_user) >= self._tidy_at:
-                now = asyncio.get_running_loop().time()
-                self._of_user = {
-                    key: bucket for key, bucket in self._of_user.items() if not bucket.is_idle(now)
-                }
-                self._tidy_at = max(1024, 2 * len(self._of_user))
-            bucket = Bucket(self._per_user, "one user")
+                self._drop_idle_buckets()
+            bucket = Bucket(self._per_user, "one user", pause=self._pause)
             self._of_user[user, reads] = bucket
         return bucket
+
+    def _drop_idle_buckets(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._of_user = {
+            key: bucket for key, bucket in self._of_user.items() if not bucket.is_idle(now)
+        }
+        # So that few users are looked at for each one that is added.
+        self._tidy_at = max(MAX_USER_BUCKETS, 2 * len(self._of_user))
 
 
 class Permit:
     """What lets one call pass. The call is over when the `with` block ends.
 
     Args:
-        buckets: Those that a token was taken from, the category's last.
+        buckets: Those that a token was taken from: the one of the fewest calls first, that of a
+            user or of an operation on the pool; the category's last.
+        caller: On whose behalf.
         granted: When, in seconds of the event loop's clock.
     """
 
-    __slots__ = ("_buckets", "_granted")
+    __slots__ = ("_buckets", "_caller", "_granted")
 
-    def __init__(self, buckets: Sequence["Bucket"], granted: float) -> None:
+    def __init__(self, buckets: Sequence["Bucket"], caller: str, granted: float) -> None:
         self._buckets = buckets
+        self._caller = caller
         self._granted = granted
 
     def __enter__(self) -> Self:
@@ -189,11 +262,20 @@ class Permit:
     def __exit__(self, *_: object) -> None:
         now = asyncio.get_running_loop().time()
         for bucket in self._buckets:
-            bucket.answered(now)
+            bucket.answered(self._caller, now)
 
     def throttled(self) -> None:
-        """Say that Cognito refused the call for its quotas: all of its category pause."""
-        self._buckets[-1].halt(self._granted)
+        """Say that Cognito refused the call for its quotas, without saying for which of them.
+
+        That may be the quota of this user alone: calls about them pause, and no others. When
+        those about another user are refused within a second, too, it is the category's: all of
+        it pauses. The same with two operations of a category that have quotas of their own.
+        """
+        narrow, wide = self._buckets[0], self._buckets[-1]
+        if narrow is not wide:
+            narrow.halt(self._granted)
+        if narrow is wide or wide.suspects(narrow):
+            wide.halt(self._granted)
 
 
 class Bucket:
@@ -218,30 +300,38 @@ class Bucket:
         self._depth = max(0.0, 1 - self._interval) + 1e-6  # 25 times 1/25 may be more than 1
         self._full_at = 0.0
         self._under_way = 0
+        self._places = Places(max(1, int(rate)))
+        """For the calls under way: the most that there are room for, shared out to callers."""
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}
         """Who waits, by caller; the callers in the order of their turns."""
         self._timer: asyncio.TimerHandle | None = None
         self._first_pause = self._pause = pause
         self._resumed = 0.0
         """When the last halt ends, or ended."""
+        self._throttled: tuple[Bucket, float] | None = None
+        """The bucket of fewer calls that was halted last, and when."""
 
     def is_idle(self, now: float) -> bool:
         """Tell whether a new one would do as well."""
         return not self._under_way and not self._queues and self._full_at <= now
 
-    def take(self, now: float) -> bool:
-        """Take a token for a call, if there is one and nobody waits for it."""
-        return not self._queues and self._take(now)
+    def take(self, caller: str, now: float) -> bool:
+        """Take a token for a call, if there is one that nobody waits for who may have it."""
+        if self._queues:
+            self._serve()  # those whose time has come, and who have not been told yet
+            if caller in self._queues:
+                return False
+        return self._take(caller, now)
 
-    def give_back(self) -> None:
+    def give_back(self, caller: str) -> None:
         """Put back the token of a call that was not made."""
         self._full_at -= self._interval
-        self._end_call()
+        self._end_call(caller)
 
-    def answered(self, now: float) -> None:
+    def answered(self, caller: str, now: float) -> None:
         """Take note that a call is over."""
         self._update(now)
-        self._end_call()
+        self._end_call(caller)
 
     async def wait(self, caller: str, deadline: float, *, again: bool) -> None:
         """Wait for a token, at the end or the head of the caller's own queue.
@@ -267,7 +357,7 @@ class Bucket:
                 await waiter
         except BaseException as error:
             if not waiter.cancelled():
-                self.give_back()
+                self.give_back(caller)
             elif waiter in self._queues.get(caller, ()):
                 self._queues[caller].remove(waiter)
                 if not self._queues[caller]:
@@ -293,25 +383,45 @@ class Bucket:
         self._full_at = max(self._full_at, self._resumed + self._depth)
         log.warning("Cognito throttles calls", quota=self._name, pause=round(self._pause, 3))
 
+    def suspects(self, narrow: "Bucket") -> bool:
+        """Tell whether calls of another bucket than `narrow` were throttled a moment ago, too.
+
+        Args:
+            narrow: A bucket of some of the calls of this one, which were throttled now.
+        """
+        now = asyncio.get_running_loop().time()
+        before, self._throttled = self._throttled, (narrow, now)
+        return before is not None and before[0] is not narrow and now < before[1] + LONGEST_PAUSE
+
     def _update(self, now: float) -> None:
         """Reckon with what did not flow in, because the bucket was full."""
         self._full_at = max(self._full_at, now + self._under_way * self._interval)
 
-    def _take(self, now: float) -> bool:
+    def _take(self, caller: str, now: float) -> bool:
         self._update(now)
-        if now < self._full_at - self._depth:
+        if now < self._full_at - self._depth or not self._places.take(caller):
             return False
         self._full_at += self._interval
         self._under_way += 1
         return True
 
-    def _end_call(self) -> None:
+    def _has_token(self, now: float) -> bool:
+        self._update(now)
+        return now >= self._full_at - self._depth
+
+    def _end_call(self, caller: str) -> None:
         self._under_way -= 1
+        self._places.give_back(caller)
         if self._queues:
             self._serve()
 
     def _next_turn(self, caller: str, now: float, *, ahead: bool = False) -> float:
-        """Return when it would be the turn of one more call, if nobody else came."""
+        """Return when it would be the turn of one more call, if nobody else came.
+
+        Say that ann has two calls waiting, bob five, and she asks when a third would go out. Her
+        own two go before it. If her turn comes before his, so do two of his: a1 b1 a2 b2 a3. If
+        his comes first, so do three: b1 a1 b2 a2 b3 a3.
+        """
         own = 0 if ahead else len(self._queues.get(caller, ()))
         before, turns = own, own + 1
         for other, queue in self._queues.items():
@@ -329,18 +439,24 @@ class Bucket:
             self._timer = None
         loop = asyncio.get_running_loop()
         now = loop.time()
-        while self._queues:
-            caller, queue = next(iter(self._queues.items()))
-            is_gone = queue[0].done()  # cancelled, and about to say so
-            if not is_gone and not self._take(now):
-                break
-            waiter = queue.popleft()
-            del self._queues[caller]
-            if queue:
-                self._queues[caller] = queue
-            if not is_gone:
+        while self._has_token(now) and self._serve_one(now):
+            pass
+        if not self._has_token(now):  # else all who wait have their share, until calls end
+            self._set_timer(loop)
+
+    def _serve_one(self, now: float) -> bool:
+        """Give a token to the first in turn who may have one more call under way."""
+        for caller, queue in self._queues.items():
+            waiter = next((waiter for waiter in queue if not waiter.done()), None)
+            # Those who are done were cancelled, and are about to leave the queue.
+            if waiter is not None and self._take(caller, now):
+                queue.remove(waiter)
+                del self._queues[caller]
+                if queue:
+                    self._queues[caller] = queue  # at the end
                 waiter.set_result(None)
-        self._set_timer(loop)
+                return True
+        return False
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._queues and self._timer is None:

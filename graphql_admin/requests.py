@@ -37,9 +37,11 @@ from graphql_admin.errors import (
     Internal,
     MalformedRequest,
     MethodNotAllowed,
+    Overloaded,
     PayloadTooLarge,
     QueryTooExpensive,
     RequestTimedOut,
+    ShuttingDown,
     Throttled,
     TimedOut,
     Unauthenticated,
@@ -48,6 +50,7 @@ from graphql_admin.errors import (
 )
 from graphql_admin.permissions import Policy
 from graphql_admin.schema import AdminSchema
+from graphql_admin.shares import Places
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +58,9 @@ JSON = "application/json"
 
 BODY_COMPLETE = "graphql_admin.body_complete"
 """The ASGI extension of requests whose bodies are there with their heads, and need no waiting."""
+
+RETRY_AFTER = 1
+"""Seconds after which a client that was turned away may come again."""
 
 
 class Execution(NamedTuple):
@@ -86,6 +92,9 @@ class Executor:
 
     max_calls: int
     """Calls of Cognito that one request may take."""
+
+    places: Places
+    """For requests that call Cognito, from when their bodies are here until their results are."""
 
     async def authenticate(self, authorization: str, deadline: float) -> Caller:
         """Return who asks.
@@ -121,6 +130,9 @@ class Executor:
     ) -> Execution:
         """Execute an operation of a document that fits the schema.
 
+        One that may call Cognito takes one of the caller's places meanwhile. Any other waits for
+        nothing: it is carried out in one go, and is not refused for those that wait.
+
         Args:
             document: The document.
             operation: One of its operations.
@@ -131,6 +143,7 @@ class Executor:
 
         Raises:
             InvalidDocument: The operation may take more calls of Cognito than are allowed.
+            Overloaded: The caller has no place left.
         """
         record = records.current()
         record.operation_kind = operation.operation.value
@@ -152,7 +165,16 @@ class Executor:
             max_calls=self.max_calls,
             is_own_document=is_own_document,
         )
-        result = await self.schema.run(document.ast, operation, variables, context)
+        if not estimated:
+            result = await self.schema.run(document.ast, operation, variables, context)
+            return Execution(result, estimated, context.calls)
+        holder = "" if caller is None else caller.sub
+        if not self.places.take(holder):
+            raise Overloaded
+        try:
+            result = await self.schema.run(document.ast, operation, variables, context)
+        finally:
+            self.places.give_back(holder)
         return Execution(result, estimated, context.calls)
 
 
@@ -293,6 +315,8 @@ def headers_of(refusal: AdminError) -> dict[str, str]:
         return {"allow": refusal.allowed}
     if isinstance(refusal, Throttled):
         return {"retry-after": str(ceil(refusal.retry_after))}
+    if isinstance(refusal, Overloaded | ShuttingDown):
+        return {"retry-after": str(RETRY_AFTER)}
     if isinstance(refusal, RequestTimedOut):
         return {"connection": "close"}  # or the rest would be taken for a request
     return {}

@@ -230,7 +230,8 @@ class Settings(BaseSettings):
     """TCP port for Prometheus' `/metrics`, at the same address; without one there are none."""
 
     max_concurrency: int = Field(default=1000, ge=1)
-    """Requests in hand at once, those that wait for Cognito included. More are turned away."""
+    """Requests under way at once that call Cognito. A caller may have as many as are free, so one
+    alone may have half. More are turned away."""
 
     max_connections: int = Field(default=4096, ge=1)
     """Connections of clients at once, as far as the limit on file descriptors admits them. For one

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import json
 import time
+import tracemalloc
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from hashlib import sha256
 from typing import Any
@@ -439,19 +440,55 @@ async def test_unknown_kid_fetches_once_in_ten_seconds(
     assert endpoint.requests == 1
     clock.now += 0.1
     await send_unknown_kids()
-    assert endpoint.requests == 2
+    await eventually(lambda: endpoint.requests == 2)
 
 
 async def test_new_key_is_found(
     verifier: TokenVerifier, endpoint: JwksServer, clock: Clock
 ) -> None:
-    """A token signed with a key that the pool has since added is good; a removed key is not."""
+    """A key that the pool has added is found from the next request on; a removed one is not."""
     await verifier.verify(POOL.access_token())
     added = Pool(kid="key-2", key=rsa_key("second"), now=NOW)
     endpoint.publish(added.jwk())
     clock.now += 10
+    assert await refusal(verifier.verify(added.access_token())) == "unknown key"
+    await eventually(lambda: verifier.keys.version == 2)
     assert await verifier.verify(added.access_token())
     assert await refusal(verifier.verify(POOL.access_token())) == "unknown key"
+
+
+async def test_unknown_kid_waits_for_nothing(
+    verifier: TokenVerifier, endpoint: JwksServer, clock: Clock
+) -> None:
+    """While the endpoint hangs, unknown key ids are refused at once, and good tokens taken."""
+    await verifier.keys.load()
+    clock.now += 10
+    endpoint.gate.clear()
+    for number in range(100):
+        forged = POOL.access_token(header={"kid": f"unknown-{number}"})
+        async with asyncio.timeout(0):  # it ends the first time that anything is waited for
+            assert await refusal(verifier.verify(forged)) == "unknown key"
+    assert await verifier.verify(POOL.access_token())
+    await eventually(lambda: endpoint.requests == 2)
+
+
+async def test_few_wait_for_the_first_keys(
+    verifier: TokenVerifier, endpoint: JwksServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the requests that come before the first keys, only so many wait for them."""
+    monkeypatch.setattr(auth, "_MAX_WAITING", 20)
+    endpoint.gate.clear()
+    first = [asyncio.create_task(verifier.verify(POOL.access_token(f"u{n}"))) for n in range(20)]
+    await eventually(lambda: endpoint.requests == 1)
+    with pytest.raises(KeysUnavailable):
+        await verifier.verify(POOL.access_token())
+    first.pop().cancel()
+    await asyncio.sleep(0)
+    last = asyncio.create_task(verifier.verify(POOL.access_token()))
+    await asyncio.sleep(0)
+    assert not last.done()
+    endpoint.gate.set()
+    assert len(await asyncio.gather(*first, last)) == 20
 
 
 @pytest.mark.parametrize("wait", [KeySet.load, lambda keys: keys.find("key-1")])
@@ -747,12 +784,29 @@ async def test_refused_token_is_not_remembered(verifier: TokenVerifier, clock: C
 async def test_memory_is_bounded(
     verifier: TokenVerifier, signatures: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only so many tokens are remembered; the oldest makes room for the newest."""
-    monkeypatch.setattr(auth, "_MAX_REMEMBERED", 2)
+    """Callers are remembered in so many bytes; the oldest makes room for the newest."""
+    monkeypatch.setattr(auth, "_MAX_REMEMBERED_SIZE", 2048)
     first, second, third = (POOL.access_token(name) for name in ("a", "b", "c"))
     for token in (first, second, third, second, third, first):
         await verifier.verify(token)
     assert signatures == [first, second, third, first]
+
+
+async def test_memory_of_callers_with_many_groups(
+    verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many groups are in tokens, what is remembered of them stays within its bound."""
+    monkeypatch.setattr(auth, "_MAX_REMEMBERED_SIZE", 1024 * 1024)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(200):
+            groups = [f"{number:02}{group:02}" for group in range(800)]
+            assert len((await verifier.verify(POOL.access_token(groups=groups))).groups) == 800
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 2 * 1024 * 1024
 
 
 async def test_good_token_of_today() -> None:

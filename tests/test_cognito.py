@@ -7,6 +7,7 @@ import random
 import socket
 import ssl
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -146,10 +147,14 @@ def with_pool(act: Callable[[UserPool], Awaitable[Any]], **options: Any) -> Any:
 
 
 async def ask(
-    pool: UserPool, operation: str, parameters: Mapping[str, object] = ANN, within: float = 20
+    pool: UserPool,
+    operation: str,
+    parameters: Mapping[str, object] = ANN,
+    within: float = 20,
+    caller: str = "",
 ) -> dict[str, Any]:
     deadline = asyncio.get_running_loop().time() + within
-    return await pool.call(operation, parameters, deadline=deadline)
+    return await pool.call(operation, parameters, deadline=deadline, caller=caller)
 
 
 def call(operation: str, parameters: Mapping[str, object] = ANN, **options: Any) -> Any:
@@ -272,7 +277,8 @@ def test_connections_are_bounded(backend: ScriptedCognito) -> None:
     backend.on(WRITE, answer)
 
     async def act(pool: UserPool) -> None:
-        await asyncio.gather(*(ask(pool, WRITE) for _ in range(9)))
+        calls = (ask(pool, WRITE, {"Username": f"u{n}"}, caller=f"caller{n % 3}") for n in range(9))
+        await asyncio.gather(*calls)
 
     with_pool(act, connections=3)
     assert most == 3
@@ -699,6 +705,30 @@ def test_credentials_are_found_off_the_loop(
     assert len(backend.requests) == 5
 
 
+def test_waiting_for_credentials_takes_no_turn(
+    backend: ScriptedCognito, aws: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls that wait for credentials hold neither a connection nor a part of the quota."""
+    script_credentials(aws, monkeypatch, WAIT_FOR_RELEASE)
+    backend.on(READ, reply({"Username": "ann"}))
+    quotas = Quotas({Quota.USER_READ: 1})
+
+    async def act(pool: UserPool) -> None:
+        calls = [
+            asyncio.create_task(ask(pool, READ, {"Username": f"u{n}"}, within=0.2, caller="eve"))
+            for n in range(20)
+        ]
+        await until(aws.with_name("runs").exists)
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(end) for end in ends] == [TimedOut] * 20
+        permit = quotas.take(READ, "ann", reads=True, caller="ann")
+        assert permit is not None
+        aws.with_name("release").touch()
+
+    with_pool(act, connections=1, quotas=quotas)
+    assert backend.requests == []
+
+
 def test_credentials_are_refreshed(
     backend: ScriptedCognito, aws: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -821,6 +851,58 @@ def test_read_during_a_write(backend: ScriptedCognito) -> None:
         assert await during == {"Username": "old"}
 
     with_pool(act)
+
+
+def test_slow_calls_of_one_caller(backend: ScriptedCognito) -> None:
+    """A caller whose calls hang has no more connections than are free, so another's go out."""
+    gate = threading.Event()
+    backend.on(WRITE, held(gate, reply({})))
+    backend.on(READ, reply({"Username": "ann"}))
+
+    async def act(pool: UserPool) -> None:
+        users = [{"Username": f"user{number}"} for number in range(50)]
+        slow = [asyncio.create_task(ask(pool, WRITE, user, caller="eve")) for user in users]
+        await until(lambda: len(backend.requests) == 4)
+        for user in users:
+            await ask(pool, READ, user, caller="bob")
+        assert backend.operations().count(WRITE) == 4
+        gate.set()
+        assert await asyncio.gather(*slow) == [{}] * 50
+
+    with_pool(act, connections=8, quotas=Quotas(dict.fromkeys(Quota, 1e6)))
+
+
+def test_spellings_of_one_user_share_a_quota(backend: ScriptedCognito) -> None:
+    """A user who was found by an e-mail address counts as the same by the `Username`."""
+    backend.on(READ, reply({"Username": "ann"}))
+    backend.on(WRITE, reply({}))
+    quotas = Quotas({Quota.PER_USER: 0.001})
+
+    async def act(pool: UserPool) -> None:
+        await ask(pool, READ, {"Username": "ann@example.com"})
+        await ask(pool, WRITE, {"Username": "ann"})
+        with pytest.raises(Throttled):
+            await ask(pool, WRITE, {"Username": "ann@example.com"})
+        await ask(pool, WRITE, {"Username": "bob@example.com"})
+
+    with_pool(act, quotas=quotas)
+
+
+def test_joined_read_in_the_turn_of_who_comes_first(backend: ScriptedCognito) -> None:
+    """A read that one caller queued behind many is made when it is another's turn, and once."""
+    backend.on("ListUsers", lambda parameters: reply({"Users": [], "Limit": parameters["Limit"]}))
+
+    async def act(pool: UserPool) -> None:
+        pages = [{"Limit": number} for number in range(1, 40)]
+        many = [asyncio.create_task(ask(pool, "ListUsers", page, caller="ann")) for page in pages]
+        await until(lambda: len(backend.requests) == 5)
+        assert await ask(pool, "ListUsers", pages[-1], caller="bob") == {"Users": [], "Limit": 39}
+        limits = [request.parameters["Limit"] for request in backend.requests]
+        assert limits.index(39) < 12
+        await asyncio.gather(*many)
+        assert Counter(limits)[39] == 1
+
+    with_pool(act, quotas=Quotas({Quota.USER_LIST: 5}))
 
 
 def test_waiting_for_quota_holds_no_connection(backend: ScriptedCognito) -> None:

@@ -1,4 +1,4 @@
-"""Health: readiness, room for requests, and an end in good order."""
+"""Health: readiness, and an end in good order."""
 
 import json
 import signal
@@ -84,21 +84,29 @@ def test_not_ready_without_credentials(
     assert client.get("/healthz").status_code == 200
 
 
-def test_overload(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
-    """Beyond the limit requests are turned away at once, and told when to come again."""
-    gate = Gate(scripted)
-    api = serve(scripted.url, max_concurrency=2)
-    with ThreadPoolExecutor() as threads:
-        waiting = [threads.submit(api.send, FIRST_GROUPS.format(n)) for n in (1, 2)]
-        gate.wait_for(2)
-        refused = api.send(GROUPS)
-        assert refused.response.status_code == 503
-        assert refused.codes == ["OVERLOADED"]
-        assert int(refused.response.headers["retry-after"]) > 0
-        assert api.client.get("/healthz").status_code == 200
-        gate.opened.set()
-        assert [answer.result().response.status_code for answer in waiting] == [200, 200]
-    assert api.send(GROUPS).data
+def test_keys_are_kept_fresh(
+    serve: Callable[..., Api],
+    scripted: ScriptedCognito,
+    signing_key: Pool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Keys are fetched again when they are old, also where no request comes."""
+    monkeypatch.setattr("graphql_admin.auth._MAX_KEY_AGE", 0.0)
+    monkeypatch.setattr("graphql_admin.auth._FETCH_INTERVAL", 0.0)
+    monkeypatch.setattr("graphql_admin.health._PAUSE", 0.01)
+    with JwksServer() as jwks:
+        serve(scripted.url, jwks_url=jwks.url)
+        for _ in range(PATIENCE * 100):
+            if jwks.requests > 2:
+                break
+            threading.Event().wait(0.01)
+        jwks.publish(signing_key.jwk())
+        before = jwks.requests
+        for _ in range(PATIENCE * 100):
+            if jwks.requests > before + 2:
+                break
+            threading.Event().wait(0.01)
+        assert jwks.requests > before + 2
 
 
 def test_turned_away_while_draining(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:

@@ -2,62 +2,27 @@
 
 import asyncio
 import random
-import selectors
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from graphql_admin import quota
 from graphql_admin.actions import Action
 from graphql_admin.errors import Throttled
 from graphql_admin.operations import is_read
-from graphql_admin.quota import CATEGORIES, Bucket, Quotas
+from graphql_admin.quota import CATEGORIES, MAX_NAMES, Bucket, Quotas
 from graphql_admin.settings import DEFAULT_QUOTAS, InvalidSettings, Quota, load_settings
 from tests.api import Api
+from tests.loops import START, now, play
 from tests.scripted import Reply, ScriptedCognito, UserDirectory, failure, reply
 
 READ = "AdminGetUser"
 WRITE = "AdminDisableUser"
 GROUPS = "AdminListGroupsForUser"
-START = 1000.0
-
-
-class _SkippingSelector(selectors.DefaultSelector):
-    """Instead of waiting for time to pass, it lets the loop's clock jump."""
-
-    now = START
-
-    def select(self, timeout: float | None = None) -> Any:
-        assert timeout is not None, "everybody waits for somebody else"
-        self.now += max(0.0, timeout)
-        return super().select(0)
-
-
-class _SkippingLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._skipping = _SkippingSelector()
-        super().__init__(self._skipping)
-
-    def time(self) -> float:
-        return self._skipping.now
-
-
-def play(act: Callable[[], Awaitable[None]]) -> None:
-    """Run `act` on a clock that jumps, so that hours pass in no time and exactly."""
-
-    async def run() -> None:
-        await act()
-
-    with asyncio.Runner(loop_factory=_SkippingLoop) as runner:
-        runner.run(run())
-
-
-def now() -> float:
-    """Seconds since the play began."""
-    return asyncio.get_running_loop().time() - START
 
 
 class BucketThrottle:
@@ -203,30 +168,127 @@ def test_half_the_quota(phase: float) -> None:
     assert throttle.refused == 0
 
 
-def test_one_pause_for_all() -> None:
-    """When Cognito throttles, all calls of that category pause, once, and no others do."""
+async def throttle_at_once(quotas: Quotas, operation: str, *users: str | None) -> list[Any]:
+    """Let Cognito throttle a call about each of the users; return the quotas that paused."""
+    deadline = asyncio.get_running_loop().time() + 100
+    permits = [
+        await quotas.acquire(
+            operation, user, reads=is_read(operation), caller=f"caller{n}", deadline=deadline
+        )
+        for n, user in enumerate(users)
+    ]
+    with capture_logs() as logs:
+        for permit in permits:
+            with permit:
+                permit.throttled()
+    assert {(line["event"], line["pause"]) for line in logs} == {("Cognito throttles calls", 0.5)}
+    return [line["quota"] for line in logs]
+
+
+def test_pause_for_one_user() -> None:
+    """When Cognito throttles calls about one user, those about others go on."""
 
     async def act() -> None:
         quotas = Quotas(pause=0.5)
-        deadline = asyncio.get_running_loop().time() + 100
-        permits = [
-            await quotas.acquire(WRITE, f"u{n}", reads=False, caller="ann", deadline=deadline)
-            for n in range(3)
-        ]
-        with capture_logs() as logs:
-            for permit in permits:
-                with permit:
-                    permit.throttled()
-        assert logs == [
-            {
-                "event": "Cognito throttles calls",
-                "log_level": "warning",
-                "quota": "UserUpdate",
-                "pause": 0.5,
-            }
-        ]
+        assert await throttle_at_once(quotas, WRITE, "ann", "ann", "ann") == ["one user"]
+        assert await ask(quotas, WRITE, "bob") == 0
+        assert await ask(quotas, READ, "ann") == 0
+        assert await ask(quotas, WRITE, "ann") == pytest.approx(0.5, abs=1e-4)
+
+    play(act)
+
+
+def test_one_pause_for_all() -> None:
+    """When calls about different users are throttled, all of that category pause, once."""
+
+    async def act() -> None:
+        quotas = Quotas(pause=0.5)
+        paused = await throttle_at_once(quotas, WRITE, "u0", "u1", "u2")
+        assert paused == ["one user", "one user", "UserUpdate", "one user"]
         assert await ask(quotas, READ, "bob") == 0
         assert await ask(quotas, WRITE, "bob") == pytest.approx(0.5, abs=1e-4)
+
+    play(act)
+
+
+def test_throttled_at_different_times() -> None:
+    """Two users who are throttled more than a second apart are no sign of the category's quota."""
+
+    async def act() -> None:
+        quotas = Quotas(pause=0.5)
+        assert await throttle_at_once(quotas, WRITE, "ann") == ["one user"]
+        await asyncio.sleep(1.1)
+        assert await throttle_at_once(quotas, WRITE, "bob") == ["one user"]
+
+    play(act)
+
+
+def test_pause_of_one_operation() -> None:
+    """An operation with a quota of its own pauses alone; two of a category, and all of it does."""
+
+    async def act() -> None:
+        quotas = Quotas(pause=0.5)
+        assert await throttle_at_once(quotas, "GetGroup", None) == ["GetGroup on one pool"]
+        assert await ask(quotas, "ListGroups") == 0
+        paused = await throttle_at_once(quotas, "ListGroups", None)
+        assert paused == ["ListGroups on one pool", "UserPoolResourceRead"]
+
+    play(act)
+
+
+def test_throttled_again_and_again_for_one_user() -> None:
+    """However often calls about one user are throttled, others go out as if there were none."""
+
+    async def act() -> None:
+        quotas = Quotas()
+
+        class Refusing:
+            def admits(self, at: float) -> bool:
+                return at > 5
+
+        hot = asyncio.create_task(ask(quotas, WRITE, "ann", throttle=Refusing()))  # type: ignore[arg-type]
+        for number in range(20):
+            assert await ask(quotas, WRITE, f"user{number}", caller="bob") == now()
+            await asyncio.sleep(0.2)
+        assert await hot > 5
+
+    play(act)
+
+
+def test_spellings_of_one_user() -> None:
+    """Calls about a user by another name count as those by the `Username`, once it is known."""
+
+    async def act() -> None:
+        quotas = Quotas()
+        quotas.learn("ann@example.com", "ann")
+        quotas.learn("0000-sub-of-ann", "ann")
+        names = ["ann", "ann@example.com", "0000-sub-of-ann"] * 4
+        times = await asyncio.gather(*(ask(quotas, READ, name) for name in names))
+        assert times == pytest.approx([0] * 10 + [0.1, 0.2], abs=1e-4)
+        # The address may become another's, and a name a user's own.
+        quotas.learn("ann@example.com", "bob")
+        assert await ask(quotas, READ, "ann@example.com") == now()
+        quotas.learn("0000-sub-of-ann", "0000-sub-of-ann")
+        assert await ask(quotas, READ, "0000-sub-of-ann") == now()
+
+    play(act)
+
+
+def test_names_are_bounded() -> None:
+    """Only so many names are known; those that are used stay."""
+
+    async def act() -> None:
+        quotas = Quotas({Quota.PER_USER: 1, Quota.USER_READ: 1e6})
+        quotas.learn("used", "ann")
+        quotas.learn("forgotten", "bob")
+        for number in range(MAX_NAMES - 1):
+            quotas.learn(f"alias{number}", f"user{number}")
+            if number == 0:
+                await ask(quotas, READ, "used")
+        assert len(quotas._usernames) == MAX_NAMES  # noqa: SLF001  # there is no other sign of it
+        assert await ask(quotas, READ, "ann") == pytest.approx(1, abs=1e-4)
+        await ask(quotas, READ, "bob")
+        assert await ask(quotas, READ, "forgotten") == now()
 
     play(act)
 
@@ -253,25 +315,41 @@ def test_longer_and_longer_pauses() -> None:
     play(act)
 
 
+async def hold(quotas: Quotas, user: str, caller: str, seconds: float) -> float:
+    """Make a call that Cognito takes long to answer, and return when it went out."""
+    deadline = asyncio.get_running_loop().time() + 1e6
+    with await quotas.acquire(WRITE, user, reads=False, caller=caller, deadline=deadline):
+        sent = now()
+        await asyncio.sleep(seconds)
+    return sent
+
+
 def test_slow_answers() -> None:
     """No more calls are under way at once than go out in a second, however slow Cognito is."""
-    under_way = most = 0
-
-    async def call(quotas: Quotas, user: str) -> None:
-        nonlocal under_way, most
-        deadline = asyncio.get_running_loop().time() + 100
-        with await quotas.acquire(WRITE, user, reads=False, caller="ann", deadline=deadline):
-            under_way += 1
-            most = max(most, under_way)
-            await asyncio.sleep(3)
-            under_way -= 1
 
     async def act() -> None:
         quotas = Quotas()
-        await asyncio.gather(*(call(quotas, f"u{n}") for n in range(100)))
+        sent = await asyncio.gather(*(hold(quotas, f"u{n}", f"caller{n}", 3) for n in range(100)))
+        assert all(sum(at <= other < at + 3 for other in sent) <= 25 for at in sent)
+        assert sent[24] == 0
+        assert max(sent) < 13
 
     play(act)
-    assert most == 25
+
+
+def test_slow_calls_of_one_caller() -> None:
+    """Slow calls of one caller leave room for another's, which need not wait for their end."""
+
+    async def act() -> None:
+        quotas = Quotas()
+        slow = [asyncio.create_task(hold(quotas, f"u{n}", "ann", 5)) for n in range(60)]
+        await asyncio.sleep(0.5)
+        assert await ask(quotas, WRITE, "other", caller="bob") == 0.5
+        sent = await asyncio.gather(*slow)
+        assert Counter(sent)[0.0] == 13
+        assert max(sent) < 25
+
+    play(act)
 
 
 def test_limits_beside_the_categories() -> None:
@@ -292,15 +370,40 @@ def test_limits_beside_the_categories() -> None:
     play(act)
 
 
-def test_many_users() -> None:
+def test_many_users(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept about one user is dropped some time after that user was called about."""
+    monkeypatch.setattr(quota, "MAX_USER_BUCKETS", 100)
 
     async def act() -> None:
         quotas = Quotas(dict.fromkeys(Quota, 1e6))
-        for number in range(3000):
+        for number in range(300):
             await asyncio.sleep(0.01)
             await ask(quotas, READ, f"user{number}")
-        assert len(quotas._of_user) <= 1024  # noqa: SLF001  # there is no other sign of it
+        assert len(quotas._of_user) <= 100  # noqa: SLF001  # there is no other sign of it
+
+    play(act)
+
+
+def test_many_users_who_are_not_called_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of calls that are refused or cancelled nothing is kept, however many users they name."""
+    monkeypatch.setattr(quota, "MAX_USER_BUCKETS", 100)
+
+    async def act() -> None:
+        quotas = Quotas({Quota.USER_READ: 1})
+        await ask(quotas, READ, "first")
+        for number in range(300):
+            with pytest.raises(Throttled):
+                await ask(quotas, READ, f"refused{number}", within=0.1)
+            assert quotas.take(READ, f"asked{number}", reads=True, caller="ann") is None
+        assert len(quotas._of_user) <= 100  # noqa: SLF001  # there is no other sign of it
+        waiting = [asyncio.create_task(ask(quotas, READ, f"waits{n}")) for n in range(300)]
+        await asyncio.sleep(0)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        for number in range(1000):
+            assert quotas.take(READ, f"asked{number}", reads=True, caller="ann") is None
+        assert len(quotas._of_user) <= 100  # noqa: SLF001  # as above
 
     play(act)
 
@@ -384,8 +487,8 @@ def test_cancelled_when_its_turn_had_come() -> None:
     async def act() -> None:
         bucket = Bucket(1, "a quota")
         loop = asyncio.get_running_loop()
-        assert bucket.take(loop.time())
-        bucket.answered(loop.time())
+        assert bucket.take("ann", loop.time())
+        bucket.answered("ann", loop.time())
         first, second = (
             asyncio.create_task(bucket.wait("ann", loop.time() + 100, again=False))
             for _ in range(2)
