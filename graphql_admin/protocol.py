@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -150,7 +151,25 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Note where the head ends."""
         self._in_head = False
+        self._take_host_from_target()
         super().on_headers_complete()
+
+    def _take_host_from_target(self) -> None:
+        """Let the host in a target of the absolute form be that of the request.
+
+        RFC 9112, section 3.2.2: the `Host` header is to be ignored then, whatever it says.
+        """
+        if self.url.startswith((b"/", b"*")):
+            return
+        try:
+            target = httptools.parse_url(self.url)
+        except httptools.HttpParserInvalidURLError:
+            return  # the parser will refuse the request
+        if target.host:
+            host = b"[%b]" % target.host if b":" in target.host else target.host
+            port = b":%d" % target.port if target.port else b""
+            self.headers[:] = [header for header in self.headers if header[0] != b"host"]
+            self.headers.append((b"host", host + port))
 
     def on_message_complete(self) -> None:
         """Note where the next head begins, and that there is no more to this request."""

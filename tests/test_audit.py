@@ -219,7 +219,7 @@ def test_cancelled(
         async with (
             app.router.lifespan_context(app),
             httpx2.AsyncClient(
-                transport=httpx2.ASGITransport(app), base_url="http://server"
+                transport=httpx2.ASGITransport(app), base_url="http://localhost"
             ) as client,
         ):
             request = asyncio.create_task(
