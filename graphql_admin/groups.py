@@ -1,6 +1,5 @@
 """Groups of the user pool."""
 
-from datetime import datetime
 from typing import Annotated, Self
 
 import strawberry
@@ -12,7 +11,7 @@ from graphql_admin.errors import GroupNotFound, UpstreamFailed
 from graphql_admin.fields import shown
 from graphql_admin.names import check_name
 from graphql_admin.nodes import Node
-from graphql_admin.operations import to_datetime
+from graphql_admin.operations import Timestamp, to_timestamp
 from graphql_admin.pagination import DEFAULT_FIRST, After, Connection, First, Listing, Row, paginate
 from graphql_admin.permissions import guarded
 
@@ -45,12 +44,12 @@ class Group(Node):
         return self.row.get("RoleArn")
 
     @shown("When the group was made.")
-    def created_at(self) -> datetime | None:
-        return to_datetime(self.row.get("CreationDate"))
+    def created_at(self) -> Timestamp | None:
+        return to_timestamp(self.row.get("CreationDate"))
 
     @shown("When the group last changed.")
-    def updated_at(self) -> datetime | None:
-        return to_datetime(self.row.get("LastModifiedDate"))
+    def updated_at(self) -> Timestamp | None:
+        return to_timestamp(self.row.get("LastModifiedDate"))
 
     @classmethod
     def from_name(cls, name: str) -> Self:

@@ -1,7 +1,6 @@
 """Users of the user pool, and every action on one of them."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Self, TypeVar
 
 import strawberry
@@ -33,7 +32,7 @@ from graphql_admin.groups import KEY_FIELDS as GROUP_KEY_FIELDS
 from graphql_admin.groups import Group, by_precedence, find_group
 from graphql_admin.names import check_name
 from graphql_admin.nodes import Node
-from graphql_admin.operations import to_datetime
+from graphql_admin.operations import Timestamp, to_timestamp
 from graphql_admin.pagination import (
     DEFAULT_FIRST,
     MAX_FIRST,
@@ -133,18 +132,22 @@ class User(Node):
     def status(self) -> UserStatus:
         return STATUSES.get(self.row.get("UserStatus")) or UserStatus.UNKNOWN
 
+    @shown("The status in Cognito's own word, also where it is new to this server.")
+    def user_status(self) -> str | None:
+        return self.row.get("UserStatus")
+
     @shown("Whether the user may sign in.")
     def enabled(self) -> bool:
         enabled: bool = _promised(self.row.get("Enabled"), "Enabled")
         return enabled
 
     @shown("When the user was made.")
-    def created_at(self) -> datetime | None:
-        return to_datetime(self.row.get("UserCreateDate"))
+    def created_at(self) -> Timestamp | None:
+        return to_timestamp(self.row.get("UserCreateDate"))
 
     @shown("When the user last changed.")
-    def updated_at(self) -> datetime | None:
-        return to_datetime(self.row.get("UserLastModifiedDate"))
+    def updated_at(self) -> Timestamp | None:
+        return to_timestamp(self.row.get("UserLastModifiedDate"))
 
     @shown("Every attribute, standard and custom, in Cognito's own form.")
     def attributes(self) -> list[UserAttribute]:

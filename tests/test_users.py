@@ -49,7 +49,7 @@ def test_user_by_username(api: Api, directory: Directory) -> None:
     attributes = {pair["name"]: pair["value"] for pair in user.pop("attributes")}
     assert attributes["email"] == "bob@example.com"
     stamps = user.pop("createdAt"), user.pop("updatedAt")
-    assert all(stamp.endswith("+00:00") for stamp in stamps)
+    assert all(stamp.endswith("Z") for stamp in stamps)
     assert user == {
         "__typename": "User",
         "username": "bob",
