@@ -112,6 +112,7 @@ Timestamp = NewType("Timestamp", str)
 """A date and time in UTC to the millisecond, as RFC 3339 has it: `2023-11-14T22:13:20.000Z`."""
 
 
+@lru_cache(maxsize=4096)  # who is shown once is mostly shown again, often with two equal dates
 def to_timestamp(seconds: float | None) -> Timestamp | None:
     """Turn a date as Cognito sends it, seconds since 1970, into a timestamp."""
     if seconds is None:
@@ -121,8 +122,7 @@ def to_timestamp(seconds: float | None) -> Timestamp | None:
     day, minute = divmod(minute, 24 * 60)
     # A list has two of these for each row: put together from what is written already, without a
     # call of `Timestamp`, which returns what it gets.
-    text = _day(day) + _MINUTES[minute] + _SECONDS[second] + _MILLISECONDS[millisecond]
-    return text  # type: ignore[return-value]
+    return _day(day) + _MINUTES[minute] + _SECONDS[second] + _MILLISECONDS[millisecond]  # type: ignore[return-value]
 
 
 @lru_cache(maxsize=4096)  # days, which are some eleven years
