@@ -86,6 +86,7 @@ def environment(stub: str, port: int) -> Mapping[str, str]:
         "GRAPHQL_ADMIN_PORT": str(port),
         "GRAPHQL_ADMIN_JWKS_URL": jwks_url,
         "GRAPHQL_ADMIN_DEV": "1",
+        "GRAPHQL_ADMIN_ALLOWED_HOSTS": "*",
         # Kept account of as always, and never reached: the peers have none.
         "GRAPHQL_ADMIN_QUOTAS": ",".join(f"{quota}=1e6" for quota in Quota),
     }

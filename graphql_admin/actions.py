@@ -42,7 +42,7 @@ class Action(Enum):
     ENABLE_USER = ("enableUser", ("AdminEnableUser",), "Enable a user.")
     SIGN_USER_OUT = (
         "signUserOut",
-        ("AdminUserGlobalSignOut", "AdminGetUser"),
+        ("AdminUserGlobalSignOut",),
         "Sign oneself out of all devices.",
         True,
     )

@@ -8,7 +8,6 @@ of GraphQL; here is only what REST adds. The routes have the names of the action
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -98,19 +97,8 @@ def _show_page(data: Values, _: Values) -> dict[str, Any]:
 
 
 def _as_cognito_has_it(row: Values) -> dict[str, Any]:
-    """Return a user or group without what is not set, and with dates as JavaScript writes them."""
-    return {
-        name: _as_javascript_has_it(value) if name.endswith("Date") else value
-        for name, value in row.items()
-        if value is not None
-    }
-
-
-def _as_javascript_has_it(date: datetime | str) -> str:
-    # Only on its ordinary path does an operation's data have dates as text.
-    date = datetime.fromisoformat(date) if isinstance(date, str) else date
-    written = date.isoformat(timespec="milliseconds")
-    return written.replace("+00:00", "Z")
+    """Return a user or group without what is not set."""
+    return {name: value for name, value in row.items() if value is not None}
 
 
 _USER = """
@@ -119,7 +107,7 @@ _USER = """
     UserCreateDate: createdAt
     UserLastModifiedDate: updatedAt
     Enabled: enabled
-    UserStatus: status
+    UserStatus: userStatus
 """
 
 _USERS = "{ Users: nodes { %s } pageInfo { hasNextPage endCursor } }" % (_USER % "Attributes")

@@ -25,6 +25,7 @@ from graphql_admin.cognito import UserPool
 from graphql_admin.documents import Documents
 from graphql_admin.errors import AdminError, AuditUnavailable, GroupNotFound, UserNotFound
 from graphql_admin.health import PATHS, Gate, Health
+from graphql_admin.hosts import AllowedHosts
 from graphql_admin.http import FaultBarrier, GraphQLEndpoint, Shortcut, refuse_path
 from graphql_admin.limits import Limits
 from graphql_admin.permissions import Policy
@@ -34,6 +35,7 @@ from graphql_admin.schema import AdminSchema
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
 from graphql_admin.shares import Places
 from graphql_admin.telemetry import RequestLog
+from graphql_admin.trusted_hosts import TrustedHosts
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
         middleware=[
             Middleware(RequestLog, paths=[route.path for route in routes], probes=PATHS),
             Middleware(BrowserSafety, origins=settings.cors_origins),
+            *_trusted_hosts(settings.hosts),
             Middleware(FaultBarrier),
             Middleware(Gate, health=health),
             Middleware(Shortcut, path="/graphql", endpoint=door),
@@ -161,6 +164,10 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
     app.router.redirect_slashes = False  # a redirect would go where the Host header says
     app.state.health = health
     return app
+
+
+def _trusted_hosts(allowed: AllowedHosts) -> list[Middleware]:
+    return [] if allowed.any else [Middleware(TrustedHosts, allowed=allowed, exempt=PATHS)]
 
 
 class _Application(Starlette):

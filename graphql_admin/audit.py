@@ -23,7 +23,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import orjson
 import structlog
 
 from graphql_admin import clock
@@ -36,6 +35,8 @@ from graphql_admin.errors import (
     Unauthenticated,
     UpstreamFailed,
 )
+from graphql_admin.lines import to_json
+from graphql_admin.sinks import open_sink
 
 log = structlog.get_logger(__name__)
 
@@ -114,14 +115,15 @@ class Event(NamedTuple):
             "outcome": self.outcome,
             "code": self.code,
         }
-        return orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+        return to_json(event) + b"\n"
 
 
 class AuditLog:
     """The sink that events go to. Only the event loop's thread may use it.
 
     Args:
-        path: The file to append to, on a disk of this machine; by default standard output.
+        path: The file to append to, on a disk of this machine, or a pipe (`open_sink` says which
+            are taken, whenever it is opened); by default standard output.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -140,7 +142,9 @@ class AuditLog:
             self._flush(file)
             _test(file)
         except OSError as error:
-            log.error("audit events cannot be written", error=type(error).__name__)
+            log.error(
+                "audit events cannot be written", error=type(error).__name__, reason=str(error)
+            )
             raise AuditUnavailable from error
 
     def write(self, event: Event) -> None:
@@ -183,8 +187,7 @@ class AuditLog:
             os.close(self._file)
             self._file = None
         if self._file is None:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-            self._file = os.open(self._path, flags, mode=0o600)
+            self._file = open_sink(self._path)
         return self._file
 
     def _flush(self, file: int) -> None:

@@ -33,7 +33,10 @@ _JWS = jwt.PyJWS(algorithms=[_ALGORITHM])
 
 _MAX_TOKEN_LENGTH = 16 * 1024
 _LEEWAY = 30.0
-"""Seconds by which our clock and Cognito's may differ."""
+"""Seconds by which our clock may be behind Cognito's: a token is good that was issued, or is good
+from, so much later than now, lest the first request after a sign-in is refused. RFC 7519 (4.1.4,
+4.1.5) leaves a small leeway to who verifies. There is none after `exp`: it would give every stolen
+token another half minute, and save nobody more than one refresh."""
 _MAX_LIFETIME = 24 * 3600.0
 """Seconds. Cognito issues nothing longer, so a longer life is somebody's own making."""
 _YEAR_10000 = 253_402_300_800
@@ -377,7 +380,7 @@ class TokenVerifier:
     def _check_times(self, claims: dict[str, Any]) -> float:
         now = self._clock()
         issued_at, expires_at = _moment(claims, "iat"), _moment(claims, "exp")
-        if now >= expires_at + _LEEWAY:
+        if now >= expires_at:
             _refuse("expired")
         if now < issued_at - _LEEWAY:
             _refuse("not yet valid")

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import click
 
 from graphql_admin import __version__
+from graphql_admin.lines import printable
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -211,13 +212,19 @@ def _settings_explained() -> Iterator[None]:
 
 def _complain(problems: Collection[str]) -> None:
     for problem in problems:
-        click.echo(problem, err=True)
+        click.echo(printable(problem), err=True)
 
 
 @contextmanager
 def _stopped_quietly() -> Iterator[None]:
-    """Let SIGTERM unwind everything as Ctrl-C does, and end without a traceback."""
+    """Let SIGTERM unwind everything as Ctrl-C does, and end without a traceback.
+
+    SIGHUP, which comes when a terminal is closed, is passed on as SIGTERM, whatever handles that
+    by then; unless it is ignored, as `nohup` has it.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
         yield
     except KeyboardInterrupt:

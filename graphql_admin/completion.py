@@ -6,7 +6,6 @@ more than a look at their types; a field that takes a resolver is left for later
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache, partial
 from types import NoneType
 from typing import Any, NamedTuple, TypeAlias
@@ -34,11 +33,11 @@ _VERBATIM: Mapping[str, type] = {
     "String": str,
     "ID": str,
     "Boolean": bool,
-    "DateTime": datetime,  # which orjson writes as the scalar does
+    "DateTime": str,
 }
 """Types of which a value of exactly this Python type is its own serialized form."""
 
-_PLAIN_TYPES = frozenset({str, bool, int, float, datetime})
+_PLAIN_TYPES = frozenset({str, bool, int, float})
 """Python types of plain data: neither an exception nor anything to await."""
 
 _LIST = frozenset({list})

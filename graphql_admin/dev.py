@@ -12,22 +12,26 @@ import tempfile
 import unicodedata
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from itertools import chain, cycle, product
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Self
 
 import boto3
 from botocore.config import Config
 
 from graphql_admin.actions import Action
+from graphql_admin.hosts import LOOPBACK, AllowedHosts
 from graphql_admin.settings import ANYONE, PREFIX
 
 if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
     from mypy_boto3_cognito_idp.type_defs import AttributeTypeTypeDef
 
 REGION = "eu-west-1"
@@ -282,17 +286,63 @@ def isolated_environment() -> Iterator[None]:
 @contextmanager
 def _moto_server() -> Iterator[str]:
     try:
-        from moto.server import ThreadedMotoServer  # noqa: PLC0415  # only with the `dev` extra
+        from moto.moto_server.werkzeug_app import (  # noqa: PLC0415  # only with the `dev` extra
+            DomainDispatcherApplication,
+            MotoRequestHandler,
+            create_backend_app,
+        )
+        from werkzeug.serving import make_server  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtra from error
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # or it logs every request
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    server = make_server(
+        "127.0.0.1",
+        0,
+        _LocalOnly(DomainDispatcherApplication(create_backend_app)),
+        threaded=True,
+        request_handler=MotoRequestHandler,
+    )
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
     try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
+        yield f"http://127.0.0.1:{server.port}"
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
+
+
+class _LocalOnly:
+    """WSGI middleware that answers programs and pages of this machine, and no page of another.
+
+    moto lets pages of every origin read what it answers, and asks nobody for a token.
+
+    Args:
+        app: What answers them.
+    """
+
+    def __init__(self, app: "WSGIApplication") -> None:
+        self._app = app
+        self._hosts = AllowedHosts(LOOPBACK)
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer one HTTP request; see PEP 3333."""
+        if not self._hosts.admits(environ.get("HTTP_HOST", "")):
+            status = "421 Misdirected Request"
+        elif not self._is_local(environ):
+            status = "403 Forbidden"
+        else:
+            return self._app(environ, start_response)
+        start_response(status, [("Content-Type", "text/plain"), ("Cache-Control", "no-store")])
+        return [b"This server answers its own machine alone.\n"]
+
+    def _is_local(self, environ: "WSGIEnvironment") -> bool:
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is not None:
+            return self._hosts.admits_origin(origin)
+        # A page may ask without saying where it is from, if it is not to read the answer.
+        return environ.get("HTTP_SEC_FETCH_SITE") != "cross-site"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ AdminError
 │   ├── PayloadTooLarge        PAYLOAD_TOO_LARGE
 │   ├── UriTooLong             URI_TOO_LONG
 │   ├── RequestTimedOut        REQUEST_TIMEOUT                the body came too slowly
+│   ├── MisdirectedRequest     MISDIRECTED_REQUEST            not a host of this server
 │   ├── ParseFailed            GRAPHQL_PARSE_FAILED           not GraphQL
 │   ├── ValidationFailed       GRAPHQL_VALIDATION_FAILED      not of this schema
 │   ├── QueryTooComplex        QUERY_TOO_COMPLEX              too deep, too many aliases, …
@@ -140,6 +141,14 @@ class RequestTimedOut(Refusal):
     code = "REQUEST_TIMEOUT"
     status = 408
     message = "The request did not arrive in time. Nothing was changed."
+
+
+class MisdirectedRequest(Refusal):
+    """The request is for a host that this server does not answer for."""
+
+    code = "MISDIRECTED_REQUEST"
+    status = 421
+    message = "This server does not answer for the host that the request names."
 
 
 class ParseFailed(Refusal):

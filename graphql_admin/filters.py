@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
+from unicodedata import category
 
 import strawberry
 from strawberry.types.unset import UNSET
@@ -53,20 +54,23 @@ class Criterion:
     operator: Literal["=", "^="]
     value: str
 
-    def expression(self) -> str:
+    def expression(self, field: str) -> str:
         """Return the filter, with the value escaped.
+
+        Args:
+            field: Where in the request the value comes from, for the error.
 
         Raises:
             BadUserInput: The value cannot be part of a filter.
         """
-        if not self.value or not self.value.isprintable():
-            raise BadUserInput(
-                "The value must be printable characters, at least one.", field="filter"
-            )
+        if not self.value:
+            raise BadUserInput("The value must not be empty.", field=field)
+        if not self.value.isprintable() and any(category(c) in _REFUSED for c in self.value):
+            raise BadUserInput("The value must not have control characters in it.", field=field)
         escaped = self.value.replace("\\", "\\\\").replace('"', '\\"')
         expression = f'{self.attribute} {self.operator} "{escaped}"'
         if len(expression) > _MAX_FILTER_LENGTH:
-            raise BadUserInput("The value is too long.", field="filter")
+            raise BadUserInput("The value is too long.", field=field)
         return expression
 
     def admits(self, row: Row) -> bool:
@@ -89,6 +93,10 @@ class Criterion:
         return found is not None and found.casefold() == self.value.casefold()
 
 
+_REFUSED = frozenset({"Cc", "Cs"})
+"""Control characters and lone surrogates, as Unicode's categories. Whatever else is not printable
+stands in names: spaces of other scripts, joiners, marks of direction."""
+
 _MAX_FILTER_LENGTH = 256
 """Characters; botocore's model of cognito-idp, UserFilterType."""
 
@@ -96,7 +104,9 @@ _MAX_FILTER_LENGTH = 256
 @strawberry.input(one_of=True, description="How to compare a text.")
 class StringMatch:
     equals: str | None = strawberry.field(default=UNSET, description="It is this text.")
-    starts_with: str | None = strawberry.field(default=UNSET, description="It begins like this.")
+    starts_with: str | None = strawberry.field(
+        default=UNSET, description="It begins like this, as everything does with an empty text."
+    )
 
 
 @strawberry.input(one_of=True, description="Which users to list, by one attribute.")
@@ -118,8 +128,8 @@ class UserFilter:
         default=UNSET, description="Only those who may sign in, or only those who may not."
     )
 
-    def criterion(self) -> Criterion:
-        """Return the one condition that is set."""
+    def criterion(self) -> Criterion | None:
+        """Return the one condition that is set; None if everybody meets it."""
         field, value = next(item for item in vars(self).items() if item[1] is not UNSET)
         match value:
             case UserStatus():
@@ -128,6 +138,8 @@ class UserFilter:
                 return Criterion("status", "=", "Enabled" if value else "Disabled")
             case StringMatch(equals=str(text)):
                 return Criterion(field, "=", text)
+            case StringMatch(starts_with=""):
+                return None
             case StringMatch(starts_with=str(text)):
                 return Criterion(field, "^=", text)
         raise AssertionError(field)

@@ -1,19 +1,21 @@
 """Groups of the user pool."""
 
-from datetime import datetime
 from typing import Annotated, Self
 
 import strawberry
+import structlog
 
 from graphql_admin.actions import Action
 from graphql_admin.context import Context, Info
-from graphql_admin.errors import GroupNotFound
+from graphql_admin.errors import GroupNotFound, UpstreamFailed
 from graphql_admin.fields import shown
 from graphql_admin.names import check_name
 from graphql_admin.nodes import Node
-from graphql_admin.operations import to_datetime
+from graphql_admin.operations import Timestamp, to_timestamp
 from graphql_admin.pagination import DEFAULT_FIRST, After, Connection, First, Listing, Row, paginate
 from graphql_admin.permissions import guarded
+
+log = structlog.get_logger(__name__)
 
 
 @strawberry.federation.type(keys=["name"], description="A group of the user pool.")
@@ -42,12 +44,12 @@ class Group(Node):
         return self.row.get("RoleArn")
 
     @shown("When the group was made.")
-    def created_at(self) -> datetime | None:
-        return to_datetime(self.row.get("CreationDate"))
+    def created_at(self) -> Timestamp | None:
+        return to_timestamp(self.row.get("CreationDate"))
 
     @shown("When the group last changed.")
-    def updated_at(self) -> datetime | None:
-        return to_datetime(self.row.get("LastModifiedDate"))
+    def updated_at(self) -> Timestamp | None:
+        return to_timestamp(self.row.get("LastModifiedDate"))
 
     @classmethod
     def from_name(cls, name: str) -> Self:
@@ -55,7 +57,7 @@ class Group(Node):
         return cls({"GroupName": name})
 
 
-ALL_GROUPS = Listing("ListGroups", rows="Groups", token="NextToken")
+ALL_GROUPS = Listing("ListGroups", rows="Groups", key="GroupName", token="NextToken")
 
 KEY_FIELDS = frozenset({"__typename", "id", "name", "users"})
 """Fields of Group that need no more than the name; `users` has its own guard."""
@@ -73,7 +75,11 @@ async def find_group(context: Context, name: str) -> Group | None:
         reply = await context.call("GetGroup", GroupName=name)
     except GroupNotFound:
         return None
-    return Group(reply["Group"])
+    row = reply.get("Group")
+    if not isinstance(row, dict) or "GroupName" not in row:
+        log.error("reply of Cognito without its group")
+        raise UpstreamFailed
+    return Group(row)
 
 
 def by_precedence(row: Row) -> tuple[float, str]:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
+from typing import NewType
 
 import botocore.session
 from botocore.loaders import Loader
@@ -107,9 +108,31 @@ def translate(operation: str, aws_code: str) -> type[AdminError]:
     return _MEANINGS.get(aws_code, UpstreamFailed)
 
 
-def to_datetime(seconds: float | None) -> datetime | None:
-    """Turn a date as Cognito sends it, seconds since 1970, into a datetime in UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+Timestamp = NewType("Timestamp", str)
+"""A date and time in UTC to the millisecond, as RFC 3339 has it: `2023-11-14T22:13:20.000Z`."""
+
+
+@lru_cache(maxsize=4096)  # who is shown once is mostly shown again, often with two equal dates
+def to_timestamp(seconds: float | None) -> Timestamp | None:
+    """Turn a date as Cognito sends it, seconds since 1970, into a timestamp."""
+    if seconds is None:
+        return None
+    second, millisecond = divmod(round(seconds * 1000), 1000)
+    minute, second = divmod(second, 60)
+    day, minute = divmod(minute, 24 * 60)
+    # A list has two of these for each row: put together from what is written already, without a
+    # call of `Timestamp`, which returns what it gets.
+    return _day(day) + _MINUTES[minute] + _SECONDS[second] + _MILLISECONDS[millisecond]  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=4096)  # days, which are some eleven years
+def _day(days: int) -> str:
+    return f"{datetime.fromtimestamp(days * 86_400, UTC):%Y-%m-%d}"
+
+
+_MINUTES = tuple(f"T{hour:02}:{minute:02}" for hour in range(24) for minute in range(60))
+_SECONDS = tuple(f":{second:02}" for second in range(60))
+_MILLISECONDS = tuple(f".{millisecond:03}Z" for millisecond in range(1000))
 
 
 @dataclass(frozen=True, slots=True)

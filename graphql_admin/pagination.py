@@ -5,19 +5,26 @@ token and nothing else. So a place in a list is a page token, the `Limit` that i
 with (a token is good only with the parameters it was issued for) and a number of rows to skip
 from there on, across pages: an offset inside one page would lose people when that page comes
 back shorter than it was.
+
+For the same reason nothing is said of a whole list (that nobody is in it, that there is no other,
+which comes first) before the absent token was seen: `read_all` reads on to it, or fails.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
+from operator import itemgetter
 from typing import Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import strawberry
+import structlog
 
 from graphql_admin.context import Context
 from graphql_admin.cursors import MAX_LIMIT, CursorCodec, Position
 from graphql_admin.errors import BadUserInput, InvalidCursor, UpstreamFailed
 from graphql_admin.fields import shown
+
+log = structlog.get_logger(__name__)
 
 MAX_FIRST = MAX_LIMIT
 """Cognito's largest page."""
@@ -25,7 +32,8 @@ MAX_FIRST = MAX_LIMIT
 DEFAULT_FIRST = 25
 
 SPARE_CALLS = 8
-"""Calls for one page beyond those that full pages from Cognito would need."""
+"""Calls for one page beyond those that full pages from Cognito would need. A page that is short
+after these leads on; where no page could, the request's own bounds hold (`read_all`)."""
 
 Row: TypeAlias = dict[str, Any]
 Item = TypeVar("Item")
@@ -103,6 +111,9 @@ class Listing:
     rows: str
     """Reply member that holds the rows."""
 
+    key: str
+    """Member of a row that names it. A row without is left out."""
+
     token: str
     """Name of the page token, in the request and in the reply."""
 
@@ -113,7 +124,8 @@ class Listing:
     """Drops rows that Cognito should not have returned."""
 
     sort_key: Callable[[Row], Any] | None = None
-    """Order of the rows, where Cognito has none. Applied only if one page holds the whole set."""
+    """Order of the rows, where Cognito has none. For it, every page reads the list to its end: it
+    is for lists that are short."""
 
     limit: int | None = None
     """Rows to ask Cognito for at a time; None: as many as the client wants."""
@@ -200,8 +212,11 @@ async def read_page(context: Context, listing: Listing, start: Position, count: 
 
     Raises:
         InvalidCursor: Cognito no longer knows the token of `start`.
+        QueryTooExpensive: The request's calls are used up.
         AdminError: Cognito did not answer well.
     """
+    if listing.sort_key is not None:
+        return _cut(sorted(await read_all(context, listing), key=listing.sort_key), start, count)
     rows: list[Row] = []
     runs: list[Run] = []
     at = start
@@ -225,6 +240,47 @@ async def read_page(context: Context, listing: Listing, start: Position, count: 
     return Page(rows, runs, end=at)
 
 
+async def read_all(context: Context, listing: Listing, *, enough: int | None = None) -> list[Row]:
+    """Read a list to its end, or until `enough` rows are found.
+
+    It is bounded by the request's calls and its deadline alone: that a list has no more rows is
+    known at its end and nowhere else, so a list that was not read to its end is an error.
+
+    Args:
+        context: The request's context.
+        listing: The list.
+        enough: The number of rows after which it does not matter whether there are more.
+
+    Raises:
+        QueryTooExpensive: The request's calls do not reach the end of the list.
+        TimedOut: Its time does not.
+        UpstreamFailed: The list leads back to where it was.
+        AdminError: Cognito did not answer well.
+    """
+    rows: list[Row] = []
+    at = Position(None, listing.limit or MAX_LIMIT)
+    met: set[str] = set()
+    while True:
+        found, token = await _call(context, listing, at)
+        rows += found
+        if token is None or (enough is not None and len(rows) >= enough):
+            return rows
+        if token in met:
+            raise UpstreamFailed  # the list would never end
+        met.add(token)
+        at = Position(token, at.limit)
+
+
+def _cut(rows: list[Row], start: Position, count: int) -> Page:
+    """Return a page of a list that is read as a whole."""
+    if start.token is not None:
+        raise InvalidCursor
+    taken = rows[start.skip : start.skip + count]
+    runs = [Run(None, start.limit, start.skip, len(taken), then=None)] if taken else []
+    used = start.skip + len(taken)
+    return Page(taken, runs, end=Position(None, start.limit, used) if used < len(rows) else None)
+
+
 async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[Row], str | None]:
     parameters: dict[str, object] = {**listing.parameters, "Limit": at.limit}
     if at.token is not None:
@@ -236,12 +292,32 @@ async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[
         if at.token is None:
             raise
         raise InvalidCursor from error
-    rows: list[Row] = reply.get(listing.rows, [])
+    rows = _named(reply.get(listing.rows, []), listing)
     token: str | None = reply.get(listing.token)
     if token is not None and token == at.token:
         raise UpstreamFailed  # the list would never end
     if listing.keep is not None:
         rows = list(filter(listing.keep, rows))
-    if listing.sort_key is not None and at.token is None and token is None:
-        rows = sorted(rows, key=listing.sort_key)
     return rows, token
+
+
+def _named(rows: Any, listing: Listing) -> list[Row]:
+    """Return the rows that have a name, which are all of them where Cognito keeps its word."""
+    try:
+        if set(map(type, map(itemgetter(listing.key), rows))) <= _TEXT:
+            return rows  # type: ignore[no-any-return]  # they were looked at
+    except (KeyError, TypeError):
+        pass
+    if not isinstance(rows, list):
+        log.error("reply of Cognito without its list", operation=listing.operation)
+        raise UpstreamFailed
+    named = [row for row in rows if isinstance(row, dict) and type(row.get(listing.key)) is str]
+    log.error(
+        "rows of Cognito without a name are left out",
+        operation=listing.operation,
+        rows=len(rows) - len(named),
+    )
+    return named
+
+
+_TEXT = frozenset({str})

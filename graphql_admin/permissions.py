@@ -239,15 +239,16 @@ class Audited(FieldExtension):
     ) -> Event:
         caller = info.context.caller
         given = arguments.get("input")
-        username = getattr(given, "username", None)
+        target = getattr(given, "username", None)
+        if target is None and caller is not None:
+            target = caller.username  # a mutation that is for oneself needs no name
         return Event(
             request_id=records.current().id,
             sub=caller.sub if caller else None,
             username=caller.username if caller else None,
             groups=caller.groups if caller else (),
             action=self.action.label,
-            # Only a mutation that is for oneself can do without a username.
-            target_username=username or (caller.username if caller else None),
+            target_username=target,
             target_group=getattr(given, "group_name", None),
             outcome=outcome,
             code=code,

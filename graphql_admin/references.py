@@ -168,7 +168,7 @@ async def _resolve(info: Info, reference: Reference | BadUserInput) -> User | Gr
             user = (
                 User.from_sub(sub)
                 if key_is_enough
-                else await find_user_by(info.context, "sub", sub)
+                else await find_user_by(info.context, "sub", sub, field="representations")
             )
         case Reference(value=name):
             check_name(name, "name")

@@ -11,6 +11,7 @@ from functools import lru_cache
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 import structlog
@@ -21,7 +22,6 @@ from graphql import (
     VariableDefinitionNode,
     print_ast,
 )
-from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
@@ -266,11 +266,16 @@ class Incoming:
 
         Raises:
             UriTooLong: It is longer.
+            MalformedRequest: It is not UTF-8. What is lost of a name would make it another.
         """
-        query = self.scope["query_string"]
+        query: bytes = self.scope["query_string"]
         if len(query) > max_size:
             raise UriTooLong
-        return {name: value for name, value in QueryParams(query).items() if value}
+        try:
+            parameters = parse_qsl(query.decode(), keep_blank_values=True, errors="strict")
+        except ValueError as error:
+            raise MalformedRequest("The query string must be in UTF-8.") from error
+        return {name: value for name, value in dict(parameters).items() if value}
 
 
 @lru_cache(maxsize=256)  # clients send few different ones

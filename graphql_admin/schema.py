@@ -28,6 +28,7 @@ from graphql_admin.context import Context, Info
 from graphql_admin.execution import Planned, is_tested, plan
 from graphql_admin.fields import is_shown
 from graphql_admin.groups import Group, GroupQuery
+from graphql_admin.operations import Timestamp
 from graphql_admin.permissions import (
     Guard,
     Requires,
@@ -53,6 +54,14 @@ SCHEMA_RESOLVERS = frozenset(
 ANY = strawberry.scalar(
     name="_Any",
     description="A representation of an object: its `__typename` and the fields of a key.",
+    serialize=lambda value: value,
+    parse_value=lambda value: value,
+)
+
+DATE_TIME = strawberry.scalar(
+    name="DateTime",
+    description="A date and time in UTC, to the millisecond: `2023-11-14T22:13:20.000Z`.",
+    specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
     serialize=lambda value: value,
     parse_value=lambda value: value,
 )
@@ -139,7 +148,7 @@ class AdminSchema(FederationSchema):
             query=Query,
             mutation=Mutation if mutation_fields else None,
             config=StrawberryConfig(disable_field_suggestions=True),
-            scalar_overrides={FederationAny: ANY},
+            scalar_overrides={FederationAny: ANY, Timestamp: DATE_TIME},
             federation_version=FEDERATION_VERSION,
         )
         if unguarded := list(self._find_unguarded()):

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from graphql_admin.actions import Action
+from graphql_admin.hosts import ANY, LOOPBACK, AllowedHosts
 
 PREFIX = "GRAPHQL_ADMIN_"
 
@@ -156,6 +157,11 @@ def _require_origins(origins: frozenset[str]) -> frozenset[str]:
     return origins
 
 
+def _require_hosts(hosts: frozenset[str]) -> frozenset[str]:
+    AllowedHosts(hosts)
+    return hosts
+
+
 _Strings = Annotated[frozenset[str], NoDecode, BeforeValidator(_split_at_commas)]
 _NonEmptyStrings = Annotated[_Strings, AfterValidator(_refuse_blanks)]
 _Actions = Annotated[
@@ -259,6 +265,9 @@ class Settings(BaseSettings):
     audit_file: Path | None = None
     """File that audit events are appended to, on a disk of this machine; a rotated one is opened
     anew. By default they go to standard output, and all other log lines to standard error."""
+    allowed_hosts: Annotated[_NonEmptyStrings, AfterValidator(_require_hosts)] | None = None
+    """Hosts that the server answers for, as requests name them in `Host`: names, `*.example.com`,
+    addresses, networks, or `*` for any. By default any, and with `dev` this machine's."""
     cors_origins: Annotated[_Strings, AfterValidator(_require_origins)] = frozenset()
     """Origins whose pages may call this server, such as `https://app.example.com`."""
 
@@ -312,6 +321,12 @@ class Settings(BaseSettings):
         if self.region.startswith("cn-"):
             return "aws-cn"
         return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+
+    @cached_property
+    def hosts(self) -> AllowedHosts:
+        """The hosts that the server answers for."""
+        # With `dev`, tokens are good that anybody can sign: a page of the internet too.
+        return AllowedHosts(self.allowed_hosts or (LOOPBACK if self.dev else ANY))
 
     @cached_property
     def grants(self) -> Grants:

@@ -15,12 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from graphql_admin import clock, metrics, records
+from graphql_admin.lines import printable, to_json
 
 log = structlog.get_logger(__name__)
 
@@ -129,7 +129,8 @@ def configure_logging() -> None:
     render_own: Processor
     factory: Callable[..., WrappedLogger]
     if stream.isatty():
-        render = render_own = structlog.dev.ConsoleRenderer()
+        show = structlog.dev.ConsoleRenderer()
+        render = render_own = lambda logger, name, event: show(logger, name, _make_printable(event))
         factory = structlog.WriteLoggerFactory(stream)
     else:
         render = structlog.processors.JSONRenderer(serializer=_to_text)
@@ -155,8 +156,15 @@ def configure_logging() -> None:
     logging.captureWarnings(capture=True)
 
 
+def _make_printable(event: EventDict) -> EventDict:
+    # What is no text is shown by its `repr`, which escapes by itself.
+    return {
+        name: printable(value) if isinstance(value, str) else value for name, value in event.items()
+    }
+
+
 def _to_json(event: EventDict, **_: Any) -> bytes:
-    return orjson.dumps(event, default=repr)
+    return to_json(event, default=repr)
 
 
 def _to_text(event: EventDict, **_: Any) -> str:

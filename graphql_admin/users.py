@@ -1,21 +1,22 @@
 """Users of the user pool, and every action on one of them."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Self, TypeVar
 
 import strawberry
+import structlog
 from strawberry.types.unset import UNSET
+from strawberry.utils.str_converters import to_camel_case
 
 from graphql_admin.actions import Action
 from graphql_admin.context import Context, Info
-from graphql_admin.cursors import Position
 from graphql_admin.errors import (
     ActionError,
     AmbiguousUser,
     BadUserInput,
     Forbidden,
     Outcome,
+    UpstreamFailed,
     UserNotFound,
 )
 from graphql_admin.fields import shown
@@ -31,7 +32,7 @@ from graphql_admin.groups import KEY_FIELDS as GROUP_KEY_FIELDS
 from graphql_admin.groups import Group, by_precedence, find_group
 from graphql_admin.names import check_name
 from graphql_admin.nodes import Node
-from graphql_admin.operations import to_datetime
+from graphql_admin.operations import Timestamp, to_timestamp
 from graphql_admin.pagination import (
     DEFAULT_FIRST,
     MAX_FIRST,
@@ -41,7 +42,7 @@ from graphql_admin.pagination import (
     Listing,
     Row,
     paginate,
-    read_page,
+    read_all,
 )
 from graphql_admin.permissions import (
     RequiresBeyondKey,
@@ -51,6 +52,8 @@ from graphql_admin.permissions import (
     signed_in,
 )
 
+log = structlog.get_logger(__name__)
+
 
 @strawberry.type(description="An attribute of a user, as Cognito holds it.")
 class UserAttribute:
@@ -58,8 +61,14 @@ class UserAttribute:
     value: str = strawberry.field(description="The value; Cognito holds every value as a text.")
 
 
-_BOOLS: Mapping[str | None, bool] = {"true": True, "false": False}
-"""What Cognito's texts for Boolean attributes mean; a user may also be without."""
+_BOOLS: Mapping[str, bool] = {"true": True, "false": False}
+"""What Cognito's texts for Boolean attributes mean, whose letter case is that of whoever set them:
+Python and .NET write `True`."""
+
+
+def _read_bool(text: str | None) -> bool | None:
+    """Return what an attribute means as a Boolean; None where it means none, or is not there."""
+    return None if text is None else _BOOLS.get(text.lower())
 
 
 @strawberry.federation.type(keys=["username", "sub"], description="A user of the user pool.")
@@ -84,7 +93,8 @@ class User(Node):
 
     @shown("The user's unique id, the `sub` of their tokens.")
     def sub(self) -> str:
-        return self.values.get("sub")  # type: ignore[return-value]  # no user is without
+        sub: str = _promised(self.values.get("sub"), "sub")
+        return sub
 
     @shown("E-mail address.")
     def email(self) -> str | None:
@@ -92,7 +102,7 @@ class User(Node):
 
     @shown("Whether the e-mail is verified.")
     def email_verified(self) -> bool | None:
-        return _BOOLS.get(self.values.get("email_verified"))
+        return _read_bool(self.values.get("email_verified"))
 
     @shown("Phone number, in E.164 form.")
     def phone_number(self) -> str | None:
@@ -100,7 +110,7 @@ class User(Node):
 
     @shown("Whether the phone number is verified.")
     def phone_number_verified(self) -> bool | None:
-        return _BOOLS.get(self.values.get("phone_number_verified"))
+        return _read_bool(self.values.get("phone_number_verified"))
 
     @shown("Full name.")
     def name(self) -> str | None:
@@ -122,17 +132,22 @@ class User(Node):
     def status(self) -> UserStatus:
         return STATUSES.get(self.row.get("UserStatus")) or UserStatus.UNKNOWN
 
+    @shown("The status in Cognito's own word, also where it is new to this server.")
+    def user_status(self) -> str | None:
+        return self.row.get("UserStatus")
+
     @shown("Whether the user may sign in.")
     def enabled(self) -> bool:
-        return self.row.get("Enabled")  # type: ignore[return-value]  # every row has it
+        enabled: bool = _promised(self.row.get("Enabled"), "Enabled")
+        return enabled
 
     @shown("When the user was made.")
-    def created_at(self) -> datetime | None:
-        return to_datetime(self.row.get("UserCreateDate"))
+    def created_at(self) -> Timestamp | None:
+        return to_timestamp(self.row.get("UserCreateDate"))
 
     @shown("When the user last changed.")
-    def updated_at(self) -> datetime | None:
-        return to_datetime(self.row.get("UserLastModifiedDate"))
+    def updated_at(self) -> Timestamp | None:
+        return to_timestamp(self.row.get("UserLastModifiedDate"))
 
     @shown("Every attribute, standard and custom, in Cognito's own form.")
     def attributes(self) -> list[UserAttribute]:
@@ -140,7 +155,7 @@ class User(Node):
 
     @guarded(
         Action.LIST_GROUPS_FOR_USER,
-        description="The user's groups: by precedence, then name, up to 60 groups.",
+        description="The user's groups: by precedence, then name.",
     )
     async def groups(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
@@ -148,6 +163,7 @@ class User(Node):
         listing = Listing(
             "AdminListGroupsForUser",
             rows="Groups",
+            key="GroupName",
             token="NextToken",
             parameters={"Username": self.key},
             sort_key=by_precedence,
@@ -163,26 +179,53 @@ class User(Node):
     @classmethod
     def from_sub(cls, sub: str) -> Self:
         """Make a user of whom only the `sub` is known."""
-        return cls({"Username": "", "Attributes": [{"Name": "sub", "Value": sub}]})
+        return cls.from_token("", sub)
+
+    @classmethod
+    def from_token(cls, username: str, sub: str) -> Self:
+        """Make a user of whom no more is known than what their token says."""
+        return cls({"Username": username, "Attributes": [{"Name": "sub", "Value": sub}]})
 
 
 KEY_FIELDS = frozenset({"__typename", "id", "username", "groups"})
 """Fields of User that need no more than the username; `groups` has its own guard."""
 
+OWN_FIELDS = KEY_FIELDS | {"sub"}
+"""Fields of the caller that need no more than their token."""
 
-def list_users(criterion: Criterion | None) -> Listing:
+_Member = TypeVar("_Member")
+
+
+def _promised(value: _Member | None, member: str) -> _Member:
+    """Return what every user of Cognito has.
+
+    Raises:
+        UpstreamFailed: This one has not, so that Cognito, or what imitates it, is at fault.
+    """
+    if value is None:
+        log.error("user of Cognito without a member", member=member)
+        raise UpstreamFailed
+    return value
+
+
+def list_users(criterion: Criterion | None, *, field: str) -> Listing:
     """Return the list of all users, or of those who meet a criterion.
+
+    Args:
+        criterion: Whom the list is of; None is everybody.
+        field: Where in the request it comes from, for the error.
 
     Raises:
         BadUserInput: The criterion's value cannot be part of a filter.
     """
     if criterion is None:
-        return Listing("ListUsers", rows="Users", token="PaginationToken")
+        return Listing("ListUsers", rows="Users", key="Username", token="PaginationToken")
     return Listing(
         "ListUsers",
         rows="Users",
+        key="Username",
         token="PaginationToken",
-        parameters={"Filter": criterion.expression()},
+        parameters={"Filter": criterion.expression(field)},
         keep=criterion.admits,
     )
 
@@ -194,25 +237,36 @@ async def find_user(context: Context, username: str) -> User | None:
         AdminError: Cognito did not answer well; a user who is not there is None.
     """
     try:
-        return User(await context.call("AdminGetUser", Username=username))
+        reply = await context.call("AdminGetUser", Username=username)
     except UserNotFound:
         return None
+    _promised(reply.get("Username"), "Username")
+    return User(reply)
 
 
-async def find_user_by(context: Context, attribute: str, value: str) -> User | None:
+async def find_user_by(context: Context, attribute: str, value: str, *, field: str) -> User | None:
     """Fetch the one user whose `attribute` is `value`, from Cognito's index of users.
 
+    Args:
+        context: The request's context.
+        attribute: Cognito's name of the attribute.
+        value: The value.
+        field: Where in the request it comes from, for the error.
+
     Raises:
+        BadUserInput: The value cannot be part of a filter.
         AmbiguousUser: There is more than one.
+        QueryTooExpensive: The request's calls do not reach the end of Cognito's pages, before which
+            it is not known whether there is one, or another.
         AdminError: Cognito did not answer well; a user who is not there is None.
     """
-    listing = list_users(Criterion(attribute, "=", value))
+    listing = list_users(Criterion(attribute, "=", value), field=field)
     # No two users have one `sub`, so that one who is found spares the look for another.
-    count = 1 if attribute == "sub" else 2
-    page = await read_page(context, listing, Position(None, limit=2), count)
-    if len(page.rows) > 1:
+    enough = 1 if attribute == "sub" else 2
+    rows = await read_all(context, listing, enough=enough)
+    if len(rows) > 1:
         raise AmbiguousUser
-    return User(page.rows[0]) if page.rows else None
+    return User(rows[0]) if rows else None
 
 
 @strawberry.type
@@ -226,7 +280,9 @@ class UserQuery:
         attribute, value = next(item for item in vars(by).items() if item[1] is not UNSET)
         if attribute == "username":
             return await find_user(info.context, check_name(value, "username"))
-        return await find_user_by(info.context, attribute, value)
+        return await find_user_by(
+            info.context, attribute, value, field=f"by.{to_camel_case(attribute)}"
+        )
 
     @guarded(
         Action.LIST_USERS,
@@ -242,7 +298,7 @@ class UserQuery:
             UserFilter | None, strawberry.argument(description="Which users; all by default.")
         ] = None,
     ) -> Connection[User] | None:
-        listing = list_users(filter.criterion() if filter else None)
+        listing = list_users(filter.criterion() if filter else None, field="filter")
         return await paginate(info.context, listing, User, first=first, after=after)
 
 
@@ -256,6 +312,7 @@ async def users_in_group(
     listing = Listing(
         "ListUsersInGroup",
         rows="Users",
+        key="Username",
         token="NextToken",
         parameters={"GroupName": group.key},
     )
@@ -380,11 +437,16 @@ class SignUserOutPayload(Payload):
     username: strawberry.Private[str | None] = None
 
     @guarded(
-        Action.SIGN_USER_OUT,
-        description="Oneself, read back after the action; null if it was not carried out.",
+        RequiresBeyondKey(Action.GET_USER, OWN_FIELDS),
+        description="Oneself: `id`, `username` and `sub` as the token has them, the rest read back "
+        "after the action; null if it was not carried out.",
     )
     async def user(self, info: Info) -> User | None:
-        return await _read_back(info, self.username)
+        if self.username is None:
+            return None
+        if not selects_beyond(info, OWN_FIELDS):
+            return User.from_token(self.username, signed_in(info).sub)
+        return await find_user(info.context, self.username)
 
 
 ActionPayload = TypeVar("ActionPayload", bound=Payload)

@@ -96,6 +96,7 @@ def make_app(monkeypatch: pytest.MonkeyPatch, jwks_url: str) -> Callable[..., St
         monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
         settings.setdefault("jwks_url", jwks_url)
         settings.setdefault("quotas", NO_QUOTAS)
+        settings.setdefault("allowed_hosts", "*")
         if "policy_file" not in settings:
             settings.setdefault("admin_groups", "Admins")
         return create_app(

@@ -66,6 +66,7 @@ def _variables(cognito_url: str, jwks_url: str, settings: Mapping[str, str]) -> 
         "USER_POOL_ID": POOL_ID,
         "CLIENT_IDS": CLIENT_ID,
         "ADMIN_GROUPS": "Admins",
+        "ALLOWED_HOSTS": "*",
         "JWKS_URL": jwks_url,
         "PORT": "0",
         "METRICS_PORT": "0",

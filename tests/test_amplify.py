@@ -264,9 +264,9 @@ def test_errors(
 
 
 def test_reply_that_makes_no_sense(routes: AdminQueries, scripted: ScriptedCognito) -> None:
-    """A reply of Cognito that cannot be shown is a fault of the server, without details."""
+    """A reply of Cognito without what every user has is Cognito's fault, without details."""
     scripted.on("ListUsers", reply({"Users": [{"Username": "bob"}]}))
-    assert refusal(routes.send("listUsers")) == (500, "INTERNAL")
+    assert refusal(routes.send("listUsers")) == (502, "UPSTREAM_ERROR")
 
 
 @pytest.mark.parametrize(
@@ -524,3 +524,32 @@ def test_audit(start: Start, tmp_path: Path) -> None:
         ("addUserToGroup", "refused"),
     ]
     assert events[0]["target"] == {"username": "bob", "group": "Editors"}
+
+
+@pytest.mark.parametrize("route", ["getUser", "listUsers", "listGroupsForUser", "listUsersInGroup"])
+@pytest.mark.parametrize("bytes_", ["%FF", "bob%C3", "%ED%A0%80"])
+def test_query_string_that_is_not_utf_8(
+    serve: Callable[..., Api], scripted: ScriptedCognito, route: str, bytes_: str
+) -> None:
+    """What is not UTF-8 is refused: with a part of a name lost, it would be another's."""
+    api = serve(scripted.url, amplify=True)
+    parameter = {"listUsers": "token", "listUsersInGroup": "groupname"}.get(route, "username")
+    for path in (f"/AdminQueries/{route}?{parameter}={bytes_}", f"/graphql?query={bytes_}"):
+        answer = api.client.get(path, headers={"Authorization": api.token("Admins")})
+        assert answer.status_code == 400
+    assert scripted.requests == []
+
+
+def test_status_that_is_new(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """A status that Cognito adds later is passed on as it came, by REST and beside `status`."""
+    user = {"Username": "bob", "UserStatus": "TELEPORTED", "Enabled": True}
+    scripted.on("AdminGetUser", reply(user))
+    scripted.on("ListUsers", reply({"Users": [user]}))
+    api = serve(scripted.url, amplify=True)
+    headers = {"Authorization": api.token("Admins")}
+    got = api.client.get("/AdminQueries/getUser?username=bob", headers=headers).json()
+    assert got["UserStatus"] == "TELEPORTED"
+    (listed,) = api.client.get("/AdminQueries/listUsers", headers=headers).json()["Users"]
+    assert listed["UserStatus"] == "TELEPORTED"
+    query = '{ user(by: {username: "bob"}) { status userStatus } }'
+    assert api.send(query).data == {"user": {"status": "UNKNOWN", "userStatus": "TELEPORTED"}}

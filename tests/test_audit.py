@@ -45,13 +45,12 @@ class Sink:
     def __init__(self, directory: Path) -> None:
         self.path = directory / "audit.jsonl"
         self._file = directory / "events"
-        self._full = Path("/dev/full")
         self._file.touch()
         self.path.symlink_to(self._file)
 
-    def fill(self) -> None:
-        """Let the file be on a full disk."""
-        self._lead_to(self._full)
+    def become_device(self) -> None:
+        """Let a device be where the file was, which is no sink."""
+        self._lead_to(Path("/dev/full"))
 
     def replace(self) -> None:
         """Let a directory be where the file was."""
@@ -219,7 +218,7 @@ def test_cancelled(
         async with (
             app.router.lifespan_context(app),
             httpx2.AsyncClient(
-                transport=httpx2.ASGITransport(app), base_url="http://server"
+                transport=httpx2.ASGITransport(app), base_url="http://localhost"
             ) as client,
         ):
             request = asyncio.create_task(
@@ -240,6 +239,34 @@ def test_cancelled(
     assert sink.endings() == [("unknown", "CANCELLED")]
 
 
+@pytest.mark.parametrize("username", ["", " ", "null", "sub-of-root"])
+def test_target_is_what_was_given(
+    audited: Callable[..., Api], scripted: ScriptedCognito, sink: Sink, username: str
+) -> None:
+    """The target is the name that was given, an empty one too, and never the caller for it."""
+    scripted.on("AdminDisableUser", reply({}))
+    scripted.on("AdminUserGlobalSignOut", reply({}))
+    api = audited()
+    sign_out = "mutation ($i: SignUserOutInput!) { signUserOut(input: $i) { errors { code } } }"
+    for document in (DISABLE, sign_out):
+        for groups in (("Admins",), ()):
+            api.send(document, {"i": {"username": username}}, groups=groups)
+    targets = [event["target"] for event in sink.events()]
+    assert targets == [{"username": username, "group": None}] * 4
+
+
+def test_target_of_empty_group(
+    audited: Callable[..., Api], scripted: ScriptedCognito, sink: Sink
+) -> None:
+    """An empty name of a group is what was given, too."""
+    document = """mutation { addUserToGroup(input: {username: "", groupName: ""}) {
+        errors { code } } }"""
+    assert audited().send(document).data["addUserToGroup"]["errors"]
+    (event,) = sink.events()
+    assert event["target"] == {"username": "", "group": ""}
+    assert scripted.requests == []
+
+
 def test_long_names(audited: Callable[..., Api], sink: Sink) -> None:
     """A name that is too long for any user does not fill the disk."""
     audited().send(DISABLE, {"i": {"username": "b" * 10_000}}, groups=())
@@ -247,7 +274,7 @@ def test_long_names(audited: Callable[..., Api], sink: Sink) -> None:
     assert event["target"]["username"] == "b" * 128
 
 
-@pytest.mark.parametrize("kind", ["fill", "replace", "remove_directory"])
+@pytest.mark.parametrize("kind", ["become_device", "replace", "remove_directory"])
 def test_nothing_changes_without_a_sink(
     serve: Callable[..., Api], moto_url: str, directory: Directory, sink: Sink, kind: str
 ) -> None:
@@ -330,6 +357,22 @@ def test_pipe_with_a_slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     os.close(writer)
 
 
+def test_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a write fails, the event waits, and no attempt is let pass."""
+    with Path("/dev/full").open("wb") as full:
+        monkeypatch.setattr(sys, "__stdout__", SimpleNamespace(fileno=full.fileno))
+        audit = AuditLog()
+        audit.write(Event("id", "sub", "ann", (), "disableUser", "bob", None, Outcome.DONE, None))
+        with pytest.raises(AuditUnavailable):
+            audit.demand()
+        reader, writer = os.pipe()
+        monkeypatch.setattr(sys, "__stdout__", SimpleNamespace(fileno=lambda: writer))
+        audit.demand()
+    assert json.loads(os.read(reader, 4096))["action"] == "disableUser"
+    os.close(reader)
+    os.close(writer)
+
+
 def test_sink_breaks_under_way(
     audited: Callable[..., Api], scripted: ScriptedCognito, sink: Sink
 ) -> None:
@@ -348,7 +391,7 @@ def test_sink_breaks_under_way(
     with ThreadPoolExecutor() as pool:
         disabling = pool.submit(api.send, DISABLE, BOB)
         assert arrived.wait(30)
-        sink.fill()
+        sink.become_device()
         gate.set()
         assert disabling.result().data["disableUser"]["errors"] == []
     assert api.send(enable).codes == ["AUDIT_UNAVAILABLE"]

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,11 +93,12 @@ def test_dev(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_dev_stopped_early(tmp_path: Path) -> None:
-    """Ctrl-C while people are being made ends it without a traceback, and cleans up."""
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_dev_stopped_early(tmp_path: Path, stop: signal.Signals) -> None:
+    """A signal while people are being made ends it without a traceback, and cleans up."""
     with started("dev", "--users", "90000", "--port", "0", TMPDIR=str(tmp_path)) as dev:
         read_until("Making people", dev.stderr)
-        dev.send_signal(signal.SIGINT)
+        dev.send_signal(stop)
         _, complaints = dev.communicate(timeout=PATIENCE)
         assert dev.returncode == 130
         assert "Traceback" not in complaints
@@ -129,7 +131,7 @@ def test_dev_without_its_extra() -> None:
     assert "Traceback" not in reply.stderr
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_serve(stop: signal.Signals) -> None:
     """Serve says where it listens, hides what it runs on, and stops in good order."""
     with started("serve", GRAPHQL_ADMIN_PORT="0", **SETTINGS) as server:
@@ -141,6 +143,24 @@ def test_serve(stop: signal.Signals) -> None:
         _, complaints = server.communicate(timeout=PATIENCE)
         assert server.returncode == 0
         assert "Traceback" not in complaints
+
+
+def test_serve_under_nohup() -> None:
+    """Where SIGHUP is ignored from the start, as `nohup` has it, it stays so."""
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which a child has from its parent
+    try:
+        with started("serve", GRAPHQL_ADMIN_PORT="0", **SETTINGS) as server:
+            address = read_until("Listening on ", server.stderr).split()[-1]
+            server.send_signal(signal.SIGHUP)
+            for _ in range(10):
+                with urllib.request.urlopen(f"{address}/healthz", timeout=PATIENCE) as reply:
+                    assert reply.status == 200
+                time.sleep(0.05)
+            server.send_signal(signal.SIGTERM)
+            server.communicate(timeout=PATIENCE)
+            assert server.returncode == 0
+    finally:
+        signal.signal(signal.SIGHUP, ignored)
 
 
 def test_serve_port_in_use(busy_port: int) -> None:

@@ -123,7 +123,8 @@ def send(
     """Post a document with a token to the server that dev mode starts."""
     for name, value in embedded.environment.items():
         monkeypatch.setenv(name, value)
-    with TestClient(create_app(load_settings())) as client:
+    app = create_app(load_settings())
+    with TestClient(app, base_url="http://localhost") as client:
 
         def post(document: str, token: str) -> Any:
             headers = {"Authorization": f"Bearer {token}"}

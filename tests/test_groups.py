@@ -15,8 +15,8 @@ def test_group(api: Api, directory: Directory) -> None:
     group = api.send(
         '{ group(name: "Editors") { name description precedence roleArn createdAt updatedAt } }'
     ).data["group"]
-    assert group.pop("createdAt").endswith("+00:00")
-    assert group.pop("updatedAt").endswith("+00:00")
+    assert group.pop("createdAt").endswith("Z")
+    assert group.pop("updatedAt").endswith("Z")
     assert group == {
         "name": "Editors",
         "description": "Who edits",

@@ -121,8 +121,11 @@ def test_turned_away_while_draining(serve: Callable[..., Api], scripted: Scripte
     assert scripted.requests == []
 
 
-def test_sigterm(scripted: ScriptedCognito, jwks_url: str, signing_key: Pool) -> None:
-    """On SIGTERM 20 requests in flight are answered, new ones refused, and the exit code is 0."""
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_stop(
+    scripted: ScriptedCognito, jwks_url: str, signing_key: Pool, stop: signal.Signals
+) -> None:
+    """On a signal 20 requests in flight are answered, new ones refused, and the exit code is 0."""
     gate = Gate(scripted)
     headers = {"Authorization": signing_key.access_token("root", ["Admins"])}
     quotas = "PerPool=100,UserPoolResourceRead=100"
@@ -137,7 +140,7 @@ def test_sigterm(scripted: ScriptedCognito, jwks_url: str, signing_key: Pool) ->
             wait_until_ready(kept)
             waiting = [threads.submit(ask, number) for number in range(1, 21)]
             gate.wait_for(20)
-            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(stop)
             wait_until_refused(server.url)
             gate.opened.set()
             answers = [answer.result() for answer in waiting]
@@ -149,6 +152,42 @@ def test_sigterm(scripted: ScriptedCognito, jwks_url: str, signing_key: Pool) ->
         done = [line for line in lines if line["event"] == "request" and line["status"] == 200]
         assert len(done) == 20
         assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_stop_with_a_change_under_way(
+    scripted: ScriptedCognito, jwks_url: str, signing_key: Pool, stop: signal.Signals
+) -> None:
+    """A change that is under way when the signal comes is finished, and its event written."""
+    opened, arrived = threading.Event(), threading.Event()
+
+    def disable(_: dict[str, Any]) -> Reply:
+        arrived.set()
+        return held(opened, reply({}))
+
+    scripted.on("AdminDisableUser", disable)
+    headers = {"Authorization": signing_key.access_token("root", ["Admins"])}
+    document = 'mutation { disableUser(input: {username: "bob"}) { errors { code } } }'
+    with served(scripted.url, jwks_url, DEADLINE="60") as server:
+
+        def act() -> httpx2.Response:
+            with httpx2.Client(timeout=PATIENCE) as client:
+                url = f"{server.url}/graphql"
+                return client.post(url, json={"query": document}, headers=headers)
+
+        with ThreadPoolExecutor(1) as threads, httpx2.Client(base_url=server.url) as kept:
+            wait_until_ready(kept)
+            answer = threads.submit(act)
+            assert arrived.wait(PATIENCE)
+            server.process.send_signal(stop)
+            wait_until_refused(server.url)
+            opened.set()
+            assert answer.result().json() == {"data": {"disableUser": {"errors": []}}}
+        code, events, log = server.finish()
+    assert code == 0
+    (event,) = map(json.loads, events.splitlines())
+    assert (event["target"]["username"], event["outcome"]) == ("bob", "done")
+    assert "Traceback" not in log
 
 
 def wait_until_refused(url: str) -> None:

@@ -49,7 +49,7 @@ def test_user_by_username(api: Api, directory: Directory) -> None:
     attributes = {pair["name"]: pair["value"] for pair in user.pop("attributes")}
     assert attributes["email"] == "bob@example.com"
     stamps = user.pop("createdAt"), user.pop("updatedAt")
-    assert all(stamp.endswith("+00:00") for stamp in stamps)
+    assert all(stamp.endswith("Z") for stamp in stamps)
     assert user == {
         "__typename": "User",
         "username": "bob",
@@ -238,6 +238,96 @@ def test_users_filter_refused(
     assert scripted.requests == []
 
 
+NAMES_AS_PEOPLE_WRITE_THEM = {
+    "ideographic space": "山田\u3000太郎",
+    "no-break space": "Jean\u00a0Paul",
+    "zero-width joiner": "\U0001f469\u200d\U0001f4bb Ada",
+    "zero-width non-joiner": "\u0645\u06cc\u200c\u062e",
+    "mark of direction": "\u200fעדה",
+    "soft hyphen": "Ann\u00adMarie",
+    "private use": "\ue000",
+    "newer than any table": "\U000e0fff",
+    "line separator": "a\u2028b",
+}
+
+
+@pytest.mark.parametrize(
+    "name", NAMES_AS_PEOPLE_WRITE_THEM.values(), ids=NAMES_AS_PEOPLE_WRITE_THEM.keys()
+)
+def test_users_filter_takes_what_stands_in_names(
+    serve: Callable[..., Api], scripted: ScriptedCognito, name: str
+) -> None:
+    """A filter's value may have any character but control characters and lone surrogates."""
+    scripted.on("ListUsers", reply({"Users": []}))
+    api = serve(scripted.url)
+    for match in ("equals", "startsWith"):
+        assert api.send(FOUND, {"f": {"name": {match: name}}}).data["users"]["nodes"] == []
+        assert f'"{name}"' in scripted.requests[-1].parameters["Filter"]
+
+
+@pytest.mark.parametrize("control", ["\x00", "\x1f", "\x7f", "\x80", "\x9f"], ids=ascii)
+def test_users_filter_refuses_control_characters(
+    serve: Callable[..., Api], scripted: ScriptedCognito, control: str
+) -> None:
+    """Control characters, of both sets, are refused before Cognito is called."""
+    api = serve(scripted.url)
+    assert api.send(FOUND, {"f": {"name": {"equals": f"a{control}"}}}).codes == ["BAD_USER_INPUT"]
+    assert scripted.requests == []
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("username", "sub", "email", "phoneNumber"),
+        *("name", "givenName", "familyName", "preferredUsername"),
+    ],
+)
+def test_users_filter_with_an_empty_prefix(
+    serve: Callable[..., Api], scripted: ScriptedCognito, field: str
+) -> None:
+    """Everybody begins with nothing: what a search box sends before the first letter."""
+    scripted.on("ListUsers", reply({"Users": [{"Username": "bob"}]}))
+    answer = serve(scripted.url).send(FOUND, {"f": {field: {"startsWith": ""}}})
+    assert names(answer.data["users"]) == ["bob"]
+    assert "Filter" not in scripted.requests[0].parameters
+
+
+@pytest.mark.parametrize("value", ["", "x" * 300, "a\nb"], ids=["empty", "too long", "control"])
+@pytest.mark.parametrize("key", ["sub", "email", "phoneNumber"])
+def test_user_by_value_that_cannot_be(
+    serve: Callable[..., Api], scripted: ScriptedCognito, key: str, value: str
+) -> None:
+    """A value that cannot be looked up is refused, and the error names the argument."""
+    answer = serve(scripted.url).send(USER, {"by": {key: value}})
+    assert answer.codes == ["BAD_USER_INPUT"]
+    assert answer.errors[0]["extensions"]["field"] == f"by.{key}"
+    assert scripted.requests == []
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        *(("true", True), ("True", True), ("TRUE", True)),
+        *(("false", False), ("False", False), ("FALSE", False)),
+        *(("", None), ("yes", None), (None, None)),
+    ],
+)
+def test_boolean_attributes_in_any_letter_case(
+    serve: Callable[..., Api], scripted: ScriptedCognito, text: str | None, meaning: bool | None
+) -> None:
+    """Booleans are read whatever the letter case of the program that set them."""
+    attributes = [
+        {"Name": name, "Value": text}
+        for name in ("email_verified", "phone_number_verified")
+        if text is not None
+    ]
+    scripted.on("AdminGetUser", reply({"Username": "bob", "UserAttributes": attributes}))
+    user = 'user(by: {username: "bob"}) { emailVerified phoneNumberVerified }'
+    assert serve(scripted.url).send(f"{{ {user} }}").data == {
+        "user": {"emailVerified": meaning, "phoneNumberVerified": meaning}
+    }
+
+
 def test_users_equality_checked_again(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """Users that Cognito returns but who do not meet the equality are not shown."""
     row = {"Username": "eve", "Enabled": True, "UserStatus": "CONFIRMED"}
@@ -307,20 +397,46 @@ def test_add_and_remove_user_in_group(api: Api, directory: Directory) -> None:
     assert directory.groups_of("bob") == set()
 
 
+OWN = "user { __typename id username sub }"
+
+
 def test_sign_user_out(api: Api, directory: Directory) -> None:
     """Whoever is signed in can sign out, naming themselves in any way or none."""
     sub = directory.add_user("bob", email="bob@example.com")
     token = api.token(username="bob", sub=sub)
     for username in (None, "bob", sub):
-        reply = api.send(
-            act("signUserOut", "user { username email }"),
-            {"input": {"username": username}},
-            token=token,
-        )
+        reply = api.send(act("signUserOut", OWN), {"input": {"username": username}}, token=token)
         assert reply.data["signUserOut"] == {
-            "user": {"username": "bob", "email": "bob@example.com"},
+            "user": {"__typename": "User", "id": "VXNlcjpib2I=", "username": "bob", "sub": sub},
             "errors": [],
         }
+
+
+@pytest.mark.parametrize(
+    "beyond", ["email", "status", "attributes { name value }", "groups { nodes { name } }"]
+)
+def test_sign_user_out_shows_no_more_than_the_token(
+    api: Api, directory: Directory, beyond: str
+) -> None:
+    """Of oneself, no more is shown than the token says, unless one may read it."""
+    sub = directory.add_user("bob", email="bob@example.com")
+    directory.add_group("Admins")
+    document = act("signUserOut", f"user {{ username sub {beyond} }}")
+    variables: dict[str, Any] = {"input": {}}
+    reply = api.send(document, variables, token=api.token(username="bob", sub=sub))
+    assert reply.codes == ["FORBIDDEN"]
+    assert "bob@example.com" not in reply.response.text
+    assert reply.partial["signUserOut"]["errors"] == []  # it was done all the same
+    admin = api.send(document, variables, token=api.token("Admins", username="bob", sub=sub))
+    assert admin.data["signUserOut"]["user"]["sub"] == sub
+
+
+def test_sign_user_out_reads_nothing(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """What the token says takes no call beside the action's own."""
+    scripted.on("AdminUserGlobalSignOut", reply({}))
+    answer = serve(scripted.url).send(act("signUserOut", OWN), {"input": {}}, groups=())
+    assert answer.data["signUserOut"]["user"]["sub"] == "sub-of-root"
+    assert scripted.operations() == ["AdminUserGlobalSignOut"]
 
 
 def test_sign_user_out_somebody_else(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:

@@ -1,0 +1,117 @@
+"""Opens the file that audit events are appended to, and nothing that others could have put there.
+
+Who can write in the file's directory could have events go where they like, or have this server
+append to a file that only it may write. So a link is followed, and a file of another user's taken,
+only where nobody but root and this server's own user can have put it there.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+
+_MAX_LINKS = 40
+"""Links in a row after which there is no end to them; Linux has as many."""
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a block device",
+    stat.S_IFCHR: "a character device",
+}
+
+
+class UnfitSink(OSError):
+    """This is nothing that audit events may go to.
+
+    Args:
+        path: Where it is.
+        problem: The end of a sentence that begins with the path.
+    """
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{str(path)!r} {problem}")
+
+
+def open_sink(path: Path) -> int:
+    """Open a regular file or a pipe for appending, and make the file if there is none.
+
+    A file that is made has the mode 0600. Links to what is open in this process already, such as
+    `/dev/stdout`, may also lead to its terminal.
+
+    Returns:
+        A file descriptor, for writes that do not wait.
+
+    Raises:
+        UnfitSink: What is there is neither, or others could have put it there.
+        OSError: It cannot be opened.
+    """
+    for _ in range(_MAX_LINKS):
+        if _is_own_descriptor(path):
+            return _open_own(path)
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            return _open(path)
+        if not stat.S_ISLNK(status.st_mode):
+            _check(status, path)  # before it is opened, which some devices take for a command
+            return _open(path)
+        if _others_can_write(path.parent) or not _is_trusted(status):
+            raise UnfitSink(path, "is a symbolic link that others could have put there")
+        path = path.parent / path.readlink()
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+
+
+def _open(path: Path) -> int:
+    try:
+        file = os.open(path, _FLAGS | os.O_NOFOLLOW, mode=0o600)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise UnfitSink(path, "is a pipe that nobody reads") from error
+        raise
+    try:
+        _check(os.fstat(file), path)
+    except UnfitSink:
+        os.close(file)
+        raise
+    return file
+
+
+def _check(status: os.stat_result, path: Path) -> None:
+    _check_kind(status, path)
+    is_ours = _is_trusted(status) and status.st_nlink == 1
+    if not is_ours and _others_can_write(path.parent):
+        raise UnfitSink(path, "is a file that others could have put there")
+
+
+def _check_kind(status: os.stat_result, path: Path) -> None:
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise UnfitSink(path, f"is {kind}, and must be a file or a pipe")
+
+
+def _is_own_descriptor(path: Path) -> bool:
+    # The kernel makes these links, to nothing but what this process was given or opened.
+    return os.path.realpath(path.parent) in {f"/proc/{os.getpid()}/fd", "/dev/fd"}
+
+
+def _open_own(path: Path) -> int:
+    status = path.stat()
+    if stat.S_ISCHR(status.st_mode):
+        file = os.open(path, _FLAGS | os.O_NOCTTY)
+        if os.isatty(file):
+            return file
+        os.close(file)
+    _check_kind(status, path)
+    return os.open(path, _FLAGS)
+
+
+def _is_trusted(status: os.stat_result) -> bool:
+    return status.st_uid in {0, os.geteuid()}
+
+
+def _others_can_write(directory: Path) -> bool:
+    status = directory.stat()
+    return not _is_trusted(status) or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
