@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from graphql_admin import explorer
 from graphql_admin.actions import Action
 from graphql_admin.amplify import AdminQueriesEndpoint
+from graphql_admin.attempts import Attempts
 from graphql_admin.audit import AuditLog
 from graphql_admin.auth import TokenVerifier
 from graphql_admin.browsers import BrowserSafety
@@ -107,8 +108,8 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
         schema=parts.schema,
         verifier=parts.verifier,
         policy=parts.policy,
-        pool=parts.pool,
-        audit=parts.audit,
+        reader=parts.pool.reader,
+        gate=Attempts(parts.pool.writer, parts.audit),
         max_calls=settings.max_calls,
     )
     endpoint = GraphQLEndpoint(
@@ -198,7 +199,7 @@ async def check(settings: Settings) -> list[str]:
         for operation in sorted(operations)[:1]:
             deadline = asyncio.get_running_loop().time() + settings.deadline
             try:
-                await parts.pool.call(operation, PROBES[operation], deadline=deadline)
+                await parts.pool.reader.read(operation, PROBES[operation], deadline=deadline)
             except (UserNotFound, GroupNotFound):
                 pass
             except AdminError as error:

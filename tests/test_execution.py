@@ -37,7 +37,7 @@ from graphql_admin.context import Context
 from graphql_admin.documents import Document
 from graphql_admin.errors import UserNotFound
 from graphql_admin.execution import MAX_PLANS, plain_reader, plan
-from graphql_admin.permissions import guard_of
+from graphql_admin.guards import guard_of
 from graphql_admin.schema import AdminSchema
 
 DEADLINE = 1e9
