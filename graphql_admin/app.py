@@ -131,9 +131,10 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
         anonymous=settings.introspection is Introspection.PUBLIC,
     )
     door = explorer.Doorway(endpoint) if settings.explorer else endpoint
+    changes = explorer.describe_changes(parts.schema.graphql_schema)
     routes = [
         Route("/graphql", door),
-        *explorer.routes(settings, people),
+        *explorer.routes(settings, people, changes=changes),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
     ]
