@@ -1,5 +1,6 @@
 """How a row of the table of actions becomes a mutation."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
@@ -13,7 +14,7 @@ from graphql_admin.payloads import GroupPayload, MembershipPayload, Payload, Use
 from graphql_admin.targets import Target, TargetKind
 
 
-class Input:
+class Input(ABC):
     """The input of a mutation: the change that is asked for."""
 
     kind: ClassVar[TargetKind]
@@ -25,9 +26,9 @@ class Input:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
 
+    @abstractmethod
     def target(self) -> Target:
         """Return the target as the caller named it."""
-        raise NotImplementedError
 
     def parameters(self) -> Mapping[str, object]:
         """Return what Cognito's operation takes beyond the target.

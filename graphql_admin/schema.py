@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
-from inspect import isawaitable
+from inspect import isabstract, isawaitable
 from itertools import chain
 from typing import Any, Literal
 
@@ -241,8 +241,8 @@ class AdminSchema(FederationSchema):
                 yield f"{name} does not go through the gate"
                 continue
             input_ = definition_of(get_named_type(field.args["input"].type)).origin
-            if getattr(input_, "kind", None) is not guard.action.target:
-                yield f"{name} has an input with another kind of target than the action"
+            if isabstract(input_) or getattr(input_, "kind", None) is not guard.action.target:
+                yield f"{name} has an input without a target of the action's kind"
 
     def _find_unguarded(self) -> Iterator[str]:
         for type_ in self._schema.type_map.values():

@@ -21,8 +21,7 @@ from graphql_admin.actions import Action
 from graphql_admin.errors import ActionError, ActionErrorCode, Outcome
 from graphql_admin.features import Feature
 from graphql_admin.guards import guard_of, guarded
-from graphql_admin.mutations import GroupInput, mutation
-from graphql_admin.payloads import GroupPayload
+from graphql_admin.mutations import GroupInput, Input, MembershipInput, mutation
 from graphql_admin.schema import (
     FEATURES,
     SCHEMA_RESOLVERS,
@@ -30,6 +29,7 @@ from graphql_admin.schema import (
     UngatedMutation,
     UnguardedField,
 )
+from graphql_admin.targets import TargetKind
 
 SCHEMA = AdminSchema().graphql_schema
 FEDERATIONS_OWN = ("__", "link__", "_FieldSet")
@@ -138,7 +138,20 @@ def test_ungated_mutation_fails_start() -> None:
         AdminSchema(features=(*FEATURES, Feature(mutation=Deletions)))
 
 
-def test_mutation_of_another_target_fails_start() -> None:
+@strawberry.input
+class Aimless(Input):
+    kind = TargetKind.USER
+
+    name: str
+
+
+@strawberry.input
+class Plain:
+    username: str
+
+
+@pytest.mark.parametrize("input_", [GroupInput, MembershipInput, Aimless, Plain])
+def test_mutation_without_its_target_fails_start(input_: Any) -> None:
     """A mutation whose input does not say what the action changes is not served."""
 
     @strawberry.type
@@ -148,8 +161,7 @@ def test_mutation_of_another_target_fails_start() -> None:
             "Delete a user.",
             takes="Whom to delete.",
             gives="What came of it.",
-            input=GroupInput,
-            payload=GroupPayload,
+            input=input_,
         )
 
     features = [each for each in FEATURES if each.mutation is None]
