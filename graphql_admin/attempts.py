@@ -5,10 +5,10 @@ event, cannot be made. Mutations come here, and Amplify's routes by way of them.
 """
 
 from graphql_admin import records
+from graphql_admin.access import PoolWriter
 from graphql_admin.actions import Action, Oneself
 from graphql_admin.audit import AuditLog, Event, Outcome, outcome_of
 from graphql_admin.auth import Caller
-from graphql_admin.cognito import PoolWriter
 from graphql_admin.context import Context
 from graphql_admin.errors import AdminError, Forbidden, Internal, payload_code
 from graphql_admin.names import check_name

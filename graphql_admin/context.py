@@ -7,9 +7,9 @@ from typing import Any, Protocol, TypeAlias
 import strawberry
 
 from graphql_admin import metrics, records
+from graphql_admin.access import PoolReader
 from graphql_admin.actions import Action
 from graphql_admin.auth import Caller
-from graphql_admin.cognito import PoolReader
 from graphql_admin.errors import AdminError, Forbidden, QueryTooExpensive, Unauthenticated
 from graphql_admin.reads import SharedReads
 from graphql_admin.targets import Change, Target

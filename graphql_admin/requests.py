@@ -26,8 +26,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from graphql_admin import records
+from graphql_admin.access import PoolReader
 from graphql_admin.auth import Caller, TokenVerifier, bearer_token
-from graphql_admin.cognito import PoolReader
 from graphql_admin.context import Context, Gate
 from graphql_admin.documents import Document, InvalidDocument
 from graphql_admin.errors import (

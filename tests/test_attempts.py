@@ -13,10 +13,11 @@ import strawberry
 from starlette.testclient import TestClient
 
 import graphql_admin
+from graphql_admin.access import PoolWriter
 from graphql_admin.actions import Action, Row
 from graphql_admin.app import build_app, make_parts
 from graphql_admin.attempts import Attempts
-from graphql_admin.cognito import PoolWriter, UserPool
+from graphql_admin.cognito import UserPool
 from graphql_admin.context import Context, Info
 from graphql_admin.errors import BadUserInput, UpstreamFailed
 from graphql_admin.features import Feature
