@@ -12,8 +12,9 @@ help:
 	@echo "make dev     start the server on an embedded Cognito with made-up people"
 	@echo "make test    run the tests (those with gateways if there was a make gateways before)"
 	@echo "make gateways  install gateways for the tests, which takes Node 20 or later and npm"
-	@echo "make check   lint, types, import floors, and drift of the schemas"
+	@echo "make check   lint, types, import floors, and drift of the schemas and the docs"
 	@echo "make schema  write schema.graphql and the schema of policy files anew"
+	@echo "make docs    write the tables of the README anew"
 	@echo "make bench   measure the server beside its peers, and write the README's section on it;"
 	@echo "             takes Node 20 or later, npm, and a quarter of an hour"
 	@echo "make lock    write the locks of the image anew (UPGRADE=--upgrade for newer releases)"
@@ -41,6 +42,10 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 	$(BIN)/graphql-admin schema --check
 	$(BIN)/python -m graphql_admin.policy.file_schema --check
+	$(BIN)/python -m tools.tables --check
+
+docs: $(INSTALLED)
+	$(BIN)/python -m tools.tables
 
 schema: $(INSTALLED)
 	$(BIN)/graphql-admin schema --output schema.graphql
@@ -91,4 +96,4 @@ $(INSTALLED): pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,test]'
 	@touch $(INSTALLED)
 
-.PHONY: help dev test gateways check schema bench lock clean
+.PHONY: help dev test gateways check docs schema bench lock clean

@@ -1,65 +1,145 @@
 """The table of admin actions: what each is called, needs of Cognito, and does."""
 
-from enum import Enum
+from dataclasses import dataclass
+from enum import Enum, unique
+
+from graphql_admin.targets import TargetKind
 
 
+class Oneself(Enum):
+    """Whether a caller may do an action to themselves."""
+
+    TOO = "too"
+    """To oneself as to others."""
+
+    ONLY = "only"
+    """To oneself and to nobody else; where no user is named, oneself is meant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row of the table."""
+
+    name: str
+    """What policies, `viewer` and the audit log call the action. Where it changes something, also
+    the name of its mutation."""
+
+    sentence: str
+    """What it does, for people."""
+
+    write: str | None = None
+    """The Cognito operation that carries it out, if it changes something."""
+
+    target: TargetKind | None = None
+    """What it changes."""
+
+    reads: tuple[str, ...] = ()
+    """The Cognito operations that read what it gives."""
+
+    checks: tuple[str, ...] = ()
+    """The Cognito operations that read what decides whether it is allowed."""
+
+    on_oneself: Oneself = Oneself.TOO
+
+    open_to_signed_in: bool = False
+    """Whether a valid token is enough, because the action concerns only the caller."""
+
+    def __post_init__(self) -> None:
+        if (self.write is None) != (self.target is None):
+            raise ValueError(f"{self.name}: what writes has a target, and nothing else has one")
+
+
+@unique
 class Action(Enum):
     """Something a caller may be allowed to do, and the unit in which rights are given.
 
     The names are those of Amplify's Admin Queries, so that its users find their way.
-    A row is: the action's name (also its name in policies), the Cognito operations that
-    carry it out (the IAM policy is made from these), and a sentence for people.
-
-    Adding an action starts with adding its row here.
     """
 
-    LIST_USERS = ("listUsers", ("ListUsers",), "List and search users.")
-    GET_USER = ("getUser", ("AdminGetUser", "ListUsers"), "Read one user.")
-    LIST_GROUPS = ("listGroups", ("ListGroups",), "List groups.")
-    GET_GROUP = ("getGroup", ("GetGroup",), "Read one group.")
-    LIST_GROUPS_FOR_USER = (
-        "listGroupsForUser",
-        ("AdminListGroupsForUser",),
-        "List the groups that a user is in.",
+    LIST_USERS = Row(
+        name="listUsers",
+        sentence="List and search users.",
+        reads=("ListUsers",),
     )
-    LIST_USERS_IN_GROUP = (
-        "listUsersInGroup",
-        ("ListUsersInGroup",),
-        "List the users that are in a group.",
+    GET_USER = Row(
+        name="getUser",
+        sentence="Read one user.",
+        reads=("AdminGetUser", "ListUsers"),
     )
-    ADD_USER_TO_GROUP = ("addUserToGroup", ("AdminAddUserToGroup",), "Add a user to a group.")
-    REMOVE_USER_FROM_GROUP = (
-        "removeUserFromGroup",
-        ("AdminRemoveUserFromGroup",),
-        "Remove a user from a group.",
+    LIST_GROUPS = Row(
+        name="listGroups",
+        sentence="List groups.",
+        reads=("ListGroups",),
     )
-    CONFIRM_USER_SIGN_UP = (
-        "confirmUserSignUp",
-        ("AdminConfirmSignUp",),
-        "Confirm the registration of a user who signed up.",
+    GET_GROUP = Row(
+        name="getGroup",
+        sentence="Read one group.",
+        reads=("GetGroup",),
     )
-    DISABLE_USER = ("disableUser", ("AdminDisableUser",), "Disable a user.")
-    ENABLE_USER = ("enableUser", ("AdminEnableUser",), "Enable a user.")
-    SIGN_USER_OUT = (
-        "signUserOut",
-        ("AdminUserGlobalSignOut",),
-        "Sign oneself out of all devices.",
-        True,
+    LIST_GROUPS_FOR_USER = Row(
+        name="listGroupsForUser",
+        sentence="List the groups that a user is in.",
+        reads=("AdminListGroupsForUser",),
     )
-    VIEWER = ("viewer", (), "See who one is and what one may do.", True)
+    LIST_USERS_IN_GROUP = Row(
+        name="listUsersInGroup",
+        sentence="List the users that are in a group.",
+        reads=("ListUsersInGroup",),
+    )
+    ADD_USER_TO_GROUP = Row(
+        name="addUserToGroup",
+        sentence="Add a user to a group.",
+        write="AdminAddUserToGroup",
+        target=TargetKind.MEMBERSHIP,
+    )
+    REMOVE_USER_FROM_GROUP = Row(
+        name="removeUserFromGroup",
+        sentence="Remove a user from a group.",
+        write="AdminRemoveUserFromGroup",
+        target=TargetKind.MEMBERSHIP,
+    )
+    CONFIRM_USER_SIGN_UP = Row(
+        name="confirmUserSignUp",
+        sentence="Confirm the registration of a user who signed up.",
+        write="AdminConfirmSignUp",
+        target=TargetKind.USER,
+    )
+    DISABLE_USER = Row(
+        name="disableUser",
+        sentence="Disable a user.",
+        write="AdminDisableUser",
+        target=TargetKind.USER,
+    )
+    ENABLE_USER = Row(
+        name="enableUser",
+        sentence="Enable a user.",
+        write="AdminEnableUser",
+        target=TargetKind.USER,
+    )
+    SIGN_USER_OUT = Row(
+        name="signUserOut",
+        sentence="Sign oneself out of all devices.",
+        write="AdminUserGlobalSignOut",
+        target=TargetKind.USER,
+        on_oneself=Oneself.ONLY,
+        open_to_signed_in=True,
+    )
+    VIEWER = Row(
+        name="viewer",
+        sentence="See who one is and what one may do.",
+        open_to_signed_in=True,
+    )
 
-    def __init__(
-        self,
-        label: str,
-        operations: tuple[str, ...],
-        sentence: str,
-        open_to_signed_in: bool = False,
-    ) -> None:
-        self.label = label
-        self.operations = operations
-        self.sentence = sentence
-        self.open_to_signed_in = open_to_signed_in
-        """Whether a valid token is enough, because the action concerns only the caller."""
+    def __init__(self, row: Row) -> None:
+        self.label = row.name
+        self.sentence = row.sentence
+        self.write = row.write
+        self.target = row.target
+        self.on_oneself = row.on_oneself
+        self.open_to_signed_in = row.open_to_signed_in
+        written = () if row.write is None else (row.write,)
+        self.operations = (*written, *row.reads, *row.checks)
+        """Every Cognito operation that the action may take; the IAM policy has them."""
 
     @classmethod
     def labelled(cls, label: str) -> "Action":

@@ -139,8 +139,8 @@ def _of_membership(mutation: str) -> str:
     }}"""
 
 
-# The lists of one user or group start from a reference, which takes neither the right to read
-# it nor the call that would.
+# The lists of one user or group start from a reference, whose key alone takes neither the right to
+# read it nor the call that would.
 ADMIN_QUERIES: Mapping[Action, AdminQuery] = {
     Action.ADD_USER_TO_GROUP: AdminQuery(
         _of_membership("addUserToGroup"), _say("Success adding {username} to {groupname}")
@@ -270,13 +270,12 @@ class AdminQueriesEndpoint:
             parameters,
             caller=caller,
             deadline=deadline,
-            is_own_document=True,
         )
         for error in execution.result.errors or ():
             raise classify(error) from error
         reply = route.reply(execution.result.data or {}, parameters)
         for group in reply.get("Groups", ()):
-            group["UserPoolId"] = self._executor.pool.pool_id
+            group["UserPoolId"] = self._executor.reader.pool_id
         return Response(orjson.dumps(reply), media_type=JSON)
 
     async def _read(self, request: Incoming, deadline: float) -> Values:

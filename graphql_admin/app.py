@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from graphql_admin import explorer
 from graphql_admin.actions import Action
 from graphql_admin.amplify import AdminQueriesEndpoint
+from graphql_admin.attempts import Attempts
 from graphql_admin.audit import AuditLog
 from graphql_admin.auth import TokenVerifier
 from graphql_admin.browsers import BrowserSafety
@@ -110,8 +111,8 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
         schema=parts.schema,
         verifier=parts.verifier,
         policy=parts.policy,
-        pool=parts.pool,
-        audit=parts.audit,
+        reader=parts.pool.reader,
+        gate=Attempts(parts.pool.writer, parts.audit),
         max_calls=settings.max_calls,
         places=Places(settings.max_concurrency),
     )
@@ -134,9 +135,10 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
         anonymous=settings.introspection is Introspection.PUBLIC,
     )
     door = explorer.Doorway(endpoint) if settings.explorer else endpoint
+    changes = explorer.describe_changes(parts.schema.graphql_schema)
     routes = [
         Route("/graphql", door),
-        *explorer.routes(settings, people),
+        *explorer.routes(settings, people, changes=changes),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
     ]
@@ -207,7 +209,7 @@ async def check(settings: Settings) -> list[str]:
         for operation in sorted(operations)[:1]:
             deadline = asyncio.get_running_loop().time() + settings.deadline
             try:
-                await parts.pool.call(operation, PROBES[operation], deadline=deadline)
+                await parts.pool.reader.read(operation, PROBES[operation], deadline=deadline)
             except (UserNotFound, GroupNotFound):
                 pass
             except AdminError as error:

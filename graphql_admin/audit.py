@@ -37,6 +37,7 @@ from graphql_admin.errors import (
 )
 from graphql_admin.lines import to_json
 from graphql_admin.sinks import open_sink
+from graphql_admin.targets import Target
 
 log = structlog.get_logger(__name__)
 
@@ -72,17 +73,23 @@ _OUTCOMES: dict[type[AdminError], Outcome] = {
 }
 
 
-def outcome_of(error: AdminError) -> Outcome:
-    """Return how an attempt that raised `error` ended, in doubt unknown."""
-    return next(
+def outcome_of(error: AdminError, *, is_sent: bool) -> Outcome:
+    """Return how an attempt that raised `error` ended, in doubt unknown.
+
+    Args:
+        error: The error.
+        is_sent: Whether Cognito was called for the change, and not only for reading.
+    """
+    outcome = next(
         (outcome for kind, outcome in _OUTCOMES.items() if isinstance(error, kind)), Outcome.FAILED
     )
+    return Outcome.FAILED if outcome is Outcome.UNKNOWN and not is_sent else outcome
 
 
 class Event(NamedTuple):
     """An attempt to change something.
 
-    There are no values in it but the names that the caller gave of the user and the group.
+    There are no values in it but the names of the target.
     """
 
     request_id: str
@@ -93,9 +100,9 @@ class Event(NamedTuple):
     groups: Collection[str]
     """The caller's, as the token has them."""
     action: str
-    target_username: str | None
-    """As it was given: Cognito also takes an alias or a `sub` for a username."""
-    target_group: str | None
+    target: Target
+    """As it was given: Cognito also takes an alias or a `sub` for a username. Where oneself is
+    meant and not named, one's username."""
     outcome: Outcome
     code: str | None
     """Why it did not end well, as in the response."""
@@ -109,8 +116,8 @@ class Event(NamedTuple):
             "caller": {"sub": self.sub, "username": self.username, "groups": sorted(self.groups)},
             "action": self.action,
             "target": {
-                "username": self.target_username and self.target_username[:MAX_NAME_LENGTH],
-                "group": self.target_group and self.target_group[:MAX_NAME_LENGTH],
+                "username": self.target.user and self.target.user[:MAX_NAME_LENGTH],
+                "group": self.target.group and self.target.group[:MAX_NAME_LENGTH],
             },
             "outcome": self.outcome,
             "code": self.code,

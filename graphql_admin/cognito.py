@@ -25,6 +25,7 @@ from botocore.model import OperationNotFoundError
 from botocore.utils import get_environ_proxies
 
 from graphql_admin import metrics
+from graphql_admin.access import PoolReader, PoolWriter
 from graphql_admin.errors import (
     AdminError,
     BadUserInput,
@@ -94,7 +95,7 @@ class _AttemptFailed(Exception):
 
 
 class UserPool:
-    """A user pool, to be called.
+    """A user pool, to be called by way of its `reader` and its `writer`.
 
     Nothing is sent, and no credentials are looked for, until the first call. Open it within a
     running event loop, and close it there, or use it with `async with`.
@@ -140,6 +141,8 @@ class UserPool:
         self._quotas = quotas or Quotas()
         self._reads = SharedReads()
         self._transport: Transport | None = None
+        self.reader = PoolReader(pool_id, self._call)
+        self.writer = PoolWriter(self._call)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -173,7 +176,7 @@ class UserPool:
         if transport is not None:
             await transport.close()
 
-    async def call(
+    async def _call(
         self,
         operation: str,
         parameters: Mapping[str, object],
@@ -181,31 +184,6 @@ class UserPool:
         deadline: float,
         caller: str = "",
     ) -> dict[str, Any]:
-        """Carry out one operation of Cognito, trying again where that is safe and may help.
-
-        It waits for its turn, so that Cognito's quotas are kept. Reads that are the same share
-        one call while it is under way, but for those that ask after a write of this pool began.
-
-        Args:
-            operation: Its name in Cognito's API, such as `AdminDisableUser`.
-            parameters: As in Cognito's API. The pool's id is added where it belongs.
-            deadline: When to give up, in seconds of the event loop's clock.
-            caller: On whose behalf; where calls must wait, callers take turns.
-
-        Returns:
-            Cognito's reply as JSON has it (times are seconds since 1970); `{}` if it is empty.
-            Others may have it too: it is not to be changed.
-
-        Raises:
-            TimedOut: The deadline passed, or the last attempt took too long. A write may have
-                been carried out.
-            Throttled: Cognito's quotas do not allow the call before the deadline.
-            UpstreamFailed: Cognito could not be reached, failed, replied what cannot be read or
-                refused the server's own credentials. A write may have been carried out.
-            BadUserInput: A parameter cannot be right.
-            Outcome: Any of its subclasses, as `translate` has it.
-            Internal: There is no such operation, or the pool is not open.
-        """
         try:
             described = describe(operation)
         except OperationNotFoundError as error:

@@ -1,18 +1,27 @@
-"""What one request carries down to the resolvers."""
+"""What one request carries down to the resolvers: it can read, and ask the gate for a change."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import strawberry
 
 from graphql_admin import metrics, records
+from graphql_admin.access import PoolReader
 from graphql_admin.actions import Action
-from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller
-from graphql_admin.cognito import UserPool
-from graphql_admin.errors import AdminError, QueryTooExpensive
-from graphql_admin.operations import is_read
+from graphql_admin.errors import AdminError, Forbidden, QueryTooExpensive, Unauthenticated
 from graphql_admin.reads import SharedReads
+from graphql_admin.targets import Change, Target
+
+Reply: TypeAlias = dict[str, Any]
+
+
+class Gate(Protocol):
+    """What alone can change anything in the user pool; see `attempts`."""
+
+    async def attempt(self, context: "Context", action: Action, change: Change) -> Target:
+        """Carry out a change for a request's caller, if they may, and leave an audit event."""
 
 
 @dataclass(slots=True)
@@ -28,10 +37,9 @@ class Context:
     plans: dict[Any, Any]
     """What `execution` compiled of the document so far; kept as long as the document is."""
 
-    pool: UserPool
+    pool: PoolReader
 
-    audit: AuditLog
-    """Where the events of mutations go."""
+    gate: Gate
 
     deadline: float
     """When the answer is due, in seconds of the event loop's clock."""
@@ -39,18 +47,49 @@ class Context:
     max_calls: int
     """How often Cognito may be called."""
 
-    is_own_document: bool = False
-    """Whether the document is one of this server's own, in which naming an object by its key is
-    only the way to a list below it, and takes no right but that of the list."""
-
     calls: int = 0
     """How often it was called; an attempt that is made again is the same call."""
 
     reads: SharedReads = field(default_factory=lambda: SharedReads(keep=True))
     """What was read for this request since its last write."""
 
-    async def call(self, operation: str, **parameters: object) -> dict[str, Any]:
-        """Call a Cognito operation within the request's deadline.
+    def demand_token(self) -> Caller:
+        """Return the request's caller.
+
+        Raises:
+            Unauthenticated: The request carries no token.
+        """
+        if self.caller is None:
+            raise Unauthenticated
+        return self.caller
+
+    def demand(self, action: Action) -> Caller:
+        """Return the request's caller, who may do `action`.
+
+        Raises:
+            Unauthenticated: The request carries no token.
+            Forbidden: The caller's groups do not give the action.
+        """
+        records.current().actions.add(action.label)
+        caller = self.demand_token()
+        if action not in self.allowed:
+            message = f"You are not allowed to do this: it requires the action {action.label}."
+            raise Forbidden(message)
+        return caller
+
+    async def attempt(self, action: Action, change: Change) -> Target:
+        """Carry out a change, if the caller may, and leave an audit event.
+
+        Returns:
+            The target, as Cognito was told it.
+
+        Raises:
+            AdminError: See `attempts`.
+        """
+        return await self.gate.attempt(self, action, change)
+
+    async def read(self, operation: str, **parameters: object) -> Reply:
+        """Call a Cognito operation that changes nothing, within the request's deadline.
 
         What the request has read since its last write is not read again.
 
@@ -65,25 +104,37 @@ class Context:
             QueryTooExpensive: The request has used up its calls.
             AdminError: The call failed.
         """
-        if is_read(operation):
-            key = (operation, *sorted(parameters.items()))
-            return await self.reads.get(
-                key, lambda: self._call(operation, parameters), deadline=self.deadline
-            )
-        self.reads.forget()
-        try:
-            return await self._call(operation, parameters)
-        finally:
-            self.reads.forget()
+        key = (operation, *sorted(parameters.items()))
+        return await self.reads.get(
+            key,
+            lambda: self.count(self.pool.read, operation, parameters),
+            deadline=self.deadline,
+        )
 
-    async def _call(self, operation: str, parameters: dict[str, object]) -> dict[str, Any]:
+    async def count(
+        self,
+        call: Callable[..., Awaitable[Reply]],
+        operation: str,
+        parameters: Mapping[str, object],
+    ) -> Reply:
+        """Make a call of Cognito as one of the request's, within its deadline.
+
+        Args:
+            call: `PoolReader.read`, or `PoolWriter.write`.
+            operation: The operation's API name.
+            parameters: Its input members, without `UserPoolId`.
+
+        Raises:
+            QueryTooExpensive: The request has used up its calls.
+            AdminError: The call failed.
+        """
         if self.calls >= self.max_calls:
             raise QueryTooExpensive
         self.calls += 1
         records.current().cognito_calls += 1
         outcome = "CANCELLED"
         try:
-            reply = await self.pool.call(
+            reply = await call(
                 operation,
                 parameters,
                 deadline=self.deadline,

@@ -30,7 +30,7 @@ from graphql import (
     is_abstract_type,
 )
 
-from graphql_admin.permissions import Requires, guard_of
+from graphql_admin.guards import Requires, guard_of
 
 PAGE_SIZE = "first"
 """The argument that says how many items a page has."""

@@ -398,5 +398,10 @@ class ActionError:
     @classmethod
     def from_error(cls, error: Outcome | BadUserInput) -> Self:
         """Make the payload's form of an expected error."""
-        code = "INVALID_VALUE" if isinstance(error, BadUserInput) else error.code
-        return cls(code=ActionErrorCode[code], message=error.message, field=error.field)
+        code = ActionErrorCode[payload_code(error)]
+        return cls(code=code, message=error.message, field=error.field)
+
+
+def payload_code(error: AdminError) -> str:
+    """Return an error's code as a mutation reports it."""
+    return "INVALID_VALUE" if isinstance(error, BadUserInput) else error.code

@@ -8,6 +8,7 @@ import strawberry
 from strawberry.types.field import StrawberryField
 
 _SHOWS = "shows"
+_OF_KEY = "of key"
 
 _DEFINITION = "strawberry-definition"
 """Where Strawberry keeps what an element of graphql-core's schema was made from."""
@@ -22,7 +23,7 @@ def definition_of(element: Any) -> Any:
     return element.extensions.get(_DEFINITION)
 
 
-def shown(description: str) -> Callable[[Callable[..., Any]], Any]:
+def shown(description: str, *, of_key: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """Make a method into a field that shows what the object holds.
 
     It needs no guard: a method that gets nothing but its object, and cannot wait for anything,
@@ -30,6 +31,7 @@ def shown(description: str) -> Callable[[Callable[..., Any]], Any]:
 
     Args:
         description: What the field gives.
+        of_key: Whether the object's key is all that it takes.
 
     Raises:
         TypeError: The method takes anything else, or is a coroutine.
@@ -38,7 +40,8 @@ def shown(description: str) -> Callable[[Callable[..., Any]], Any]:
     def make(method: Callable[..., Any]) -> Any:
         if list(signature(method).parameters) != ["self"] or iscoroutinefunction(method):
             raise TypeError(f"{method.__qualname__} may take nothing but `self`, nor wait")
-        return strawberry.field(method, description=description, metadata={_SHOWS: True})
+        metadata = {_SHOWS: True, _OF_KEY: of_key}
+        return strawberry.field(method, description=description, metadata=metadata)
 
     return make
 
@@ -46,3 +49,8 @@ def shown(description: str) -> Callable[[Callable[..., Any]], Any]:
 def is_shown(field: StrawberryField) -> bool:
     """Tell whether a field was made with `shown`."""
     return _SHOWS in field.metadata
+
+
+def is_of_key(field: StrawberryField) -> bool:
+    """Tell whether a field shows no more than its object's key."""
+    return bool(field.metadata.get(_OF_KEY))

@@ -8,12 +8,13 @@ import structlog
 from graphql_admin.actions import Action
 from graphql_admin.context import Context, Info
 from graphql_admin.errors import GroupNotFound, UpstreamFailed
+from graphql_admin.features import Feature
 from graphql_admin.fields import shown
+from graphql_admin.guards import guarded
 from graphql_admin.names import check_name
 from graphql_admin.nodes import Node
 from graphql_admin.operations import Timestamp, to_timestamp
 from graphql_admin.pagination import DEFAULT_FIRST, After, Connection, First, Listing, Row, paginate
-from graphql_admin.permissions import guarded
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +28,7 @@ class Group(Node):
         self.key = row["GroupName"]
         self.row = row
 
-    @shown("The group's name, unique in the pool.")
+    @shown("The group's name, unique in the pool.", of_key=True)
     def name(self) -> str:
         return self.key
 
@@ -59,9 +60,6 @@ class Group(Node):
 
 ALL_GROUPS = Listing("ListGroups", rows="Groups", key="GroupName", token="NextToken")
 
-KEY_FIELDS = frozenset({"__typename", "id", "name", "users"})
-"""Fields of Group that need no more than the name; `users` has its own guard."""
-
 GroupName = Annotated[str, strawberry.argument(description="The group's name.")]
 
 
@@ -72,7 +70,7 @@ async def find_group(context: Context, name: str) -> Group | None:
         AdminError: Cognito did not answer well; a group that is not there is None.
     """
     try:
-        reply = await context.call("GetGroup", GroupName=name)
+        reply = await context.read("GetGroup", GroupName=name)
     except GroupNotFound:
         return None
     row = reply.get("Group")
@@ -98,3 +96,6 @@ class GroupQuery:
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Group] | None:
         return await paginate(info.context, ALL_GROUPS, Group, first=first, after=after)
+
+
+FEATURE = Feature(query=GroupQuery)

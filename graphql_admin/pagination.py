@@ -286,7 +286,7 @@ async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[
     if at.token is not None:
         parameters[listing.token] = at.token
     try:
-        reply = await context.call(listing.operation, **parameters)
+        reply = await context.read(listing.operation, **parameters)
     except BadUserInput as error:
         # Cognito says no more than that a parameter is wrong; all but the token are checked.
         if at.token is None:

@@ -1,76 +1,35 @@
 """How an object is found again: by its global id, or by its key from another subgraph."""
 
 import asyncio
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from strawberry.federation.schema import FederationAny
+from strawberry.federation.schema_directives import Key
+from strawberry.types.base import get_object_definition
 
 from graphql_admin.actions import Action
 from graphql_admin.context import Info
 from graphql_admin.errors import BadUserInput, GroupNotFound, UserNotFound
-from graphql_admin.groups import KEY_FIELDS as GROUP_KEY_FIELDS
+from graphql_admin.features import Feature
 from graphql_admin.groups import Group, find_group
+from graphql_admin.guards import RequiresByType, guarded, key_fields, selects_beyond
 from graphql_admin.names import check_name
 from graphql_admin.nodes import Node, parse_global_id
-from graphql_admin.permissions import Guard, demand, guarded, selects_beyond
-from graphql_admin.users import KEY_FIELDS as USER_KEY_FIELDS
 from graphql_admin.users import User, find_user, find_user_by
 
 ACTIONS = {"User": Action.GET_USER, "Group": Action.GET_GROUP}
 """What fetching an object of each type requires."""
 
-KEYS = {"User": ("username", "sub"), "Group": ("name",)}
+
+def _keys_of(type_: type) -> tuple[str, ...]:
+    directives = get_object_definition(type_, strict=True).directives or ()
+    return tuple(str(each.fields) for each in directives if isinstance(each, Key))
+
+
+KEYS = {type_.__name__: _keys_of(type_) for type_ in (User, Group)}
 """The fields by which other subgraphs refer to an object of each type."""
-
-FOUND = {
-    "username": USER_KEY_FIELDS,
-    "sub": frozenset({"__typename", "sub"}),
-    "name": GROUP_KEY_FIELDS,
-}
-"""The fields of an object that are in hand with each of those keys."""
-
-
-def _say_requirement(disabled: Collection[Action] = ()) -> str:
-    enabled = [
-        f"`{action.label}` for a {typename}"
-        for typename, action in ACTIONS.items()
-        if action not in disabled
-    ]
-    return f"Requires the action {', '.join(enabled)}." if enabled else "Refused, as configured."
-
-
-class RequiresForId(Guard):
-    """The field requires the action that fetches the type named in the global id `id`."""
-
-    opened_by = frozenset(ACTIONS.values())
-    requirement = _say_requirement()
-
-    def requirement_without(self, disabled: Collection[Action]) -> str:
-        """Return the requirement without the actions that nobody may do."""
-        return _say_requirement(disabled)
-
-    def required(self, info: Info, **arguments: Any) -> Action:  # noqa: ARG002
-        typename, _ = parse_global_id(arguments["id"])
-        if typename not in ACTIONS:
-            raise BadUserInput("This is not an id of this server.", field="id")
-        return ACTIONS[typename]
-
-
-class RequiresForEach(Guard):
-    """Every reference requires its own action, so that a refused one leaves the others whole."""
-
-    opened_by = frozenset()
-    requirement = _say_requirement()
-
-    def requirement_without(self, disabled: Collection[Action]) -> str:
-        """Return the requirement without the actions that nobody may do."""
-        return _say_requirement(disabled)
-
-    def required(self, info: Info, **arguments: Any) -> None:
-        """A token is enough to ask; what fetches it demands the rest."""
 
 
 Entity = Annotated[
@@ -80,20 +39,27 @@ Entity = Annotated[
 
 @strawberry.type
 class ReferenceQuery:
-    @guarded(RequiresForId(), description="The object with the global id `id`; null if gone.")
+    @guarded(
+        RequiresByType(ACTIONS, has_key=False),
+        name="node",
+        description="The object with the global id `id`; null if gone.",
+    )
     async def node(
         self,
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="A global id.")],
     ) -> Node | None:
         typename, key = parse_global_id(id)
+        if typename not in ACTIONS:
+            raise BadUserInput("This is not an id of this server.", field="id")
+        info.context.demand(ACTIONS[typename])
         check_name(key, "id")
         if typename == "Group":
             return await find_group(info.context, key)
         return await find_namesake(info, key)
 
     @guarded(
-        RequiresForEach(),
+        RequiresByType(ACTIONS, has_key=True),
         name="_entities",
         description="The objects that other subgraphs refer to by their keys, in the same order.",
     )
@@ -151,11 +117,11 @@ class Reference:
 async def _resolve(info: Info, reference: Reference | BadUserInput) -> User | Group:
     if isinstance(reference, BadUserInput):
         raise reference
-    key_is_enough = not selects_beyond(
-        info, FOUND[reference.field], apart_from=KEYS.keys() - {reference.typename}
-    )
-    if not (key_is_enough and info.context.is_own_document):
-        demand(info, ACTIONS[reference.typename])
+    # Whoever asks for no more is told nothing that they did not say: not that there is such an
+    # object, either.
+    key_is_enough = not _selects_beyond_reference(info, reference)
+    if not key_is_enough:
+        info.context.demand(ACTIONS[reference.typename])
     match reference:
         case Reference("User", "username", username):
             check_name(username, "username")
@@ -181,7 +147,18 @@ async def _resolve(info: Info, reference: Reference | BadUserInput) -> User | Gr
     return user
 
 
+def _selects_beyond_reference(info: Info, reference: Reference) -> bool:
+    """Whether anything is selected of the object that takes more than what refers to it."""
+    names = frozenset({"__typename", reference.field})
+    if reference.field != "sub":  # which is not what Cognito knows a user as
+        names |= key_fields(info, reference.typename)
+    return selects_beyond(info, names, apart_from=KEYS.keys() - {reference.typename})
+
+
 async def find_namesake(info: Info, username: str) -> User | None:
     """Fetch the user whose username is `username`, and nobody who has it as an alias or `sub`."""
     user = await find_user(info.context, username)
     return user if user and user.key.casefold() == username.casefold() else None
+
+
+FEATURE = Feature(query=ReferenceQuery)

@@ -26,10 +26,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from graphql_admin import records
-from graphql_admin.audit import AuditLog
+from graphql_admin.access import PoolReader
 from graphql_admin.auth import Caller, TokenVerifier, bearer_token
-from graphql_admin.cognito import UserPool
-from graphql_admin.context import Context
+from graphql_admin.context import Context, Gate
 from graphql_admin.documents import Document, InvalidDocument
 from graphql_admin.errors import (
     AdminError,
@@ -85,10 +84,9 @@ class Executor:
 
     policy: Policy
 
-    pool: UserPool
+    reader: PoolReader
 
-    audit: AuditLog
-    """Where the events of mutations go."""
+    gate: Gate
 
     max_calls: int
     """Calls of Cognito that one request may take."""
@@ -126,7 +124,6 @@ class Executor:
         *,
         caller: Caller | None,
         deadline: float,
-        is_own_document: bool = False,
     ) -> Execution:
         """Execute an operation of a document that fits the schema.
 
@@ -139,7 +136,6 @@ class Executor:
             variables: Of the operation, as the client has them.
             caller: Who asks; None is a request without a token.
             deadline: When the answer is due, in seconds of the event loop's clock.
-            is_own_document: Whether the document is this server's own, not the client's.
 
         Raises:
             InvalidDocument: The operation may take more calls of Cognito than are allowed.
@@ -159,11 +155,10 @@ class Executor:
             caller=caller,
             allowed=self.policy.actions_of(caller),
             plans=document.plans,
-            pool=self.pool,
-            audit=self.audit,
+            pool=self.reader,
+            gate=self.gate,
             deadline=deadline,
             max_calls=self.max_calls,
-            is_own_document=is_own_document,
         )
         if not estimated:
             result = await self.schema.run(document.ast, operation, variables, context)

@@ -1,8 +1,9 @@
 """The schema: the feature roots joined, and what is checked of it at start-up."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
-from inspect import isawaitable
+from inspect import isabstract, isawaitable
+from itertools import chain
 from typing import Any, Literal
 
 import strawberry
@@ -14,6 +15,7 @@ from graphql import (
     MiddlewareManager,
     OperationDefinitionNode,
     execute,
+    get_named_type,
 )
 from strawberry.execution import optimized_is_awaitable
 from strawberry.federation.schema import FederationAny
@@ -23,22 +25,14 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
 from strawberry.types.field import StrawberryField
 
+from graphql_admin import changes, groups, references, users
 from graphql_admin.actions import Action
 from graphql_admin.context import Context, Info
 from graphql_admin.execution import Planned, is_tested, plan
-from graphql_admin.fields import is_shown
-from graphql_admin.groups import Group, GroupQuery
+from graphql_admin.features import Feature
+from graphql_admin.fields import definition_of, is_shown
+from graphql_admin.guards import Gated, Guard, Requires, guard_of, guarded
 from graphql_admin.operations import Timestamp
-from graphql_admin.permissions import (
-    Guard,
-    Requires,
-    guard_of,
-    guarded,
-    is_audited,
-    signed_in,
-)
-from graphql_admin.references import ReferenceQuery, RequiresForId
-from graphql_admin.users import UserMutation, UserQuery, users_in_group
 
 FEDERATION_VERSION: Literal["2.9"] = "2.9"
 """The latest that both Apollo's and Hive's composers accept."""
@@ -66,9 +60,6 @@ DATE_TIME = strawberry.scalar(
     parse_value=lambda value: value,
 )
 
-TYPE_EXTENSIONS = {Group: (users_in_group,)}
-"""Fields that a type gets from a feature above it."""
-
 
 @strawberry.type(description="The caller, as their token tells.")
 class Viewer:
@@ -82,7 +73,7 @@ class Viewer:
 class ViewerQuery:
     @guarded(Action.VIEWER, description="The caller, and what they may do.")
     async def viewer(self, info: Info) -> Viewer | None:
-        caller = signed_in(info)
+        caller = info.context.demand_token()
         return Viewer(
             username=caller.username,
             sub=caller.sub,
@@ -105,14 +96,15 @@ class ServiceQuery:
         return Service()
 
 
-@strawberry.type(description="What can be read.")
-class Query(ViewerQuery, UserQuery, GroupQuery, ReferenceQuery, ServiceQuery):
-    pass
-
-
-@strawberry.type(description="What can be done.")
-class Mutation(UserMutation):
-    pass
+FEATURES = (
+    Feature(query=ViewerQuery),
+    users.FEATURE,
+    groups.FEATURE,
+    references.FEATURE,
+    changes.FEATURE,
+    Feature(query=ServiceQuery),
+)
+"""What the schema is joined from, in the order of its root fields."""
 
 
 class AdminSchema(FederationSchema):
@@ -120,6 +112,7 @@ class AdminSchema(FederationSchema):
 
     Args:
         disabled: The disabled actions.
+        features: What the schema is joined from.
         service: Whether a gateway may ask for the schema through `_service`.
         node_field: Whether there is `node`.
         auth_directives: Whether guarded fields say what they require by the directives of
@@ -127,13 +120,14 @@ class AdminSchema(FederationSchema):
 
     Raises:
         UnguardedField: A resolver could reach Cognito without a permission.
-        UnauditedMutation: A mutation would leave no event.
+        UngatedMutation: A mutation does not go through the gate, or has no target.
     """
 
     def __init__(
         self,
         disabled: Collection[Action] = (),
         *,
+        features: Sequence[Feature] = FEATURES,
         service: bool = True,
         node_field: bool = True,
         auth_directives: bool = False,
@@ -143,18 +137,20 @@ class AdminSchema(FederationSchema):
         self._node_field = node_field
         self._auth_directives = auth_directives
         self._is_tested = is_tested()
-        mutation_fields = self.get_fields(get_object_definition(Mutation, strict=True))
+        self._added = [feature.extends for feature in features]
+        mutation = _join("Mutation", "What can be done.", [each.mutation for each in features])
+        can_change = bool(self.get_fields(get_object_definition(mutation, strict=True)))
         super().__init__(
-            query=Query,
-            mutation=Mutation if mutation_fields else None,
+            query=_join("Query", "What can be read.", [each.query for each in features]),
+            mutation=mutation if can_change else None,
             config=StrawberryConfig(disable_field_suggestions=True),
             scalar_overrides={FederationAny: ANY, Timestamp: DATE_TIME},
             federation_version=FEDERATION_VERSION,
         )
         if unguarded := list(self._find_unguarded()):
             raise UnguardedField(f"no permission stands before {', '.join(unguarded)}")
-        if unaudited := [f.name for f in mutation_fields if not is_audited(f)]:
-            raise UnauditedMutation(f"no event is written of {', '.join(unaudited)}")
+        if ungated := list(self._find_ungated()):
+            raise UngatedMutation("; ".join(ungated))
 
     @property
     def graphql_schema(self) -> GraphQLSchema:
@@ -222,34 +218,47 @@ class AdminSchema(FederationSchema):
 
     def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
         """Return the fields of a type that this schema has."""
-        fields = [*type_definition.fields, *TYPE_EXTENSIONS.get(type_definition.origin, ())]
+        added = (each.get(type_definition.origin, ()) for each in self._added)
+        fields = [*type_definition.fields, *chain.from_iterable(added)]
         fields = [self._redescribe(field) for field in fields if not self._is_disabled(field)]
         return list(map(_with_auth_directive, fields)) if self._auth_directives else fields
 
     def _is_disabled(self, field: StrawberryField) -> bool:
         if field.graphql_name == "_service" and not self._service:
             return True
-        guard = guard_of(field)
-        if isinstance(guard, RequiresForId) and not self._node_field:
+        if field.graphql_name == "node" and not self._node_field:
             return True
-        return bool(guard and guard.opened_by and guard.opened_by <= self._disabled)
+        guard = guard_of(field)
+        return guard is not None and guard.is_closed(self._disabled)
 
     def _redescribe(self, field: StrawberryField) -> StrawberryField:
         """Return a copy of `field` that names no disabled action, or `field` if it names none."""
         guard = guard_of(field)
-        requirement = guard.requirement_without(self._disabled) if guard else ""
-        if guard is None or requirement == guard.requirement:
+        if guard is None or guard.requirement(self._disabled) == guard.requirement():
             return field
+        text = (field.description or "").removesuffix(guard.requirement())
         field = copy(field)
-        field.description = (field.description or "").removesuffix(guard.requirement) + requirement
+        field.description = text + guard.requirement(self._disabled)
         return field
+
+    def _find_ungated(self) -> Iterator[str]:
+        """Yield what is wrong with each mutation that is not to be served."""
+        root = self._schema.mutation_type
+        for name, field in root.fields.items() if root else ():
+            guard = guard_of(definition_of(field))
+            if not isinstance(guard, Gated):
+                yield f"{name} does not go through the gate"
+                continue
+            input_ = definition_of(get_named_type(field.args["input"].type)).origin
+            if isabstract(input_) or getattr(input_, "kind", None) is not guard.action.target:
+                yield f"{name} has an input without a target of the action's kind"
 
     def _find_unguarded(self) -> Iterator[str]:
         for type_ in self._schema.type_map.values():
             if not isinstance(type_, GraphQLObjectType):
                 continue
             for name, field in type_.fields.items():
-                definition = field.extensions.get("strawberry-definition")
+                definition = definition_of(field)
                 path = f"{type_.name}.{name}"
                 if definition is None or path in SCHEMA_RESOLVERS:
                     continue
@@ -257,6 +266,12 @@ class AdminSchema(FederationSchema):
                     definition.base_resolver is None or is_shown(definition) or guard_of(definition)
                 ):
                     yield path
+
+
+def _join(name: str, description: str, parts: Iterable[type | None]) -> type:
+    """Return a root type with the fields of all parts."""
+    root = type(name, tuple(part for part in parts if part is not None), {})
+    return strawberry.type(root, description=description)
 
 
 def _with_auth_directive(field: StrawberryField) -> StrawberryField:
@@ -271,7 +286,7 @@ def _with_auth_directive(field: StrawberryField) -> StrawberryField:
 
 def _auth_directive(guard: Guard) -> Authenticated | Policy:
     # Where the action depends on the use of the field, no directive can name it.
-    if isinstance(guard, Requires) and not guard.action.open_to_signed_in:
+    if isinstance(guard, Requires) and not (guard.key_of or guard.action.open_to_signed_in):
         return Policy(policies=[[guard.action.label]])
     return Authenticated()
 
@@ -280,5 +295,5 @@ class UnguardedField(Exception):
     """A resolver could reach Cognito without a permission."""
 
 
-class UnauditedMutation(Exception):
-    """A mutation would leave no event."""
+class UngatedMutation(Exception):
+    """A mutation does not go through the gate, or has no target."""

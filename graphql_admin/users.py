@@ -1,4 +1,4 @@
-"""Users of the user pool, and every action on one of them."""
+"""Users of the user pool."""
 
 from collections.abc import Mapping
 from typing import Annotated, Self, TypeVar
@@ -10,15 +10,8 @@ from strawberry.utils.str_converters import to_camel_case
 
 from graphql_admin.actions import Action
 from graphql_admin.context import Context, Info
-from graphql_admin.errors import (
-    ActionError,
-    AmbiguousUser,
-    BadUserInput,
-    Forbidden,
-    Outcome,
-    UpstreamFailed,
-    UserNotFound,
-)
+from graphql_admin.errors import AmbiguousUser, UpstreamFailed, UserNotFound
+from graphql_admin.features import Feature
 from graphql_admin.fields import shown
 from graphql_admin.filters import (
     STATUSES,
@@ -28,8 +21,8 @@ from graphql_admin.filters import (
     UserStatus,
     read_attributes,
 )
-from graphql_admin.groups import KEY_FIELDS as GROUP_KEY_FIELDS
-from graphql_admin.groups import Group, by_precedence, find_group
+from graphql_admin.groups import Group, by_precedence
+from graphql_admin.guards import guarded
 from graphql_admin.names import check_name
 from graphql_admin.nodes import Node
 from graphql_admin.operations import Timestamp, to_timestamp
@@ -43,13 +36,6 @@ from graphql_admin.pagination import (
     Row,
     paginate,
     read_all,
-)
-from graphql_admin.permissions import (
-    RequiresBeyondKey,
-    audited,
-    guarded,
-    selects_beyond,
-    signed_in,
 )
 
 log = structlog.get_logger(__name__)
@@ -86,7 +72,8 @@ class User(Node):
 
     @shown(
         "The user's name in the pool, which never changes. In a mutation's payload where nothing "
-        "beyond the key is selected: the name as it was given."
+        "beyond the key is selected: the name as it was given.",
+        of_key=True,
     )
     def username(self) -> str:
         return self.key
@@ -187,12 +174,6 @@ class User(Node):
         return cls({"Username": username, "Attributes": [{"Name": "sub", "Value": sub}]})
 
 
-KEY_FIELDS = frozenset({"__typename", "id", "username", "groups"})
-"""Fields of User that need no more than the username; `groups` has its own guard."""
-
-OWN_FIELDS = KEY_FIELDS | {"sub"}
-"""Fields of the caller that need no more than their token."""
-
 _Member = TypeVar("_Member")
 
 
@@ -237,7 +218,7 @@ async def find_user(context: Context, username: str) -> User | None:
         AdminError: Cognito did not answer well; a user who is not there is None.
     """
     try:
-        reply = await context.call("AdminGetUser", Username=username)
+        reply = await context.read("AdminGetUser", Username=username)
     except UserNotFound:
         return None
     _promised(reply.get("Username"), "Username")
@@ -319,212 +300,4 @@ async def users_in_group(
     return await paginate(info.context, listing, User, first=first, after=after)
 
 
-@strawberry.type
-class Payload:
-    errors: list[ActionError] = strawberry.field(
-        default_factory=list, description="Why the action was not carried out; empty if it was."
-    )
-
-
-@strawberry.type
-class UserPayload(Payload):
-    username: strawberry.Private[str | None] = None
-
-    @guarded(
-        RequiresBeyondKey(Action.GET_USER, KEY_FIELDS),
-        description="The user, read back after the action; null if it was not carried out.",
-    )
-    async def user(self, info: Info) -> User | None:
-        return await _read_back(info, self.username)
-
-
-@strawberry.type
-class MembershipPayload(UserPayload):
-    group_name: strawberry.Private[str | None] = None
-
-    @guarded(
-        RequiresBeyondKey(Action.GET_GROUP, GROUP_KEY_FIELDS),
-        description="The group, read back after the action; null if it was not carried out.",
-    )
-    async def group(self, info: Info) -> Group | None:
-        if self.group_name is None:
-            return None
-        if not selects_beyond(info, GROUP_KEY_FIELDS):
-            return Group.from_name(self.group_name)
-        return await find_group(info.context, self.group_name)
-
-
-async def _read_back(info: Info, username: str | None) -> User | None:
-    if username is None:
-        return None
-    if not selects_beyond(info, KEY_FIELDS):
-        return User.from_username(username)
-    return await find_user(info.context, username)
-
-
-INPUT = strawberry.argument(description="What to act on.")
-
-
-@strawberry.input
-class UserInput:
-    username: str = strawberry.field(description="The user to act on.")
-
-
-@strawberry.input
-class MembershipInput(UserInput):
-    group_name: str = strawberry.field(description="The group.")
-
-
-@strawberry.input(description="Which user to add to which group.")
-class AddUserToGroupInput(MembershipInput):
-    pass
-
-
-@strawberry.type(description="What came of adding a user to a group.")
-class AddUserToGroupPayload(MembershipPayload):
-    pass
-
-
-@strawberry.input(description="Which user to remove from which group.")
-class RemoveUserFromGroupInput(MembershipInput):
-    pass
-
-
-@strawberry.type(description="What came of removing a user from a group.")
-class RemoveUserFromGroupPayload(MembershipPayload):
-    pass
-
-
-@strawberry.input(description="Whose registration to confirm.")
-class ConfirmUserSignUpInput(UserInput):
-    pass
-
-
-@strawberry.type(description="What came of confirming a registration.")
-class ConfirmUserSignUpPayload(UserPayload):
-    pass
-
-
-@strawberry.input(description="Whom to disable.")
-class DisableUserInput(UserInput):
-    pass
-
-
-@strawberry.type(description="What came of disabling a user.")
-class DisableUserPayload(UserPayload):
-    pass
-
-
-@strawberry.input(description="Whom to enable.")
-class EnableUserInput(UserInput):
-    pass
-
-
-@strawberry.type(description="What came of enabling a user.")
-class EnableUserPayload(UserPayload):
-    pass
-
-
-@strawberry.input(description="Whom to sign out, which can only be oneself.")
-class SignUserOutInput:
-    username: str | None = strawberry.field(
-        default=None, description="One's own username or `sub`; oneself by default."
-    )
-
-
-@strawberry.type(description="What came of signing out.")
-class SignUserOutPayload(Payload):
-    username: strawberry.Private[str | None] = None
-
-    @guarded(
-        RequiresBeyondKey(Action.GET_USER, OWN_FIELDS),
-        description="Oneself: `id`, `username` and `sub` as the token has them, the rest read back "
-        "after the action; null if it was not carried out.",
-    )
-    async def user(self, info: Info) -> User | None:
-        if self.username is None:
-            return None
-        if not selects_beyond(info, OWN_FIELDS):
-            return User.from_token(self.username, signed_in(info).sub)
-        return await find_user(info.context, self.username)
-
-
-ActionPayload = TypeVar("ActionPayload", bound=Payload)
-
-
-async def act(
-    info: Info, operation: str, payload: type[ActionPayload], input: UserInput
-) -> ActionPayload:
-    """Carry out an action on a user with one call of Cognito.
-
-    Args:
-        info: Of the mutation.
-        operation: The Cognito operation.
-        payload: The mutation's payload type.
-        input: The mutation's input: the user and, for a membership, the group.
-
-    Raises:
-        Refusal: Cognito did not answer well; what is to be expected is in the payload.
-    """
-    try:
-        parameters = {"Username": check_name(input.username, "username")}
-        if isinstance(input, MembershipInput):
-            parameters["GroupName"] = check_name(input.group_name, "groupName")
-        await info.context.call(operation, **parameters)
-    except (Outcome, BadUserInput) as error:
-        return payload(errors=[ActionError.from_error(error)])
-    return payload(**vars(input))
-
-
-@strawberry.type
-class UserMutation:
-    @audited(Action.ADD_USER_TO_GROUP, description="Add a user to a group.")
-    async def add_user_to_group(
-        self, info: Info, input: Annotated[AddUserToGroupInput, INPUT]
-    ) -> AddUserToGroupPayload | None:
-        return await act(info, "AdminAddUserToGroup", AddUserToGroupPayload, input)
-
-    @audited(Action.REMOVE_USER_FROM_GROUP, description="Remove a user from a group.")
-    async def remove_user_from_group(
-        self, info: Info, input: Annotated[RemoveUserFromGroupInput, INPUT]
-    ) -> RemoveUserFromGroupPayload | None:
-        return await act(info, "AdminRemoveUserFromGroup", RemoveUserFromGroupPayload, input)
-
-    @audited(
-        Action.CONFIRM_USER_SIGN_UP,
-        description="Confirm the registration of a user who signed up, without their code.",
-    )
-    async def confirm_user_sign_up(
-        self, info: Info, input: Annotated[ConfirmUserSignUpInput, INPUT]
-    ) -> ConfirmUserSignUpPayload | None:
-        return await act(info, "AdminConfirmSignUp", ConfirmUserSignUpPayload, input)
-
-    @audited(
-        Action.DISABLE_USER,
-        description="Disable a user, who can then no longer sign in. Tokens that were issued "
-        "before stay good until they expire.",
-    )
-    async def disable_user(
-        self, info: Info, input: Annotated[DisableUserInput, INPUT]
-    ) -> DisableUserPayload | None:
-        return await act(info, "AdminDisableUser", DisableUserPayload, input)
-
-    @audited(Action.ENABLE_USER, description="Enable a user, who can then sign in again.")
-    async def enable_user(
-        self, info: Info, input: Annotated[EnableUserInput, INPUT]
-    ) -> EnableUserPayload | None:
-        return await act(info, "AdminEnableUser", EnableUserPayload, input)
-
-    @audited(
-        Action.SIGN_USER_OUT,
-        description="Sign oneself out of all devices: revoke the refresh tokens. Tokens that "
-        "were issued before stay good until they expire.",
-    )
-    async def sign_user_out(
-        self, info: Info, input: Annotated[SignUserOutInput, INPUT]
-    ) -> SignUserOutPayload | None:
-        caller = signed_in(info)
-        if input.username not in {None, caller.username, caller.sub}:
-            raise Forbidden("You can sign out nobody but yourself.")
-        oneself = UserInput(username=caller.username)
-        return await act(info, "AdminUserGlobalSignOut", SignUserOutPayload, oneself)
+FEATURE = Feature(query=UserQuery, extends={Group: (users_in_group,)})

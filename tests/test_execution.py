@@ -31,13 +31,14 @@ from structlog.testing import capture_logs
 
 from graphql_admin import execution
 from graphql_admin.actions import Action
+from graphql_admin.attempts import Attempts
 from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller
 from graphql_admin.context import Context
 from graphql_admin.documents import Document
 from graphql_admin.errors import UserNotFound
 from graphql_admin.execution import MAX_PLANS, plain_reader, plan
-from graphql_admin.permissions import guard_of
+from graphql_admin.guards import guard_of
 from graphql_admin.schema import AdminSchema
 
 DEADLINE = 1e9
@@ -96,7 +97,7 @@ class Pool:
         self.users = [_odd_user(random, oddity) for _ in range(3)]
         self._groups = [_odd_row(random, oddity, EDITORS, ODD_GROUP) for _ in range(2)]
 
-    async def call(
+    async def read(
         self, operation: str, parameters: dict[str, Any], *, deadline: float, **_: object
     ) -> dict[str, Any]:
         """Answer as Cognito does."""
@@ -115,6 +116,8 @@ class Pool:
             case "GetGroup":
                 return {"Group": self._groups[0]}
         return {}
+
+    write = read
 
 
 def _odd_row(
@@ -158,7 +161,7 @@ def make_context(document: Document, pool: Pool, caller: Caller | None = CALLER)
         allowed=frozenset(Action) - {Action.LIST_USERS_IN_GROUP},
         plans=document.plans,
         pool=pool,  # type: ignore[arg-type]
-        audit=AuditLog(Path(os.devnull)),
+        gate=Attempts(pool, AuditLog(Path(os.devnull))),  # type: ignore[arg-type]
         deadline=DEADLINE,
         max_calls=1000,
     )

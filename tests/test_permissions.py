@@ -22,9 +22,9 @@ from graphql import (
 )
 
 from graphql_admin.actions import Action
+from graphql_admin.guards import Guard, Requires, RequiresByType, guard_of
 from graphql_admin.nodes import global_id
-from graphql_admin.permissions import Guard, Requires, RequiresBeyondKey, guard_of, iam_policy
-from graphql_admin.references import ACTIONS, RequiresForEach, RequiresForId
+from graphql_admin.permissions import iam_policy
 from graphql_admin.schema import AdminSchema
 from tests.api import Api
 from tests.scripted import ScriptedCognito, reply
@@ -47,6 +47,9 @@ REPLIES = {
 
 SAMPLES = {"username": '"bob"', "groupName": '"Editors"', "name": '"Editors"'}
 """Values of arguments and input fields, by name."""
+
+SAMPLES_BY_TYPE = {"Boolean": "true", "Int": "1", "String": '"sample"'}
+"""Values of others, by the names of their types."""
 
 BEYOND_KEY = {"User": "email", "Group": "description"}
 SHORTEST = {"User": "username", "Group": "name"}
@@ -109,7 +112,7 @@ def sample_value(name: str, type_: Any) -> str:
     """Return a value of an argument or input field."""
     type_ = get_nullable_type(type_)
     if not is_input_object_type(type_):
-        return SAMPLES[name]
+        return SAMPLES.get(name) or SAMPLES_BY_TYPE[type_.name]
     one_of = type_.extensions["strawberry-definition"].is_one_of
     return '{username: "bob"}' if one_of else f"{{{sample(type_.fields)}}}"
 
@@ -121,16 +124,16 @@ def is_required(member: Any) -> bool:
 def uses(guard: Guard, field: Any, type_: Any) -> Iterator[Use]:
     """Yield the uses of a guarded field that differ in what they require."""
     match guard:
-        case Requires(action=action):
+        case Requires(action=action, key_of=None):
             arguments = sample(field.args)
             yield Use(action, f"({arguments})" if arguments else "", leaf_selection(type_))
-        case RequiresBeyondKey(action=action):
+        case Requires(action=action):
             yield Use(action, "", f"{{ {BEYOND_KEY[type_.name]} }}")
-        case RequiresForId():
+        case RequiresByType(actions=actions, has_key=False):
             for typename, key in (("User", "bob"), ("Group", "Editors")):
                 id_ = f'(id: "{global_id(typename, key)}")'
-                yield Use(ACTIONS[typename], id_, "{ id }", typename)
-        case RequiresForEach():
+                yield Use(actions[typename], id_, "{ id }", typename)
+        case RequiresByType(actions=actions):
             for typename, key in (
                 ("User", 'username: "bob"'),
                 ("User", 'sub: "sub-of-bob"'),
@@ -138,8 +141,7 @@ def uses(guard: Guard, field: Any, type_: Any) -> Iterator[Use]:
             ):
                 reference = f'(representations: [{{__typename: "{typename}", {key}}}])'
                 beyond = f"{{ ... on {typename} {{ {BEYOND_KEY[typename]} }} }}"
-                for selection in ("{ __typename }", beyond):
-                    yield Use(ACTIONS[typename], reference, selection, typename)
+                yield Use(actions[typename], reference, beyond, typename)
         case _:
             raise AssertionError(f"a new kind of guard: {guard}")
 

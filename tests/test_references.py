@@ -279,6 +279,45 @@ def test_entities_refused(
     assert len(scripted.requests) == 1
 
 
+KEYS = """query ($references: [_Any!]!) { _entities(representations: $references) {
+    __typename ... on User { %s } ... on Group { id name }
+} }"""
+
+
+def test_entities_known_by_their_keys(
+    serve: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path
+) -> None:
+    """A reference of which no more than the key is asked takes no action, and reads nothing.
+
+    So whoever has a token gets back what they said, whether there is such an object or not.
+    """
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[groups]\nStaff = ["listGroups"]\n')
+    api = serve(scripted.url, policy_file=policy)
+    by_name = [
+        {"__typename": "User", "username": "nobody"},
+        {"__typename": "Group", "name": "Nowhere"},
+    ]
+    answer = api.send(KEYS % "id username", {"references": by_name}, groups=("Staff",))
+    assert answer.data["_entities"] == [
+        {"__typename": "User", "id": "VXNlcjpub2JvZHk=", "username": "nobody"},
+        {"__typename": "Group", "id": "R3JvdXA6Tm93aGVyZQ==", "name": "Nowhere"},
+    ]
+    by_sub = [{"__typename": "User", "sub": "s"}]
+    answer = api.send(KEYS % "sub", {"references": by_sub}, groups=())
+    assert answer.data["_entities"] == [{"__typename": "User", "sub": "s"}]
+    for beyond in ("id", "username", "sub email"):
+        answer = api.send(KEYS % beyond, {"references": by_sub}, groups=("Staff",))
+        assert answer.codes == ["FORBIDDEN"]
+    for beyond in ("sub", "username email", "groups { nodes { name } }"):
+        answer = api.send(KEYS % beyond, {"references": by_name[:1]}, groups=("Staff",))
+        assert answer.codes == ["FORBIDDEN"]
+    assert api.send(KEYS % "username", {"references": by_name}, token="").codes == [
+        "UNAUTHENTICATED"
+    ]
+    assert scripted.requests == []
+
+
 def test_node_field_switched_off(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """Without `node`, objects still have their ids, and other subgraphs can refer to them."""
     scripted.on("AdminGetUser", reply({"Username": "bob", "UserAttributes": []}))

@@ -17,10 +17,19 @@ from graphql import (
 )
 from strawberry.federation.schema_directives import Authenticated, Policy
 
-from graphql_admin import schema as schema_module
-from graphql_admin.errors import ActionErrorCode, Outcome
-from graphql_admin.permissions import guard_of
-from graphql_admin.schema import SCHEMA_RESOLVERS, AdminSchema, Query, UnguardedField
+from graphql_admin.actions import Action
+from graphql_admin.errors import ActionError, ActionErrorCode, Outcome
+from graphql_admin.features import Feature
+from graphql_admin.guards import guard_of, guarded
+from graphql_admin.mutations import GroupInput, Input, MembershipInput, mutation
+from graphql_admin.schema import (
+    FEATURES,
+    SCHEMA_RESOLVERS,
+    AdminSchema,
+    UngatedMutation,
+    UnguardedField,
+)
+from graphql_admin.targets import TargetKind
 
 SCHEMA = AdminSchema().graphql_schema
 FEDERATIONS_OWN = ("__", "link__", "_FieldSet")
@@ -77,7 +86,7 @@ def test_guarded_fields_say_what_they_require() -> None:
     for path, field in fields():
         guard = guard_of(field.extensions["strawberry-definition"])
         if guard is not None:
-            assert field.description.endswith(guard.requirement), path
+            assert field.description.endswith(guard.requirement()), path
 
 
 def test_guarded_fields_have_auth_directives() -> None:
@@ -98,19 +107,66 @@ def test_resolvers_of_the_schema_are_there() -> None:
     assert set(SCHEMA_RESOLVERS) <= {path for path, _ in fields()}
 
 
-def test_unguarded_resolver_fails_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unguarded_resolver_fails_start() -> None:
     """A resolver without a permission keeps the server from starting, and is named."""
 
-    @strawberry.type(name="Query")
-    class Leaky(Query):
+    @strawberry.type
+    class Leaky:
         @strawberry.field
         async def everybody(self, info: strawberry.Info) -> list[str]:
-            reply = await info.context.call("ListUsers")
+            reply = await info.context.read("ListUsers")
             return [user["Username"] for user in reply["Users"]]
 
-    monkeypatch.setattr(schema_module, "Query", Leaky)
     with pytest.raises(UnguardedField, match=r"Query\.everybody"):
-        AdminSchema()
+        AdminSchema(features=(*FEATURES, Feature(query=Leaky)))
+
+
+def test_ungated_mutation_fails_start() -> None:
+    """A mutation that does not go through the gate keeps the server from starting."""
+
+    @strawberry.type
+    class DeletionPayload:
+        errors: list[ActionError]
+
+    @strawberry.type
+    class Deletions:
+        @guarded(Action.DISABLE_USER, description="Delete a user.")
+        async def delete_user(self, info: strawberry.Info) -> DeletionPayload | None:
+            raise AssertionError(info)
+
+    with pytest.raises(UngatedMutation, match="deleteUser"):
+        AdminSchema(features=(*FEATURES, Feature(mutation=Deletions)))
+
+
+@strawberry.input
+class Aimless(Input):
+    kind = TargetKind.USER
+
+    name: str
+
+
+@strawberry.input
+class Plain:
+    username: str
+
+
+@pytest.mark.parametrize("input_", [GroupInput, MembershipInput, Aimless, Plain])
+def test_mutation_without_its_target_fails_start(input_: Any) -> None:
+    """A mutation whose input does not say what the action changes is not served."""
+
+    @strawberry.type
+    class Deletions:
+        delete_user = mutation(
+            Action.DISABLE_USER,
+            "Delete a user.",
+            takes="Whom to delete.",
+            gives="What came of it.",
+            input=input_,
+        )
+
+    features = [each for each in FEATURES if each.mutation is None]
+    with pytest.raises(UngatedMutation, match="disableUser"):
+        AdminSchema(features=(*features, Feature(mutation=Deletions)))
 
 
 def test_action_error_codes_are_the_outcomes() -> None:

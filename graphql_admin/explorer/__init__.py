@@ -10,13 +10,13 @@ Monaco instead, which comes to 6.5 MB and wants web workers besides, for nothing
 
 import gzip
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -24,7 +24,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_admin.actions import Action
+from graphql_admin.explorer.examples import describe_changes
 from graphql_admin.settings import Settings
+
+__all__ = ["Doorway", "Person", "content_security_policy", "describe_changes", "routes"]
 
 CONTENT_TYPES: Final = {
     ".css": "text/css; charset=utf-8",
@@ -63,12 +66,18 @@ class Person(Protocol):
         """What they may do, as the end of a sentence."""
 
 
-def routes(settings: Settings, people: Callable[[], Sequence[Person]] = tuple) -> list[Route]:
+def routes(
+    settings: Settings,
+    people: Callable[[], Sequence[Person]] = tuple,
+    *,
+    changes: Sequence[Mapping[str, Any]] = (),
+) -> list[Route]:
     """Return the explorer's routes; none at all where the settings leave it off.
 
     Args:
         settings: The server's.
         people: Called, in a thread, whenever the page asks whom one may be; in dev mode only.
+        changes: The schema's mutations, as `describe_changes` has them.
     """
     if not settings.explorer:
         return []
@@ -91,6 +100,7 @@ def routes(settings: Settings, people: Callable[[], Sequence[Person]] = tuple) -
     def config(_: Request) -> Response:
         content = {
             "actions": {action.label: action.sentence for action in Action},
+            "changes": changes,
             "introspection": settings.introspection,
             "signIn": _sign_in(settings),
             "people": [

@@ -16,13 +16,16 @@
  * Makes an example of each action that the viewer may use.
  * @param {Viewer} viewer
  * @param {Surroundings} surroundings
- * @param {{username: string}[]} spared Whom no example that changes something is about.
+ * @param {{
+ *   changes: {action: string, target: string, values: object}[],
+ *   people: {username: string}[],
+ * }} config The mutations that there are, and whom no example of one is about.
  * @returns {Example[]} Those that only read come first.
  */
-export function examplesFor(viewer, surroundings, spared) {
+export function examplesFor(viewer, surroundings, { changes, people }) {
   return [
     ...examplesThatRead(viewer, surroundings),
-    ...examplesThatChange(viewer, surroundings, spared),
+    ...examplesThatChange(viewer, surroundings, changes, people),
   ].filter(({ action }) => viewer.actions.includes(action));
 }
 
@@ -51,48 +54,61 @@ function examplesThatRead({ username, actions }, { users, groups }) {
   return examples;
 }
 
-function examplesThatChange(viewer, { users, groups }, spared) {
+// Whom an example of an action is about, where it should have something to change.
+const FITS = {
+  confirmUserSignUp: ({ status }) => status === "UNCONFIRMED",
+  disableUser: ({ enabled }) => enabled,
+  enableUser: ({ enabled }) => !enabled,
+  addUserToGroup: ({ isMember }) => isMember === false,
+  removeUserFromGroup: ({ isMember }) => isMember === true,
+};
+
+function examplesThatChange(viewer, { users, groups }, changes, spared) {
   // Not oneself either: a new operator's first click should not lock the operator out.
   const keep = new Set([viewer.username, ...spared.map(({ username }) => username)]);
   const others = users.filter(({ username }) => !keep.has(username));
-  const whoever = (fits) => ({ username: (others.find(fits) ?? others[0])?.username ?? "" });
   // Nor should it hand out the operator's own rights: one's own groups come last.
   const isOwn = ({ name }) => Number(viewer.groups.includes(name));
-  const pairs = groups
-    .toSorted((one, another) => isOwn(one) - isOwn(another))
-    .flatMap(({ name, members }) =>
-      others.map(({ username }) => ({
-        input: { username, groupName: name },
-        isMember: members?.includes(username),
-      })),
-    );
-  const whichever = (isMember) =>
-    (pairs.find((pair) => pair.isMember === isMember) ?? pairs[0])?.input ?? {
-      username: "",
-      groupName: groups[0]?.name ?? "",
-    };
+  const sorted = groups.toSorted((one, another) => isOwn(one) - isOwn(another));
+  const pairs = sorted.flatMap(({ name, members }) =>
+    others.map(({ username }) => ({ username, name, isMember: members?.includes(username) })),
+  );
+  const nobody = { username: "", name: groups[0]?.name ?? "" };
+  const pick = (action, candidates) =>
+    candidates.find(FITS[action] ?? (() => true)) ?? candidates[0] ?? nobody;
+  const targets = {
+    oneself: () => ({ username: viewer.username }),
+    user: (action) => ({ username: pick(action, others).username }),
+    group: (action) => ({ groupName: pick(action, sorted).name }),
+    membership: (action) => {
+      const { username, name } = pick(action, pairs);
+      return { username, groupName: name };
+    },
+  };
   // The key comes with the action; the rest of the user is for those who may read one.
-  const mayRead = viewer.actions.includes("getUser");
-  const fields = mayRead ? ["username", "status", "enabled"] : ["username"];
-  return [
-    changing("addUserToGroup", fields, whichever(false)),
-    changing("removeUserFromGroup", fields, whichever(true)),
-    changing("confirmUserSignUp", fields, whoever(({ status }) => status === "UNCONFIRMED")),
-    changing("disableUser", fields, whoever(({ enabled }) => enabled)),
-    changing("enableUser", fields, whoever(({ enabled }) => !enabled)),
-    changing("signUserOut", ["username"], { username: viewer.username }),
-  ];
+  const ofUser = viewer.actions.includes("getUser")
+    ? ["username", "status", "enabled"]
+    : ["username"];
+  const selections = {
+    oneself: ["user", ["username"]],
+    user: ["user", ofUser],
+    group: ["group", ["name"]],
+    membership: ["user", ofUser],
+  };
+  return changes.map(({ action, target, values }) =>
+    changing(action, ...selections[target], { ...targets[target](action), ...values }),
+  );
 }
 
 function reading(action, query, variables) {
   return { action, changes: false, query, operationName: capitalized(action), variables };
 }
 
-function changing(action, fields, input) {
+function changing(action, object, fields, input) {
   const name = capitalized(action);
   const query = `mutation ${name}($input: ${name}Input!) {
   ${action}(input: $input) {
-    user {
+    ${object} {
       ${fields.join("\n      ")}
     }
     errors {

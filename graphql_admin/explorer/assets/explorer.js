@@ -74,7 +74,7 @@ async function signIn(candidate) {
   ide.clearResult();
   ide.show(readsSchema());
   const surroundings = await lookAround(viewer, candidate.token);
-  showExamples(examplesFor(viewer, surroundings, config.people), candidate.token);
+  showExamples(examplesFor(viewer, surroundings, config), candidate.token);
 }
 
 function signOut() {

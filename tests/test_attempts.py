@@ -1,0 +1,332 @@
+"""The gate: nothing is changed but through it, and every attempt is recorded as it was aimed."""
+
+import ast
+import json
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import strawberry
+from starlette.testclient import TestClient
+
+import graphql_admin
+from graphql_admin.access import PoolWriter
+from graphql_admin.actions import Action, Row
+from graphql_admin.app import build_app, make_parts
+from graphql_admin.attempts import Attempts
+from graphql_admin.cognito import UserPool
+from graphql_admin.context import Context, Info
+from graphql_admin.errors import BadUserInput, UpstreamFailed
+from graphql_admin.features import Feature
+from graphql_admin.guards import Gated, guard_of, guarded
+from graphql_admin.mutations import UserInput, mutation
+from graphql_admin.schema import FEATURES, AdminSchema
+from graphql_admin.settings import load_settings
+from graphql_admin.targets import TargetKind
+from tests.api import Api
+from tests.scripted import ScriptedCognito, reply
+from tests.tokens import CLIENT_ID, POOL_ID, Pool
+
+PACKAGE = Path(graphql_admin.__file__).parent
+MUTATIONS = AdminSchema().graphql_schema.mutation_type
+
+
+# Nothing else can write
+
+
+def test_every_action_that_writes_is_one_gated_mutation() -> None:
+    """The mutations are the rows that write, each under the action's name and behind the gate."""
+    guards = {
+        name: guard_of(field.extensions["strawberry-definition"])
+        for name, field in MUTATIONS.fields.items()
+    }
+    assert all(type(guard) is Gated for guard in guards.values())
+    assert {name: guard.action for name, guard in guards.items()} == {
+        action.label: action for action in Action if action.write
+    }
+
+
+def reachable(thing: object) -> Iterator[object]:
+    """Yield all of this package's objects that public names lead to from a thing."""
+    seen: set[int] = set()
+    waiting = [thing]
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        if type(each).__module__.startswith("graphql_admin"):
+            names = [name for name in dir(each) if not name.startswith("_")]
+            waiting += [getattr(each, name, None) for name in names]
+
+
+@pytest.fixture
+def serve_features(
+    scripted: ScriptedCognito,
+    monkeypatch: pytest.MonkeyPatch,
+    jwks_url: str,
+    signing_key: Pool,
+    tmp_path: Path,
+) -> Iterator[Callable[[Sequence[Feature]], Api]]:
+    """Start the server with a schema of these features, with events going to `audit.jsonl`."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", scripted.url)
+    settings = load_settings(
+        user_pool_id=POOL_ID,
+        client_ids=CLIENT_ID,
+        jwks_url=jwks_url,
+        dev=True,
+        admin_groups="Admins",
+        audit_file=tmp_path / "audit.jsonl",
+    )
+    with ExitStack() as stack:
+
+        def start(features: Sequence[Feature]) -> Api:
+            parts = replace(make_parts(settings), schema=AdminSchema(features=features))
+            client = TestClient(build_app(parts), raise_server_exceptions=False)
+            return Api(stack.enter_context(client), signing_key, POOL_ID)
+
+        yield start
+
+
+Probe = Callable[[Context], Awaitable[None]]
+
+
+@pytest.fixture
+def run_probe(serve_features: Callable[..., Api]) -> Callable[[Probe], list[str]]:
+    """Do something with the context of a real request; returns the codes of its errors."""
+
+    def run(probe: Probe) -> list[str]:
+        @strawberry.type
+        class Probing:
+            @guarded(Action.VIEWER, description="What the test wants.")
+            async def probe(self, info: Info) -> str | None:
+                await probe(info.context)
+                return None
+
+        return serve_features([*FEATURES, Feature(query=Probing)]).send("{ probe }").codes
+
+    return run
+
+
+def test_context_leads_to_nothing_that_writes(run_probe: Callable[..., list[str]]) -> None:
+    """From what resolvers get, no public name leads to what writes, or to what has it."""
+    found: list[object] = []
+
+    async def look(context: Context) -> None:
+        found.extend(reachable(context))
+
+    assert run_probe(look) == []
+    assert any(isinstance(each, Attempts) for each in found)
+    assert not [each for each in found if isinstance(each, PoolWriter | UserPool)]
+
+
+@pytest.mark.parametrize("way", ["context", "pool"])
+def test_a_read_that_writes_is_refused(
+    run_probe: Callable[..., list[str]], scripted: ScriptedCognito, way: str
+) -> None:
+    """What changes something is not called by asking for it as a read."""
+
+    async def disable(context: Context) -> None:
+        if way == "context":
+            await context.read("AdminDisableUser", Username="bob")
+        else:
+            bob = {"Username": "bob"}
+            await context.pool.read("AdminDisableUser", bob, deadline=context.deadline)
+
+    assert run_probe(disable) == ["INTERNAL"]
+    assert scripted.requests == []
+
+
+def names_in(path: Path) -> set[str]:
+    """Return every name and attribute in a module."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return names | {
+        n.name for node in nodes if isinstance(node, ast.ImportFrom) for n in node.names
+    }
+
+
+def test_only_the_gate_is_given_the_writer() -> None:
+    """Where the parts are put together, `attempts` gets the writer; no other module names it."""
+    modules = {
+        path.relative_to(PACKAGE).as_posix(): names_in(path) for path in PACKAGE.rglob("*.py")
+    }
+    naming = {name for name, names in modules.items() if "PoolWriter" in names}
+    assert naming == {"attempts.py", "cognito.py"}
+    assert {name for name, names in modules.items() if "writer" in names} <= {
+        "app.py",
+        "attempts.py",
+        "cognito.py",
+        "protocol.py",  # asyncio's, of a connection
+        "transport.py",
+        "wire.py",
+    }
+
+
+# What an attempt records
+
+
+@pytest.fixture
+def audited(
+    serve: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path
+) -> Iterator[tuple[Api, Callable[[], list[dict[str, Any]]]]]:
+    """The server in front of a scripted Cognito, and its events."""
+    path = tmp_path / "audit.jsonl"
+    api = serve(scripted.url, audit_file=path)
+    return api, lambda: [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("call", "target", "ending"),
+    [
+        ('disableUser(input: {username: ""})', ("", None), ("failed", "INVALID_VALUE")),
+        ('disableUser(input: {username: "bob"})', ("bob", None), ("done", None)),
+        (
+            'addUserToGroup(input: {username: "bob", groupName: ""})',
+            ("bob", ""),
+            ("failed", "INVALID_VALUE"),
+        ),
+        (
+            'addUserToGroup(input: {username: "", groupName: "Editors"})',
+            ("", "Editors"),
+            ("failed", "INVALID_VALUE"),
+        ),
+        (
+            'removeUserFromGroup(input: {username: "bob", groupName: "Editors"})',
+            ("bob", "Editors"),
+            ("done", None),
+        ),
+        ("signUserOut(input: {})", ("root", None), ("done", None)),
+        ("signUserOut(input: {username: null})", ("root", None), ("done", None)),
+        ('signUserOut(input: {username: "sub-of-root"})', ("sub-of-root", None), ("done", None)),
+        ('signUserOut(input: {username: "eve"})', ("eve", None), ("refused", "FORBIDDEN")),
+        ('signUserOut(input: {username: ""})', ("", None), ("refused", "FORBIDDEN")),
+    ],
+)
+def test_target_is_recorded_as_given(
+    audited: Any,
+    scripted: ScriptedCognito,
+    call: str,
+    target: tuple[str | None, str | None],
+    ending: tuple[str, str | None],
+) -> None:
+    """An event has the names that the caller gave, empty ones too; oneself where none was meant."""
+    api, events = audited
+    for action in Action:
+        if action.write:
+            scripted.on(action.write, reply({}))
+    api.send(f"mutation {{ {call} {{ errors {{ code }} }} }}")
+    (event,) = events()
+    assert (event["target"]["username"], event["target"]["group"]) == target
+    assert (event["outcome"], event["code"]) == ending
+    sent = [request.parameters for request in scripted.requests]
+    assert bool(sent) == (ending[0] == "done")
+    for parameters in sent:
+        assert parameters["Username"] == ("root" if call.startswith("signUserOut") else target[0])
+        assert parameters.get("GroupName") == target[1]
+
+
+def test_payloads_are_of_what_was_changed(audited: Any, scripted: ScriptedCognito) -> None:
+    """A payload has whom Cognito was told of, and nobody where the action was not carried out."""
+    api, _ = audited
+    scripted.on("AdminUserGlobalSignOut", reply({}))
+    document = """mutation {
+        one: signUserOut(input: {username: "sub-of-root"}) { user { username } errors { code } }
+        two: disableUser(input: {username: ""}) { user { username } errors { code } }
+    }"""
+    assert api.send(document).data == {
+        "one": {"user": {"username": "root"}, "errors": []},
+        "two": {"user": None, "errors": [{"code": "INVALID_VALUE"}]},
+    }
+
+
+def test_without_a_token_the_target_is_recorded(
+    serve: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path
+) -> None:
+    """Who has no token is recorded with what they aimed at, and has no name to stand for it."""
+    path = tmp_path / "audit.jsonl"
+    api = serve(scripted.url, audit_file=path, introspection="public")
+    document = """mutation {
+        disableUser(input: {username: "bob"}) { errors { code } }
+        signUserOut(input: {}) { errors { code } }
+    }"""
+    api.send(document, token="")
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [event["target"]["username"] for event in events] == ["bob", None]
+    assert {event["code"] for event in events} == {"UNAUTHENTICATED"}
+
+
+def test_rights_come_before_values(audited: Any, scripted: ScriptedCognito) -> None:
+    """Who may not do it at all is told that, and nothing of what is wrong with the values."""
+    api, events = audited
+    answer = api.send(
+        'mutation { disableUser(input: {username: ""}) { errors { code } } }', groups=()
+    )
+    assert answer.codes == ["FORBIDDEN"]
+    assert [(each["outcome"], each["target"]["username"]) for each in events()] == [("refused", "")]
+    assert scripted.requests == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RuntimeError("a secret"), "INTERNAL"),
+        (BadUserInput("No.", field="username"), "INVALID_VALUE"),
+        (UpstreamFailed(), "UPSTREAM_ERROR"),
+    ],
+    ids=["fault", "value", "read"],
+)
+def test_what_was_not_sent_is_not_unknown(
+    serve_features: Callable[..., Api],
+    scripted: ScriptedCognito,
+    tmp_path: Path,
+    error: Exception,
+    code: str,
+) -> None:
+    """An attempt that ends before Cognito is called for the change has changed nothing."""
+
+    @strawberry.input
+    class Failing(UserInput):
+        def parameters(self) -> dict[str, object]:
+            raise error
+
+    @strawberry.type
+    class Failings:
+        disable_user = mutation(
+            Action.DISABLE_USER, "Disable.", takes="Whom.", gives="What came of it.", input=Failing
+        )
+
+    features = [each for each in FEATURES if each.mutation is None]
+    api = serve_features([*features, Feature(mutation=Failings)])
+    document = 'mutation { disableUser(input: {username: "bob"}) { errors { code } } }'
+    answer = api.send(document)
+    payload = answer.partial["disableUser"] or {"errors": []}
+    assert answer.codes + [each["code"] for each in payload["errors"]] == [code]
+    path = tmp_path / "audit.jsonl"
+    (event,) = map(json.loads, path.read_text().splitlines())
+    assert (event["outcome"], event["code"]) == ("failed", code)
+    assert scripted.requests == []
+
+
+def test_inputs_do_not_repeat_their_values() -> None:
+    """What is asked to be changed is in no text that is made of an input."""
+    for name in MUTATIONS.fields:
+        input_ = MUTATIONS.fields[name].args["input"].type.of_type
+        type_ = input_.extensions["strawberry-definition"].origin
+        values = dict.fromkeys((field.name for field in fields(type_)), "hunter2")
+        assert "hunter2" not in repr(type_(**values)) + str(type_(**values))
+
+
+def test_rows_that_cannot_be() -> None:
+    """What writes has a target, and nothing else has one."""
+    with pytest.raises(ValueError, match="deleteUser"):
+        Row(name="deleteUser", sentence="Delete a user.", write="AdminDeleteUser")
+    with pytest.raises(ValueError, match="getDevice"):
+        Row(name="getDevice", sentence="Read a device.", target=TargetKind.USER)
+    with pytest.raises(TypeError, match="getUser"):
+        mutation(Action.GET_USER, "Get.", takes="Whom.", gives="Them.")

@@ -1,0 +1,149 @@
+"""A new action is what `docs/contributing.md` says, and no more: the page is put to the test.
+
+The blocks of code on the page are added to a copy of the repository, where the tests that go
+through every action then run, and those in `new_action_scenario`.
+"""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COPIED = ("graphql_admin", "tests", "tools", "README.md", "schema.graphql", "pyproject.toml")
+NOT_COPIED = shutil.ignore_patterns("__pycache__", "node", "node_modules", "vendor", ".*")
+
+
+def blocks() -> list[str]:
+    """Return the blocks of Python on the page, in their order."""
+    page = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```\n", page, re.DOTALL)
+
+
+def insert(path: Path, lines: str, *, above: str | None = None, ending: str | None = None) -> None:
+    """Insert lines above a class of a module, or after the last assignment in it.
+
+    Without a class, they come after the last import.
+    """
+    text = path.read_text(encoding="utf-8")
+    body = ast.parse(text).body
+    classes = {node.name: node for node in body if isinstance(node, ast.ClassDef)}
+    if above:
+        class_ = classes[above]
+        at = min(node.lineno for node in (class_, *class_.decorator_list)) - 1
+        lines += "\n\n"
+    else:
+        scope = classes[ending].body if ending else body
+        kinds = ast.Assign if ending else ast.ImportFrom
+        at = [node for node in scope if isinstance(node, kinds)][-1].end_lineno or 0
+    whole = text.splitlines(keepends=True)
+    path.write_text("".join([*whole[:at], lines, *whole[at:]]), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository with the actions of the page."""
+    folder = tmp_path_factory.mktemp("repository")
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=NOT_COPIED)
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    row, imports, input_, mutations = blocks()
+    changes = folder / "graphql_admin" / "changes.py"
+    insert(folder / "graphql_admin" / "actions.py", row, ending="Action")
+    insert(changes, mutations, ending="Changes")
+    insert(changes, input_, above="Changes")
+    insert(changes, imports)
+    run(folder, "ruff", "check", "--fix", "--select", "I", "--quiet", "graphql_admin")
+    run(folder, "graphql_admin", "schema", "--output", "schema.graphql")
+    run(folder, "tools.tables")
+    return folder
+
+
+def run(folder: Path, module: str, *arguments: str) -> str:
+    """Run a module of the copy; returns what it printed."""
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    ended = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+NEW_ACTIONS = "deleteGroup or setUserPassword or DELETE_GROUP or SET_USER_PASSWORD"
+EVERY_ACTION = [
+    "tests/test_permissions.py::test_ways_lead_through_every_action",
+    "tests/test_permissions.py::test_payloads_require_what_reads_their_objects",
+    "tests/test_permissions.py::test_iam_policy_lists_what_is_called",
+    "tests/test_audit.py::test_events_are_the_attempts",
+    "tests/test_attempts.py::test_every_action_that_writes_is_one_gated_mutation",
+    "tests/test_attempts.py::test_inputs_do_not_repeat_their_values",
+    "tests/test_quota.py::test_every_operation_has_a_category",
+]
+
+
+def test_denial_matrix(copy: Path) -> None:
+    """Each new action is denied, allowed, disabled and priced by every way to it."""
+    printed = run(copy, "pytest", "-n0", "-k", NEW_ACTIONS, "tests/test_permissions.py")
+    ran = re.search(r"(\d+) passed", printed)
+    # By each of the two: denied by right and by token, allowed by right and to administrators; the
+    # same for the target in the payload; disabled.
+    assert ran
+    assert int(ran[1]) >= 2 * (4 + 4 + 1)
+
+
+def test_what_goes_through_every_action(copy: Path) -> None:
+    """Audit, IAM policy and quotas have the new actions."""
+    printed = run(copy, "pytest", "-n0", *EVERY_ACTION)
+    assert f"{len(EVERY_ACTION)} passed" in printed
+
+
+def test_example_in_the_explorer(copy: Path) -> None:
+    """The explorer offers an example of each new action, to whoever may do it."""
+    example = "tests/test_explorer_browser.py::test_every_allowed_action_has_an_example"
+    if "1 skipped" in run(copy, "pytest", "-n0", example):
+        pytest.skip("there is no chromium on this machine")
+
+
+def test_lint(copy: Path) -> None:
+    """The page's code is in the form of the rest."""
+    run(copy, "ruff", "check", "graphql_admin")
+    run(copy, "ruff", "format", "--check", "graphql_admin")
+
+
+def test_schema(copy: Path) -> None:
+    """Everything of the new actions is described, and guarded as it says."""
+    run(copy, "pytest", "-n0", "tests/test_schema.py")
+    sdl = (copy / "schema.graphql").read_text(encoding="utf-8")
+    assert re.search(r"input SetUserPasswordInput \{.*?password: String!\n\}", sdl, re.DOTALL)
+    assert "deleteGroup(" in sdl
+
+
+def test_table_of_actions(copy: Path) -> None:
+    """The README has the rows."""
+    readme = (copy / "README.md").read_text(encoding="utf-8")
+    assert "| `deleteGroup` | `deleteGroup` | – | DeleteGroup |\n" in readme
+    assert "| `setUserPassword` | `setUserPassword` | – | AdminSetUserPassword |\n" in readme
+    run(copy, "tools.tables", "--check")
+
+
+def test_errors_of_the_operations(copy: Path) -> None:
+    """What Cognito's errors mean is known of the new operations too."""
+    run(copy, "pytest", "-n0", "-k", "has_a_meaning or told_from_writes", "tests/test_cognito.py")
+
+
+def test_end_to_end(copy: Path) -> None:
+    """The pool is changed, the right target is recorded, and the password is nowhere."""
+    assert "3 passed" in run(copy, "pytest", "-n0", "tests/new_action_scenario.py")
