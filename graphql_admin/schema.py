@@ -24,8 +24,9 @@ from strawberry.types.base import StrawberryObjectDefinition, get_object_definit
 from strawberry.types.field import StrawberryField
 
 from graphql_admin.actions import Action
+from graphql_admin.caches import LruCache
 from graphql_admin.context import Context, Info
-from graphql_admin.execution import Planned, is_tested, plan
+from graphql_admin.execution import PLAN_BYTES, Operation, Planned, Plans, is_tested, plan
 from graphql_admin.fields import is_shown
 from graphql_admin.groups import Group, GroupQuery
 from graphql_admin.permissions import (
@@ -41,6 +42,9 @@ from graphql_admin.users import UserMutation, UserQuery, users_in_group
 
 FEDERATION_VERSION: Literal["2.9"] = "2.9"
 """The latest that both Apollo's and Hive's composers accept."""
+
+MAX_ERRORS = 10
+"""Errors of variables after which no more are looked for."""
 
 SCHEMA_RESOLVERS = frozenset(
     {
@@ -134,6 +138,7 @@ class AdminSchema(FederationSchema):
         self._node_field = node_field
         self._auth_directives = auth_directives
         self._is_tested = is_tested()
+        self._plans: Plans = LruCache(PLAN_BYTES)
         mutation_fields = self.get_fields(get_object_definition(Mutation, strict=True))
         super().__init__(
             query=Query,
@@ -167,17 +172,29 @@ class AdminSchema(FederationSchema):
             variables: As the client has them.
             context: Of the request.
         """
-        plans = context.plans
-        key = id(operation)  # it lives as long as the plans
-        if key not in plans:
-            plans[key] = self._is_tested and plan(self._schema, document, operation)
+        compiled = self._prepare(document, operation, context.plans)
         planned: Planned | None = None
-        if plans[key]:
-            planned = await plans[key].execute(variables or {}, context)
+        if compiled is not None:
+            planned = await compiled.execute(variables or {}, context)
         if planned and planned.is_whole:
             return planned.to_result()
         middleware = MiddlewareManager(planned.replay()) if planned else None
         return await self.run_ordinarily(document, operation, variables, context, middleware)
+
+    def _prepare(
+        self,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        prepared: dict[str | None, Operation | None],
+    ) -> Operation | None:
+        """Return an operation as it is compiled; None: it takes the ordinary path."""
+        name = operation.name.value if operation.name else None
+        if name not in prepared:
+            tested = self._is_tested
+            prepared[name] = (
+                plan(self._schema, document, operation, self._plans) if tested else None
+            )
+        return prepared[name]
 
     async def run_ordinarily(
         self,
@@ -198,6 +215,8 @@ class AdminSchema(FederationSchema):
             variable_values=variables,
             context_value=context,
             middleware=middleware,
+            max_coercion_errors=MAX_ERRORS,
+            hide_suggestions=True,
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
             executor_class=self.execution_context_class,
         )
