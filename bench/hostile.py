@@ -32,7 +32,7 @@ from graphql_admin.limits import MAX_NAME, MAX_OPERATIONS, Limits
 from graphql_admin.permissions import Policy
 from graphql_admin.requests import Executor
 from graphql_admin.schema import AdminSchema
-from graphql_admin.settings import Settings
+from graphql_admin.settings import Settings, TokenUse
 
 BOUND = 100
 """Milliseconds of CPU that no request may take before Cognito is called."""
@@ -51,7 +51,7 @@ ROOMS: Mapping[str, int] = {
     "operations": MAX_OPERATIONS,
     "name": MAX_NAME,
 }
-"""The limits under default settings. A family takes numbers up to those of its parameters' names."""
+"""The limits under default settings, which the numbers of a family go up to."""
 
 
 @dataclass(frozen=True)
@@ -423,7 +423,7 @@ class _Verifier:
     def recall(self, _: str) -> Caller:
         groups = frozenset({"Admins"})
         return Caller(
-            username="mallory", sub="m", groups=groups, token_use="access", expires_at=2**40
+            username="mallory", sub="m", groups=groups, token_use=TokenUse.ACCESS, expires_at=2**40
         )
 
 
@@ -455,7 +455,7 @@ class Search:
     """
 
     def __init__(self, seed: int) -> None:
-        self._random = Random(seed)
+        self._random = Random(seed)  # noqa: S311  # nothing depends on its being secret
         self._server = Server()
         self._loop = asyncio.new_event_loop()
         self._tries = 0

@@ -176,10 +176,10 @@ class QueryTooExpensive(Refusal):
 
 
 class TooManyErrors(Refusal):
-    """The response has as many errors as one may have, and there are more."""
+    """The response has as many errors as one may have, and there are more: beside data, always."""
 
     code = "TOO_MANY_ERRORS"
-    status = 400
+    status = 200
     message = "There are more errors."
 
 

@@ -138,7 +138,8 @@ class AdminSchema(FederationSchema):
         self._node_field = node_field
         self._auth_directives = auth_directives
         self._is_tested = is_tested()
-        self._plans: Plans = LruCache(PLAN_BYTES)
+        self.plans: Plans = LruCache(PLAN_BYTES)
+        """How operations are executed, as far as it was compiled and is kept."""
         mutation_fields = self.get_fields(get_object_definition(Mutation, strict=True))
         super().__init__(
             query=Query,
@@ -191,9 +192,7 @@ class AdminSchema(FederationSchema):
         name = operation.name.value if operation.name else None
         if name not in prepared:
             tested = self._is_tested
-            prepared[name] = (
-                plan(self._schema, document, operation, self._plans) if tested else None
-            )
+            prepared[name] = plan(self._schema, document, operation, self.plans) if tested else None
         return prepared[name]
 
     async def run_ordinarily(

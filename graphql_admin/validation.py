@@ -14,8 +14,15 @@ from graphql import (
     GraphQLError,
     GraphQLInputType,
     GraphQLSchema,
+    NonNullTypeNode,
+    NullValueNode,
+    ObjectValueNode,
+    OperationDefinitionNode,
     ValidationContext,
+    ValidationRule,
     ValueNode,
+    VariableNode,
+    get_named_type,
     is_introspection_type,
     specified_rules,
     validate,
@@ -27,11 +34,22 @@ from graphql.validation import (
     KnownDirectivesRule,
     NoSchemaIntrospectionCustomRule,
     ValuesOfCorrectTypeRule,
+    validation_context,
 )
+from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.validate import ValidationAbortedError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 
 from graphql_admin.errors import QueryTooComplex, ValidationFailed
+from graphql_admin.fields import definition_of
+
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 50_000
+"""What graphql-core may spend on comparing fields that have one name in the response; two for a
+comparison, so that the hundred repetitions that are allowed by default take 10,000."""
+
+validation_context.MAX_FRAGMENT_WORK = 10_000
+"""What it may spend on going through fragments anew for each operation: one for a spread, and for
+the use of a variable."""
 
 MAX_ERRORS = 10
 """Errors after which validation stops. One more says that it did."""
@@ -92,6 +110,55 @@ class KnownDirectives(KnownDirectivesRule):
         super().enter_directive(node, *arguments)
 
 
+class OneOf(ValidationRule):
+    """An input of which one field may be set has exactly one, and it is not null.
+
+    Strawberry marks such inputs in its own way, so that graphql-core's rules pass them over. Its
+    rule fails where a variable is not defined, or where a fragment stands before its operation.
+    """
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self._variables: dict[int, VariableNode] = {}
+
+    def enter_object_value(self, node: ObjectValueNode, *_: Any) -> None:
+        """Report an input with more or fewer fields, or a null."""
+        type_ = get_named_type(self.context.get_input_type())
+        definition = definition_of(type_) if type_ else None
+        if definition is None or not definition.is_one_of:
+            return
+        if len({field.name.value for field in node.fields}) != 1:
+            self._report(type_, node)
+            return
+        value = node.fields[0].value
+        if isinstance(value, NullValueNode):
+            self._report(type_, node)
+        elif isinstance(value, VariableNode):
+            self._variables[id(value)] = value
+
+    def leave_document(self, document: DocumentNode, *_: Any) -> None:
+        """Report variables that may be null."""
+        if not self._variables:
+            return
+        for operation in document.definitions:
+            if not isinstance(operation, OperationDefinitionNode):
+                continue
+            nullable = {
+                definition.variable.name.value
+                for definition in operation.variable_definitions or ()
+                if not isinstance(definition.type, NonNullTypeNode)
+            }
+            for usage in self.context.get_recursive_variable_usages(operation):
+                name = usage.node.name.value
+                if id(usage.node) in self._variables and name in nullable:
+                    problem = f"Variable '${name}' must not be nullable here."
+                    self.report_error(GraphQLError(problem, usage.node))
+
+    def _report(self, type_: object, node: ObjectValueNode) -> None:
+        problem = f"This is not a value of the type '{type_}': it takes exactly one of its fields."
+        self.report_error(GraphQLError(problem, node))
+
+
 class PlainIntrospection(ASTValidationRule):
     """The schema may be asked for, but not many times at once.
 
@@ -121,13 +188,10 @@ _OURS = {
 RULES = (
     *(_OURS.get(rule, rule) for rule in specified_rules),
     MaybeNullValidationRule,
+    OneOf,
     PlainIntrospection,
 )
-"""What Strawberry validates by, and a rule of ours.
-
-Strawberry's rule on `@oneOf` is not among them: GraphQL's own rules say the same, and Strawberry's
-fails where a variable is not defined, or where a fragment stands before its operation.
-"""
+"""What Strawberry validates by, with its rule on `@oneOf` made anew, and a rule of ours."""
 
 
 def find_errors(
