@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 
 import orjson
 from graphql import get_introspection_query
@@ -364,9 +364,10 @@ def conditions(variables: int, fields: int) -> Request:
 
 
 class Server:
-    """The endpoint in this process, under default settings but for the caller: everything."""
+    """The endpoint in this process, under default settings, for a caller who may do everything."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
         schema = AdminSchema()
         documents = Documents(
             schema,
@@ -396,8 +397,17 @@ class Server:
             anonymous=False,
         )
 
-    async def answer(self, request: Request) -> tuple[int, bytes]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.close()
+
+    def answer(self, request: Request) -> tuple[int, bytes]:
         """Return the status and the body of the answer."""
+        return self._loop.run_until_complete(self._answer(request))
+
+    async def _answer(self, request: Request) -> tuple[int, bytes]:
         content = orjson.dumps({"query": request.query, "variables": request.variables})
         sent: list[dict[str, Any]] = []
 
@@ -451,18 +461,14 @@ class Search:
     """Looks for documents that take long.
 
     Args:
+        server: Answers them.
         seed: Decides what is tried.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, server: Server, seed: int) -> None:
         self._random = Random(seed)  # noqa: S311  # nothing depends on its being secret
-        self._server = Server()
-        self._loop = asyncio.new_event_loop()
+        self._server = server
         self._tries = 0
-
-    def close(self) -> None:
-        """End the event loop."""
-        self._loop.close()
 
     def worst_of(self, name: str, steps: int) -> Finding:
         """Return the worst document of a family that some steps lead to."""
@@ -490,7 +496,7 @@ class Search:
             another = Request(f"{request.query}#{self._tries}", request.variables)
             gc.collect()
             began = time.process_time()
-            _, body = self._loop.run_until_complete(self._server.answer(another))
+            _, body = self._server.answer(another)
             milliseconds.append((time.process_time() - began) * 1000)
         errors = orjson.loads(body).get("errors")
         outcome = errors[0]["extensions"]["code"] if errors else "data"
@@ -504,11 +510,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--show", action="store_true", help="print the worst document, too")
     arguments = parser.parse_args()
-    search = Search(arguments.seed)
-    try:
+    with Server() as server:
+        search = Search(server, arguments.seed)
         findings = [search.worst_of(name, arguments.steps) for name in FAMILIES]
-    finally:
-        search.close()
     findings.sort(key=lambda each: -each.milliseconds)
     print("| family | numbers | ms of CPU | answer |")
     print("| --- | --- | ---: | --- |")

@@ -367,7 +367,7 @@ def _describe_all(errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:
         if error.path is not None or each not in described:
             described.append(each)
     if len(errors) > MAX_ERRORS:
-        described.append(_to_json(TooManyErrors(f"{len(errors) - MAX_ERRORS} more errors.")))
+        described.append(_to_json(TooManyErrors(f"Errors left out: {len(errors) - MAX_ERRORS}.")))
     return described
 
 
