@@ -128,11 +128,16 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
                 aliases=settings.max_aliases,
                 directives=settings.max_directives,
                 root_fields=settings.max_root_fields,
+                spreads=settings.max_spreads,
+                length=settings.max_document,
+                representations=settings.max_representations,
+                values=settings.max_values,
             ),
         ),
         deadline=settings.deadline,
         max_body=settings.max_body,
         anonymous=settings.introspection is Introspection.PUBLIC,
+        get_queries=settings.get_queries,
     )
     door = explorer.Doorway(endpoint) if settings.explorer else endpoint
     changes = explorer.describe_changes(parts.schema.graphql_schema)

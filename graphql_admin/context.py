@@ -34,8 +34,9 @@ class Context:
     allowed: frozenset[Action]
     """What the caller may do."""
 
-    plans: dict[Any, Any]
-    """What `execution` compiled of the document so far; kept as long as the document is."""
+    plans: dict[str | None, Any]
+    """What `execution` compiled of the document's operations so far, by their names; kept as long
+    as the document is."""
 
     pool: PoolReader
 

@@ -74,6 +74,9 @@ class Cost:
     terms: Mapping[tuple[Size, ...], int]
     """Number of calls that are made once for each item of each item … of these sizes."""
 
+    references: tuple[Size, ...] = ()
+    """Lengths of the lists of references, whether alike or not."""
+
     def calls(self, variables: Mapping[str, Any] | None) -> int:
         """Return how many calls the operation takes with these variables."""
         total = 0
@@ -83,6 +86,10 @@ class Cost:
                 calls *= size.given(variables or {})
             total += calls
         return total
+
+    def objects(self, variables: Mapping[str, Any] | None) -> int:
+        """Return how many objects the operation refers to with these variables, one by one."""
+        return sum(size.given(variables or {}) for size in self.references)
 
 
 class CostTable:
@@ -106,7 +113,7 @@ class CostTable:
         assert root is not None  # noqa: S101  # validation saw to it
         walk = _Walk(self._schema, document, operation, self._enough)
         terms = walk.cost_below(root, [operation.selection_set], ())
-        return Cost({(): self._enough} if walk.given_up else terms)
+        return Cost({(): self._enough} if walk.given_up else terms, tuple(walk.references))
 
 
 class _Walk:
@@ -130,6 +137,7 @@ class _Walk:
             for node in operation.variable_definitions or ()
         }
         self._left = enough
+        self.references: list[Size] = []
 
     @property
     def given_up(self) -> bool:
@@ -159,6 +167,7 @@ class _Walk:
                 below = (*sizes, self._size(nodes[0], PAGE_SIZE, field))
             elif REFERENCES in field.args:
                 size = self._size(nodes[0], REFERENCES, field)
+                self.references.append(size)
                 # Two references to one object share a call, and not what is asked below each.
                 own, below = (*sizes, replace(size, distinct=True)), (*sizes, size)
             if takes_call(field):
@@ -233,14 +242,15 @@ def takes_call(field: GraphQLField) -> bool:
 
 
 def _count_different(references: list[Any]) -> int:
-    """Return how many objects are referred to; what is no object is no reference."""
+    """Return how many objects are referred to, each that can be none counted as one."""
     # Type names and keys are texts, and all that tells one reference from another.
-    texts = (
+    texts = [
         frozenset((name, value) for name, value in reference.items() if isinstance(value, str))
         for reference in references
         if isinstance(reference, dict)
-    )
-    return len(set(texts))
+    ]
+    referring = [each for each in texts if len(each) > 1]
+    return len(set(referring)) + len(references) - len(referring)
 
 
 def _number(value: ValueNode | None, fallback: int) -> int:

@@ -1,48 +1,45 @@
 """GraphQL documents, parsed and validated once and kept while they are in use."""
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from graphql import (
     DocumentNode,
-    FieldNode,
     GraphQLError,
-    GraphQLInputType,
     GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
-    ValidationContext,
-    ValueNode,
-    is_introspection_type,
+    Source,
     parse,
-    specified_rules,
-    validate,
 )
-from graphql.language.visitor import VisitorAction
-from graphql.validation import (
-    ASTValidationRule,
-    NoSchemaIntrospectionCustomRule,
-    ValuesOfCorrectTypeRule,
-)
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from graphql_admin.caches import LruCache
 from graphql_admin.costs import Cost, CostTable
 from graphql_admin.errors import (
     AdminError,
     OperationNotFound,
     ParseFailed,
     QueryTooComplex,
+    QueryTooExpensive,
     ValidationFailed,
 )
-from graphql_admin.limits import Limits, check_limits
+from graphql_admin.execution import Operation, document_size
+from graphql_admin.limits import (
+    FragmentCycle,
+    Limits,
+    check_length,
+    check_limits,
+    check_variables,
+)
 from graphql_admin.schema import AdminSchema
+from graphql_admin.validation import find_errors
 
-CACHED_DOCUMENTS = 512
-"""Documents kept; clients send few different ones unless they write values into the text."""
+CACHE_BYTES = 32 * 2**20
+"""Estimated size of the documents kept. Clients send few different ones unless they write values
+into the text."""
 
 
 class InvalidDocument(Exception):
@@ -61,15 +58,24 @@ class InvalidDocument(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that fits the schema."""
+    """A document that fits the schema.
+
+    Args:
+        ast: As graphql-core has it.
+        operations: By name; one without a name by None.
+        costs: Of the operations, by the same names.
+        max_calls: Calls of Cognito that an operation may take.
+        limits: What its variables may have at most.
+    """
 
     ast: DocumentNode
     operations: Mapping[str | None, OperationDefinitionNode]
     costs: Mapping[str | None, Cost]
-    """Of the operations, by the same names."""
+    max_calls: int
+    limits: Limits
 
-    plans: dict[Any, Any] = field(default_factory=dict)
-    """What `execution` compiled of it so far."""
+    plans: dict[str | None, Operation | None] = field(default_factory=dict)
+    """What `execution` compiled of the operations so far, by the same names."""
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """Return the operation called `name`, or the only one where none is named.
@@ -84,58 +90,31 @@ class Document:
         except KeyError as error:
             raise OperationNotFound from error
 
-    def cost(self, operation: OperationDefinitionNode) -> Cost:
-        """Return the cost of one of the document's operations."""
-        return self.costs[_name(operation)]
+    def estimate(
+        self, operation: OperationDefinitionNode, variables: Mapping[str, Any] | None
+    ) -> int:
+        """Return how many calls of Cognito an operation may take with these variables.
 
-
-class ValuesOfCorrectType(ValuesOfCorrectTypeRule):
-    """GraphQL's own rule, which says what it found: a value, and so nobody's business.
-
-    What it says here is the type, and `locations` says where.
-    """
-
-    def is_valid_value_node(
-        self, node: ValueNode, input_type: GraphQLInputType | None
-    ) -> VisitorAction:
-        """Report where a value, or a part of it, does not fit its type."""
-        self._node, self._type = node, input_type
-        return super().is_valid_value_node(node, input_type)
-
-    def report_error(self, error: GraphQLError) -> None:
-        """Report an error without the value that it is about."""
-        message = f"This is not a value of the type '{self._type}'."
-        # A list or an object that had to be copied has lost its place.
-        nodes = [node for node in error.nodes or () if node.loc] or [self._node]
-        super().report_error(GraphQLError(message, nodes))
-
-
-class PlainIntrospection(ASTValidationRule):
-    """The schema may be asked for, but not many times at once.
-
-    Introspection calls nobody and so costs nothing by `costs`, but it holds up everybody else:
-    a list of all types, each with all fields under a hundred names, takes half a minute.
-    """
-
-    context: ValidationContext
-
-    def enter_field(self, node: FieldNode, *_: Any) -> None:
-        """Report a field of the schema that is asked for under another name."""
-        parent = self.context.get_parent_type()
-        if node.alias and (
-            node.name.value in {"__schema", "__type"} or (parent and is_introspection_type(parent))
-        ):
-            problem = GraphQLError("What describes the schema takes no alias.", node)
-            self.report_error(problem)
-
-
-RULES = (
-    *(ValuesOfCorrectType if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules),
-    MaybeNullValidationRule,
-    OneOfInputValidationRule,
-    PlainIntrospection,
-)
-"""What Strawberry validates by, and a rule of ours."""
+        Raises:
+            InvalidDocument: They are too many, or the variables hold too much.
+        """
+        try:
+            check_variables(variables, self.limits)
+        except QueryTooComplex as error:
+            raise InvalidDocument(QueryTooComplex, [GraphQLError(error.message)]) from error
+        cost = self.costs[_name(operation)]
+        # Before they are told apart, which takes a look at each.
+        if cost.objects(variables) > self.limits.representations:
+            problem = f"A request may refer to at most {self.limits.representations} objects."
+            raise InvalidDocument(QueryTooExpensive, [GraphQLError(problem)])
+        estimated = cost.calls(variables)
+        if estimated > self.max_calls:
+            problem = (
+                f"The query may take {estimated} or more calls of the user pool. At most "
+                f"{self.max_calls} are allowed: ask for less at a time."
+            )
+            raise InvalidDocument(QueryTooExpensive, [GraphQLError(problem)])
+        return estimated
 
 
 class Documents:
@@ -159,37 +138,66 @@ class Documents:
         limits: Limits,
     ) -> None:
         self._schema = schema.graphql_schema
-        self._rules = RULES if introspection else (*RULES, NoSchemaIntrospectionCustomRule)
+        self._hidden = not introspection
         self._max_tokens = max_tokens
+        self._max_calls = max_calls
         self._limits = limits
         self._costs = CostTable(self._schema, enough=max_calls + 1)
-        self.load = lru_cache(maxsize=CACHED_DOCUMENTS)(self._load)
-        """Return the document with a text, or raise `InvalidDocument`."""
+        self._cache: LruCache[str, Document] = LruCache(CACHE_BYTES)
+
+    def load(self, text: str, *, keep: bool = True) -> Document:
+        """Return the document with a text.
+
+        Args:
+            text: The document's.
+            keep: Whether it may be asked for again.
+
+        Raises:
+            InvalidDocument: It cannot be executed.
+        """
+        document = self._cache.get(text)
+        if document is None:
+            document = self._load(text)
+            if keep:
+                size = sys.getsizeof(text) + document_size(document.ast)
+                self._cache.put(text, document, size)
+        return document
 
     def _load(self, text: str) -> Document:
         try:
+            check_length(text, self._limits)
             ast = self._parse(text)
             check_limits(ast, self._limits)
-            if errors := validate(self._schema, ast, self._rules, hide_suggestions=True):
+            if errors := find_errors(self._schema, ast, hidden=self._hidden):
                 raise InvalidDocument(ValidationFailed, errors)
             return self._describe(ast)
         except QueryTooComplex as error:
             raise InvalidDocument(QueryTooComplex, [GraphQLError(error.message)]) from error
+        except FragmentCycle as cycle:
+            message = f"Cannot spread fragment '{cycle.spread.name.value}' within itself."
+            problem = GraphQLError(message, cycle.spread)
+            raise InvalidDocument(ValidationFailed, [problem]) from cycle
         except RecursionError as error:
             # Fragments in a long row, say, where the limits were set high.
             problem = GraphQLError("The document is nested too deeply.")
             raise InvalidDocument(QueryTooComplex, [problem]) from error
 
     def _parse(self, text: str) -> DocumentNode:
+        source = Source(text)
         try:
-            return parse(text, max_lexical_tokens=self._max_tokens, max_comments=self._max_tokens)
+            return parse(source, max_lexical_tokens=self._max_tokens, max_comments=self._max_tokens)
         except GraphQLSyntaxError as error:
             # It quotes what it found, which may be part of a value.
             safe = SAFE_SYNTAX_MESSAGE.match(error.message)
             message = f"{safe.group()}." if safe else ParseFailed.message
-            problem = GraphQLError(message, source=error.source, positions=error.positions)
+            problem = GraphQLError(message)
+            problem.locations = error.locations
             kind = QueryTooComplex if safe and safe["limit"] else ParseFailed
             raise InvalidDocument(kind, [problem]) from error
+        finally:
+            # Every error that is made scans its source for lines. `places_of` need not: tokens
+            # know where they are.
+            source.body = ""
 
     def _describe(self, ast: DocumentNode) -> Document:
         operations = {
@@ -198,7 +206,7 @@ class Documents:
             if isinstance(node, OperationDefinitionNode)
         }
         costs = {name: self._costs.estimate(ast, node) for name, node in operations.items()}
-        return Document(ast, operations, costs)
+        return Document(ast, operations, costs, self._max_calls, self._limits)
 
 
 SAFE_SYNTAX_MESSAGE = re.compile(
@@ -220,6 +228,20 @@ SAFE_SYNTAX_MESSAGE = re.compile(
 
 def _name(operation: OperationDefinitionNode) -> str | None:
     return operation.name.value if operation.name else None
+
+
+def places_of(error: GraphQLError) -> list[dict[str, int]]:
+    """Return where in its document an error is, as responses have it: a few places at most."""
+    tokens = [node.loc.start_token for node in error.nodes or () if node.loc]
+    if tokens:
+        places = [(token.line, token.column) for token in tokens[:MAX_PLACES]]
+    else:
+        places = [(place.line, place.column) for place in error.locations or ()]
+    return [{"line": line, "column": column} for line, column in places]
+
+
+MAX_PLACES = 10
+"""Locations of an error."""
 
 
 def is_mutation(operation: OperationDefinitionNode) -> bool:

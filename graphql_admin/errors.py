@@ -14,6 +14,7 @@ AdminError
 │   ├── ParseFailed            GRAPHQL_PARSE_FAILED           not GraphQL
 │   ├── ValidationFailed       GRAPHQL_VALIDATION_FAILED      not of this schema
 │   ├── QueryTooComplex        QUERY_TOO_COMPLEX              too deep, too many aliases, …
+│   ├── TooManyErrors          TOO_MANY_ERRORS                there are more than are told
 │   ├── QueryTooExpensive      QUERY_TOO_EXPENSIVE            too many calls of Cognito
 │   ├── OperationNotFound      OPERATION_RESOLUTION_FAILURE   which operation?
 │   ├── Unauthenticated        UNAUTHENTICATED                who are you?
@@ -181,6 +182,14 @@ class QueryTooExpensive(Refusal):
     code = "QUERY_TOO_EXPENSIVE"
     status = 400
     message = "The query takes too many calls of the user pool. Ask for less at a time."
+
+
+class TooManyErrors(Refusal):
+    """The response has as many errors as one may have, and there are more: beside data, always."""
+
+    code = "TOO_MANY_ERRORS"
+    status = 200
+    message = "There are more errors."
 
 
 class OperationNotFound(Refusal):

@@ -14,13 +14,14 @@ resolved again there: the ordinary path gets what its resolver returned, or rais
 """
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from operator import attrgetter
 from types import NoneType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import strawberry
 import structlog
@@ -46,6 +47,7 @@ from graphql import (
 )
 from strawberry.types.field import StrawberryField
 
+from graphql_admin.caches import LruCache
 from graphql_admin.completion import (
     Column,
     Completer,
@@ -64,15 +66,25 @@ from graphql_admin.completion import (
 from graphql_admin.context import Context, Info
 from graphql_admin.fields import definition_of
 from graphql_admin.inputs import Unusual, Values, Variables, compile_arguments
-from graphql_admin.selections import Collector
+from graphql_admin.selections import Collector, tokens_of
 
 log = structlog.get_logger(__name__)
 
 TESTED_VERSIONS = {"graphql-core": ("3.3.2",), "strawberry-graphql": ("0.341.2",)}
 """Those whose ordinary path the tests compared the plans with."""
 
-MAX_PLANS = 100
-"""Plans of one operation, which can have others for every combination of its variables."""
+PLAN_BYTES = 32 * 2**20
+"""Estimated size of all plans kept. An operation can have another for every combination of its
+Boolean variables."""
+
+TOKEN_BYTES = 600
+"""Of a token of a document, with its part of the syntax tree, at most."""
+
+OPERATION_BYTES = 32_768
+"""Of an operation's readers of variables; some types have many fields."""
+
+COLUMN_BYTES = 3000
+"""Of a selected field in a plan, at most."""
 
 
 @dataclass(slots=True)
@@ -149,10 +161,20 @@ def _locate(
 class _Plan(NamedTuple):
     """How to execute an operation for some values of its conditions."""
 
-    complete: Completer
-    """Completes the root."""
+    complete: Completer | None
+    """Completes the root; None: the operation takes the ordinary path."""
     resolved: Sequence[Resolved]
     """Every field of it that takes a resolver."""
+    fields: int
+    """Selected fields."""
+
+
+Conditions: TypeAlias = tuple[tuple[str, bool], ...]
+"""The Boolean variables of an operation, and their values."""
+
+Plans: TypeAlias = LruCache[tuple["Operation", Conditions], _Plan]
+"""The plans of all operations of a schema. Each is counted with the document that it is of, which
+it keeps in memory."""
 
 
 class Operation:
@@ -162,28 +184,29 @@ class Operation:
         schema: The schema.
         document: The document, which fits it.
         operation: One of its operations.
+        plans: Where its plans are kept.
 
     Raises:
         Unusual: It has variables that are not read here.
     """
 
     def __init__(
-        self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        plans: Plans,
     ) -> None:
         self._schema = schema
         self._operation = operation
+        self._size = document_size(document)
         self._fragments = {
             definition.name.value: definition
             for definition in document.definitions
             if isinstance(definition, FragmentDefinitionNode)
         }
         self._variables = Variables(schema, operation)
-        self._plans: dict[Any, _Plan | None] = {}
-
-    @property
-    def size(self) -> int:
-        """How many plans it has."""
-        return len(self._plans)
+        self._plans = plans
 
     async def execute(self, given: Mapping[str, Any], context: Context) -> Planned | None:
         """Execute the operation by its plan.
@@ -198,6 +221,8 @@ class Operation:
         try:
             values = self._variables.read(given)
             plan = self._plan(values)
+            if plan.complete is None:
+                return None
             # All of them now, so that what is wrong with one is found before anything is done.
             arguments = {field: field.arguments(values) for field in plan.resolved}
         except Exception:  # noqa: BLE001  # the ordinary path meets it again, and reports it
@@ -210,16 +235,12 @@ class Operation:
     def _plan(self, values: Values) -> _Plan:
         # All that `@skip` and `@include` can depend on, and with them what is selected.
         conditions = {name: value for name, value in values.items() if isinstance(value, bool)}
-        key = tuple(conditions.items())
-        if key not in self._plans:
-            if len(self._plans) == MAX_PLANS:
-                raise Unusual
-            self._plans[key] = None
-            collector = Collector(self._schema, self._fragments, conditions)
-            self._plans[key] = _Compiler(self._schema, collector).compile(self._operation)
-        plan = self._plans[key]
+        key = (self, tuple(conditions.items()))
+        plan = self._plans.get(key)
         if plan is None:
-            raise Unusual
+            collector = Collector(self._schema, self._fragments, conditions)
+            plan = _Compiler(self._schema, collector).compile(self._operation)
+            self._plans.put(key, plan, self._size + plan.fields * COLUMN_BYTES)
         return plan
 
 
@@ -283,18 +304,17 @@ class _Compiler:
         self._schema = schema
         self._collector = collector
         self._resolved: list[Resolved] = []
+        self._fields = 0
 
     def compile(self, operation: OperationDefinitionNode) -> _Plan:
-        """Return the plan.
-
-        Raises:
-            Unusual: Something that is selected takes the ordinary path.
-        """
-        root = self._schema.get_root_type(operation.operation)
-        if root is None:
-            raise Unusual
-        complete = self._compile_object(root, [operation.selection_set], NoneType)
-        return _Plan(complete, self._resolved)
+        """Return the plan, or that there is none, where something takes the ordinary path."""
+        try:
+            root = self._schema.get_root_type(operation.operation)
+            assert root is not None  # noqa: S101  # validation saw to it
+            complete = self._compile_object(root, [operation.selection_set], NoneType)
+        except Exception:  # noqa: BLE001  # the ordinary path meets it again, and reports it
+            return _Plan(None, (), 0)
+        return _Plan(complete, self._resolved, self._fields)
 
     def _compile_value(
         self, type_: GraphQLOutputType, nodes: list[FieldNode], *, nullable: bool = True
@@ -324,6 +344,7 @@ class _Compiler:
         self, type_: GraphQLObjectType, sets: Sequence[SelectionSetNode | None], class_: type
     ) -> Completer:
         selected = self._collector.collect(type_, sets)
+        self._fields += len(selected)
         columns = [self._compile_column(type_, key, nodes) for key, nodes in selected.items()]
         return compile_objects(class_, list(selected), columns)
 
@@ -368,12 +389,26 @@ def is_tested() -> bool:
     return False
 
 
+def document_size(document: DocumentNode) -> int:
+    """Return the estimated size of a parsed document in memory, in bytes."""
+    size = 0
+    for token in tokens_of(document):
+        size += TOKEN_BYTES
+        if token.value is not None and len(token.value) > 16:  # or it is small change
+            size += sys.getsizeof(token.value)
+    operations = (isinstance(node, OperationDefinitionNode) for node in document.definitions)
+    return size + sum(operations) * OPERATION_BYTES
+
+
 def plan(
-    schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    plans: Plans,
 ) -> Operation | None:
     """Return an operation that can be executed by plan; None: it takes the ordinary path."""
     try:
-        return Operation(schema, document, operation)
+        return Operation(schema, document, operation, plans)
     except Unusual:
         return None
 

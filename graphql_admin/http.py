@@ -6,8 +6,7 @@ executed is 400 (not 422), or 200 for a client that accepts no more than `applic
 """
 
 import asyncio
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from math import ceil
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -21,7 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphql_admin import records
 from graphql_admin.auth import Caller
-from graphql_admin.documents import Documents, InvalidDocument, is_mutation
+from graphql_admin.caches import LruCache
+from graphql_admin.documents import Documents, InvalidDocument, is_mutation, places_of
 from graphql_admin.errors import (
     AdminError,
     BadUserInput,
@@ -31,6 +31,7 @@ from graphql_admin.errors import (
     NotAcceptable,
     NotFound,
     Throttled,
+    TooManyErrors,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -51,6 +52,13 @@ MEDIA_TYPES = (JSON, GRAPHQL_RESPONSE)
 
 
 _CONTENT_TYPES = {media_type: f"{media_type}; charset=utf-8".encode() for media_type in MEDIA_TYPES}
+
+
+MAX_ERRORS = 100
+"""Errors of an execution that a response has; one more says how many there are besides."""
+
+_ENTRY_BYTES = 256
+"""Of an entry in the cache of headers, apart from its text."""
 
 
 class Answer(Response):
@@ -124,6 +132,7 @@ class GraphQLEndpoint:
         deadline: Seconds that one request may take, from its headers on.
         max_body: Bytes that a body or a query string may have.
         anonymous: Whether requests without a token may read the schema.
+        get_queries: Whether a query may come by GET.
     """
 
     def __init__(
@@ -134,12 +143,15 @@ class GraphQLEndpoint:
         deadline: float,
         max_body: int,
         anonymous: bool,
+        get_queries: bool = True,
     ) -> None:
         self._executor = executor
         self._documents = documents
         self._deadline = deadline
         self._max_body = max_body
         self._anonymous = anonymous
+        self._methods = ("GET", "HEAD", "OPTIONS", "POST") if get_queries else ("OPTIONS", "POST")
+        self._negotiated: LruCache[tuple[str, ...], str] = LruCache(NEGOTIATED_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; see https://asgi.readthedocs.io."""
@@ -150,7 +162,8 @@ class GraphQLEndpoint:
         """Return the answer; whatever goes wrong is a well-formed answer too."""
         media_type = JSON
         try:
-            media_type = negotiate(request.headers(b"accept"))
+            accept = request.headers(b"accept")
+            media_type = self._negotiated.get(accept) or negotiate(accept)
             return await self._answer(request, media_type)
         except InvalidDocument as invalid:
             # A client that accepts only application/json is told errors in the body alone.
@@ -169,18 +182,21 @@ class GraphQLEndpoint:
             return refuse(Internal(), media_type)
 
     async def _answer(self, http_request: Incoming, media_type: str) -> Response:
+        if http_request.method not in self._methods:
+            allowed = ", ".join(self._methods)
+            raise MethodNotAllowed(None if "GET" in self._methods else "Use POST.", allowed=allowed)
         if http_request.method == "OPTIONS":
-            return Response(status_code=204, headers={"allow": MethodNotAllowed().allowed})
-        if http_request.method not in {"GET", "HEAD", "POST"}:
-            raise MethodNotAllowed
+            return Response(status_code=204, headers={"allow": ", ".join(self._methods)})
         deadline = asyncio.get_running_loop().time() + self._deadline
         caller = await self._authenticate(http_request, deadline)
+        if caller is not None:  # nothing is kept of who has no token
+            self._remember(http_request.headers(b"accept"), media_type)
         if http_request.method == "POST":
             parameters = await self._read_body(http_request, deadline)
         else:
             parameters = self._read_query_string(http_request)
         request = GraphQLRequest.from_mapping(parameters)
-        document = self._documents.load(request.query)
+        document = self._documents.load(request.query, keep=caller is not None)
         operation = document.operation(request.operation_name)
         if http_request.method != "POST" and is_mutation(operation):
             raise MethodNotAllowed("A mutation takes a POST.", allowed="POST")
@@ -191,7 +207,7 @@ class GraphQLEndpoint:
         body: dict[str, Any] = {"data": result.data}
         status = 200
         if result.errors:
-            body = {"errors": [_describe(error) for error in result.errors], **body}
+            body = {"errors": _describe_all(result.errors), **body}
             if result.data is None and all(error.path is None for error in result.errors):
                 # The variables did not fit: nothing was executed, so there is no `data`.
                 del body["data"]
@@ -202,6 +218,10 @@ class GraphQLEndpoint:
             cost = {"estimated": execution.estimated, "calls": execution.calls}
             body["extensions"] = {"cost": cost}
         return Answer(body, media_type, status)
+
+    def _remember(self, accept: tuple[str, ...], media_type: str) -> None:
+        if self._negotiated.get(accept) is None and (size := sum(map(len, accept))) <= MAX_ACCEPT:
+            self._negotiated.put(accept, media_type, _ENTRY_BYTES + size)
 
     async def _authenticate(self, request: Incoming, deadline: float) -> Caller | None:
         authorization = request.header(b"authorization")
@@ -224,7 +244,14 @@ class GraphQLEndpoint:
         return parameters
 
 
-@lru_cache(maxsize=256)  # clients send few different ones
+NEGOTIATED_BYTES = 65_536
+"""Estimated size of the `Accept` headers that are remembered. Clients send few different ones."""
+
+MAX_ACCEPT = 1024
+"""Characters of `Accept` headers that are looked at. Longer ones are disregarded, as RFC 9110,
+section 12.5.1, allows."""
+
+
 def negotiate(accept: tuple[str, ...]) -> str:
     """Choose the media type of the response, by RFC 9110, section 12.5.1.
 
@@ -235,7 +262,7 @@ def negotiate(accept: tuple[str, ...]) -> str:
     Raises:
         NotAcceptable: The client takes none that there is.
     """
-    if not accept:
+    if not accept or sum(map(len, accept)) > MAX_ACCEPT:
         return JSON
     qualities: dict[str, float] = {}
     for item in ",".join(accept).split(","):
@@ -329,6 +356,21 @@ class FaultBarrier:
                 await refuse(Internal(), JSON)(scope, receive, send)
 
 
+def _describe_all(errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:
+    """Return the errors of an execution: `MAX_ERRORS`, and one that says how many more there are.
+
+    Those of variables that say the same of one variable are one.
+    """
+    described: list[dict[str, Any]] = []
+    for error in errors[:MAX_ERRORS]:
+        each = _describe(error)
+        if error.path is not None or each not in described:
+            described.append(each)
+    if len(errors) > MAX_ERRORS:
+        described.append(_to_json(TooManyErrors(f"Errors left out: {len(errors) - MAX_ERRORS}.")))
+    return described
+
+
 def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict[str, Any]:
     """Return an error of the response, with a code and without what is not for clients.
 
@@ -338,8 +380,8 @@ def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict
     """
     admin_error = classify(error) if kind is None else kind(error.message)
     described = _to_json(admin_error)
-    if error.locations:
-        described["locations"] = [location.formatted for location in error.locations]
+    if places := places_of(error):
+        described["locations"] = places
     if error.path is not None:
         described["path"] = error.path
     return described

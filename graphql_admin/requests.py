@@ -7,7 +7,6 @@ is to the client. The protocols themselves stand above: `http`, and Admin Querie
 import asyncio
 import traceback
 from dataclasses import dataclass
-from functools import lru_cache
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +28,7 @@ from graphql_admin import records
 from graphql_admin.access import PoolReader
 from graphql_admin.auth import Caller, TokenVerifier, bearer_token
 from graphql_admin.context import Context, Gate
-from graphql_admin.documents import Document, InvalidDocument
+from graphql_admin.documents import Document
 from graphql_admin.errors import (
     AdminError,
     BadUserInput,
@@ -38,7 +37,6 @@ from graphql_admin.errors import (
     MethodNotAllowed,
     Overloaded,
     PayloadTooLarge,
-    QueryTooExpensive,
     RequestTimedOut,
     ShuttingDown,
     Throttled,
@@ -138,19 +136,14 @@ class Executor:
             deadline: When the answer is due, in seconds of the event loop's clock.
 
         Raises:
-            InvalidDocument: The operation may take more calls of Cognito than are allowed.
+            InvalidDocument: The operation may take more calls of Cognito than are allowed, or its
+                variables hold too much.
             Overloaded: The caller has no place left.
         """
         record = records.current()
         record.operation_kind = operation.operation.value
         record.operation_name = operation.name.value if operation.name else None
-        estimated = document.cost(operation).calls(variables)
-        if estimated > self.max_calls:
-            problem = GraphQLError(
-                f"The query may take {estimated} or more calls of the user pool. At most "
-                f"{self.max_calls} are allowed: ask for less at a time."
-            )
-            raise InvalidDocument(QueryTooExpensive, [problem])
+        estimated = document.estimate(operation, variables)
         context = Context(
             caller=caller,
             allowed=self.policy.actions_of(caller),
@@ -273,8 +266,17 @@ class Incoming:
         return {name: value for name, value in dict(parameters).items() if value}
 
 
-@lru_cache(maxsize=256)  # clients send few different ones
+_USUAL = frozenset({b"application/json", b"application/json; charset=utf-8"})
+
+MAX_CONTENT_TYPE = 256
+"""Characters of a `Content-Type` header. What is longer is no type that is read here."""
+
+
 def _media_type(content_type: bytes, content_encoding: bytes) -> str:
+    if content_type in _USUAL and content_encoding == b"identity":
+        return JSON
+    if len(content_type) > MAX_CONTENT_TYPE:
+        raise UnsupportedMediaType
     media_type, *parameters = (
         part.strip().lower() for part in content_type.decode("latin-1").split(";")
     )

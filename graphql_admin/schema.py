@@ -27,8 +27,9 @@ from strawberry.types.field import StrawberryField
 
 from graphql_admin import changes, groups, references, users
 from graphql_admin.actions import Action
+from graphql_admin.caches import LruCache
 from graphql_admin.context import Context, Info
-from graphql_admin.execution import Planned, is_tested, plan
+from graphql_admin.execution import PLAN_BYTES, Operation, Planned, Plans, is_tested, plan
 from graphql_admin.features import Feature
 from graphql_admin.fields import definition_of, is_shown
 from graphql_admin.guards import Gated, Guard, Requires, guard_of, guarded
@@ -36,6 +37,9 @@ from graphql_admin.operations import Timestamp
 
 FEDERATION_VERSION: Literal["2.9"] = "2.9"
 """The latest that both Apollo's and Hive's composers accept."""
+
+MAX_ERRORS = 10
+"""Errors of variables after which no more are looked for."""
 
 SCHEMA_RESOLVERS = frozenset(
     {
@@ -137,6 +141,8 @@ class AdminSchema(FederationSchema):
         self._node_field = node_field
         self._auth_directives = auth_directives
         self._is_tested = is_tested()
+        self.plans: Plans = LruCache(PLAN_BYTES)
+        """How operations are executed, as far as it was compiled and is kept."""
         self._added = [feature.extends for feature in features]
         mutation = _join("Mutation", "What can be done.", [each.mutation for each in features])
         can_change = bool(self.get_fields(get_object_definition(mutation, strict=True)))
@@ -172,17 +178,27 @@ class AdminSchema(FederationSchema):
             variables: As the client has them.
             context: Of the request.
         """
-        plans = context.plans
-        key = id(operation)  # it lives as long as the plans
-        if key not in plans:
-            plans[key] = self._is_tested and plan(self._schema, document, operation)
+        compiled = self._prepare(document, operation, context.plans)
         planned: Planned | None = None
-        if plans[key]:
-            planned = await plans[key].execute(variables or {}, context)
+        if compiled is not None:
+            planned = await compiled.execute(variables or {}, context)
         if planned and planned.is_whole:
             return planned.to_result()
         middleware = MiddlewareManager(planned.replay()) if planned else None
         return await self.run_ordinarily(document, operation, variables, context, middleware)
+
+    def _prepare(
+        self,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        prepared: dict[str | None, Operation | None],
+    ) -> Operation | None:
+        """Return an operation as it is compiled; None: it takes the ordinary path."""
+        name = operation.name.value if operation.name else None
+        if name not in prepared:
+            tested = self._is_tested
+            prepared[name] = plan(self._schema, document, operation, self.plans) if tested else None
+        return prepared[name]
 
     async def run_ordinarily(
         self,
@@ -203,6 +219,8 @@ class AdminSchema(FederationSchema):
             variable_values=variables,
             context_value=context,
             middleware=middleware,
+            max_coercion_errors=MAX_ERRORS,
+            hide_suggestions=True,
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
             executor_class=self.execution_context_class,
         )

@@ -1,6 +1,8 @@
-"""Which fields are selected of an object, as graphql-core collects them.
+"""What a document holds: its tokens, and the fields selected of an object.
 
-Follows https://spec.graphql.org/September2025/#sec-Field-Collection, for documents that are valid.
+Fields are collected as graphql-core does it, by
+https://spec.graphql.org/September2025/#sec-Field-Collection,
+for documents that are valid.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +12,7 @@ from typing import Any, TypeAlias
 from graphql import (
     BooleanValueNode,
     DirectiveNode,
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -17,6 +20,7 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     SelectionSetNode,
+    Token,
     VariableNode,
     is_abstract_type,
 )
@@ -94,3 +98,11 @@ class Collector:
         return condition is type_ or (
             is_abstract_type(condition) and self.schema.is_sub_type(condition, type_)
         )
+
+
+def tokens_of(document: DocumentNode) -> Iterator[Token]:
+    """Yield the tokens of a parsed document, comments included."""
+    token = document.loc.start_token if document.loc else None
+    while token is not None:
+        yield token
+        token = token.next

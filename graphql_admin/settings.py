@@ -280,6 +280,12 @@ class Settings(BaseSettings):
     max_body: int = Field(default=262_144, ge=1024)
     """Bytes that a request's body, or its query string, may have."""
 
+    get_queries: bool = True
+    """Whether a query may come by GET."""
+
+    max_document: int = Field(default=65_536, ge=1024)
+    """Characters that a GraphQL document may have."""
+
     max_tokens: int = Field(default=2000, ge=100)
     """Lexical tokens that a GraphQL document may have, comments aside."""
 
@@ -294,6 +300,15 @@ class Settings(BaseSettings):
 
     max_root_fields: int = Field(default=20, ge=1)
     """Fields that an operation may begin with."""
+
+    max_spreads: int = Field(default=200, ge=0)
+    """Fragments that a document may spread."""
+
+    max_values: int = Field(default=5000, ge=100)
+    """Values that the variables may have, those in lists and objects included."""
+
+    max_representations: int = Field(default=1000, ge=1)
+    """Objects that a request may ask `_entities` for, whether alike or not."""
 
     max_calls: int = Field(default=150, ge=1)
     """Calls of Cognito that one request may take."""

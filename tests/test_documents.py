@@ -156,3 +156,103 @@ def test_which_variable(api: Api) -> None:
     for variables in ({}, {"by": None}, {"by": 1}):
         (error,) = api.send(query, variables).errors
         assert error["message"] == "Variable `$by` must be a `UserBy!`."
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("{ viewer {" + " ".join(f"a{i}" for i in range(900)) + "} }", 11),
+        ("{ viewer {" + " ".join(f"a{i}" for i in range(10)) + "} }", 10),
+        ("{ __typename" + " @aa" * 10 + "}", 1),
+        ("{ __typename" + "".join(f" @a{i}" for i in range(40)) + "}", 1),
+        ("{ user(by: {" + " ".join(f"a{i}: 1" for i in range(600)) + "}) { sub } }", 2),
+        ("query(" + " ".join(f"$a{i}: Int" for i in range(300)) + ") { __typename }", 11),
+    ],
+    ids=range(6),
+)
+def test_few_errors(api: Api, query: str, count: int) -> None:
+    """Validation stops at ten errors, and says so; the answer is small."""
+    answer = api.send(query)
+    assert len(answer.errors) == count
+    assert set(answer.codes) == {"GRAPHQL_VALIDATION_FAILED"}
+    assert answer.errors[-1]["message"].startswith("Too many") is (count > 10)
+    assert len(answer.response.content) < 3000
+
+
+def test_few_places(api: Api) -> None:
+    """An error that is in many places names some of them."""
+    (error,) = api.send("{ users(" + "first: 1 " * 500 + ") { nodes { sub } } }").errors
+    assert len(error["locations"]) == 10
+
+
+def test_few_errors_of_variables(api: Api) -> None:
+    """So do variables, of which each is named once."""
+    names = [f"v{number}" for number in range(19)]
+    given = " ".join(f"${name}: UserBy!" for name in names)
+    fields = " ".join(f"{name}: user(by: ${name}) {{ sub }}" for name in names)
+    wrong = {f"k{number}": number for number in range(100)}
+    answer = api.send(f"query({given}) {{ {fields} }}", dict.fromkeys(names, wrong))
+    assert answer.codes == ["BAD_USER_INPUT", "BAD_USER_INPUT"]
+    assert answer.errors[0]["message"] == "Variable `$v0` must be a `UserBy!`."
+
+
+def test_places_after_many_lines(api: Api) -> None:
+    """Errors are where they are, of whatever kind and however many lines there are before."""
+    lines = "\r\n\n\r" * 10_000
+    query = f'{lines}{{\n viewer {{ zzz }}\n users(first: "x") {{ nodes {{ sub }} }} }}'
+    errors = api.send(query).errors
+    assert [error["locations"] for error in errors] == [
+        [{"line": 30_002, "column": 11}],
+        [{"line": 30_003, "column": 15}],
+    ]
+    (error,) = api.send(f"{lines}{{ ! }}").errors
+    assert error["locations"] == [{"line": 30_001, "column": 3}]
+    (error,) = api.send(f"{lines}{{\n  users(first: 0) {{ nodes {{ sub }} }} }}").errors
+    assert error["locations"] == [{"line": 30_002, "column": 3}]
+    (error,) = api.send(
+        f"{lines}query\n  ($v: Int!) {{ users(first: $v) {{ nodes {{ sub }} }} }}"
+    ).errors
+    assert error["locations"] == [{"line": 30_002, "column": 4}]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ user(by: {username: $x}) { sub } }",
+        "{ ...F } fragment F on Query { user(by: {username: $x}) { sub } }",
+        "fragment F on Query { user(by: {username: $x}) { sub } } { ...F }",
+    ],
+)
+def test_undefined_variable_in_an_input(api: Api, query: str) -> None:
+    """A variable that is not defined is the client's fault, wherever it is used."""
+    assert "GRAPHQL_VALIDATION_FAILED" in api.send(query).codes
+    assert "INTERNAL" not in api.send(query).codes
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '{ user(by: {username: "a", sub: "b"}) { sub } }',
+        "{ user(by: {}) { sub } }",
+        "{ user(by: {username: null}) { sub } }",
+        "query($x: String) { user(by: {username: $x}) { sub } }",
+        "query($x: String!) { user(by: {username: $x, sub: $x}) { sub } }",
+        "{ users(filter: {email: {equals: $x}}) { nodes { sub } } }",
+    ],
+)
+def test_one_of(api: Api, query: str) -> None:
+    """An input of which one field may be set has exactly one, and no null."""
+    assert set(api.send(query, {"x": "a"}).codes) == {"GRAPHQL_VALIDATION_FAILED"}
+
+
+def test_fragment_before_its_operation(api: Api) -> None:
+    """In which order definitions stand is the client's business."""
+    query = (
+        "fragment F on Query { user(by: {username: $x}) { sub } } query A($x: String!) { ...F }"
+        " query Other($x: String) { ...F }"
+    )
+    (error,) = api.send(query, {"x": "a"}).errors
+    assert error["message"] == "Variable '$x' must not be nullable here."
+    good = "fragment F on Query { user(by: {username: $x}) { sub } } query($x: String!) { ...F }"
+    answer = api.send(good, {"x": "a"}, groups=())
+    assert answer.codes == ["FORBIDDEN"]

@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import product
-from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
 
@@ -32,16 +30,29 @@ from structlog.testing import capture_logs
 from graphql_admin import execution
 from graphql_admin.actions import Action
 from graphql_admin.attempts import Attempts
-from graphql_admin.audit import AuditLog
 from graphql_admin.auth import Caller
 from graphql_admin.context import Context
 from graphql_admin.documents import Document
 from graphql_admin.errors import UserNotFound
-from graphql_admin.execution import MAX_PLANS, plain_reader, plan
+from graphql_admin.execution import plain_reader, plan
 from graphql_admin.guards import guard_of
+from graphql_admin.limits import Limits
 from graphql_admin.schema import AdminSchema
 
 DEADLINE = 1e9
+
+
+class Events:
+    """Takes the events of the gate, and keeps none."""
+
+    def demand(self) -> None:
+        pass
+
+    def write(self, event: object) -> None:
+        pass
+
+
+EVENTS = Events()
 """Seconds of an event loop's clock that no test gets to."""
 
 CALLER = Caller(
@@ -151,7 +162,8 @@ def prepare(text: str) -> Document:
         for node in ast.definitions
         if isinstance(node, OperationDefinitionNode)
     }
-    return Document(ast, operations, costs={})
+    limits = Limits(depth=20, aliases=100, directives=50, root_fields=20)
+    return Document(ast, operations, costs={}, max_calls=1000, limits=limits)
 
 
 def make_context(document: Document, pool: Pool, caller: Caller | None = CALLER) -> Context:
@@ -161,7 +173,7 @@ def make_context(document: Document, pool: Pool, caller: Caller | None = CALLER)
         allowed=frozenset(Action) - {Action.LIST_USERS_IN_GROUP},
         plans=document.plans,
         pool=pool,  # type: ignore[arg-type]
-        gate=Attempts(pool, AuditLog(Path(os.devnull))),  # type: ignore[arg-type]
+        gate=Attempts(pool, EVENTS),  # type: ignore[arg-type]
         deadline=DEADLINE,
         max_calls=1000,
     )
@@ -412,7 +424,7 @@ def test_untested_version(monkeypatch: pytest.MonkeyPatch) -> None:
     document = prepare("{ viewer { username } }")
     data, _ = asyncio.run(run(schema, document, Pool(0, oddity=0)))
     assert json.loads(data) == {"viewer": {"username": "ann"}}
-    assert list(document.plans.values()) == [False]
+    assert list(document.plans.values()) == [None]
 
 
 @pytest.mark.parametrize(
@@ -442,7 +454,7 @@ def test_untested_version(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_common_operation_is_planned(schema: AdminSchema, query: str) -> None:
     """Nothing of what clients commonly ask for is left to the ordinary path."""
     document = prepare(query)
-    planned = plan(schema.graphql_schema, document.ast, document.operation(None))
+    planned = plan(schema.graphql_schema, document.ast, document.operation(None), schema.plans)
     assert planned
     outcome = asyncio.run(planned.execute({}, make_context(document, Pool(0, oddity=0))))
     assert outcome
@@ -564,19 +576,39 @@ def test_variables_decide_what_is_selected(schema: AdminSchema) -> None:
         assert list(json.loads(data)["users"]["nodes"][0]) == keys
 
 
-def test_plans_are_bounded(schema: AdminSchema) -> None:
-    """Variables cannot make a document hold plans without end, and it is answered all the same."""
+def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables cannot make plans without end, and documents are answered all the same."""
+    monkeypatch.setattr("graphql_admin.schema.PLAN_BYTES", 2_000_000)
+    schema = AdminSchema()
     names = [f"v{number}" for number in range(7)]
     parameters = ", ".join(f"${name}: Boolean!" for name in names)
     fields = " ".join(f"{name}: username @include(if: ${name})" for name in names)
-    document = prepare(f"query ({parameters}) {{ users {{ nodes {{ username {fields} }} }} }}")
-    for values in product([True, False], repeat=7):
+    text = f"query ({parameters}) {{ users {{ nodes {{ username {fields} }} }} }}"
+    kept = set()
+    for number, values in enumerate(product([True, False], repeat=7)):
+        # Four documents in turn, each of which is made anew for every request.
+        document = prepare(f"{text} # {number % 4}")
         variables = dict(zip(names, values, strict=True))
         data, _ = asyncio.run(run(schema, document, Pool(0, oddity=0), variables))
         expected = ["username", *(name for name in names if variables[name])]
         assert list(json.loads(data)["users"]["nodes"][0]) == expected
-    (planned,) = document.plans.values()
-    assert planned.size == MAX_PLANS
+        kept.add(len(schema.plans))
+        assert schema.plans.size <= 2_000_000
+    assert max(kept) < 40
+
+
+def test_plan_is_found_again() -> None:
+    """An operation is compiled once for the values of its conditions, and for no other document."""
+    schema = AdminSchema()
+    text = "query ($a: Boolean!) { viewer { username sub @skip(if: $a) } }"
+    document = prepare(text)
+    for value in (True, False, True, False):
+        asyncio.run(run(schema, document, Pool(0, oddity=0), {"a": value}))
+    assert len(schema.plans) == 2
+    other = prepare(text.replace("sub", "groups"))
+    data, _ = asyncio.run(run(schema, other, Pool(0, oddity=0), {"a": False}))
+    assert json.loads(data) == {"viewer": {"username": "ann", "groups": ["Editors"]}}
+    assert len(schema.plans) == 3
 
 
 def test_payload_is_read_before_the_next_mutation(schema: AdminSchema) -> None:

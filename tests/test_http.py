@@ -480,3 +480,86 @@ def test_cost_is_told(serve: Callable[..., Api], scripted: ScriptedCognito) -> N
     body = post(api, {"query": query, "extensions": {"cost": True}}).json()
     assert body["extensions"] == {"cost": {"estimated": 11, "calls": 3}}
     assert "extensions" not in post(api, {"query": query}).json()
+
+
+def test_no_get(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """Queries by GET can be turned off, and nothing else with them."""
+    api = serve(scripted.url, get_queries=False)
+    for method in ("GET", "HEAD"):
+        response = api.client.request(
+            method, "/graphql", params={"query": TYPENAME}, headers=headers(api)
+        )
+        assert response.status_code == 405
+        assert response.headers["allow"] == "OPTIONS, POST"
+    assert code(api.client.get("/graphql", headers=headers(api))) == "METHOD_NOT_ALLOWED"
+    assert api.client.options("/graphql").headers["allow"] == "OPTIONS, POST"
+    assert post(api, {"query": TYPENAME}).json() == {"data": {"__typename": "Query"}}
+
+
+def test_many_errors(api: Api) -> None:
+    """A response has a hundred errors, and one that says how many more there are."""
+    query = "query($r: [_Any!]!) { _entities(representations: $r) { __typename } }"
+    for count, told in ((100, 100), (101, 101), (150, 101)):
+        answer = api.send(query, {"r": [{"__typename": "User"}] * count})
+        assert len(answer.errors) == told
+        assert answer.codes[:100] == ["BAD_USER_INPUT"] * 100
+        last = answer.errors[-1]
+        if count > 100:
+            assert last == {
+                "message": f"Errors left out: {count - 100}.",
+                "extensions": {"code": "TOO_MANY_ERRORS"},
+            }
+
+
+@pytest.mark.parametrize("accept", ["text/html, " * 100, RESPONSE_JSON + ";a=" + "b" * 40_000])
+def test_long_accept(api: Api, accept: str) -> None:
+    """An `Accept` header that is too long to look at is disregarded."""
+    response = post(api, {"query": TYPENAME}, Accept=accept)
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith(JSON)
+
+
+def test_long_content_type(api: Api) -> None:
+    """A `Content-Type` that is too long to look at is none."""
+    response = post(api, {"query": TYPENAME}, Content_Type=JSON + ";a=" + "b" * 40_000)
+    assert response.status_code == 415
+
+
+def test_what_is_remembered(api: Api) -> None:
+    """The same headers are answered the same way, whoever sent them before."""
+    body = {"query": TYPENAME}
+    for _ in range(3):
+        for accept, media_type in ((RESPONSE_JSON, RESPONSE_JSON), ("*/*", JSON)):
+            refused = api.client.post("/graphql", json=body, headers={"Accept": accept})
+            assert refused.status_code == 401
+            assert refused.headers["content-type"].startswith(media_type)
+            answer = post(api, body, Accept=accept)
+            assert answer.headers["content-type"].startswith(media_type)
+        assert post(api, body, Accept="text/html").status_code == 406
+
+
+COP = {
+    "alias overloading": "query cop {" + "".join(f" a{i}: __typename" for i in range(101)) + "}",
+    "directive overloading": "query cop { __typename @aa@aa@aa@aa@aa@aa@aa@aa@aa@aa }",
+    "field duplication": "query cop {" + " __typename" * 500 + "}",
+    "field suggestions": "query cop { __schema { directive } }",
+    "circular introspection": "query cop { __schema { types { fields { type { fields { type {"
+    " fields { type { fields { type { name } } } } } } } } } }",
+    "unhandled errors": "qwerty cop { abc }",
+    "introspection": "query cop { __schema { types { name fields { name } } } }",
+}  # fmt: skip
+"""What graphql-cop sends, which says so of whoever answers with data, ten errors, a suggestion or
+an exception."""
+
+
+@pytest.mark.parametrize("query", COP.values(), ids=COP.keys())
+def test_graphql_cop(serve: Callable[..., Api], scripted: ScriptedCognito, query: str) -> None:
+    """Under production settings graphql-cop finds nothing in the answers, with a token."""
+    api = serve(scripted.url, introspection="off", get_queries=False)
+    response = post(api, {"query": query, "operationName": "cop"})
+    body = response.json()
+    assert body.keys() == {"errors"}
+    assert len(body["errors"]) == 1 or query.startswith("query cop { __schema")
+    assert len(body["errors"]) < 10
+    assert "did you mean" not in response.text.lower()
+    assert body["errors"][0]["extensions"].keys() == {"code"}

@@ -175,3 +175,76 @@ def test_short_pages_are_bounded(serve: Callable[..., Api], scripted: ScriptedCo
     }
     assert len(answer.partial["users"]["nodes"]) == 10
     assert len(scripted.requests) == 20
+
+
+VIEWER = "{ viewer { %s } }"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "#" + "x" * 70_000 + "\n{ __typename }",
+        "{ __typename }" + "\n" * 70_000,
+        " ".join(f"query Q{i} {{ __typename }}" for i in range(21)),
+        VIEWER % ("a" * 201),
+        VIEWER % ("a" * 201 + ": sub"),
+        "query " + "a" * 201 + " { __typename }",
+        "{ viewer {" + " ...F" * 201 + "} } fragment F on Viewer { sub }",
+        "{ __typename }" + "".join(f"fragment F{i} on Query {{ ...G ...G }}" for i in range(101))
+        + "fragment G on Query { __typename }",
+        "{ __typename } fragment F on Viewer {" + " sub" * 102 + "}",
+        "{ ...F } fragment F on Query " + "@a" * 51 + "{ __typename }",
+        "query($a: Int " + "@a" * 51 + ") { users(first: $a) { nodes { sub } } }",
+    ],
+    ids=range(11),
+)  # fmt: skip
+def test_too_much_of_it(api: Api, query: str) -> None:
+    """Length, operations, names, and what no operation carries out are bounded too."""
+    assert codes(api, query) == {"QUERY_TOO_COMPLEX"}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"r": [{}] * 40_000},
+        {"r": [None] * 40_000},
+        {"r": [[]] * 5000},
+        {"r": [{"__typename": "User", "username": "a", "more": list(range(5000))}]},
+        {f"v{number}": 1 for number in range(5001)},
+    ],
+    ids=range(5),
+)
+def test_too_many_values(api: Api, variables: dict[str, Any]) -> None:
+    """Variables of too many values are refused before they are looked at, wherever they are."""
+    query = "query($r: [_Any!]!) { _entities(representations: $r) { __typename } }"
+    answer = api.send(query, variables)
+    assert answer.codes == ["QUERY_TOO_COMPLEX"]
+    assert len(answer.response.content) < 500
+
+
+def test_references_are_counted(api: Api) -> None:
+    """References cost something each, right or wrong, and those that are alike are bounded too."""
+    query = "query($r: [_Any!]!) { _entities(representations: $r) { __typename } }"
+    alike = {"__typename": "User", "username": "a"}
+    assert codes(api, query, {"r": [{}] * 151}) == {"QUERY_TOO_EXPENSIVE"}
+    assert codes(api, query, {"r": ["x"] * 1000}) == {"QUERY_TOO_EXPENSIVE"}
+    assert codes(api, query, {"r": [alike] * 1001}) == {"QUERY_TOO_EXPENSIVE"}
+    assert len(api.send(query, {"r": [alike] * 1000}).data["_entities"]) == 1000
+    twice = (
+        "query($r: [_Any!]!) { a: _entities(representations: $r) { __typename }"
+        " b: _entities(representations: $r) { __typename } }"
+    )
+    assert codes(api, twice, {"r": [alike] * 501}) == {"QUERY_TOO_EXPENSIVE"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ a: _service { sdl } }",
+        "{ _service { a: sdl } }",
+        "{ _service { ...A } } fragment A on _Service { a: sdl }",
+    ],
+)
+def test_sdl_many_times(api: Api, query: str) -> None:
+    """What gateways ask for takes no alias either."""
+    assert codes(api, query) == {"GRAPHQL_VALIDATION_FAILED"}
