@@ -359,7 +359,9 @@ def test_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     with Path("/dev/full").open("wb") as full:
         monkeypatch.setattr(sys, "__stdout__", SimpleNamespace(fileno=full.fileno))
         audit = AuditLog()
-        audit.write(Event("id", "sub", "ann", (), "disableUser", "bob", None, Outcome.DONE, None))
+        audit.write(
+            Event("id", "sub", "ann", (), "disableUser", Target(user="bob"), Outcome.DONE, None)
+        )
         with pytest.raises(AuditUnavailable):
             audit.demand()
         reader, writer = os.pipe()
