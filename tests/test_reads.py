@@ -1,6 +1,7 @@
 """Reads that are the same are made once, and nobody gets what a write has outdated."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -421,5 +422,35 @@ def test_deadline_of_one_who_joined() -> None:
             await lists.ask("shared", "eve", within=8)
         assert loops.now() == pytest.approx(8)
         assert await patient == pytest.approx(11, abs=0.1)
+
+    loops.play(act)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_happens(seed: int) -> None:
+    """However reads end, and whoever gives up, each asker has an end and nothing is left."""
+    chance = random.Random(seed)
+
+    async def act() -> None:
+        lists = Lists(seconds=chance.choice([0, 0.5, 3]))
+        tasks = []
+        for _ in range(100):
+            key, caller = f"list{chance.randrange(5)}", f"caller{chance.randrange(4)}"
+            tasks.append(lists.ask(key, caller, within=chance.choice([1, 5, 30, 1000])))
+            if chance.random() < 0.3:
+                await asyncio.sleep(chance.choice([0, 0.05, 2]))
+            if chance.random() < 0.2:
+                chance.choice(tasks).cancel()
+            if chance.random() < 0.1:
+                lists.reads.forget()
+            if chance.random() < 0.2:
+                errors = [Throttled(), TimedOut(), UpstreamFailed(), RuntimeError("a fault")]
+                lists.troubles.append(chance.choice(errors))
+        async with asyncio.timeout(1e4):
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        expected = (float, AdminError, RuntimeError, asyncio.CancelledError)
+        assert [end for end in ends if not isinstance(end, expected)] == []
+        await asyncio.sleep(3)
+        assert lists.is_clean()
 
     loops.play(act)
