@@ -16,15 +16,13 @@ from bench.load import Exchange, Load, run_load
 from bench.operations import GET, Operation, Request, Seat, right_answer
 from bench.people import PAGE_SIZE, PAGES
 from bench.processes import Pinned, busy_seconds
-from bench.servers import Server, environment, free_port
+from bench.servers import ROOT, Server, environment, free_port
 
 CONNECTIONS = PAGES
 """Callers at once, each with a page of the pool to itself."""
 
 _START_LIMIT = 30.0
 """Seconds within which a server must be ready."""
-
-_ROOT = Path(__file__).parent.parent
 
 
 class BenchFailed(Exception):
@@ -122,7 +120,7 @@ class Stub:
 
     def __init__(self, core: int, log: Path) -> None:
         command = [sys.executable, "-m", "bench.stub"]
-        self.process = Pinned(command, core=core, log=log, cwd=_ROOT, pipe_output=True)
+        self.process = Pinned(command, core=core, log=log, cwd=ROOT, pipe_output=True)
         self.url = self.process.read_line()
         if not self.url:
             raise BenchFailed(f"the stub did not start: {log.read_text()}")
@@ -160,8 +158,8 @@ class Subject:
             server.command,
             core=cores.server,
             log=log,
-            cwd=_ROOT,
-            env=environment(stub.url, self._port),
+            cwd=server.root,
+            env={**environment(stub.url, self._port), **server.variables},
         )
         try:
             self._wait_until_ready(started + _START_LIMIT)
@@ -220,6 +218,17 @@ class Subject:
             foreign_use=max(0.0, core - cpu) / elapsed,
             faults=load.faults,
         )
+
+    def measure_right(self, operation: Operation, round_: int, seconds: float) -> Cell:
+        """Load the server and look; nothing may go wrong.
+
+        Raises:
+            BenchFailed: Something did.
+        """
+        cell = self.measure(operation, round_, seconds)
+        if cell.faults:
+            raise BenchFailed(f"{self.server.name}, {operation.name}: {dict(cell.faults)}")
+        return cell
 
     def close(self) -> None:
         """End the server."""
