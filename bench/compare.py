@@ -125,14 +125,19 @@ def compare(
     Raises:
         BenchFailed: A server did not start, ran other code, or answered wrong.
     """
-    variants = [_variant(OLD, old), _variant(NEW, ROOT), _variant(AGAIN, old)]
+    variants = [variant(OLD, old), variant(NEW, ROOT), variant(AGAIN, old)]
     asked = named_operations(operations)
     with arena(out) as place, place.running(variants, asked, min(_WARM_UP, seconds)) as subjects:
         costs = interleave(subjects, asked, rounds, seconds)
     return [Verdict.of(costs, operation.name, allowed) for operation in asked]
 
 
-def _variant(name: str, root: Path) -> Server:
+def variant(name: str, root: Path) -> Server:
+    """The server as it is in a checkout.
+
+    Raises:
+        BenchFailed: Python would run other code there.
+    """
     found = subprocess.run(
         [sys.executable, "-c", f"import {_PACKAGE}; print({_PACKAGE}.__file__)"],
         cwd=root,

@@ -58,6 +58,12 @@ def _node(script: str) -> tuple[str, ...]:
 
 SERVE = (sys.executable, "-m", "graphql_admin", "serve")
 
+
+def launched(ablations: str) -> tuple[str, ...]:
+    """What starts this server without some of its fast paths, whose names commas separate."""
+    return (sys.executable, "-m", "bench.ablated", ablations, "serve")
+
+
 SERVERS = (
     Server(OURS, "graphql-admin", SERVE),
     Server("mercurius", "Mercurius with JIT", _node("mercurius.js")),
