@@ -22,6 +22,7 @@ from bench.measure import (
     measure_stub,
 )
 from bench.operations import OPERATIONS, Operation
+from bench.readme import RECORDED, write_pages
 from bench.report import to_markdown
 from bench.results import Results, describe_setting
 from bench.servers import SERVERS, Server, install_peers
@@ -138,6 +139,9 @@ def _parse_arguments() -> argparse.Namespace:
         metavar="LIST",
         help="measure this server without each of its fast paths instead, or of those named",
     )
+    parser.add_argument(
+        "--record", action="store_true", help="keep what --ablate found, and show it in the docs"
+    )
     parser.add_argument("--only", metavar="LIST", help="operations, such as list,get,add")
     parser.add_argument("--servers", metavar="LIST", help="servers, such as floor,express")
     parser.add_argument("--rounds", type=int, default=9, help="default 9")
@@ -150,7 +154,10 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=Path("build/bench"), help="folder (default build/bench)"
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.record and not options.ablate:
+        parser.error("--record goes with --ablate; `make bench` records the rest")
+    return options
 
 
 def main() -> int:
@@ -204,6 +211,9 @@ def _run_ablations(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise BenchFailed(str(error)) from error
     (options.out / ablate.RESULTS).write_bytes(savings.to_json())
+    if options.record:
+        (RECORDED / ablate.RESULTS).write_bytes(savings.to_json())
+        write_pages()
     print(ablate.to_markdown(savings))
     return 0
 

@@ -36,12 +36,15 @@ class Watched:
 
     @classmethod
     def of(cls, latencies: Sequence[float], outcomes: Mapping[str, int]) -> "Watched":
-        """Sum up at least one request."""
+        """Sum up at least one request.
+
+        Args:
+            latencies: Seconds; also of requests that would have been made while one waited.
+            outcomes: Of the requests that were made.
+        """
         ordered = sorted(latencies)
-        count = len(ordered)
-        return cls(
-            count, dict(outcomes), ordered[count // 2], ordered[int(0.99 * count)], ordered[-1]
-        )
+        p50, p99 = (ordered[int(share * len(ordered))] for share in (0.5, 0.99))
+        return cls(sum(outcomes.values()), dict(outcomes), p50, p99, ordered[-1])
 
     @property
     def refused(self) -> Mapping[str, int]:

@@ -5,6 +5,9 @@
 It asks `/healthz` every 20 ms, and as another caller posts BODY every INTERVAL seconds, each time
 on a new connection, as somebody who has just arrived. It begins when the first line of BODY is in,
 and at the end of its input prints what came of it as one line of JSON.
+
+Latencies are those of requests made at the same intervals whatever the server does: a server that
+stands still for ten seconds does so to five hundred probes, not to the one that waits.
 """
 
 import http.client
@@ -62,8 +65,12 @@ class Watcher:
                 outcome = type(error).__name__
             finally:
                 connection.close()
-            self.latencies.append(time.perf_counter() - began)
+            latency = time.perf_counter() - began
             self.outcomes[outcome] += 1
+            # Whoever had asked while this request waited would have waited for the rest of it.
+            while latency > 0:
+                self.latencies.append(latency)
+                latency -= self._interval
             self._ending.wait(self._interval)
 
 
