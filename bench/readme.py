@@ -41,7 +41,8 @@ _ATTACKS = f"""\
 `python -m bench.overload` attacks the server, with its defaults but for what a row says, from one \
 process, while another probes `/healthz` every 20 ms and a third party asks for something of its \
 own, each time on a new connection. A server holds that stays below {attacks.MOST_MEGABYTES} MiB, \
-answers `/healthz` within {attacks.LONGEST_PROBE * 1e3:.0f} ms at p99, and answers all others."""
+answers `/healthz` within {attacks.LONGEST_PROBE * 1e3:.0f} ms at p99, and answers all others, \
+within {attacks.LONGEST_CALL:g} s at p99."""
 
 _NO_ATTACKS = "No run is recorded yet."
 

@@ -40,6 +40,7 @@ GOOD = Row(
         (replace(GOOD, healthz=Watched.of([0.15] * 10, {"answered": 10})), ["healthz"]),
         (replace(GOOD, healthz=Watched.of([0.001], {"TimeoutError": 1})), ["healthz"]),
         (replace(GOOD, caller=Watched.of([0.1], {"OVERLOADED": 1})), ["others"]),
+        (replace(GOOD, caller=Watched.of([0.1] * 9 + [1.1], {"answered": 10})), ["others"]),
     ],
 )
 def test_faults(row: Row, faults: list[str]) -> None:

@@ -39,7 +39,8 @@ class _Pipeline(Attack):
         request = b"GET /graphql HTTP/1.1\r\nHost: x\r\n\r\n"
         async with target.connected(self.count, buffer=_SMALL_BUFFER) as sockets:
             taken = await target.send_all(sockets, request * _PIPELINED, _HOLD)
-            await asyncio.sleep(_HOLD)
+            # Twice as long, since the server may well have stood still at first.
+            await asyncio.sleep(2 * _HOLD)
         return f"all was taken on {taken} of {len(sockets)}"
 
 

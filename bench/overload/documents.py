@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from itertools import product
+from typing import ClassVar
 
 from bench.overload.attacks import VIEWER, Attack, Target, graphql, numbered, told
 
-_SECONDS = 15.0
+_SECONDS = 40.0
 """After which such an attack begins no more requests."""
 
 _NAMES = "abcdefg"
@@ -27,24 +28,23 @@ class Entities(Attack):
     """60,000 newlines and `_entities` with 300 representations that are none, 3 times."""
 
     name = "entities"
+    newlines: ClassVar[int] = 60_000
+    count: ClassVar[int] = 300
 
     async def run(self, target: Target) -> str:
-        query = "{" + "\n" * 60_000 + f"_entities(representations: [{'{}' * 300}])"
-        query += "{ __typename }}"
-        requests = [graphql(each, target.user) for each in numbered([query], 3)]
-        return told(await target.ask_each(requests, at_once=1, seconds=_SECONDS))
-
-
-class Representations(Attack):
-    """40,000 representations in variables, 3 times."""
-
-    name = "representations"
-
-    async def run(self, target: Target) -> str:
-        query = "query ($r: [_Any!]!) { _entities(representations: $r) { __typename } }"
-        variables = {"r": [dict[str, str]()] * 40_000}
+        query = "query ($r: [_Any!]!) {" + "\n" * self.newlines
+        query += "_entities(representations: $r) { __typename }}"
+        variables = {"r": [dict[str, str]()] * self.count}
         requests = [graphql(each, target.user, variables) for each in numbered([query], 3)]
         return told(await target.ask_each(requests, at_once=1, seconds=_SECONDS))
+
+
+class Representations(Entities):
+    """40,000 representations that are none, 3 times."""
+
+    name = "representations"
+    newlines = 0
+    count = 40_000
 
 
 class Fragments(Attack):
@@ -55,11 +55,12 @@ class Fragments(Attack):
     async def run(self, target: Target) -> str:
         count = 30
         fragments = [
-            f"fragment f{number} on Viewer {{ username "
+            f"fragment f{number} on Viewer {{ "
             + " ".join(f"...f{later}" for later in range(number + 1, count))
             + " }"
-            for number in range(count)
+            for number in range(count - 1)
         ]
+        fragments.append(f"fragment f{count - 1} on Viewer {{ username }}")
         query = "{ viewer { ...f0 } } " + " ".join(fragments)
         requests = [graphql(each, target.user) for each in numbered([query], 20)]
         return told(await target.ask_each(requests, at_once=1, seconds=_SECONDS))
@@ -108,7 +109,8 @@ class AcceptHeaders(Attack):
 
     async def run(self, target: Target) -> str:
         requests = (
-            graphql(VIEWER, None, Accept=f"a/{number}, " + "x" * 1_000_000) for number in range(300)
+            graphql(VIEWER, None, Accept=f"*/*, a/{number}, " + "x" * 1_000_000)
+            for number in range(300)
         )
         return told(await target.ask_each(requests, at_once=4, seconds=_SECONDS))
 

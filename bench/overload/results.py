@@ -13,6 +13,9 @@ MOST_MEGABYTES = 250
 LONGEST_PROBE = 0.1
 """Seconds that `/healthz` may take at p99."""
 
+LONGEST_CALL = 0.5
+"""Seconds that another caller's request may take at p99."""
+
 _ANSWERED = "answered"
 
 
@@ -84,7 +87,7 @@ class Row:
         faults = {
             "memory": self.peak > MOST_MEGABYTES * 2**20,
             "healthz": self.healthz.p99 > LONGEST_PROBE or bool(self.healthz.refused),
-            "others": bool(self.caller.refused),
+            "others": self.caller.p99 > LONGEST_CALL or bool(self.caller.refused),
         }
         return [name for name, is_one in faults.items() if is_one]
 
@@ -122,7 +125,7 @@ def to_markdown(overload: Overload) -> str:
         "`/healthz` p50, p99, max ms",
         "MiB before, peak, after",
         "another caller's requests",
-        "their p50, max ms",
+        "their p50, p99 ms",
         "the attacker saw",
         "holds",
     ]
@@ -143,7 +146,7 @@ def _cells(row: Row) -> list[str]:
         probes,
         ", ".join(f"{size / 2**20:,.0f}" for size in (row.before, row.peak, row.after)),
         others,
-        f"{_ms(caller.p50)}, {_ms(caller.most)}",
+        f"{_ms(caller.p50)}, {_ms(caller.p99)}",
         row.remark or "–",
         "yes" if not row.faults else f"**no**: {', '.join(row.faults)}",
     ]
