@@ -25,7 +25,7 @@ from bench.overload.attacks import Attack, Target
 from bench.overload.callers import CALLERS, Nothing
 from bench.overload.connections import CONNECTIONS
 from bench.overload.documents import DOCUMENTS
-from bench.overload.results import Overload, Row, Watched, to_markdown
+from bench.overload.results import Overload, Row, Watched, to_line, to_markdown
 from bench.pairs import say
 from bench.readme import RECORDED, write_pages
 from bench.servers import ROOT, SERVE, Server
@@ -169,7 +169,7 @@ def run(names: Sequence[str], out: Path) -> Overload:
     for name in names:
         say(f"{name}: {ATTACKS[name].title()}")
         rows.append(measure(name, out))
-        say(f"  {', '.join(rows[-1].faults) or 'holds'}")
+        say(to_line(rows[-1]))
     return Overload(datetime.now(UTC).strftime("%Y-%m-%d"), rows)
 
 

@@ -132,6 +132,11 @@ def to_markdown(overload: Overload) -> str:
     return to_table(header, [_cells(row) for row in overload.rows])
 
 
+def to_line(row: Row) -> str:
+    """One row of the table."""
+    return f"| {' | '.join(_cells(row))} |"
+
+
 def _cells(row: Row) -> list[str]:
     healthz, caller = row.healthz, row.caller
     probes = f"{_ms(healthz.p50)}, {_ms(healthz.p99)}, {_ms(healthz.most)}"
