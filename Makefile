@@ -15,7 +15,7 @@ help:
 	@echo "make check   lint, types, import floors, and drift of the schemas and the docs"
 	@echo "make schema  write schema.graphql and the schema of policy files anew"
 	@echo "make docs    write the tables of the README anew"
-	@echo "make bench   measure the server beside its peers, and write the README's section on it;"
+	@echo "make bench   measure the server beside its peers, and write the pages that show it;"
 	@echo "             takes Node 20 or later, npm, and a quarter of an hour"
 	@echo "make lock    write the locks of the image anew (UPGRADE=--upgrade for newer releases)"
 	@echo "make clean   remove what the others made"
@@ -53,7 +53,7 @@ schema: $(INSTALLED)
 
 BENCH = build/bench/venv
 
-# All of it, since the README shows the whole; `python -m bench` takes options.
+# All of it, since the pages show the whole; `python -m bench` takes options.
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python -m bench
 	$(BENCH)/bin/python -m bench.quotas

@@ -9,6 +9,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TypeVar
 
+from bench import ablate
+from bench.ablations import ABLATIONS
 from bench.chart import to_svg
 from bench.measure import (
     CONNECTIONS,
@@ -20,9 +22,16 @@ from bench.measure import (
     measure_stub,
 )
 from bench.operations import OPERATIONS, Operation
+from bench.readme import RECORDED, write_pages
 from bench.report import to_markdown
 from bench.results import Results, describe_setting
 from bench.servers import SERVERS, Server, install_peers
+
+_SECONDS = 1.5
+"""Length of a measurement."""
+
+_ABLATION_SECONDS = 0.3
+"""Length of a measurement with `--ablate`, which makes four in each round."""
 
 _WARM_UP = 3.0
 """Seconds of load on each operation before the first round: compilers have theirs behind them."""
@@ -123,11 +132,21 @@ def _parse_arguments() -> argparse.Namespace:
         prog="python -m bench",
         description="Measure graphql-admin beside the servers one would use instead.",
     )
+    parser.add_argument(
+        "--ablate",
+        nargs="?",
+        const=",".join(ABLATIONS),
+        metavar="LIST",
+        help="measure this server without each of its fast paths instead, or of those named",
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="keep what --ablate found, and show it in the docs"
+    )
     parser.add_argument("--only", metavar="LIST", help="operations, such as list,get,add")
     parser.add_argument("--servers", metavar="LIST", help="servers, such as floor,express")
     parser.add_argument("--rounds", type=int, default=9, help="default 9")
     parser.add_argument(
-        "--seconds", type=float, default=1.5, help="of each measurement (default 1.5)"
+        "--seconds", type=float, help="of each measurement (default 1.5; with --ablate 0.3)"
     )
     parser.add_argument(
         "--quick", action="store_true", help="0.3 s and one round each: does the bench itself run?"
@@ -135,7 +154,10 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=Path("build/bench"), help="folder (default build/bench)"
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.record and not options.ablate:
+        parser.error("--record goes with --ablate; `make bench` records the rest")
+    return options
 
 
 def main() -> int:
@@ -149,6 +171,8 @@ def main() -> int:
     options = _parse_arguments()
     options.out.mkdir(parents=True, exist_ok=True)
     try:
+        if options.ablate:
+            return _run_ablations(options)
         servers = _named(SERVERS, options.servers, "server")
         operations = _named(OPERATIONS, options.only, "operation")
         if any(server.is_node for server in servers):
@@ -157,7 +181,7 @@ def main() -> int:
             servers,
             operations,
             rounds=1 if options.quick else options.rounds,
-            seconds=0.3 if options.quick else options.seconds,
+            seconds=0.3 if options.quick else options.seconds or _SECONDS,
             warm_up=0.1 if options.quick else _WARM_UP,
             starts=1 if options.quick else 3,
             out=options.out,
@@ -170,6 +194,28 @@ def main() -> int:
     (options.out / "results.svg").write_text(to_svg(results), encoding="utf-8")
     _say(f"wrote {options.out}/results.json, results.md and results.svg")
     return 1 if results.faulty else 0
+
+
+def _run_ablations(options: argparse.Namespace) -> int:
+    names = options.ablate.split(",")
+    if unknown := set(names).difference(ABLATIONS):
+        raise BenchFailed(f"no such fast path: {', '.join(sorted(unknown))}")
+    try:
+        savings = ablate.measure(
+            names,
+            options.only or ablate.OPERATION_NAMES,
+            rounds=2 if options.quick else options.rounds,
+            seconds=0.1 if options.quick else options.seconds or _ABLATION_SECONDS,
+            out=options.out,
+        )
+    except ValueError as error:
+        raise BenchFailed(str(error)) from error
+    (options.out / ablate.RESULTS).write_bytes(savings.to_json())
+    if options.record:
+        (RECORDED / ablate.RESULTS).write_bytes(savings.to_json())
+        write_pages()
+    print(ablate.to_markdown(savings))
+    return 0
 
 
 if __name__ == "__main__":

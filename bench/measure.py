@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,13 @@ from bench.load import Exchange, Load, run_load
 from bench.operations import GET, Operation, Request, Seat, right_answer
 from bench.people import PAGE_SIZE, PAGES
 from bench.processes import Pinned, busy_seconds
-from bench.servers import Server, environment, free_port
+from bench.servers import ROOT, Server, environment, free_port
 
 CONNECTIONS = PAGES
 """Callers at once, each with a page of the pool to itself."""
 
-_START_LIMIT = 30.0
+_START_LIMIT = 60.0
 """Seconds within which a server must be ready."""
-
-_ROOT = Path(__file__).parent.parent
 
 
 class BenchFailed(Exception):
@@ -122,7 +120,7 @@ class Stub:
 
     def __init__(self, core: int, log: Path) -> None:
         command = [sys.executable, "-m", "bench.stub"]
-        self.process = Pinned(command, core=core, log=log, cwd=_ROOT, pipe_output=True)
+        self.process = Pinned(command, core=core, log=log, cwd=ROOT, pipe_output=True)
         self.url = self.process.read_line()
         if not self.url:
             raise BenchFailed(f"the stub did not start: {log.read_text()}")
@@ -131,7 +129,17 @@ class Stub:
 
     def set_delay(self, seconds: float) -> None:
         """Let every reply take that long."""
-        self._ask("PUT", "/delay", json.dumps(seconds).encode())
+        self.tell("/delay", seconds)
+
+    def tell(self, path: str, value: object) -> None:
+        """Let the stub behave otherwise; `bench.stub` lists the ways."""
+        self._ask("PUT", path, json.dumps(value).encode())
+
+    def make_token(self, username: str, groups: Sequence[str]) -> str:
+        """An access token of a member of these groups."""
+        asked = json.dumps([{"username": username, "groups": groups}]).encode()
+        (token,) = self._ask("POST", "/tokens", asked)
+        return str(token)
 
     def count_calls(self) -> int:
         """Calls answered so far."""
@@ -153,15 +161,15 @@ class Subject:
         self._stub = stub
         self._log = log
         self._core = cores.server
-        self._port = free_port()
+        self.port = free_port()
         self._exchanges: dict[Operation, list[list[Exchange]]] = {}
         started = time.perf_counter()
         self._process = Pinned(
             server.command,
             core=cores.server,
             log=log,
-            cwd=_ROOT,
-            env=environment(stub.url, self._port),
+            cwd=server.root,
+            env={**environment(stub.url, self.port), **server.variables},
         )
         try:
             self._wait_until_ready(started + _START_LIMIT)
@@ -171,6 +179,26 @@ class Subject:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory that the server holds in RAM now."""
+        return self._process.resident_bytes
+
+    @property
+    def peak_bytes(self) -> int:
+        """Memory that it held at most since its start, or since `forget_peak`.
+
+        Raises:
+            BenchFailed: The server has ended.
+        """
+        if self._process.has_ended:
+            raise BenchFailed(f"{self.server.name} has ended; see {self._log}")
+        return self._process.peak_bytes
+
+    def forget_peak(self) -> None:
+        """Begin anew to look for the most that it holds."""
+        self._process.forget_peak()
 
     def footprint(self, ready: list[float]) -> Footprint:
         """What the server needs and holds now.
@@ -221,6 +249,17 @@ class Subject:
             faults=load.faults,
         )
 
+    def measure_right(self, operation: Operation, round_: int, seconds: float) -> Cell:
+        """Load the server and look; nothing may go wrong.
+
+        Raises:
+            BenchFailed: Something did.
+        """
+        cell = self.measure(operation, round_, seconds)
+        if cell.faults:
+            raise BenchFailed(f"{self.server.name}, {operation.name}: {dict(cell.faults)}")
+        return cell
+
     def close(self) -> None:
         """End the server."""
         self._process.stop()
@@ -236,7 +275,7 @@ class Subject:
 
     def _run_load(self, operation: Operation, seconds: float) -> Load:
         try:
-            return uvloop.run(run_load(self._port, self._exchanges[operation], seconds))
+            return uvloop.run(run_load(self.port, self._exchanges[operation], seconds))
         except OSError as error:  # a refused connection or a time-out
             raise BenchFailed(
                 f"{self.server.name}, {operation.name}: {error!r}; see {self._log}"
@@ -262,13 +301,13 @@ class Subject:
             seat = Seat(number, token, cursor)
             yield seat
             if number + 1 < len(self._stub.tokens):
-                reply = _send(self._port, dialect.walk(seat))
+                reply = _send(self.port, dialect.walk(seat))
                 cursor = dialect.next_cursor(json.loads(reply))
 
     def _rehearse(self, operation: Operation, seat: Seat) -> list[Exchange]:
         dialect = self.server.dialect
         requests = dialect.requests(operation, seat)
-        replies = [_send(self._port, request) for request in requests]
+        replies = [_send(self.port, request) for request in requests]
         try:
             answer = dialect.read(operation, [json.loads(reply) for reply in replies])
         except (KeyError, TypeError, ValueError) as error:

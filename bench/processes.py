@@ -82,6 +82,17 @@ class Pinned:
             int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._pids
         )
 
+    @property
+    def peak_bytes(self) -> int:
+        """Memory that the process itself held in RAM at most; see `forget_peak`."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        kibibytes = status.partition("VmHWM:")[2].split()[0]
+        return int(kibibytes) * 1024
+
+    def forget_peak(self) -> None:
+        """Let `peak_bytes` be the most from now on; proc_pid_clear_refs(5) has the 5."""
+        Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
+
     def stop(self) -> None:
         """End the process, politely first."""
         self._process.terminate()

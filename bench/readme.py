@@ -1,22 +1,27 @@
-"""The README's section on performance, from the figures of a run.
+"""The pages that show figures, from the figures of recorded runs.
 
     python -m bench.readme                  # the run in build/bench becomes the recorded one
-    python -m bench.readme bench/recorded   # the recorded run, in the words of today
+    python -m bench.readme bench/recorded   # the recorded runs, in the words of today
 
-The run is kept in `bench/recorded`, and the section is written from it alone, over the one that is
-there. A figure that is worse than a peer's stands as one that is better.
+Runs are kept in `bench/recorded`, and sections of three pages are written from them alone, over
+those that are there: five figures in the README, all of the comparison and the table of attacks in
+`docs/performance.md`, what each fast path saves in `bench/README.md`. A figure that is worse than
+a peer's stands as one that is better.
 """
 
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.operations import LIST, LIST_APOLLO, LIST_RELAY, Operation
+from bench import ablate
+from bench.operations import ADD, GET, LIST, LIST_APOLLO, LIST_RELAY, Operation
+from bench.overload import results as attacks
 from bench.quotas import Quotas
 from bench.report import to_faults, to_footprints, to_table
 from bench.results import Results, Spread
-from bench.servers import APOLLO, EXPRESS, FLOOR, OURS
+from bench.servers import APOLLO, EXPRESS, FLOOR, OURS, ROOT
 
-README = Path(__file__).parent.parent / "README.md"
 RECORDED = Path(__file__).with_name("recorded")
 
 _BEGIN = "<!-- Written by `python -m bench.readme` from bench/recorded; edit nothing here. -->"
@@ -26,34 +31,95 @@ _INTRODUCTION = """\
 `make bench` measures this server beside those that one would use instead, on one machine and in \
 one run. Each is pinned to the same one core, checks the token of every request, and reaches the \
 same stub of Cognito. Limits, log, metrics and audit are on here; the peers log nothing. \
-[bench/README.md](bench/README.md) says what they are and how it is measured. Figures are medians \
-of the rounds, and ratios are taken within a round; of p99 and CPU, less is better. The floor is a \
-bare Starlette route for each operation, written by hand."""
+[bench/README.md](../bench/README.md) says what they are and how it is measured. Figures are \
+medians of the rounds, and ratios are taken within a round; of p99 and CPU, less is better. The \
+floor is a bare Starlette route for each operation, written by hand."""
+
+_ATTACKS = f"""\
+## Under attack
+
+`python -m bench.overload` attacks the server, with its defaults but for what a row says, from one \
+process, while another probes `/healthz` every 20 ms and a third party asks for something of its \
+own, each time on a new connection. A server holds that stays below {attacks.MOST_MEGABYTES} MiB, \
+answers `/healthz` within {attacks.LONGEST_PROBE * 1e3:.0f} ms at p99, and answers all others, \
+within {attacks.LONGEST_CALL:g} s at p99."""
+
+_NO_ATTACKS = "No run is recorded yet."
+
+_SAVINGS = """\
+What a request costs more, in CPU, without the fast path; in parentheses what may be chance."""
+
+_REST = """\
+[docs/performance.md](docs/performance.md) has the rest: the peers, the floor, Cognito's quotas, \
+and what attackers can do to others."""
 
 _RESULTS = "results.json"
 _QUOTAS = "quotas.json"
+_OVERLOAD = "overload.json"
 
 
-def read_run(folder: Path) -> tuple[Results, Quotas]:
-    """The figures in a folder that `python -m bench` and `python -m bench.quotas` wrote to.
+@dataclass(frozen=True)
+class Run:
+    """What was measured.
+
+    Args:
+        results: The comparison with the peers.
+        quotas: How the server lives with Cognito's quotas.
+        overload: Attacks, where they were made.
+        savings: What fast paths save, where that was measured.
+    """
+
+    results: Results
+    quotas: Quotas
+    overload: attacks.Overload | None
+    savings: ablate.Savings | None
+
+
+def read_run(folder: Path) -> Run:
+    """The figures in a folder that the bench wrote to.
 
     Raises:
-        OSError: A file is missing.
+        OSError: The comparison or the quotas are missing.
     """
-    return (
+    overload, savings = folder / _OVERLOAD, folder / ablate.RESULTS
+    return Run(
         Results.from_json((folder / _RESULTS).read_bytes()),
         Quotas.from_json((folder / _QUOTAS).read_bytes()),
+        attacks.Overload.from_json(overload.read_bytes()) if overload.exists() else None,
+        ablate.Savings.from_json(savings.read_bytes()) if savings.exists() else None,
     )
 
 
-def to_section(results: Results, quotas: Quotas) -> str:
-    """The section, without its heading.
+def to_summary(run: Run) -> str:
+    """The README's section, without its heading: five figures.
 
     Raises:
         ValueError: graphql-admin is not in the run.
     """
-    if OURS not in {server.name for server in results.servers}:
-        raise ValueError(f"{OURS} is not in the run")
+    results = run.results
+    _require_ours(results)
+    rows = [
+        [f"{operation.title}, requests/s × the fastest peer's", _times(_to_fastest(results, name))]
+        for operation in (LIST, GET, ADD)
+        if (name := operation.name) in {each.name for each in results.operations}
+    ]
+    (ours,) = (each for each in results.footprints if each.server == OURS)
+    rows += [
+        ["ready after, ms", f"{Spread.of(ours.ready).median * 1e3:,.0f}"],
+        ["memory then, MiB", f"{ours.idle_bytes / 2**20:,.0f}"],
+    ]
+    parts = [to_faults(results), to_table(["", OURS], rows), _REST]
+    return "\n\n".join(part for part in parts if part)
+
+
+def to_section(run: Run) -> str:
+    """The section of `docs/performance.md`.
+
+    Raises:
+        ValueError: graphql-admin is not in the run.
+    """
+    results, quotas = run.results, run.quotas
+    _require_ours(results)
     parts = [
         to_faults(results),
         _INTRODUCTION,
@@ -65,37 +131,86 @@ def to_section(results: Results, quotas: Quotas) -> str:
         _quotas(quotas),
         _reads(quotas),
         _setting(results),
+        _ATTACKS,
+        _attacks(run.overload),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def replace_section(readme: str, section: str) -> str:
-    """The README with the section between its two comments.
+def to_savings(run: Run) -> str:
+    """The section of `bench/README.md`."""
+    when = f"Measured on {run.savings.date}." if run.savings else "No run is recorded yet."
+    return "\n\n".join([f"{_SAVINGS} {when}", ablate.to_markdown(run.savings)])
+
+
+PAGES: Mapping[str, Callable[[Run], str]] = {
+    "README.md": to_summary,
+    "docs/performance.md": to_section,
+    "bench/README.md": to_savings,
+}
+"""What writes the section of each page."""
+
+
+def replace_section(page: str, section: str) -> str:
+    """A page with the section between its two comments.
 
     Raises:
         ValueError: It has not one of each.
     """
-    before, rest = readme.split(_BEGIN)
+    before, rest = page.split(_BEGIN)
     _, after = rest.split(_END)
     return f"{before}{_BEGIN}\n\n{section}\n\n{_END}{after}"
 
 
-def record(folder: Path, recorded: Path = RECORDED, readme: Path = README) -> None:
-    """Keep a run, and write the README's section from it.
+def record(folder: Path, recorded: Path = RECORDED, root: Path = ROOT) -> None:
+    """Keep a run, and write the pages' sections from it and what else is kept.
 
     Args:
-        folder: Where the run is.
+        folder: Where the run is; what it has none of stays as it is kept.
         recorded: Where to keep it.
-        readme: The README.
+        root: Folder of the pages.
 
     Raises:
-        OSError: A file of the run is missing.
-        ValueError: graphql-admin is not in the run, or the README has no place for the section.
+        OSError: A file of the run, or a page, is missing.
+        ValueError: graphql-admin is not in the run, or a page has no place for its section.
     """
-    text = replace_section(readme.read_text(encoding="utf-8"), to_section(*read_run(folder)))
-    for name in (_RESULTS, _QUOTAS):
-        (recorded / name).write_bytes((folder / name).read_bytes())
-    readme.write_text(text, encoding="utf-8")
+    names = [_RESULTS, _QUOTAS]
+    names += [name for name in (_OVERLOAD, ablate.RESULTS) if (folder / name).exists()]
+    files = {name: (folder / name).read_bytes() for name in names}
+    _require_ours(Results.from_json(files[_RESULTS]))
+    for name, content in files.items():
+        (recorded / name).write_bytes(content)
+    write_pages(recorded, root)
+
+
+def write_pages(recorded: Path = RECORDED, root: Path = ROOT) -> None:
+    """Write the pages' sections from what is kept.
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: A page has no place for its section.
+    """
+    run = read_run(recorded)
+    for name, write in PAGES.items():
+        page = root / name
+        text = replace_section(page.read_text(encoding="utf-8"), write(run))
+        page.write_text(text, encoding="utf-8")
+
+
+def _require_ours(results: Results) -> None:
+    if OURS not in {server.name for server in results.servers}:
+        raise ValueError(f"{OURS} is not in the run")
+
+
+def _to_fastest(results: Results, operation: str) -> Spread | None:
+    peer = results.fastest_peer(operation) or ""
+    return results.ratio(OURS, peer, operation, lambda cell: cell.rate)
+
+
+def _attacks(overload: attacks.Overload | None) -> str:
+    if overload is None:
+        return _NO_ATTACKS
+    return f"{attacks.to_markdown(overload)}\n\nMeasured on {overload.date}."
 
 
 def _comparison(results: Results) -> str:

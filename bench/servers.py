@@ -11,6 +11,9 @@ from bench.operations import AdminQueries, Dialect, Floor, GraphQL
 from bench.people import ADMIN_GROUP, CLIENT_ID, POOL_ID, REGION
 from graphql_admin.settings import Quota
 
+ROOT = Path(__file__).parent.parent
+"""The checkout that the bench belongs to."""
+
 PEERS = Path(__file__).with_name("peers")
 
 OURS = "graphql-admin"
@@ -28,12 +31,16 @@ class Server:
         title: For people.
         command: What starts it. It listens on loopback at `PORT`.
         dialect: How it is asked.
+        root: The folder that it runs in, so that `python -m` finds that folder's code first.
+        variables: Of its environment, besides those of every server.
     """
 
     name: str
     title: str
     command: tuple[str, ...]
     dialect: Dialect = field(default_factory=GraphQL)
+    root: Path = ROOT
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def is_peer(self) -> bool:
@@ -49,8 +56,16 @@ def _node(script: str) -> tuple[str, ...]:
     return ("node", str(PEERS / script))
 
 
+SERVE = (sys.executable, "-m", "graphql_admin", "serve")
+
+
+def launched(ablations: str) -> tuple[str, ...]:
+    """What starts this server without some of its fast paths, whose names commas separate."""
+    return (sys.executable, "-m", "bench.ablated", ablations, "serve")
+
+
 SERVERS = (
-    Server(OURS, "graphql-admin", (sys.executable, "-m", "graphql_admin", "serve")),
+    Server(OURS, "graphql-admin", SERVE),
     Server("mercurius", "Mercurius with JIT", _node("mercurius.js")),
     Server("yoga", "GraphQL Yoga", _node("yoga.js")),
     Server(APOLLO, "Apollo Server", _node("apollo.js")),

@@ -9,7 +9,10 @@ Besides `POST /` it answers, for whoever drives it:
     GET  /tokens      access tokens of administrators, good for a day
     GET  /{pool id}/.well-known/jwks.json
     GET  /counts      calls answered and calls throttled, by operation
+    POST /tokens      a token for each `{"username", "groups"}` of a list
     PUT  /delay       seconds, as a JSON number, to wait before each reply
+    PUT  /throttled   usernames, as a list, whose calls are throttled, whatever the quotas
+    PUT  /keys        whether the key set is served; where it is not, whoever asks waits
 """
 
 import argparse
@@ -90,6 +93,8 @@ class Backend:
 
     def __init__(self, quotas: Mapping[str, float], burst: float, delay: float) -> None:
         self.delay = delay
+        self._throttled_users: frozenset[str] = frozenset()
+        self._serves_keys = True
         self.calls: Counter[str] = Counter()
         self.throttled: Counter[str] = Counter()
         self._buckets = {
@@ -124,26 +129,41 @@ class Backend:
         if answer is None:
             return _fault("UnknownOperationException", f"The stub knows no {operation}")
         bucket = self._buckets.get(CATEGORIES[operation])
-        if bucket is not None and not bucket.take():
+        parameters = orjson.loads(body)
+        is_throttled = parameters.get("Username") in self._throttled_users
+        if is_throttled or (bucket is not None and not bucket.take()):
             self.throttled[operation] += 1
             return _fault("TooManyRequestsException", "Rate exceeded")
         self.calls[operation] += 1
-        return answer(orjson.loads(body))
+        return answer(parameters)
 
     def control(self, method: str, path: str, body: bytes) -> bytes:
-        """Answer whoever drives the stub, with a whole HTTP reply."""
+        """Answer whoever drives the stub, with a whole HTTP reply; "" is none."""
         match method, path:
             case "GET", "/tokens":
                 return _reply([self._issuer.access_token(f"admin-{n}") for n in range(PAGES)])
+            case "POST", "/tokens":
+                return _reply([self._issuer.access_token(**each) for each in orjson.loads(body)])
+            case "PUT", _:
+                return self._adjust(path, orjson.loads(body))
             case "GET", "/counts":
                 return _reply({"calls": dict(self.calls), "throttled": dict(self.throttled)})
-            case "PUT", "/delay":
-                self.delay = float(orjson.loads(body))
-                return _reply(self.delay)
             case "GET", _ if path == _JWKS_PATH:
-                return _reply(self._issuer.jwks)
+                return _reply(self._issuer.jwks) if self._serves_keys else b""
             case _:
                 return _http("404 Not Found", b"{}")
+
+    def _adjust(self, path: str, value: Any) -> bytes:
+        match path:
+            case "/delay":
+                self.delay = float(value)
+            case "/throttled":
+                self._throttled_users = frozenset(value)
+            case "/keys":
+                self._serves_keys = bool(value)
+            case _:
+                return _http("404 Not Found", b"{}")
+        return _reply(value)
 
     def _list_users(self, call: Mapping[str, Any]) -> bytes:
         reply = self._pages.get(call.get("PaginationToken"))

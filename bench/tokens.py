@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from collections.abc import Sequence
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -29,12 +30,12 @@ class Issuer:
         public = {name: key[name] for name in ("kty", "n", "e")}
         return {"keys": [{**public, "alg": "RS256", "use": "sig", "kid": _KEY_ID}]}
 
-    def access_token(self, username: str) -> str:
-        """A token of an administrator, good for a day."""
+    def access_token(self, username: str, groups: Sequence[str] = (ADMIN_GROUP,)) -> str:
+        """A token of a member of these groups, good for a day; of an administrator by default."""
         now = int(time.time())
         claims = {
             "sub": str(uuid.uuid4()),
-            "cognito:groups": [ADMIN_GROUP],
+            "cognito:groups": list(groups),
             "iss": ISSUER,
             "version": 2,
             "client_id": CLIENT_ID,

@@ -9,10 +9,21 @@ import pytest
 
 from bench.chart import to_svg
 from bench.measure import Cell, Footprint, StubSpeed
+from bench.overload.results import Overload
 from bench.quotas import Burst, Page, Quotas, Reads
-from bench.readme import README, RECORDED, read_run, record, replace_section, to_section
+from bench.readme import (
+    PAGES,
+    RECORDED,
+    Run,
+    read_run,
+    record,
+    replace_section,
+    to_section,
+    to_summary,
+)
 from bench.report import to_markdown
 from bench.results import Results
+from bench.servers import ROOT
 
 MIB = 2**20
 
@@ -81,6 +92,9 @@ QUOTAS = Quotas(
 )
 
 
+RUN = Run(RESULTS, QUOTAS, overload=None, savings=None)
+
+
 def rows_of(markdown: str) -> list[list[str]]:
     """The cells of all rows of all tables, without headers and rules."""
     tables = re.findall(r"(?:^\|.*\n)+", f"{markdown}\n", re.MULTILINE)
@@ -90,7 +104,7 @@ def rows_of(markdown: str) -> list[list[str]]:
 
 def test_section() -> None:
     """The section has a run's ratios, taken within a round, those that were lost like the rest."""
-    section = to_section(RESULTS, QUOTAS)
+    section = to_section(RUN)
     express = "Express (Admin Queries)"
     lists = ["list 60 users × 10 fields", "the list as Apollo Client asks for it"]
     assert rows_of(section) == [
@@ -121,43 +135,76 @@ def test_section() -> None:
 def test_section_faulty_run() -> None:
     """The section of a run in which a server answered wrong begins with that."""
     wrong = replace(RESULTS.cells[0], faults={"status 500": 7})
-    section = to_section(replace(RESULTS, cells=[wrong, *RESULTS.cells[1:]]), QUOTAS)
+    section = to_section(replace(RUN, results=replace(RESULTS, cells=[wrong, *RESULTS.cells[1:]])))
     assert section.startswith("**Not valid.**")
     assert "- graphql-admin, list, round 1: {'status 500': 7}" in section
 
 
-def test_section_is_the_recorded_run() -> None:
-    """The README's section is what the recorded run gives, to the letter."""
-    readme = README.read_text(encoding="utf-8")
-    assert replace_section(readme, to_section(*read_run(RECORDED))) == readme
+def test_summary() -> None:
+    """The README has the ratios to the fastest peer, the start and the memory."""
+    assert rows_of(to_summary(RUN)) == [
+        ["list 60 users × 10 fields, requests/s × the fastest peer's", "2.40"],
+        ["get one user, requests/s × the fastest peer's", "0.50"],
+        ["ready after, ms", "800"],
+        ["memory then, MiB", "90"],
+    ]
 
 
-def test_record(tmp_path: Path) -> None:
-    """A run that is recorded replaces the one before, and nothing else in the README."""
-    run, recorded, readme = tmp_path / "run", tmp_path / "recorded", tmp_path / "README.md"
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_the_recorded_run(name: str) -> None:
+    """Each page's section is what the recorded runs give, to the letter."""
+    page = (ROOT / name).read_text(encoding="utf-8")
+    assert replace_section(page, PAGES[name](read_run(RECORDED))) == page
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder with the pages, whose sections are an older run's."""
+    for name in PAGES:
+        page = tmp_path / name
+        page.parent.mkdir(exist_ok=True)
+        committed = (ROOT / name).read_text(encoding="utf-8")
+        page.write_text(replace_section(committed, "An older run."), encoding="utf-8")
+    return tmp_path
+
+
+def test_record(root: Path, tmp_path: Path) -> None:
+    """A run that is recorded replaces the one before, and nothing else in the pages."""
+    run, recorded = tmp_path / "run", tmp_path / "recorded"
     run.mkdir()
     recorded.mkdir()
     (run / "results.json").write_bytes(RESULTS.to_json())
     (run / "quotas.json").write_bytes(QUOTAS.to_json())
-    committed = README.read_text(encoding="utf-8")
-    readme.write_text(replace_section(committed, "An older run."), encoding="utf-8")
-    record(run, recorded, readme)
-    record(run, recorded, readme)
-    assert read_run(recorded) == (RESULTS, QUOTAS)
-    section = to_section(RESULTS, QUOTAS)
-    assert readme.read_text(encoding="utf-8") == replace_section(committed, section)
+    record(run, recorded, root)
+    record(run, recorded, root)
+    assert read_run(recorded) == RUN
+    for name, write in PAGES.items():
+        committed = (ROOT / name).read_text(encoding="utf-8")
+        assert (root / name).read_text(encoding="utf-8") == replace_section(committed, write(RUN))
 
 
-def test_record_without_graphql_admin(tmp_path: Path) -> None:
+def test_record_keeps_what_the_run_lacks(root: Path, tmp_path: Path) -> None:
+    """A run of the comparison alone leaves the attacks that are recorded."""
+    run, recorded = tmp_path / "run", tmp_path / "recorded"
+    run.mkdir()
+    recorded.mkdir()
+    (run / "results.json").write_bytes(RESULTS.to_json())
+    (run / "quotas.json").write_bytes(QUOTAS.to_json())
+    (recorded / "overload.json").write_bytes(Overload("2026-01-02", []).to_json())
+    record(run, recorded, root)
+    assert read_run(recorded).overload == Overload("2026-01-02", [])
+
+
+def test_record_without_graphql_admin(root: Path, tmp_path: Path) -> None:
     """A run of other servers alone is not recorded."""
     others = [cell for cell in RESULTS.cells if cell.server != "graphql-admin"]
-    (tmp_path / "results.json").write_bytes(replace(RESULTS, cells=others).to_json())
-    (tmp_path / "quotas.json").write_bytes(QUOTAS.to_json())
-    readme = tmp_path / "README.md"
-    readme.write_bytes(README.read_bytes())
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "results.json").write_bytes(replace(RESULTS, cells=others).to_json())
+    (run / "quotas.json").write_bytes(QUOTAS.to_json())
     with pytest.raises(ValueError, match="graphql-admin is not in the run"):
-        record(tmp_path, tmp_path, readme)
-    assert readme.read_bytes() == README.read_bytes()
+        record(run, tmp_path / "recorded", root)
+    assert "An older run." in (root / "README.md").read_text(encoding="utf-8")
 
 
 def test_report_without_peers() -> None:

@@ -1,0 +1,399 @@
+"""What the server does to be fast, and the ordinary code that would stand in its place.
+
+A row of the table is a name and a function that puts the ordinary code there. So every fast path
+has its price: `python -m bench --ablate` measures the server without each.
+"""
+
+import asyncio
+import gc
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import strawberry
+import structlog
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from strawberry.permission import PermissionExtension
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from bench.seams import Seams
+
+Apply = Callable[[Seams], None]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One fast path that can be taken away.
+
+    Args:
+        name: For the command line.
+        title: What it is, for people.
+        instead: What stands in its place without it.
+        apply: Takes it away.
+    """
+
+    name: str
+    title: str
+    instead: str
+    apply: Apply
+
+
+ABLATIONS: dict[str, Ablation] = {}
+"""The table, by name."""
+
+
+def ablation(name: str, title: str, instead: str) -> Callable[[Apply], Apply]:
+    """Put the function below into the table; see `Ablation`."""
+
+    def add(apply: Apply) -> Apply:
+        ABLATIONS[name] = Ablation(name, title, instead, apply)
+        return apply
+
+    return add
+
+
+def _uncached(function: Any) -> Any:
+    return function.__wrapped__
+
+
+# GraphQL
+
+
+@ablation("plans", "compiled plans", "graphql-core executes every operation")
+def _plans(seams: Seams) -> None:
+    seams.replace("execution:plan", lambda _: lambda *_: None)
+
+
+@ablation("columns", "objects completed column by column", "one object after the other")
+def _columns(seams: Seams) -> None:
+    def make(compile_objects: Any) -> Any:
+        def compile_rows(*args: Any) -> Any:
+            complete = compile_objects(*args)
+            return lambda objects, pending: [complete([each], pending)[0] for each in objects]
+
+        return compile_rows
+
+    seams.replace("completion:compile_objects", make)
+
+
+@ablation("single", "a way of its own for a single object", "a column of one")
+def _single(seams: Seams) -> None:
+    def make(column: Any) -> Any:
+        def as_column(of_many: Any, _: Any) -> Any:
+            return column(of_many, lambda object_, pending: of_many([object_], pending)[0])
+
+        return as_column
+
+    seams.replace("completion:Column", make)
+
+
+@ablation("displays", "dictionary displays compiled with `eval`", "`dict(zip(…))`")
+def _displays(seams: Seams) -> None:
+    def make(_: Any) -> Any:
+        def dicts(_: int) -> Any:
+            def of_keys(*keys: str) -> Callable[[Iterable[Iterable[Any]]], list[dict[str, Any]]]:
+                return lambda rows: [dict(zip(keys, row, strict=True)) for row in rows]
+
+            return of_keys
+
+        return dicts
+
+    seams.replace("completion:_dicts", make)
+
+
+@ablation("enums", "members of an enum found by identity", "found by their hash")
+def _enums(seams: Seams) -> None:
+    def make(_: Any) -> Any:
+        def compile_enum(type_: Any) -> Any:
+            enum = type_.extensions["strawberry-definition"].wrapped_cls
+            names = {member: type_.coerce_output_value(member) for member in enum}
+            return lambda values, _: [names[value] for value in values]
+
+        return compile_enum
+
+    seams.replace("completion:_compile_enum", make)
+
+
+@ablation("info", "`Info` made without its type's parameters", "with them")
+def _info(seams: Seams) -> None:
+    info = strawberry.Info[Any, None]
+    seams.replace("execution:strawberry", lambda _: SimpleNamespace(Info=info))
+
+
+@ablation("guards", "guards that wait for nothing", "Strawberry's own extension")
+def _guards(seams: Seams) -> None:
+    seams.replace("permissions:Guarding.resolve_async", lambda _: PermissionExtension.resolve_async)
+
+
+@ablation("documents", "the cache of documents", "parsed, validated and planned each time")
+def _documents(seams: Seams) -> None:
+    def make(initialize: Any) -> Any:
+        def start(self: Any, *args: Any, **kwargs: Any) -> None:
+            initialize(self, *args, **kwargs)
+            self.load = self._load
+
+        return start
+
+    seams.replace("documents:Documents.__init__", make)
+
+
+@ablation("cursors", "one head for all cursors of a page", "each cursor made whole")
+def _cursors(seams: Seams) -> None:
+    def make(encode_run: Any) -> Any:
+        def encode_each(self: Any, token: str | None, limit: int, skips: range) -> Sequence[str]:
+            cursors: list[str] = []
+            for skip in skips:
+                self._starts.clear()
+                cursors += encode_run(self, token, limit, range(skip, skip + 1))
+            return cursors
+
+        return encode_each
+
+    seams.replace("cursors:CursorCodec.encode_run", make)
+    seams.replace("cursors:_tail", _uncached)
+
+
+# Who asks, and what they may
+
+
+@ablation("tokens", "the cache of verified tokens", "each verified each time")
+def _tokens(seams: Seams) -> None:
+    seams.replace("auth:_RememberedCallers.find", lambda _: lambda *_: None)
+
+
+@ablation("recall", "a look for the token before anything else", "a timer and a pattern first")
+def _recall(seams: Seams) -> None:
+    seams.replace("auth:TokenVerifier.recall", lambda _: lambda *_: None)
+
+
+@ablation("policy", "the cache of what groups give", "the union made each time")
+def _policy(seams: Seams) -> None:
+    def make(_: Any) -> Any:
+        def actions_of(self: Any, caller: Any) -> Any:
+            return self._actions_of_groups(caller.groups) if caller else frozenset()
+
+        return actions_of
+
+    seams.replace("permissions:Policy.actions_of", make)
+
+
+# Cognito
+
+
+@ablation("wire", "the transport for small calls", "aiohttp")
+def _wire(seams: Seams) -> None:
+    from graphql_admin.transport import AiohttpTransport  # noqa: PLC0415  # found when it runs
+
+    seams.replace("wire:WireTransport", lambda _: AiohttpTransport)
+
+
+class _BotocoreSigner:
+    """Signs as botocore does; see `graphql_admin.signing.Signer`."""
+
+    def __init__(
+        self,
+        access_key: str,
+        secret_key: str,
+        token: str | None,
+        *,
+        service: str,
+        region: str,
+        url: str,
+    ) -> None:
+        self._auth = SigV4Auth(Credentials(access_key, secret_key, token), service, region)
+        self._url = url
+
+    def sign(self, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
+        request = AWSRequest("POST", self._url, headers=dict(headers), data=body)
+        self._auth.add_auth(request)
+        return {**request.headers, "Host": urlsplit(self._url).netloc}
+
+
+@ablation("signer", "signatures for one service", "botocore's")
+def _signer(seams: Seams) -> None:
+    seams.replace("signing:Signer", lambda _: _BotocoreSigner)
+
+
+@ablation("signing-key", "the day's signing key, kept", "derived for each call")
+def _signing_key(seams: Seams) -> None:
+    def make(key_of: Any) -> Any:
+        def derive(self: Any, day: str) -> Any:
+            self._day = ""
+            return key_of(self, day)
+
+        return derive
+
+    seams.replace("signing:Signer._key_of", make)
+
+
+class _TimedSlots:
+    """Slots that never say that one is free, so that each is waited for with a timer."""
+
+    def __init__(self, connections: int) -> None:
+        slots = asyncio.Semaphore(connections)
+        self.acquire = slots.acquire
+        self.release = slots.release
+
+    def locked(self) -> bool:
+        return True
+
+
+@ablation("slots", "a free connection taken without a timer", "a timer for each")
+def _slots(seams: Seams) -> None:
+    def make(initialize: Any) -> Any:
+        def start(self: Any, *args: Any, connections: int = 64, **kwargs: Any) -> None:
+            initialize(self, *args, connections=connections, **kwargs)
+            self._slots = _TimedSlots(connections)
+
+        return start
+
+    seams.replace("cognito:UserPool.__init__", make)
+
+
+# HTTP
+
+
+@ablation("shortcut", "the endpoint found before the router", "Starlette's router")
+def _shortcut(seams: Seams) -> None:
+    async def route(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        await self._app(scope, receive, send)
+
+    seams.replace("http:Shortcut.__call__", lambda _: route)
+
+
+class _OrdinaryAnswer(Response):
+    """A response by Starlette; see `graphql_admin.http.Answer`."""
+
+    def __init__(
+        self,
+        body: Mapping[str, Any],
+        media_type: str,
+        status: int,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        content_type = f"{media_type}; charset=utf-8"
+        super().__init__(orjson.dumps(body), status, headers, media_type=content_type)
+
+
+@ablation("answer", "a response class of its own", "Starlette's")
+def _answer(seams: Seams) -> None:
+    seams.replace("http:Answer", lambda _: _OrdinaryAnswer)
+
+
+@ablation("incoming", "headers and body read as they are in the scope", "Starlette's `Request`")
+def _incoming(seams: Seams) -> None:
+    def make(incoming: Any) -> Any:
+        class Ordinary(incoming):  # type: ignore[misc]  # found when it runs
+            def header(self, name: bytes) -> str | None:
+                return Headers(scope=self.scope).get(name.decode())
+
+            def headers(self, name: bytes) -> tuple[str, ...]:
+                return tuple(Headers(scope=self.scope).getlist(name.decode()))
+
+            async def _receive_body(self, _: int) -> bytearray:
+                return bytearray(await Request(self.scope, self._receive).body())
+
+        return Ordinary
+
+    seams.replace("requests:Incoming", make)
+
+
+@ablation("header-caches", "the cache of `Accept` and `Content-Type` as read", "read each time")
+def _header_caches(seams: Seams) -> None:
+    seams.replace("http:negotiate", _uncached)
+    seams.replace("requests:_media_type", _uncached)
+
+
+@ablation("whole-bodies", "a body that is here read without a timer", "a timer for each")
+def _whole_bodies(seams: Seams) -> None:
+    def make(complete: Any) -> Any:
+        def on_message_complete(self: Any) -> None:
+            complete(self)
+            self.scope["extensions"] = {}
+
+        return on_message_complete
+
+    seams.replace("protocol:Protocol.on_message_complete", make)
+
+
+@ablation("turnstile", "three requests begun in a turn of the loop", "all at once")
+def _turnstile(seams: Seams) -> None:
+    seams.replace(
+        "protocol:Protocol._start_asgi_task",
+        lambda _: HttpToolsProtocol._start_asgi_task,  # noqa: SLF001  # what it overrides
+    )
+
+
+@ablation("gathering", "head and body of a response sent together", "one after the other")
+def _gathering(seams: Seams) -> None:
+    def make(_: Any) -> Any:
+        def write(self: Any, data: bytes) -> None:
+            self._transport.write(data)
+
+        return write
+
+    seams.replace("protocol:_Gathering.write", make)
+
+
+# The process, its log and its metrics
+
+
+@ablation("freeze", "the collector kept from what start-up made", "Python's defaults")
+def _freeze(seams: Seams) -> None:
+    seams.replace(
+        "cli:gc",
+        lambda _: SimpleNamespace(
+            collect=gc.collect, freeze=lambda: None, set_threshold=lambda *_: None
+        ),
+    )
+
+
+@ablation("clock", "the second of a timestamp kept", "formatted for each line")
+def _clock(seams: Seams) -> None:
+    seams.replace("clock:_stamp", _uncached)
+
+
+@ablation("signing-clock", "the second of a signature kept", "formatted for each call")
+def _signing_clock(seams: Seams) -> None:
+    seams.replace("signing:_stamp", _uncached)
+
+
+@ablation("log-bytes", "log lines written as bytes", "as text")
+def _log_bytes(seams: Seams) -> None:
+    def make(configure_logging: Any) -> Any:
+        def configure() -> None:
+            configure_logging()
+            *shared, _ = structlog.get_config()["processors"]
+            render = structlog.processors.JSONRenderer(
+                serializer=lambda event, **_: orjson.dumps(event, default=repr).decode()
+            )
+            structlog.configure(
+                processors=[*shared, render],
+                logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+            )
+
+        return configure
+
+    seams.replace("telemetry:configure_logging", make)
+
+
+@ablation("log-binding", "the logger of requests bound once", "looked up for each line")
+def _log_binding(seams: Seams) -> None:
+    from graphql_admin import telemetry  # noqa: PLC0415  # found when it runs
+
+    seams.replace("telemetry:RequestLog._log", lambda _: property(lambda _: telemetry.log))
+
+
+@ablation("metrics", "the labels of metrics kept", "looked up for each count")
+def _metrics(seams: Seams) -> None:
+    for labelled in ("_labelled_requests", "_labelled_seconds", "_labelled_calls"):
+        seams.replace(f"metrics:{labelled}", _uncached)
