@@ -1,5 +1,6 @@
 """A server as clients meet it: on a port of the loopback address, served by uvicorn."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import WSProtocolType
 
 from graphql_admin.protocol import Protocol
 
@@ -16,11 +18,24 @@ PATIENCE = 30
 
 
 @contextmanager
-def listening(app: ASGIApp) -> Iterator[str]:
-    """Serve `app` in a thread for as long as the context lasts, and yield its URL."""
+def listening(
+    app: ASGIApp, http: type[asyncio.Protocol] = Protocol, ws: WSProtocolType = "auto"
+) -> Iterator[str]:
+    """Serve `app` in a thread for as long as the context lasts, and yield its URL.
+
+    Args:
+        app: What is served.
+        http: What speaks HTTP; by default what speaks it in this server.
+        ws: What speaks WebSocket.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            app, http=Protocol, log_level="critical", access_log=False, server_header=False
+            app,
+            http=http,
+            ws=ws,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
