@@ -116,18 +116,16 @@ def _more_headers(chance: random.Random) -> list[str]:
 def _body(chance: random.Random, mark: str) -> bytes:
     """Return a body, most often one that looks like a request."""
     hidden = _head("GET", _target(f"{HIDDEN}-{mark}", "echo"), [])
-    make_body = chance.choice(
-        (
-            lambda: b"",
-            lambda: json.dumps({"query": "{ viewer { sub } }" * chance.randint(1, 20)}).encode(),
-            lambda: chance.randbytes(chance.randint(1, 3000)),
-            lambda: b"\r\n" * chance.randint(1, 2000) + hidden,
-            lambda: b"0\r\n\r\n" + hidden * chance.randint(1, 5),
-            lambda: hidden[: chance.randint(1, len(hidden))],
-            lambda: hidden * chance.randint(1, 100),
-        )
-    )
-    return make_body()
+    kinds: list[Callable[[], bytes]] = [
+        lambda: b"",
+        lambda: json.dumps({"query": "{ viewer { sub } }" * chance.randint(1, 20)}).encode(),
+        lambda: chance.randbytes(chance.randint(1, 3000)),
+        lambda: b"\r\n" * chance.randint(1, 2000) + hidden,
+        lambda: b"0\r\n\r\n" + hidden * chance.randint(1, 5),
+        lambda: hidden[: chance.randint(1, len(hidden))],
+        lambda: hidden * chance.randint(1, 100),
+    ]
+    return chance.choice(kinds)()
 
 
 def _chunked(chance: random.Random, body: bytes) -> bytes:

@@ -61,8 +61,8 @@ async def _answer(send: Send, seen: dict[str, Any], mode: str) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
-async def _read(receive: Receive) -> bytes | None:
-    body = b""
+async def _read(receive: Receive) -> bytearray | None:
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":

@@ -197,16 +197,17 @@ def test_conversations(ours: str, theirs: str) -> None:
         for conversation, fault in results
         if fault and not _is_explained(conversation.defect, fault)
     ]
-    for (defect, fault), count in Counter(
-        (conversation.defect, re.sub(r"m\d+-\w+|\{.*\}", "…", fault))
+    kinds = Counter(
+        (conversation.defect, re.sub(r"m\d+-\w+|\{.*\}|\d+", "…", fault))
         for conversation, fault in faults
-    ).items():
+    )
+    for (defect, fault), count in kinds.most_common(40):
         print(f"{count} × {defect}: {fault}")  # noqa: T201
-    for conversation, fault in faults[:20]:
+    for conversation, fault in faults[:10]:
         print(f"\n{conversation.number} ({conversation.defect}): {fault}")  # noqa: T201
         for sent in conversation.requests:
-            if sent.defect:
-                print(sent.data[:1000])  # noqa: T201
+            if sent.defect or conversation.defect is None:
+                print(sent.data[:300])  # noqa: T201
     assert not faults
     assert {conversation.defect is None for conversation, _ in results} == {True, False}
 

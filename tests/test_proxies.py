@@ -78,7 +78,7 @@ class Backend:
 
 
 @pytest.fixture(scope="module")
-def scripted() -> Iterator[ScriptedCognito]:  # type: ignore[misc]  # that of the whole module
+def scripted() -> Iterator[ScriptedCognito]:
     """A Cognito for the whole module."""
     with ScriptedCognito() as scripted:
         yield scripted
@@ -100,7 +100,7 @@ def server(backend: Backend, scripted: ScriptedCognito, jwks_url: str) -> Iterat
         yield server
 
 
-@pytest.fixture(scope="module", params=PROXIES.values(), ids=PROXIES.keys())
+@pytest.fixture(scope="module", params=list(PROXIES.values()), ids=list(PROXIES))
 def proxy(
     request: pytest.FixtureRequest, server: Besieged, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxy]:
@@ -268,7 +268,8 @@ def test_many_at_once(
         return number
 
     def administer(seed: int) -> list[str]:
-        client, names = Client(proxy, root), []
+        client = Client(proxy, root)
+        names: list[str] = []
         try:
             while not over.is_set():
                 name = f"person-{id(proxy)}-{seed}-{len(names)}"
@@ -303,7 +304,7 @@ IMPATIENT: dict[str, tuple[Start, Mapping[str, str]]] = {
 }
 
 
-@pytest.fixture(params=IMPATIENT.values(), ids=IMPATIENT.keys())
+@pytest.fixture(params=list(IMPATIENT.values()), ids=list(IMPATIENT))
 def impatient(
     request: pytest.FixtureRequest, scripted: ScriptedCognito, jwks_url: str, tmp_path: Path
 ) -> Iterator[Proxy]:
