@@ -16,6 +16,7 @@ import socket
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -280,7 +281,8 @@ def _run(
     """
     import uvicorn  # noqa: PLC0415
 
-    from graphql_admin.protocol import Protocol  # noqa: PLC0415
+    from graphql_admin.connections import Bounds, admissible  # noqa: PLC0415
+    from graphql_admin.protocol import Protocol, demand_uvicorn  # noqa: PLC0415
     from graphql_admin.telemetry import configure_logging  # noqa: PLC0415
 
     configure_logging()
@@ -299,9 +301,15 @@ def _run(
             app.state.health.drain()
             super().handle_exit(sig, frame)
 
+    bounds = Bounds(
+        keep_alive=settings.keep_alive,
+        max_connections=admissible(settings.max_connections),
+        max_pending=settings.max_pending,
+    )
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http=partial(Protocol, bounds=bounds),  # type: ignore[arg-type]  # it makes protocols
+        ws="none",
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -309,6 +317,7 @@ def _run(
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.deadline) + _GRACE,
     )
+    demand_uvicorn(config)
     server = Server(config)
     try:
         server.run(sockets=[listener])

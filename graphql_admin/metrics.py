@@ -23,6 +23,17 @@ _request_seconds = Histogram(
 _in_flight = Gauge("graphql_admin_requests_in_flight", "HTTP requests not yet answered.")
 _now_in_flight = 0
 _in_flight.set_function(lambda: _now_in_flight)  # asked when somebody looks, not at each request
+_open_connections = Gauge("graphql_admin_connections", "Connections of clients.")
+_now_open = 0
+_open_connections.set_function(lambda: _now_open)
+_refused_connections = Counter(
+    "graphql_admin_connections_refused", "Connections that were closed at once: there was no room."
+)
+_ended_connections = Counter(
+    "graphql_admin_connections_ended",
+    "Connections that were closed on a client, by reason: see the list of limits.",
+    ["reason"],
+)
 _cognito_calls = Counter(
     "graphql_admin_cognito_calls",
     "Calls of Cognito that ended, by operation and outcome: OK or an error code.",
@@ -61,6 +72,28 @@ def count_request_in_flight(change: int) -> None:
     """Count a request as not yet answered (1), or as answered (-1)."""
     global _now_in_flight  # noqa: PLW0603  # a number is all there is to it
     _now_in_flight += change
+
+
+def count_connection(change: int) -> None:
+    """Count a connection as open (1), or as closed (-1)."""
+    global _now_open  # noqa: PLW0603  # a number is all there is to it
+    _now_open += change
+
+
+def count_refused_connection() -> None:
+    """Count a connection that was closed at once, for there was no room."""
+    _refused_connections.inc()
+
+
+def count_ended_connection(reason: str) -> None:
+    """Count a connection that a client would have kept open.
+
+    Args:
+        reason: `refused` for a request outside the grammar, `head` for one that took too long,
+            `unread` for a response that was not taken, `body` for a body that nobody read and
+            that went on, `budget` for bytes held, `idle` and `crowded` to make room.
+    """
+    _ended_connections.labels(reason).inc()
 
 
 def count_call(operation: str, outcome: str) -> None:

@@ -53,8 +53,8 @@ log = structlog.get_logger(__name__)
 
 JSON = "application/json"
 
-IN_HAND = "graphql_admin.in_hand"
-"""The ASGI extension of requests that have arrived as a whole: their bodies need no waiting."""
+BODY_COMPLETE = "graphql_admin.body_complete"
+"""The ASGI extension of requests whose bodies are there with their heads, and need no waiting."""
 
 
 class Execution(NamedTuple):
@@ -216,7 +216,7 @@ class Incoming:
         length = self._headers.get(b"content-length", b"0")
         if not length.isdigit() or float(length) > max_size:  # of any number of digits
             raise PayloadTooLarge
-        if IN_HAND in self.scope.get("extensions", ()):
+        if BODY_COMPLETE in self.scope.get("extensions", ()):
             return await self._receive_body(max_size)
         try:
             async with asyncio.timeout_at(deadline):

@@ -232,6 +232,19 @@ class Settings(BaseSettings):
     max_concurrency: int = Field(default=1000, ge=1)
     """Requests in hand at once, those that wait for Cognito included. More are turned away."""
 
+    max_connections: int = Field(default=4096, ge=1)
+    """Connections of clients at once, as far as the limit on file descriptors admits them. For one
+    more, the longest idle is closed, or the new one where none is idle."""
+
+    keep_alive: float = Field(default=75.0, gt=0, le=3600)
+    """Seconds that a connection may stay idle between requests: longer than a load balancer keeps
+    its own, or that sends a request into a connection that is just being closed."""
+
+    max_pending: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
+    """Bytes that may be in memory of requests that have not arrived whole, and of responses that
+    clients do not take, over all connections. Beyond that the largest is ended, of the caller who
+    has most."""
+
     deadline: float = Field(default=15.0, gt=0, le=300)
     """Seconds that one request may take, waiting for Cognito included."""
 

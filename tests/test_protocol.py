@@ -13,7 +13,9 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from graphql_admin.protocol import BEGUN_PER_TURN, MAX_HEAD, Protocol
+from graphql_admin.connections import BEGUN_PER_TURN
+from graphql_admin.heads import MAX_HEAD
+from graphql_admin.protocol import Protocol
 from tests.processes import PATIENCE, read_until, started
 from tests.test_cli import SETTINGS
 
@@ -82,6 +84,15 @@ class Wire(asyncio.Transport):
     def resume_reading(self) -> None:
         pass
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def write_eof(self) -> None:
+        self.close()
+
+    def abort(self) -> None:
+        self.close()
+
 
 def connect(app: ASGIApp, number: int) -> list[tuple[Protocol, Wire]]:
     """Return connections to one server in the running event loop."""
@@ -116,7 +127,7 @@ def test_requests_begin_some_at_a_time() -> None:
         nonlocal turn
         connections = connect(app, 10)
         for number, (protocol, _) in enumerate(connections):
-            protocol.data_received(b"GET /?%d HTTP/1.1\r\n\r\n" % number)
+            protocol.data_received(b"GET /?%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
         async with asyncio.timeout(PATIENCE):
             while not all(wire.pieces for _, wire in connections):
                 await asyncio.sleep(0)
@@ -148,7 +159,7 @@ def test_response_goes_out_together() -> None:
 
     async def act() -> list[bytes]:
         ((protocol, wire),) = connect(app, 1)
-        protocol.data_received(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         await wire.closed.wait()
         return wire.pieces
 
@@ -170,7 +181,7 @@ def test_nothing_goes_out_to_who_has_left() -> None:
             left.set()
 
         ((protocol, wire),) = connect(app, 1)
-        protocol.data_received(b"GET / HTTP/1.1\r\n\r\n")
+        protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await left.wait()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -194,12 +205,12 @@ def test_requests_begin_in_a_context_of_the_server() -> None:
 
     def feed_others() -> None:
         for number, (protocol, _) in enumerate(connections[1:]):
-            protocol.data_received(b"GET /?%d HTTP/1.1\r\n\r\n" % number)
+            protocol.data_received(b"GET /?%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
 
     async def act() -> None:
         nonlocal connections
         connections = connect(app, 2 * BEGUN_PER_TURN + 2)
-        first = b"GET /?first HTTP/1.1\r\n\r\nGET /?second HTTP/1.1\r\n\r\n"
+        first = b"GET /?first HTTP/1.1\r\nHost: a\r\n\r\nGET /?second HTTP/1.1\r\nHost: a\r\n\r\n"
         connections[0][0].data_received(first)
         for _, wire in connections:
             await wire.sent.wait()
@@ -219,7 +230,7 @@ def test_many_heads_on_one_connection() -> None:
 
     async def act() -> list[bytes]:
         ((protocol, wire),) = connect(app, 1)
-        request = b"GET / HTTP/1.1\r\nX-Padding: " + b"x" * (MAX_HEAD // 5) + b"\r\n\r\n"
+        request = b"GET / HTTP/1.1\r\nHost: a\r\nX-Padding: " + b"x" * (MAX_HEAD // 5) + b"\r\n\r\n"
         for _ in range(10):
             protocol.data_received(request)
             await wire.sent.wait()
@@ -244,7 +255,8 @@ def test_long_body() -> None:
 
     async def act() -> bytes:
         ((protocol, wire),) = connect(app, 1)
-        protocol.data_received(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (3 * MAX_HEAD))
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (3 * MAX_HEAD)
+        protocol.data_received(head)
         for _ in range(6):
             protocol.data_received(b"x" * (MAX_HEAD // 2))
             await asyncio.sleep(0)
