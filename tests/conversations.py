@@ -155,18 +155,19 @@ def _good(chance: random.Random, mark: str) -> Sent:
     mode = chance.choice(_MODES)
     lines = _more_headers(chance)
     body = sent = b""
+    has_body = False
     if method in {"POST", "PUT"} or chance.random() < 0.2:
+        has_body = True
         body = _body(chance, mark)
         framing, sent = _framed(chance, body, chunked=chance.random() < 0.5)
         lines += framing
         if chance.random() < 0.1:
             lines.append("Expect: 100-continue")
-    before = b"\r\n" * chance.choice((0, 0, 0, 0, 1))
     return Sent(
         mark,
-        before + _head(method, _target(mark, mode), lines) + sent,
+        _head(method, _target(mark, mode), lines) + sent,
         body,
-        may_be_last=mode == "early" and bool(body),
+        may_be_last=mode == "early" and has_body,
     )
 
 
@@ -235,7 +236,7 @@ def _ended_with(end: bytes) -> Defect:
 
     def make_broken(chance: random.Random, mark: str) -> bytes:
         sent = _good(chance, mark).data
-        head, _, body = sent.lstrip(b"\r\n").partition(b"\r\n\r\n")
+        head, _, body = sent.partition(b"\r\n\r\n")
         lines = head.split(b"\r\n")
         ends = [end if chance.random() < 0.5 else b"\r\n" for _ in lines]
         ends[chance.randrange(len(ends))] = end
@@ -246,6 +247,7 @@ def _ended_with(end: bytes) -> Defect:
 
 _DEFECTS: list[tuple[str, Defect]] = [
     *[("a byte", _mutated)] * 12,
+    ("an empty line before", lambda chance, mark: b"\r\n" + _good(chance, mark).data),
     *[
         (f"lines {lines}", _with_lines(*lines))
         for lines in (

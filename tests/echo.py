@@ -7,6 +7,7 @@ without reading the body; `none`, which answers 204; and `large`.
 
 import asyncio
 import json
+import re
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs
@@ -27,8 +28,8 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         "mark": mark,
         "method": scope["method"],
         # Of an absolute target some servers give the path, and others all.
-        "path": scope["path"].removeprefix("http://localhost"),
-        "headers": [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]],
+        "path": re.sub(r"^http://\w+", "", scope["path"]),
+        "headers": [_read_header(name, value) for name, value in scope["headers"]],
     }
     if mode != "early":
         body = await _read(receive)
@@ -38,6 +39,12 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     if mode == "slow":
         await asyncio.sleep(0.005)
     await _answer(send, seen, mode)
+
+
+def _read_header(name: bytes, value: bytes) -> tuple[str, str]:
+    if name == b"transfer-encoding":
+        value = value.lower()  # as h11 does
+    return name.decode("latin-1"), value.decode("latin-1")
 
 
 async def _answer(send: Send, seen: dict[str, Any], mode: str) -> None:

@@ -14,7 +14,7 @@ from uvicorn.config import WSProtocolType
 from graphql_admin.protocol import Protocol
 
 PATIENCE = 30
-"""Seconds after which a server that does not start fails its test."""
+"""Seconds after which a server that does not start, or does not end, fails its test."""
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def listening(
             server_header=False,
         )
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
             end = time.monotonic() + PATIENCE
@@ -49,4 +49,5 @@ def listening(
             yield "http://{}:{}".format(*listener.getsockname())
         finally:
             server.should_exit = True
-            thread.join()
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "the server does not end"

@@ -117,13 +117,20 @@ class Connection:
         url: Of the server.
         receive_buffer: Bytes of the system's buffer for what comes in, where it is to be small.
         trust: What the server's certificate is verified by, where it speaks TLS.
+        source: The address of loopback that it comes from; the system's choice by default.
     """
 
     def __init__(
-        self, url: str, receive_buffer: int | None = None, trust: ssl.SSLContext | None = None
+        self,
+        url: str,
+        receive_buffer: int | None = None,
+        trust: ssl.SSLContext | None = None,
+        source: str | None = None,
     ) -> None:
         address = urlsplit(url)
         self.socket = socket.socket()
+        if source is not None:
+            self.socket.bind((source, 0))
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(PATIENCE)

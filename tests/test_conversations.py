@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
+from itertools import takewhile
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ from tests.echo import echo
 from tests.live import listening
 from tests.sockets import Answer, parse_all
 
-CONVERSATIONS = 3000
+CONVERSATIONS = 2000
 AT_ONCE = 60
 PAUSE = 0.003
 """Seconds between two pieces, so that most arrive apart."""
@@ -36,8 +37,12 @@ LONG_QUIET = 4.0
 PATIENCE = 10.0
 """Seconds after which an answer that has to come has not come."""
 
-LAXER: dict[str, str] = {}
-"""What this server takes and h11 refuses: a pattern of a defect's name, and why it may."""
+EXPLAINED = {
+    "an empty line before": "h11 refuses it, and RFC 9112, section 2.2, wants it ignored.",
+    "chunk b'{n} ;x'": "h11 refuses it, and RFC 9112, section 7.1.1, has blanks there.",
+    "GET http://other{t}": "h11 leaves Host, which RFC 9112, section 3.2.2, wants replaced.",
+}
+"""Where this server takes what h11 refuses, or takes it otherwise: the defect, and why."""
 
 
 class Outcome(NamedTuple):
@@ -109,11 +114,10 @@ def _read_answer(answer: Answer) -> dict[str, Any]:
 
 def find_fault(conversation: Conversation, ours: Outcome, theirs: Outcome) -> str | None:
     """Return what is wrong with what this server made of a conversation."""
-    return (
-        _find_disorder(ours)
-        or _find_difference(ours, theirs)
-        or next(_find_losses(conversation, ours), None)
-    )
+    fault = _find_disorder(ours) or next(_find_losses(conversation, ours), None)
+    if fault is None and not any(name in (conversation.defect or "") for name in EXPLAINED):
+        fault = _find_difference(conversation, ours, theirs)
+    return fault
 
 
 def _find_disorder(ours: Outcome) -> str | None:
@@ -128,11 +132,13 @@ def _find_disorder(ours: Outcome) -> str | None:
     return None
 
 
-def _find_difference(ours: Outcome, theirs: Outcome) -> str | None:
+def _find_difference(conversation: Conversation, ours: Outcome, theirs: Outcome) -> str | None:
     for place, (own, other) in enumerate(zip(ours.seen, theirs.seen, strict=False)):
         if own != other:
             return f"answer {place} differs: {own} is not {other}"
-    if len(ours.seen) > len(theirs.seen):
+    # With some defects uvicorn's h11 fails, and loses the answers that it owes.
+    sound = len(list(takewhile(lambda sent: sent.defect is None, conversation.requests)))
+    if len(ours.seen) > max(sound, len(theirs.seen)):
         return f"it took {ours.seen[len(theirs.seen)]}, which h11 refused with {theirs.refusals}"
     return None
 
@@ -192,11 +198,7 @@ def test_conversations(ours: str, theirs: str) -> None:
         return await asyncio.gather(*(compare(n, places) for n in range(CONVERSATIONS)))
 
     results = asyncio.run(act())
-    faults = [
-        (conversation, fault)
-        for conversation, fault in results
-        if fault and not _is_explained(conversation.defect, fault)
-    ]
+    faults = [(conversation, fault) for conversation, fault in results if fault]
     kinds = Counter(
         (conversation.defect, re.sub(r"m\d+-\w+|\{.*\}|\d+", "…", fault))
         for conversation, fault in faults
@@ -210,9 +212,3 @@ def test_conversations(ours: str, theirs: str) -> None:
                 print(sent.data[:300])  # noqa: T201
     assert not faults
     assert {conversation.defect is None for conversation, _ in results} == {True, False}
-
-
-def _is_explained(defect: str | None, fault: str) -> bool:
-    return "which h11 refused" in fault and any(
-        re.search(pattern, defect or "") for pattern in LAXER
-    )

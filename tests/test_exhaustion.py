@@ -90,9 +90,20 @@ def besiege(backend: ScriptedCognito, jwks_url: str, signing_key: Pool) -> Itera
         yield start
 
 
-def connections(stack: ExitStack, url: str, number: int) -> list[Connection]:
-    """Return connections that are closed with the stack."""
-    return [stack.enter_context(Connection(url)) for _ in range(number)]
+def attack(stack: ExitStack, url: str, number: int, *, deaf: bool = False) -> list[Connection]:
+    """Return connections from another address, closed with the stack.
+
+    Args:
+        stack: Closes them.
+        url: Of the server.
+        number: How many.
+        deaf: Whether next to nothing fits into the buffer of what comes in.
+    """
+    buffer = 4096 if deaf else None
+    return [
+        stack.enter_context(Connection(url, receive_buffer=buffer, source="127.0.0.2"))
+        for _ in range(number)
+    ]
 
 
 def pour(client: Connection, data: bytes, seconds: float = 1.0) -> int:
@@ -120,7 +131,7 @@ def test_endless_heads(besiege: Besiege) -> None:
     lines = b"a:b\r\n" * 200_000
     start = request("POST", "/graphql", JSON)[:-2]
     with ExitStack() as stack:
-        clients = connections(stack, siege.url, 20)
+        clients = attack(stack, siege.url, 20)
         for client in clients:
             client.send(start)
             pour(client, lines)
@@ -172,7 +183,7 @@ def test_endless_trailers(besiege: Besiege) -> None:
             (b"1;padding=", b"x" * 1000),
             (b"", b"1;" + b"x" * 1000 + b"\r\nx\r\n"),
         ):
-            for client in connections(stack, siege.url, 5):
+            for client in attack(stack, siege.url, 5):
                 client.send(start, first)
                 pour(client, more * 5000)
                 assert client.is_closed(within=GRACE)
@@ -185,7 +196,7 @@ def test_slow_heads(besiege: Besiege) -> None:
     head = request("GET", "/healthz", *[f"X-{number}: x" for number in range(90)])
     first = request("GET", "/healthz", mark="first")
     with ExitStack() as stack:
-        nothing, half, drip, next_half, next_drip, idle, trailers = connections(stack, siege.url, 7)
+        nothing, half, drip, next_half, next_drip, idle, trailers = attack(stack, siege.url, 7)
         half.send(head[:-4])
         for client in (next_half, next_drip, idle):
             client.send(first)
@@ -243,7 +254,8 @@ PIPELINES = {
 def test_pipeline_without_end(besiege: Besiege, piece: bytes) -> None:
     """Of 100,000 requests whose answers are not read, the server reads as many as it answers."""
     siege = besiege()
-    with Connection(siege.url, receive_buffer=4096) as client:
+    with ExitStack() as stack:
+        (client,) = attack(stack, siege.url, 1, deaf=True)
         pour(client, piece * min(100_000, 20_000_000 // len(piece)), seconds=3)
         siege.check()
 
@@ -253,9 +265,7 @@ def test_pipelines_hold_no_place(besiege: Besiege) -> None:
     siege = besiege(MAX_CONCURRENCY="20")
     piece = request("POST", "/graphql", JSON, siege.attacker, body=QUERY)
     with ExitStack() as stack:
-        clients = [
-            stack.enter_context(Connection(siege.url, receive_buffer=4096)) for _ in range(25)
-        ]
+        clients = attack(stack, siege.url, 25, deaf=True)
         for client in clients:
             pour(client, piece * 20_000, seconds=0.3)
         for _ in range(5):
@@ -269,7 +279,7 @@ def test_pending_bodies_hold_no_place(besiege: Besiege) -> None:
     siege = besiege(MAX_CONCURRENCY="20")
     start = request("POST", "/graphql", JSON, siege.attacker, f"Content-Length: {len(QUERY)}")
     with ExitStack() as stack:
-        for client in connections(stack, siege.url, 40):
+        for client in attack(stack, siege.url, 40):
             client.send(start + QUERY[:-1])
         for _ in range(5):
             siege.check()
@@ -286,7 +296,7 @@ def test_full_bodies(besiege: Besiege, framing: str, *, with_token: bool) -> Non
     if "chunked" in framing:
         body = b"%x\r\n" % 262_144 + body
     with ExitStack() as stack:
-        clients = connections(stack, siege.url, 800)
+        clients = attack(stack, siege.url, 800)
         for client in clients:
             pour(client, start + body, seconds=0.5)
         siege.check()
@@ -298,23 +308,22 @@ def test_descriptors(besiege: Besiege) -> None:
     """When there are as many connections as there can be, the idle ones make room."""
     siege = besiege(descriptors=128)
     with ExitStack() as stack:
-        for _ in range(140):
-            stack.enter_context(Connection(siege.url))
+        attack(stack, siege.url, 140)
         siege.check()
-        for client in connections(stack, siege.url, 140):
+        for client in attack(stack, siege.url, 140):
             client.send(request("GET", "/healthz"))
         siege.check()
-        for client in connections(stack, siege.url, 140):
+        for client in attack(stack, siege.url, 140):
             client.send(request("POST", "/graphql", JSON)[:-2])
         siege.check()
 
 
 def test_connections_end(besiege: Besiege) -> None:
-    """Ten thousand connections that come and go leave nothing behind."""
+    """Connections that come and go, in the middle of anything, leave nothing behind."""
     siege = besiege()
     whole = request("GET", "/healthz")
     for number in range(3000):
-        client = Connection(siege.url)
+        client = Connection(siege.url, source="127.0.0.2")
         client.send(whole[: number % len(whole)])
         if number % 3 == 0:  # reset rather than closed
             linger = b"\1\0\0\0\0\0\0\0"

@@ -30,7 +30,7 @@ def backend() -> Iterator[ScriptedCognito]:
 @pytest.fixture(scope="module")
 def server(backend: ScriptedCognito, jwks_url: str) -> Iterator[Besieged]:
     """A server for the tests that leave it as it was."""
-    with besieged(backend.url, jwks_url, DEADLINE="5") as server:
+    with besieged(backend.url, jwks_url, DEADLINE="2") as server:
         yield server
 
 
@@ -245,7 +245,6 @@ REFUSED = {
     "host with a path": request("GET", "/healthz", host="localhost/x"),
     "host with credentials": request("GET", "/healthz", host="root@localhost"),
     "host with a blank": request("GET", "/healthz", host="a b"),
-    "host with a comma": request("GET", "/healthz", host="a,b"),
     "chunks in HTTP/1.0": head(CHUNKED).replace(b"HTTP/1.1", b"HTTP/1.0") + chunks(),
     "no version": b"GET /healthz\r\n",
     "HTTP/0.9": b"GET /healthz HTTP/0.9\r\n\r\n",
@@ -265,7 +264,6 @@ REFUSED = {
     "CONNECT": b"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n\r\n",
     "CONNECT with a body": b"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n"
     b"Content-Length: %d\r\n\r\n" % len(SMUGGLED),
-    "method in lower case": b"get /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "method with a control character": b"G\x01T /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "blank before the method": b" GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "TLS": bytes.fromhex("16030100a5010000a10303") + b"x" * 100,
@@ -274,6 +272,8 @@ REFUSED = {
 
 
 EITHER = {
+    "host with a comma": request("GET", "/healthz", host="a,b"),
+    "method in lower case": b"get /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "chunks, blanks": head("Transfer-Encoding: \t chunked \t ") + chunks(),
     "target with a fragment": b"GET /healthz#x HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "target of another scheme": b"GET ftp://localhost/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
