@@ -17,6 +17,8 @@ MAX_FIELDS = 100
 MAX_LENGTH_DIGITS = 18
 """Digits that a `Content-Length` may have: no body is as long as that."""
 
+CONTROL_CHARACTER = "There is a control character in the head, or a line end that is not CR LF."
+
 _VISIBLE = bytes(range(0x21, 0x7F))
 _TEXT = b"\t " + _VISIBLE + bytes(range(0x80, 0x100))
 """What may stand in the value of a field: RFC 9110, section 5.5."""
@@ -104,7 +106,7 @@ def parse(head: bytes) -> Head:
     if len(lines) > MAX_FIELDS:
         raise Refused(431, "There are too many header fields.")
     if head.translate(None, _TEXT) != b"\r\n" * len(lines):
-        raise Refused(400, "There is a control character in the head.")
+        raise Refused(400, CONTROL_CHARACTER)
     method, target, version = _parse_line(line)
     headers = []
     for field in lines:

@@ -84,7 +84,7 @@ from graphql_admin import metrics
 from graphql_admin.bodies import Chunks, Whole
 from graphql_admin.connections import Bounds, Connections, network_of
 from graphql_admin.exchanges import Exchange, status_line
-from graphql_admin.heads import MAX_HEAD, Head, Refused, parse
+from graphql_admin.heads import CONTROL_CHARACTER, MAX_HEAD, Head, Refused, parse
 from graphql_admin.requests import BODY_COMPLETE
 
 HEAD_TIME = 10.0
@@ -323,14 +323,14 @@ class Protocol(asyncio.Protocol):
     def _advance(self) -> None:
         """Take from what has arrived as much as the state allows."""
         try:
-            while self._arrived:
+            more = True
+            while self._arrived and more:
                 if self._state is State.HEAD:
-                    if not self._take_head():
-                        break
+                    more = self._take_head()
                 elif self._state is State.BODY or self._state is State.DISCARDING:
-                    self._take_body()
+                    more = self._take_body()
                 else:
-                    break
+                    more = False
         except Refused as refusal:
             self.refuse(refusal)
         self._settle()
@@ -377,7 +377,7 @@ class Protocol(asyncio.Protocol):
         begin, end = self._searched, min(size, MAX_HEAD)
         ends = arrived.count(b"\n", begin, end)
         if ends != arrived.count(b"\r\n", max(0, begin - 1), end):
-            raise Refused(400, "A line of the head ends without CR.")
+            raise Refused(400, CONTROL_CHARACTER)
         if size > MAX_HEAD:
             if b"\n" not in arrived[:MAX_HEAD]:
                 raise Refused(414, "The request line is too long.")
@@ -426,7 +426,8 @@ class Protocol(asyncio.Protocol):
         self._server_state.tasks.add(task)
         task.add_done_callback(self._server_state.tasks.discard)
 
-    def _take_body(self) -> None:
+    def _take_body(self) -> bool:
+        """Take what there is of the body; return whether that is all of it."""
         body = self._body
         assert self._exchange is not None  # noqa: S101  # it has the body
         arrived = self._arrived
@@ -441,7 +442,7 @@ class Protocol(asyncio.Protocol):
                 content = body.take(arrived)
             except Refused as refusal:
                 self._break_off(refusal)
-                return
+                return False
         self._taken += len(content)
         if self._state is State.BODY:
             self._exchange.feed(content, complete=body.complete)
@@ -453,6 +454,7 @@ class Protocol(asyncio.Protocol):
         elif self._taken > MAX_DISCARD:
             metrics.count_ended_connection("body")
             self._finish()
+        return body.complete
 
     def _break_off(self, refusal: Refused) -> None:
         """Take no more of a body that cannot be understood, nor what follows it."""

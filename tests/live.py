@@ -6,12 +6,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.config import WSProtocolType
 
+from graphql_admin.connections import Bounds
 from graphql_admin.protocol import Protocol
+
+DEFAULTS = Bounds()
 
 PATIENCE = 30
 """Seconds after which a server that does not start, or does not end, fails its test."""
@@ -19,20 +22,20 @@ PATIENCE = 30
 
 @contextmanager
 def listening(
-    app: ASGIApp, http: type[asyncio.Protocol] = Protocol, ws: WSProtocolType = "auto"
+    app: ASGIApp, bounds: Bounds = DEFAULTS, http: type[asyncio.Protocol] | None = None
 ) -> Iterator[str]:
     """Serve `app` in a thread for as long as the context lasts, and yield its URL.
 
     Args:
         app: What is served.
-        http: What speaks HTTP; by default what speaks it in this server.
-        ws: What speaks WebSocket.
+        bounds: What clients may take.
+        http: What speaks HTTP in place of this server's own protocol.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             app,
-            http=http,
-            ws=ws,
+            http=http or partial(Protocol, bounds=bounds),
+            ws="none",
             log_level="critical",
             access_log=False,
             server_header=False,

@@ -174,7 +174,7 @@ def ours() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def theirs() -> Iterator[str]:
     """The one on h11."""
-    with listening(echo, http=H11Protocol, ws="none") as url:
+    with listening(echo, http=H11Protocol) as url:
         yield url
 
 
