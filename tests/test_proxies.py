@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ PROXIES: dict[str, tuple[Start, Mapping[str, str]]] = {
 }
 
 UPGRADES = ["h2c", "TLS/1.2", "x", "websocket"]
+
+NUMBERS = count()
+"""Of users, each of whom is disabled once."""
 
 SLOW = 0.15
 """Seconds that Cognito takes, so that an answer can be on its way when another request comes."""
@@ -224,9 +228,9 @@ def test_authorization_of_administrator_is_not_used(
     query = "%7Bstolen:groups(first:50)%7Bnodes%7Bname%7D%7D%7D"
     smuggled = f"GET /graphql?query={query} HTTP/1.1\r\nHost: localhost\r\nX-Swallow: ".encode()
     asked = len(scripted.requests)
-    for number, (upgrade, size, chunked) in enumerate(VARIANTS):
+    for upgrade, size, chunked in VARIANTS:
         assert attack(stranger, upgrade, smuggled, size, chunked=chunked).status == 401
-        name = f"user-{id(administrator)}-{number}"
+        name = f"user-{next(NUMBERS)}"
         disable = (
             f'mutation {{ disableUser(input: {{username: "{name}"}}) {{ errors {{ code }} }} }}'
         )
@@ -272,7 +276,7 @@ def test_many_at_once(
         names: list[str] = []
         try:
             while not over.is_set():
-                name = f"person-{id(proxy)}-{seed}-{len(names)}"
+                name = f"user-{next(NUMBERS)}"
                 alias = f"m{seed}x{len(names)}"
                 disable = f'disableUser(input: {{username: "{name}"}}) {{ errors {{ code }} }}'
                 answer = client.post(f"mutation {{ {alias}: {disable} }}")
@@ -323,7 +327,7 @@ def test_idle_connections(impatient: Proxy, backend: Backend, signing_key: Pool)
     with ThreadPoolExecutor(10) as threads:
 
         def disable(number: int) -> tuple[str, Answer]:
-            name = f"idle-{id(impatient)}-{number}"
+            name = f"user-{next(NUMBERS)}"
             client = Client(impatient, token)
             time.sleep(number % 10 * 0.02)
             answer = client.post(
