@@ -64,10 +64,7 @@ client might lose the response over it.
 """
 
 import asyncio
-import contextlib
 import select
-import socket
-import struct
 from collections.abc import Hashable
 from enum import Enum, auto
 from functools import partial
@@ -81,10 +78,11 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
 from graphql_admin import metrics
-from graphql_admin.bodies import Chunks, Whole
+from graphql_admin.arrivals import Arrivals
 from graphql_admin.connections import Bounds, Connections, network_of
 from graphql_admin.exchanges import Exchange, status_line
-from graphql_admin.heads import CONTROL_CHARACTER, MAX_HEAD, Head, Refused, parse
+from graphql_admin.heads import Head, Refused
+from graphql_admin.outgoing import Outgoing
 from graphql_admin.requests import BODY_COMPLETE
 
 HEAD_TIME = 10.0
@@ -102,13 +100,6 @@ MAX_DISCARD = 1024 * 1024
 
 HIGH_WATER = 65_536
 """Bytes of a body that are read before the application has asked for them."""
-
-_TOGETHER = 65_536
-"""Bytes up to which the parts of a response are joined: less work than to send several."""
-
-_METHOD_BYTES = frozenset(b"!#$%&'*+.^_`|~-") | frozenset(
-    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-)
 
 
 class State(Enum):
@@ -200,24 +191,12 @@ class Protocol(asyncio.Protocol):
         """Whether the client will send no more."""
         self.deadline = inf
 
-        self._arrived: bytes | bytearray = b""
-        """What has arrived and was not taken yet."""
-        self._searched = 0
-        """Bytes of it that do not hold the end of the head."""
-        self._skipped = False
-        """Whether there was an empty line before the request line."""
+        self._arrivals = Arrivals()
         self._is_reading = True
-        self._body: Whole | Chunks = Whole(0)
         self._taken = 0
         """Bytes of a body that is not complete: read or, once that is so, discarded."""
         self._exchange: Exchange | None = None
-
-        self._written: list[bytes] = []
-        """What goes out at the end of this turn of the event loop."""
-        self._untaken = 0
-        """Bytes that the client had not taken when writing had to pause."""
-        self._may_write: asyncio.Event | None = None
-        """Is set when writing may go on, while it is paused."""
+        self._out: Outgoing
         self.held = 0
 
     # From the event loop
@@ -225,6 +204,7 @@ class Protocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, if there is room for it."""
         self._transport = transport
+        self._out = Outgoing(transport, self._loop)
         self._client = get_remote_addr(transport)
         self.address = network_of(self._client[0]) if self._client else ""
         if not self._connections.admit(self):
@@ -233,8 +213,6 @@ class Protocol(asyncio.Protocol):
             return
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # of its own protocols
         self._server = get_local_addr(transport)
-        # Writing pauses with the first byte that the kernel does not take at once.
-        transport.set_write_buffer_limits(high=0)
         self._connections.idle[self] = None
         self.deadline = self._loop.time() + HEAD_TIME
 
@@ -249,12 +227,7 @@ class Protocol(asyncio.Protocol):
         if self._is_last and state in {State.ANSWERING, State.TAKING}:
             self._read(wanted=False)  # nothing of it would be answered
             return
-        if not self._arrived:
-            self._arrived = data
-        else:
-            if isinstance(self._arrived, bytes):
-                self._arrived = bytearray(self._arrived)
-            self._arrived += data
+        self._arrivals.add(data)
         if state is State.HEAD and self in self._connections.idle:
             del self._connections.idle[self]
             if not self._is_first:
@@ -275,26 +248,20 @@ class Protocol(asyncio.Protocol):
         self._server_state.connections.discard(self)
         self._connections.forget(self)
         self._drop()
-        self._untaken = 0
+        self._out.resume()
         self._account()
         if self._exchange is not None:
             self._exchange.disconnect()
-        if self._may_write is not None:
-            self._may_write.set()
 
     def pause_writing(self) -> None:
         """Note that the client is slow to take what was written."""
-        self._may_write = asyncio.Event()
-        self._untaken = self._transport.get_write_buffer_size()
+        self._out.pause()
         self.deadline = self._loop.time() + WRITE_TIME
         self._account()
 
     def resume_writing(self) -> None:
         """Note that the client has taken what was written."""
-        if self._may_write is not None:
-            self._may_write.set()
-        self._may_write = None
-        self._untaken = 0
+        self._out.resume()
         self.deadline = inf
         if self._state is State.TAKING:
             self._turn_to_next()
@@ -313,7 +280,7 @@ class Protocol(asyncio.Protocol):
         if self._state in {State.BODY, State.ANSWERING}:
             assert self._exchange is not None  # noqa: S101  # that is what these states are
             self._exchange.keep_alive = False
-        elif self._state is State.HEAD and not self._arrived and self._has_arrived():
+        elif self._state is State.HEAD and not self._arrivals.data and self._has_arrived():
             self.deadline = self._loop.time() + LINGER  # what has arrived is answered first
         elif self._state is not State.CLOSED:
             self._close()
@@ -323,10 +290,13 @@ class Protocol(asyncio.Protocol):
     def _advance(self) -> None:
         """Take from what has arrived as much as the state allows."""
         try:
-            more = True
-            while self._arrived and more:
+            arrivals, more = self._arrivals, True
+            while arrivals.data and more:
                 if self._state is State.HEAD:
-                    more = self._take_head()
+                    head = arrivals.take_head()
+                    more = head is not None
+                    if head is not None:
+                        self._begin(head)
                 elif self._state is State.BODY or self._state is State.DISCARDING:
                     more = self._take_body()
                 else:
@@ -335,57 +305,9 @@ class Protocol(asyncio.Protocol):
             self.refuse(refusal)
         self._settle()
 
-    def _take_head(self) -> bool:
-        """Begin a request, if its head is here; return whether something was taken.
-
-        Raises:
-            Refused: It is not one.
-        """
-        arrived = self._arrived
-        if arrived[0] not in _METHOD_BYTES:
-            return self._skip_empty_line()
-        end = arrived.find(b"\r\n\r\n", max(0, self._searched - 3))
-        whole = end >= 0
-        size = end + 4 if whole else len(arrived)
-        if not whole or size > MAX_HEAD:
-            self._check_part(size, arrived)
-            self._searched = size
-            return False
-        head = parse(bytes(arrived[:end]))
-        self._searched = 0
-        if len(arrived) == size:
-            self._arrived = b""
-        elif isinstance(arrived, bytes):
-            self._arrived = arrived[size:]
-        else:
-            del arrived[:size]
-        self._begin(head)
-        return True
-
-    def _skip_empty_line(self) -> bool:
-        arrived = self._arrived
-        if arrived[:2] == b"\r\n" and not self._skipped:
-            self._skipped = True
-            self._arrived = arrived[2:]
-            return True
-        if arrived == b"\r" and not self._skipped:
-            return False
-        raise Refused(400, "The request does not begin with a method.")
-
-    def _check_part(self, size: int, arrived: bytes | bytearray) -> None:
-        """Refuse a head that cannot become a good one, however it goes on."""
-        begin, end = self._searched, min(size, MAX_HEAD)
-        ends = arrived.count(b"\n", begin, end)
-        if ends != arrived.count(b"\r\n", max(0, begin - 1), end):
-            raise Refused(400, CONTROL_CHARACTER)
-        if size > MAX_HEAD:
-            if b"\n" not in arrived[:MAX_HEAD]:
-                raise Refused(414, "The request line is too long.")
-            raise Refused(431, "The head is too long.")
-
     def _begin(self, head: Head) -> None:
         self.deadline = inf
-        self._is_first = self._skipped = False
+        self._is_first = False
         path = head.path.decode("ascii")
         if "%" in path:
             path = unquote(path)
@@ -410,8 +332,7 @@ class Protocol(asyncio.Protocol):
             exchange.keep_alive = False
         self._state = State.BODY
         self._taken = 0
-        self._body = Chunks() if head.length is None else Whole(head.length)
-        if self._arrived or head.length == 0:
+        if self._arrivals.data or head.length == 0:
             self._take_body()
         if self._state is State.ANSWERING:
             scope["extensions"][BODY_COMPLETE] = {}
@@ -428,33 +349,25 @@ class Protocol(asyncio.Protocol):
 
     def _take_body(self) -> bool:
         """Take what there is of the body; return whether that is all of it."""
-        body = self._body
         assert self._exchange is not None  # noqa: S101  # it has the body
-        arrived = self._arrived
-        if isinstance(body, Whole) and body.remaining >= len(arrived):
-            content = bytes(arrived)
-            body.remaining -= len(content)
-            self._arrived = b""
-        else:
-            if isinstance(arrived, bytes):
-                arrived = self._arrived = bytearray(arrived)
-            try:
-                content = body.take(arrived)
-            except Refused as refusal:
-                self._break_off(refusal)
-                return False
+        try:
+            content = self._arrivals.take_body()
+        except Refused as refusal:
+            self._break_off(refusal)
+            return False
+        is_complete = self._arrivals.body.complete
         self._taken += len(content)
         if self._state is State.BODY:
-            self._exchange.feed(content, complete=body.complete)
-            if body.complete:
+            self._exchange.feed(content, complete=is_complete)
+            if is_complete:
                 self._state = State.ANSWERING
                 self._taken = 0
-        elif body.complete:
+        elif is_complete:
             self._turn_to_next()
         elif self._taken > MAX_DISCARD:
             metrics.count_ended_connection("body")
             self._finish()
-        return body.complete
+        return is_complete
 
     def _break_off(self, refusal: Refused) -> None:
         """Take no more of a body that cannot be understood, nor what follows it."""
@@ -469,8 +382,8 @@ class Protocol(asyncio.Protocol):
         self._exchange.fail(refusal)
 
     def _drop(self) -> None:
-        self._arrived = b""
-        self._searched = self._taken = 0
+        self._arrivals.drop()
+        self._taken = 0
 
     # What the exchange asks for
 
@@ -481,32 +394,12 @@ class Protocol(asyncio.Protocol):
 
     def write(self, pieces: list[bytes], *, at_once: bool) -> None:
         """Send something; `at_once`, or with what else is written in this turn of the loop."""
-        if self._written or not at_once:
-            if not self._written:
-                self._loop.call_soon(self._flush)
-            self._written += pieces
-            at_once = at_once or sum(map(len, self._written)) > HIGH_WATER
-            pieces, self._written = (self._written, []) if at_once else ([], self._written)
-        if pieces and at_once:
-            self._send(pieces)
-
-    def _flush(self) -> None:
-        pieces, self._written = self._written, []
-        if pieces:
-            self._send(pieces)
-
-    def _send(self, pieces: list[bytes]) -> None:
-        if self._transport.is_closing() or self._state is State.LINGERING:
-            return
-        if len(pieces[-1]) > _TOGETHER:
-            self._transport.writelines([b"".join(pieces[:-1]), pieces[-1]])
-        else:
-            self._transport.write(b"".join(pieces))
+        if self._state is not State.LINGERING:
+            self._out.write(pieces, at_once=at_once)
 
     async def drain(self) -> None:
         """Wait until the client has taken what was written."""
-        if self._may_write is not None:
-            await self._may_write.wait()
+        await self._out.drain()
 
     def ask_for_body(self) -> None:
         """Read on, if reading had paused because the application asked for no more."""
@@ -517,7 +410,7 @@ class Protocol(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or exchange.awaits_continue:
             return False  # the client may send its body, or not
-        return not self._is_last and self._body.remaining <= MAX_DISCARD
+        return not self._is_last and self._arrivals.body.remaining <= MAX_DISCARD
 
     def response_complete(self) -> None:
         """Turn to the next request, once the client has taken the response."""
@@ -529,21 +422,21 @@ class Protocol(asyncio.Protocol):
         elif self._state is State.BODY:
             self._state = State.DISCARDING
             self._taken = 0
-            if self._may_write is None:
+            if self._out.may_write is None:
                 self.deadline = self._loop.time() + HEAD_TIME
         else:
             self._turn_to_next()
         self._advance()
 
     def _turn_to_next(self) -> None:
-        if self._may_write is not None:
+        if self._out.may_write is not None:
             self._state = State.TAKING
             return
         self._exchange = None
         self._state = State.HEAD
         if self._is_last:
             self._finish()
-        elif self._arrived:
+        elif self._arrivals.data:
             self.deadline = self._loop.time() + HEAD_TIME
         else:
             self._connections.idle[self] = None
@@ -582,32 +475,26 @@ class Protocol(asyncio.Protocol):
         self._state = State.CLOSED
         self._connections.forget(self)
         self._drop()
-        self._untaken = 0
+        self._out.reset()
         self._account()
-        client = self._transport.get_extra_info("socket")
-        if client is not None:
-            with contextlib.suppress(OSError), client.dup() as duplicate:
-                at_once = struct.pack("ii", 1, 0)
-                duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
-        self._transport.abort()
 
     def _finish(self) -> None:
         """Close once the client has read what was written: see the head of this module."""
-        is_all = self._state is State.ANSWERING and self._body.complete
-        if self._client_ended or (is_all and not self._arrived and self._is_reading):
+        is_all = self._state is State.ANSWERING and self._arrivals.body.complete
+        if self._client_ended or (is_all and not self._arrivals.data and self._is_reading):
             self._close()
             return
         self._drop()
-        self._flush()
+        self._out.flush()
         if self._transport.is_closing():
             return
         self._state = State.LINGERING
         self._transport.write_eof()
-        if self._may_write is None:
+        if self._out.may_write is None:
             self.deadline = self._loop.time() + LINGER
 
     def _close(self) -> None:
-        self._flush()
+        self._out.flush()
         self._state = State.CLOSED
         self._connections.idle.pop(self, None)
         self._drop()
@@ -621,7 +508,7 @@ class Protocol(asyncio.Protocol):
     def is_unfinished(self) -> bool:
         """Whether it owes the rest of a request."""
         if self._state is State.HEAD:
-            return bool(self._arrived)
+            return bool(self._arrivals.data)
         return self._state in {State.BODY, State.DISCARDING}
 
     def caller(self) -> Hashable:
@@ -639,10 +526,10 @@ class Protocol(asyncio.Protocol):
 
     def expire(self) -> None:
         """Do what is due at the deadline."""
-        if self._may_write is not None or self._state is State.CLOSED:
+        if self._out.may_write is not None or self._state is State.CLOSED:
             metrics.count_ended_connection("unread")
             self.abort()
-        elif self._state is State.HEAD and self._arrived:
+        elif self._state is State.HEAD and self._arrivals.data:
             metrics.count_ended_connection("head")
             self.refuse(Refused(408, "The head of the request did not arrive in time."))
             self._settle()
@@ -663,7 +550,7 @@ class Protocol(asyncio.Protocol):
 
     def give_up(self) -> None:
         """End the request that is not whole, or whatever else it holds, and hold nothing."""
-        if self._untaken:
+        if self._out.untaken:
             self.abort()
             return
         if self._state in {State.HEAD, State.BODY}:
@@ -695,7 +582,7 @@ class Protocol(asyncio.Protocol):
         self._account()
         if self._state in {State.ANSWERING, State.TAKING}:
             if not self._is_last:
-                self._read(wanted=not self._arrived)
+                self._read(wanted=not self._arrivals.data)
         elif self._state is State.BODY:
             assert self._exchange is not None  # noqa: S101  # it has the body
             self._read(wanted=self._exchange.unread < HIGH_WATER)
@@ -712,7 +599,7 @@ class Protocol(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _account(self) -> None:
-        held = len(self._arrived) + self._untaken
+        held = len(self._arrivals.data) + self._out.untaken
         if self._state is State.BODY:
             held += self._taken
         change = held - self.held

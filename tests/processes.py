@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -26,11 +26,14 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def started(
-    *arguments: str, patience: float = PATIENCE, **variables: str
+    *arguments: str, wrapper: Sequence[str] = (), patience: float = PATIENCE, **variables: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start a command, and end it with the context, or after `patience` seconds."""
+    """Start a command, and end it with the context, or after `patience` seconds.
+
+    A wrapper is a command that takes the command as its arguments.
+    """
     with subprocess.Popen(
-        [sys.executable, "-m", "graphql_admin", *arguments],
+        [*wrapper, sys.executable, "-m", "graphql_admin", *arguments],
         env=environment(variables),
         cwd=ROOT,
         stdout=subprocess.PIPE,

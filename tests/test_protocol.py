@@ -287,8 +287,8 @@ def test_trailers_are_no_headers() -> None:
     assert names == [b"host", b"transfer-encoding", b"connection"]
 
 
-def test_websocket_refused() -> None:
-    """There is nothing here to talk to over a WebSocket, and the refusal is in good order."""
+def test_websocket_ignored() -> None:
+    """An offer to speak WebSocket is not taken: the request is answered as without it."""
     upgrade = (
         b"GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -297,4 +297,4 @@ def test_websocket_refused() -> None:
         address = urlsplit(read_until("Listening on ", server.stderr).split()[-1])
         with socket.create_connection((address.hostname, address.port), timeout=30) as client:
             client.sendall(upgrade)
-            assert client.recv(65_536).startswith(b"HTTP/1.1 403 ")
+            assert client.recv(65_536).startswith(b"HTTP/1.1 401 ")
