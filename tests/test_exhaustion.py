@@ -7,13 +7,14 @@ long an answer takes is not looked at: it has to come at all.
 import json
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
-from tests.scripted import ScriptedCognito, reply
+from tests.scripted import ScriptedCognito, held, reply
 from tests.servers import Besieged, besieged
 from tests.sockets import Connection, request
 from tests.tokens import Pool
@@ -303,6 +304,28 @@ def test_full_bodies(besiege: Besiege, framing: str, *, with_token: bool) -> Non
         siege.check()
         answers = [client.is_closed(within=0.001) for client in clients[:10]]
         assert len(answers) == 10
+
+
+WHOLE = {
+    "text": b'"%b"' % (b"x" * 250_000),
+    "empty lists": b"[%b]" % b",".join([b"[]"] * 80_000),
+}
+
+
+@pytest.mark.parametrize("value", WHOLE.values(), ids=WHOLE.keys())
+def test_whole_bodies(besiege: Besiege, backend: ScriptedCognito, value: bytes) -> None:
+    """Large requests that wait for a slow Cognito do not stay in memory as they came."""
+    opened = threading.Event()
+    backend.on("AdminUserGlobalSignOut", held(opened, reply({})))
+    siege = besiege()
+    query = b"mutation { signUserOut(input: {}) { errors { code } } }"
+    body = b'{"query":"%b","variables":{"unknown":%b}}' % (query, value)
+    whole = request("POST", "/graphql", JSON, siege.attacker, body=body)
+    with ExitStack() as stack:
+        stack.callback(opened.set)
+        for client in attack(stack, siege.url, 600):
+            pour(client, whole)
+        siege.check()
 
 
 def test_descriptors(besiege: Besiege) -> None:

@@ -304,7 +304,7 @@ IDLE = 1.0
 
 IMPATIENT: dict[str, tuple[Start, Mapping[str, str]]] = {
     "nginx": (nginx, {"keepalive_timeout 60s;": f"keepalive_timeout {IDLE:.0f}s;"}),
-    "haproxy": (haproxy, {"pool-purge-delay 30s": f"pool-purge-delay {IDLE:.0f}s"}),
+    "haproxy": (haproxy, {"pool-purge-delay 5s": f"pool-purge-delay {IDLE:.0f}s"}),
 }
 
 
