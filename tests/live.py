@@ -1,5 +1,6 @@
 """A server as clients meet it: on a port of the loopback address, served by uvicorn."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -16,22 +17,31 @@ from graphql_admin.protocol import Protocol
 DEFAULTS = Bounds()
 
 PATIENCE = 30
-"""Seconds after which a server that does not start fails its test."""
+"""Seconds after which a server that does not start, or does not end, fails its test."""
 
 
 @contextmanager
-def listening(app: ASGIApp, bounds: Bounds = DEFAULTS) -> Iterator[str]:
-    """Serve `app` in a thread for as long as the context lasts, and yield its URL."""
+def listening(
+    app: ASGIApp, bounds: Bounds = DEFAULTS, http: type[asyncio.Protocol] | None = None
+) -> Iterator[str]:
+    """Serve `app` in a thread for as long as the context lasts, and yield its URL.
+
+    Args:
+        app: What is served.
+        bounds: What clients may take.
+        http: What speaks HTTP in place of this server's own protocol.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             app,
-            http=partial(Protocol, bounds=bounds),
+            http=http or partial(Protocol, bounds=bounds),
+            ws="none",
             log_level="critical",
             access_log=False,
             server_header=False,
         )
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
             end = time.monotonic() + PATIENCE
@@ -42,4 +52,5 @@ def listening(app: ASGIApp, bounds: Bounds = DEFAULTS) -> Iterator[str]:
             yield "http://{}:{}".format(*listener.getsockname())
         finally:
             server.should_exit = True
-            thread.join()
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "the server does not end"

@@ -44,10 +44,19 @@ class Program:
         """Return the first match in what the program says, once it has said it."""
         end = time.monotonic() + PATIENCE
         while (match := re.search(pattern, self.said())) is None:
-            assert self._process.poll() is None, f"it ended, and said:\n{self.said()}"
+            assert self.is_alive(), f"it ended, and said:\n{self.said()}"
             assert time.monotonic() < end, f"it is not ready, and said:\n{self.said()}"
             time.sleep(0.02)
         return match
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        """Return whether it has not ended."""
+        return self._process.poll() is None
 
     def said(self) -> str:
         """Return all that the program has written."""

@@ -1,6 +1,7 @@
 """This server as its users start it: a process of its own."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphql_admin.dev import isolated_environment
+from tests.programs import Program
 from tests.tokens import CLIENT_ID, POOL_ID
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +60,43 @@ def served(cognito_url: str, jwks_url: str, **settings: str) -> Iterator[Server]
         finally:
             ending.cancel()
             process.kill()
+
+
+@dataclass(frozen=True)
+class Besieged:
+    """A running server whose log grows as long as it likes, and whose memory is looked at."""
+
+    program: Program
+    url: str
+
+    def memory(self) -> float:
+        """Return the most resident memory that it ever had, in MiB."""
+        status = Path(f"/proc/{self.program.pid}/status").read_text(encoding="ascii")
+        peak = re.search(r"VmHWM:\s*(\d+) kB", status)
+        assert peak, status
+        return int(peak[1]) / 1024
+
+
+@contextmanager
+def besieged(
+    cognito_url: str, jwks_url: str, *, descriptors: int | None = None, **settings: str
+) -> Iterator[Besieged]:
+    """Start the server in front of a Cognito, with so many file descriptors at most."""
+    limited = ("sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh") if descriptors else ()
+    with Program(
+        *limited,
+        sys.executable,
+        "-m",
+        "graphql_admin",
+        "serve",
+        directory=ROOT,
+        environment=_variables(cognito_url, jwks_url, settings),
+    ) as program:
+        url = program.wait_for(r"Listening on (\S+)")[1]
+        try:
+            yield Besieged(program, url)
+        finally:
+            print(program.said())  # noqa: T201  # for whoever looks for leaks in what was captured
 
 
 def _variables(cognito_url: str, jwks_url: str, settings: Mapping[str, str]) -> dict[str, str]:
