@@ -70,7 +70,7 @@ def _uncached(function: Any) -> Any:
 
 @ablation("plans", "compiled plans", "graphql-core executes every operation")
 def _plans(seams: Seams) -> None:
-    seams.replace("execution:plan", lambda _: lambda *_: None)
+    seams.replace("engine.plans:plan", lambda _: lambda *_: None)
 
 
 @ablation("columns", "objects completed column by column", "one object after the other")
@@ -82,7 +82,7 @@ def _columns(seams: Seams) -> None:
 
         return compile_rows
 
-    seams.replace("completion:compile_objects", make)
+    seams.replace("engine.completion:compile_objects", make)
 
 
 @ablation("single", "a way of its own for a single object", "a column of one")
@@ -93,7 +93,7 @@ def _single(seams: Seams) -> None:
 
         return as_column
 
-    seams.replace("completion:Column", make)
+    seams.replace("engine.completion:Column", make)
 
 
 @ablation("displays", "dictionary displays compiled with `eval`", "`dict(zip(…))`")
@@ -107,7 +107,7 @@ def _displays(seams: Seams) -> None:
 
         return dicts
 
-    seams.replace("completion:_dicts", make)
+    seams.replace("engine.completion:_dicts", make)
 
 
 @ablation("enums", "members of an enum found by identity", "found by their hash")
@@ -120,18 +120,20 @@ def _enums(seams: Seams) -> None:
 
         return compile_enum
 
-    seams.replace("completion:_compile_enum", make)
+    seams.replace("engine.completion:_compile_enum", make)
 
 
 @ablation("info", "`Info` made without its type's parameters", "with them")
 def _info(seams: Seams) -> None:
     info = strawberry.Info[Any, None]
-    seams.replace("execution:strawberry", lambda _: SimpleNamespace(Info=info))
+    seams.replace("engine.plans:strawberry", lambda _: SimpleNamespace(Info=info))
 
 
 @ablation("guards", "guards that wait for nothing", "Strawberry's own extension")
 def _guards(seams: Seams) -> None:
-    seams.replace("permissions:Guarding.resolve_async", lambda _: PermissionExtension.resolve_async)
+    seams.replace("admin.guards:Guard.resolve_async", lambda _: PermissionExtension.resolve_async)
+        "admin.permissions:Guarding.resolve_async", lambda _: PermissionExtension.resolve_async
+    )
 
 
 @ablation("documents", "the cache of documents", "parsed, validated and planned each time")
@@ -143,7 +145,7 @@ def _documents(seams: Seams) -> None:
 
         return start
 
-    seams.replace("documents:Documents.__init__", make)
+    seams.replace("engine.documents:Documents.__init__", make)
 
 
 @ablation("cursors", "one head for all cursors of a page", "each cursor made whole")
@@ -158,8 +160,8 @@ def _cursors(seams: Seams) -> None:
 
         return encode_each
 
-    seams.replace("cursors:CursorCodec.encode_run", make)
-    seams.replace("cursors:_tail", _uncached)
+    seams.replace("admin.cursors:CursorCodec.encode_run", make)
+    seams.replace("admin.cursors:_tail", _uncached)
 
 
 # Who asks, and what they may
@@ -167,12 +169,12 @@ def _cursors(seams: Seams) -> None:
 
 @ablation("tokens", "the cache of verified tokens", "each verified each time")
 def _tokens(seams: Seams) -> None:
-    seams.replace("auth:_RememberedCallers.find", lambda _: lambda *_: None)
+    seams.replace("tokens.verifier:_RememberedCallers.find", lambda _: lambda *_: None)
 
 
 @ablation("recall", "a look for the token before anything else", "a timer and a pattern first")
 def _recall(seams: Seams) -> None:
-    seams.replace("auth:TokenVerifier.recall", lambda _: lambda *_: None)
+    seams.replace("tokens.verifier:TokenVerifier.recall", lambda _: lambda *_: None)
 
 
 @ablation("policy", "the cache of what groups give", "the union made each time")
@@ -183,7 +185,7 @@ def _policy(seams: Seams) -> None:
 
         return actions_of
 
-    seams.replace("permissions:Policy.actions_of", make)
+    seams.replace("admin.permissions:Policy.actions_of", make)
 
 
 # Cognito
@@ -191,13 +193,13 @@ def _policy(seams: Seams) -> None:
 
 @ablation("wire", "the transport for small calls", "aiohttp")
 def _wire(seams: Seams) -> None:
-    from graphql_admin.transport import AiohttpTransport  # noqa: PLC0415  # found when it runs
+    from graphql_admin.cognito.transport import AiohttpTransport  # noqa: PLC0415  # found when it runs
 
-    seams.replace("wire:WireTransport", lambda _: AiohttpTransport)
+    seams.replace("cognito.wire:WireTransport", lambda _: AiohttpTransport)
 
 
 class _BotocoreSigner:
-    """Signs as botocore does; see `graphql_admin.signing.Signer`."""
+    """Signs as botocore does; see `graphql_admin.cognito.signing.Signer`."""
 
     def __init__(
         self,
@@ -220,7 +222,7 @@ class _BotocoreSigner:
 
 @ablation("signer", "signatures for one service", "botocore's")
 def _signer(seams: Seams) -> None:
-    seams.replace("signing:Signer", lambda _: _BotocoreSigner)
+    seams.replace("cognito.signing:Signer", lambda _: _BotocoreSigner)
 
 
 @ablation("signing-key", "the day's signing key, kept", "derived for each call")
@@ -232,7 +234,7 @@ def _signing_key(seams: Seams) -> None:
 
         return derive
 
-    seams.replace("signing:Signer._key_of", make)
+    seams.replace("cognito.signing:Signer._key_of", make)
 
 
 class _TimedSlots:
@@ -256,7 +258,7 @@ def _slots(seams: Seams) -> None:
 
         return start
 
-    seams.replace("cognito:UserPool.__init__", make)
+    seams.replace("cognito.pool:UserPool.__init__", make)
 
 
 # HTTP
@@ -267,11 +269,11 @@ def _shortcut(seams: Seams) -> None:
     async def route(self: Any, scope: Any, receive: Any, send: Any) -> None:
         await self._app(scope, receive, send)
 
-    seams.replace("http:Shortcut.__call__", lambda _: route)
+    seams.replace("web.graphql:Shortcut.__call__", lambda _: route)
 
 
 class _OrdinaryAnswer(Response):
-    """A response by Starlette; see `graphql_admin.http.Answer`."""
+    """A response by Starlette; see `graphql_admin.web.graphql.Answer`."""
 
     def __init__(
         self,
@@ -286,7 +288,7 @@ class _OrdinaryAnswer(Response):
 
 @ablation("answer", "a response class of its own", "Starlette's")
 def _answer(seams: Seams) -> None:
-    seams.replace("http:Answer", lambda _: _OrdinaryAnswer)
+    seams.replace("web.graphql:Answer", lambda _: _OrdinaryAnswer)
 
 
 @ablation("incoming", "headers and body read as they are in the scope", "Starlette's `Request`")
@@ -304,13 +306,13 @@ def _incoming(seams: Seams) -> None:
 
         return Ordinary
 
-    seams.replace("requests:Incoming", make)
+    seams.replace("web.executor:Incoming", make)
 
 
 @ablation("header-caches", "the cache of `Accept` and `Content-Type` as read", "read each time")
 def _header_caches(seams: Seams) -> None:
-    seams.replace("http:negotiate", _uncached)
-    seams.replace("requests:_media_type", _uncached)
+    seams.replace("web.graphql:negotiate", _uncached)
+    seams.replace("web.executor:_media_type", _uncached)
 
 
 @ablation("whole-bodies", "a body that is here read without a timer", "a timer for each")
@@ -322,13 +324,13 @@ def _whole_bodies(seams: Seams) -> None:
 
         return on_message_complete
 
-    seams.replace("protocol:Protocol.on_message_complete", make)
+    seams.replace("serving.protocol:Protocol.on_message_complete", make)
 
 
 @ablation("turnstile", "three requests begun in a turn of the loop", "all at once")
 def _turnstile(seams: Seams) -> None:
     seams.replace(
-        "protocol:Protocol._start_asgi_task",
+        "serving.protocol:Protocol._start_asgi_task",
         lambda _: HttpToolsProtocol._start_asgi_task,  # noqa: SLF001  # what it overrides
     )
 
@@ -341,7 +343,7 @@ def _gathering(seams: Seams) -> None:
 
         return write
 
-    seams.replace("protocol:_Gathering.write", make)
+    seams.replace("serving.protocol:_Gathering.write", make)
 
 
 # The process, its log and its metrics
@@ -359,12 +361,12 @@ def _freeze(seams: Seams) -> None:
 
 @ablation("clock", "the second of a timestamp kept", "formatted for each line")
 def _clock(seams: Seams) -> None:
-    seams.replace("clock:_stamp", _uncached)
+    seams.replace("telemetry.clock:_stamp", _uncached)
 
 
 @ablation("signing-clock", "the second of a signature kept", "formatted for each call")
 def _signing_clock(seams: Seams) -> None:
-    seams.replace("signing:_stamp", _uncached)
+    seams.replace("cognito.signing:_stamp", _uncached)
 
 
 @ablation("log-bytes", "log lines written as bytes", "as text")
@@ -383,17 +385,17 @@ def _log_bytes(seams: Seams) -> None:
 
         return configure
 
-    seams.replace("telemetry:configure_logging", make)
+    seams.replace("web.request_log:configure_logging", make)
 
 
 @ablation("log-binding", "the logger of requests bound once", "looked up for each line")
 def _log_binding(seams: Seams) -> None:
-    from graphql_admin import telemetry  # noqa: PLC0415  # found when it runs
+    from graphql_admin.web import request_log as telemetry  # noqa: PLC0415  # found when it runs
 
-    seams.replace("telemetry:RequestLog._log", lambda _: property(lambda _: telemetry.log))
+    seams.replace("web.request_log:RequestLog._log", lambda _: property(lambda _: telemetry.log))
 
 
 @ablation("metrics", "the labels of metrics kept", "looked up for each count")
 def _metrics(seams: Seams) -> None:
     for labelled in ("_labelled_requests", "_labelled_seconds", "_labelled_calls"):
-        seams.replace(f"metrics:{labelled}", _uncached)
+        seams.replace(f"telemetry.metrics:{labelled}", _uncached)

@@ -21,20 +21,20 @@ from typing import Any, Self, TypeAlias, cast
 import orjson
 from graphql import get_introspection_query
 
-from graphql_admin.access import PoolReader, PoolWriter
 from graphql_admin.actions import Action
-from graphql_admin.attempts import Attempts
-from graphql_admin.audit import AuditLog
-from graphql_admin.auth import Caller, TokenVerifier
-from graphql_admin.documents import Documents
+from graphql_admin.admin.attempts import Attempts
+from graphql_admin.admin.permissions import Policy
+from graphql_admin.admin.schema import AdminSchema
+from graphql_admin.audit.log import AuditLog
+from graphql_admin.cognito.access import PoolReader, PoolWriter
+from graphql_admin.cognito.shares import Places
+from graphql_admin.engine.documents import Documents
+from graphql_admin.engine.limits import MAX_NAME, MAX_OPERATIONS, Limits
 from graphql_admin.errors import UpstreamFailed
-from graphql_admin.http import GraphQLEndpoint
-from graphql_admin.limits import MAX_NAME, MAX_OPERATIONS, Limits
-from graphql_admin.permissions import Policy
-from graphql_admin.requests import Executor
-from graphql_admin.schema import AdminSchema
 from graphql_admin.settings import Settings, TokenUse
-from graphql_admin.shares import Places
+from graphql_admin.tokens.verifier import Caller, TokenVerifier
+from graphql_admin.web.executor import Executor
+from graphql_admin.web.graphql import GraphQLEndpoint
 
 BOUND = 100
 """Milliseconds of CPU that no request may take before Cognito is called."""

@@ -15,28 +15,28 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from graphql_admin import explorer
 from graphql_admin.actions import Action
-from graphql_admin.amplify import AdminQueriesEndpoint
-from graphql_admin.attempts import Attempts
-from graphql_admin.audit import AuditLog
-from graphql_admin.auth import TokenVerifier
-from graphql_admin.browsers import BrowserSafety
-from graphql_admin.cognito import UserPool
-from graphql_admin.documents import Documents
+from graphql_admin.admin.attempts import Attempts
+from graphql_admin.admin.permissions import Policy
+from graphql_admin.admin.schema import AdminSchema
+from graphql_admin.audit.log import AuditLog
+from graphql_admin.cognito.pool import UserPool
+from graphql_admin.cognito.quotas import Quotas
+from graphql_admin.cognito.shares import Places
+from graphql_admin.engine.documents import Documents
+from graphql_admin.engine.limits import Limits
 from graphql_admin.errors import AdminError, AuditUnavailable, GroupNotFound, UserNotFound
-from graphql_admin.health import PATHS, Gate, Health
 from graphql_admin.hosts import AllowedHosts
-from graphql_admin.http import FaultBarrier, GraphQLEndpoint, Shortcut, refuse_path
-from graphql_admin.limits import Limits
-from graphql_admin.permissions import Policy
-from graphql_admin.quota import Quotas
-from graphql_admin.requests import Executor
-from graphql_admin.schema import AdminSchema
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
-from graphql_admin.shares import Places
-from graphql_admin.telemetry import RequestLog
-from graphql_admin.trusted_hosts import TrustedHosts
+from graphql_admin.tokens.verifier import TokenVerifier
+from graphql_admin.web import explorer
+from graphql_admin.web.amplify import AdminQueriesEndpoint
+from graphql_admin.web.cors import BrowserSafety
+from graphql_admin.web.executor import Executor
+from graphql_admin.web.graphql import FaultBarrier, GraphQLEndpoint, Shortcut, refuse_path
+from graphql_admin.web.health import PATHS, Gate, Health
+from graphql_admin.web.request_log import RequestLog
+from graphql_admin.web.trusted_hosts import TrustedHosts
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING
 import click
 
 from graphql_admin import __version__
-from graphql_admin.lines import printable
+from graphql_admin.telemetry.lines import printable
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from graphql_admin.dev import EmbeddedCognito, ReadyPerson
+    from graphql_admin.dev.cognito import EmbeddedCognito, ReadyPerson
     from graphql_admin.settings import Settings
 
 _DRIFT = 1
@@ -84,7 +84,7 @@ def serve() -> None:
 )
 def dev(users: int, port: int) -> None:
     """Serve an embedded Cognito with made-up people, and print tokens to try it with."""
-    from graphql_admin.dev import EmbeddedCognito, MissingExtra, isolated_environment  # noqa: PLC0415
+    from graphql_admin.dev.cognito import EmbeddedCognito, MissingExtra, isolated_environment  # noqa: PLC0415
 
     try:
         with (
@@ -118,7 +118,7 @@ def dev(users: int, port: int) -> None:
 )
 def schema(output: Path | None, *, only_check: bool) -> None:
     """Print the schema under default settings."""
-    from graphql_admin.schema import AdminSchema  # noqa: PLC0415
+    from graphql_admin.admin.schema import AdminSchema  # noqa: PLC0415
 
     sdl = AdminSchema().as_str().rstrip("\n") + "\n"
     if only_check:
@@ -149,7 +149,7 @@ def _check_account(_: click.Context, __: click.Parameter, account: str | None) -
 def iam_policy(account: str | None, partition: str | None) -> None:
     """Print the least IAM policy with which the server can carry out the enabled actions."""
     from graphql_admin.actions import Action  # noqa: PLC0415
-    from graphql_admin.permissions import iam_policy as policy  # noqa: PLC0415
+    from graphql_admin.admin.permissions import iam_policy as policy  # noqa: PLC0415
 
     with _settings_explained():
         settings = _load_settings()
@@ -243,7 +243,7 @@ def _metrics_served(settings: "Settings") -> Iterator[None]:
     if settings.metrics_port is None:
         yield
         return
-    from graphql_admin.metrics import served  # noqa: PLC0415
+    from graphql_admin.telemetry.metrics import served  # noqa: PLC0415
 
     with ExitStack() as stack:
         with _addresses_explained(settings.host, settings.metrics_port):
@@ -288,9 +288,9 @@ def _run(
     """
     import uvicorn  # noqa: PLC0415
 
-    from graphql_admin.connections import Bounds, admissible  # noqa: PLC0415
-    from graphql_admin.protocol import Protocol, demand_uvicorn  # noqa: PLC0415
-    from graphql_admin.telemetry import configure_logging  # noqa: PLC0415
+    from graphql_admin.serving.connections import Bounds, admissible  # noqa: PLC0415
+    from graphql_admin.serving.protocol import Protocol, demand_uvicorn  # noqa: PLC0415
+    from graphql_admin.web.request_log import configure_logging  # noqa: PLC0415
 
     configure_logging()
 

@@ -11,8 +11,8 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
-from graphql_admin.connections import Bounds
-from graphql_admin.protocol import Protocol
+from graphql_admin.serving.connections import Bounds
+from graphql_admin.serving.protocol import Protocol
 
 DEFAULTS = Bounds()
 

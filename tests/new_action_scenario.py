@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from graphql_admin.actions import Action
-from graphql_admin.permissions import iam_policy
+from graphql_admin.admin.permissions import iam_policy
 from tests.api import Api
 from tests.directory import Directory
 from tests.scripted import ScriptedCognito, reply

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from graphql_admin.dev import isolated_environment
+from graphql_admin.dev.cognito import isolated_environment
 
 ROOT = Path(__file__).parent.parent
 

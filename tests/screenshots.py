@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from graphql_admin.app import create_app
-from graphql_admin.dev import EmbeddedCognito, isolated_environment
+from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
 from graphql_admin.settings import load_settings
 from tests.browser import Visit, chromium, served
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from graphql_admin.dev import isolated_environment
+from graphql_admin.dev.cognito import isolated_environment
 from tests.programs import Program
 from tests.tokens import CLIENT_ID, POOL_ID
 

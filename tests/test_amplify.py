@@ -7,7 +7,6 @@ import httpx2
 import pytest
 
 from graphql_admin.actions import Action
-from graphql_admin.amplify import ADMIN_QUERIES
 from graphql_admin.errors import (
     AdminError,
     BadUserInput,
@@ -19,6 +18,7 @@ from graphql_admin.errors import (
     UserNotFound,
     WrongState,
 )
+from graphql_admin.web.amplify import ADMIN_QUERIES
 from tests.api import Api
 from tests.directory import Directory
 from tests.scripted import ScriptedCognito, failure, reply

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from graphql_admin.dev import REGION, EmbeddedCognito, isolated_environment
+from graphql_admin.dev.cognito import REGION, EmbeddedCognito, isolated_environment
 from tests.directory import Directory
 from tests.processes import PATIENCE, read_until, started
 

@@ -13,17 +13,17 @@ import strawberry
 from starlette.testclient import TestClient
 
 import graphql_admin
-from graphql_admin.access import PoolWriter
 from graphql_admin.actions import Action, Row
+from graphql_admin.admin.attempts import Attempts
+from graphql_admin.admin.context import Context, Info
+from graphql_admin.admin.features import Feature
+from graphql_admin.admin.guards import Gated, guard_of, guarded
+from graphql_admin.admin.mutations import UserInput, mutation
+from graphql_admin.admin.schema import FEATURES, AdminSchema
 from graphql_admin.app import build_app, make_parts
-from graphql_admin.attempts import Attempts
-from graphql_admin.cognito import UserPool
-from graphql_admin.context import Context, Info
+from graphql_admin.cognito.access import PoolWriter
+from graphql_admin.cognito.pool import UserPool
 from graphql_admin.errors import BadUserInput, UpstreamFailed
-from graphql_admin.features import Feature
-from graphql_admin.guards import Gated, guard_of, guarded
-from graphql_admin.mutations import UserInput, mutation
-from graphql_admin.schema import FEATURES, AdminSchema
 from graphql_admin.settings import load_settings
 from graphql_admin.targets import TargetKind
 from tests.api import Api
@@ -79,6 +79,7 @@ def serve_features(
         client_ids=CLIENT_ID,
         jwks_url=jwks_url,
         dev=True,
+        allowed_hosts="*",
         admin_groups="Admins",
         audit_file=tmp_path / "audit.jsonl",
     )
@@ -157,14 +158,14 @@ def test_only_the_gate_is_given_the_writer() -> None:
         path.relative_to(PACKAGE).as_posix(): names_in(path) for path in PACKAGE.rglob("*.py")
     }
     naming = {name for name, names in modules.items() if "PoolWriter" in names}
-    assert naming == {"attempts.py", "cognito.py"}
+    assert naming == {"admin/attempts.py", "cognito/access.py", "cognito/pool.py"}
     assert {name for name, names in modules.items() if "writer" in names} <= {
         "app.py",
-        "attempts.py",
-        "cognito.py",
-        "protocol.py",  # asyncio's, of a connection
-        "transport.py",
-        "wire.py",
+        "admin/attempts.py",
+        "cognito/pool.py",
+        "serving/protocol.py",  # asyncio's, of a connection
+        "cognito/transport.py",
+        "cognito/wire.py",
     }
 
 

@@ -17,10 +17,10 @@ import httpx2
 import pytest
 
 from graphql_admin.actions import Action
+from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.app import create_app
-from graphql_admin.audit import AuditLog, Event, Outcome
+from graphql_admin.audit.log import AuditLog, Event, Outcome
 from graphql_admin.errors import AuditUnavailable
-from graphql_admin.schema import AdminSchema
 from graphql_admin.settings import InvalidSettings, load_settings
 from graphql_admin.targets import Target
 from tests.api import Api

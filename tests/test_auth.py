@@ -14,8 +14,10 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from structlog.testing import capture_logs
 
-from graphql_admin import auth
-from graphql_admin.auth import (
+from graphql_admin.errors import Unauthenticated, UpstreamFailed
+from graphql_admin.settings import Settings, TokenUse
+from graphql_admin.tokens import verifier as auth
+from graphql_admin.tokens.verifier import (
     Caller,
     KeySet,
     KeysUnavailable,
@@ -23,8 +25,6 @@ from graphql_admin.auth import (
     UnknownKey,
     bearer_token,
 )
-from graphql_admin.errors import Unauthenticated, UpstreamFailed
-from graphql_admin.settings import Settings, TokenUse
 from tests.tokens import (
     ABSENT,
     CLIENT_ID,

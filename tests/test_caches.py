@@ -2,7 +2,7 @@
 
 from random import Random
 
-from graphql_admin.caches import LruCache
+from graphql_admin.engine.caches import LruCache
 
 
 def test_least_recently_used_goes_first() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from graphql_admin.dev import EmbeddedCognito, isolated_environment
+from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
 from tests.processes import PATIENCE, ROOT, environment, read_until, started
 
 SETTINGS = {

@@ -26,7 +26,9 @@ from moto.server import ThreadedMotoServer
 from structlog.testing import capture_logs
 
 from graphql_admin.actions import Action
-from graphql_admin.cognito import ATTEMPTS, MAX_REPLY_BYTES, UserPool
+from graphql_admin.cognito.operations import is_read, translate
+from graphql_admin.cognito.pool import ATTEMPTS, MAX_REPLY_BYTES, UserPool
+from graphql_admin.cognito.quotas import CATEGORIES, Quotas
 from graphql_admin.errors import (
     AdminError,
     AlreadyExists,
@@ -41,8 +43,6 @@ from graphql_admin.errors import (
     UserNotFound,
     WrongState,
 )
-from graphql_admin.operations import is_read, translate
-from graphql_admin.quota import CATEGORIES, Quotas
 from graphql_admin.settings import InvalidSettings, Quota
 from tests.certificates import make_certificate
 from tests.scripted import (

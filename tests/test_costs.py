@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from graphql import GraphQLObjectType, OperationDefinitionNode, parse
 
-from graphql_admin.costs import CostTable, takes_call
-from graphql_admin.schema import AdminSchema
+from graphql_admin.admin.schema import AdminSchema
+from graphql_admin.engine.costs import CostTable, takes_call
 from tests.api import Api
 from tests.scripted import ScriptedCognito
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_admin.cursors import MAX_LIMIT, CursorCodec, Position
+from graphql_admin.admin.cursors import MAX_LIMIT, CursorCodec, Position
 from graphql_admin.errors import InvalidCursor
 
 CODEC = CursorCodec("eu-west-1_AbCdEf123", "ListUsers", {"Filter": 'name = "ann"'})

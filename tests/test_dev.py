@@ -13,7 +13,7 @@ import jwt
 import pytest
 
 from graphql_admin.actions import Action
-from graphql_admin.dev import EmbeddedCognito, isolated_environment
+from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
 from graphql_admin.settings import load_settings
 
 FICTIONAL_NUMBERS = re.compile(
@@ -95,7 +95,7 @@ def test_seed_makes_the_same_people_every_time() -> None:
 
 def test_seed_makes_more_people_than_it_has_names() -> None:
     """Namesakes are told apart by a number."""
-    from graphql_admin.dev import _people  # noqa: PLC0415  # making 2000 in a pool takes long
+    from graphql_admin.dev.cognito import _people  # noqa: PLC0415  # making 2000 in a pool takes long
 
     assert len({person.username for person in _people(2000)}) == 2000
 

@@ -27,17 +27,17 @@ from graphql import (
 )
 from structlog.testing import capture_logs
 
-from graphql_admin import execution
 from graphql_admin.actions import Action
-from graphql_admin.attempts import Attempts
-from graphql_admin.auth import Caller
-from graphql_admin.context import Context
-from graphql_admin.documents import Document
+from graphql_admin.admin.attempts import Attempts
+from graphql_admin.admin.context import Context
+from graphql_admin.admin.guards import guard_of
+from graphql_admin.admin.schema import AdminSchema
+from graphql_admin.engine import plans as execution
+from graphql_admin.engine.documents import Document
+from graphql_admin.engine.limits import Limits
+from graphql_admin.engine.plans import plain_reader, plan
 from graphql_admin.errors import UpstreamFailed, UserNotFound
-from graphql_admin.execution import plain_reader, plan
-from graphql_admin.guards import guard_of
-from graphql_admin.limits import Limits
-from graphql_admin.schema import AdminSchema
+from graphql_admin.tokens.verifier import Caller
 
 DEADLINE = 1e9
 
@@ -577,7 +577,7 @@ def test_variables_decide_what_is_selected(schema: AdminSchema) -> None:
 
 def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Variables cannot make plans without end, and documents are answered all the same."""
-    monkeypatch.setattr("graphql_admin.schema.PLAN_BYTES", 2_000_000)
+    monkeypatch.setattr("graphql_admin.admin.schema.PLAN_BYTES", 2_000_000)
     schema = AdminSchema()
     names = [f"v{number}" for number in range(7)]
     parameters = ", ".join(f"${name}: Boolean!" for name in names)

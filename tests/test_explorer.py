@@ -12,15 +12,15 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from graphql_admin import explorer
 from graphql_admin.settings import InvalidSettings, Settings, load_settings
+from graphql_admin.web import explorer
 from tests.tokens import CLIENT_ID
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 ASSETS = sorted(
     file.name
-    for file in resources.files("graphql_admin.explorer").joinpath("assets").iterdir()
+    for file in resources.files("graphql_admin.web.explorer").joinpath("assets").iterdir()
     if file.name != "index.html"
 )
 

@@ -19,7 +19,8 @@ from tests.test_explorer import Person
 from tests.tokens import CLIENT_ID, Pool
 
 AXE = (
-    Path(__file__).parent.parent / "graphql_admin/explorer/vendor/node_modules/axe-core/axe.min.js"
+    Path(__file__).parent.parent
+    / "graphql_admin/web/explorer/vendor/node_modules/axe-core/axe.min.js"
 )
 
 SUPPORT = ["listUsers", "listGroupsForUser", "disableUser"]
@@ -481,7 +482,7 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
 def test_axe_finds_nothing_serious(visits: Callable[..., Visit], site: Site, scheme: str) -> None:
     """What is ours has names, roles and contrast, in every state."""
     if not AXE.exists() and not os.environ.get("CI"):
-        pytest.skip("axe-core is not installed: run npm ci in graphql_admin/explorer/vendor")
+        pytest.skip("axe-core is not installed: run npm ci in graphql_admin/web/explorer/vendor")
     visit = visits(site.origin, color_scheme=scheme)
     visit.open()
     assert serious_findings(visit) == []

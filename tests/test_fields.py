@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from graphql_admin.fields import shown
+from graphql_admin.engine.fields import shown
 
 
 async def waits(self: Any) -> str:

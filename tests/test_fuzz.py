@@ -23,8 +23,8 @@ from graphql import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graphql_admin.nodes import global_id
-from graphql_admin.schema import AdminSchema
+from graphql_admin.admin.nodes import global_id
+from graphql_admin.admin.schema import AdminSchema
 from tests.api import Api
 from tests.scripted import ScriptedCognito, failure, reply
 

@@ -20,7 +20,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from graphql_admin.schema import AdminSchema
+from graphql_admin.admin.schema import AdminSchema
 from tests.api import Api
 from tests.programs import Program, free_port
 from tests.scripted import Reply, ScriptedCognito, UserDirectory, reply

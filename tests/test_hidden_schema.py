@@ -15,7 +15,7 @@ from graphql import (
     specified_scalar_types,
 )
 
-from graphql_admin.schema import AdminSchema
+from graphql_admin.admin.schema import AdminSchema
 from tests.api import Api
 from tests.scripted import ScriptedCognito
 

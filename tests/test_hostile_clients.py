@@ -19,7 +19,7 @@ import httpx2
 import pytest
 from graphql import get_introspection_query
 
-from graphql_admin.heads import MAX_HEAD
+from graphql_admin.serving.heads import MAX_HEAD
 from tests.processes import PATIENCE, read_until, started
 from tests.test_cli import SETTINGS
 

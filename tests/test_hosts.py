@@ -13,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 
 from graphql_admin.app import create_app
-from graphql_admin.dev import EmbeddedCognito, isolated_environment
+from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
 from graphql_admin.hosts import LOOPBACK, AllowedHosts
 from graphql_admin.settings import InvalidSettings, load_settings
 from tests.live import listening

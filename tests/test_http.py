@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from graphql_admin.http import FaultBarrier
+from graphql_admin.web.graphql import FaultBarrier
 from tests.api import Api
 from tests.scripted import ScriptedCognito, reply
 

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from graphql_admin import connections, protocol
-from graphql_admin.connections import Bounds
-from graphql_admin.heads import MAX_FIELDS, MAX_HEAD
-from graphql_admin.requests import BODY_COMPLETE
+from graphql_admin.serving import connections, protocol
+from graphql_admin.serving.connections import Bounds
+from graphql_admin.serving.heads import MAX_FIELDS, MAX_HEAD
+from graphql_admin.web.executor import BODY_COMPLETE
 from tests.live import listening
 from tests.test_protocol import connect
 

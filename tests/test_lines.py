@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from graphql_admin.audit import Event, Outcome
-from graphql_admin.lines import printable, to_json
+from graphql_admin.audit.log import Event, Outcome
+from graphql_admin.telemetry.lines import printable, to_json
 from tests.api import Api
 from tests.processes import ROOT
 from tests.scripted import ScriptedCognito
@@ -103,7 +103,7 @@ def test_event_of_a_name_that_is_not_printable(
 
 LOG = """
 import logging, structlog
-from graphql_admin.telemetry import configure_logging
+from graphql_admin.web.request_log import configure_logging
 configure_logging()
 unseen = {unseen!a}
 structlog.get_logger("own").warning("event " + unseen, text=unseen, items=[unseen])

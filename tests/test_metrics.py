@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
-from graphql_admin import metrics
+from graphql_admin.telemetry import metrics
 from tests.api import Api
 from tests.scripted import ScriptedCognito, failure, reply
 from tests.servers import served

@@ -55,7 +55,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             shutil.copy(ROOT / name, folder / name)
     row, imports, input_, mutations = blocks()
-    changes = folder / "graphql_admin" / "changes.py"
+    changes = folder / "graphql_admin" / "admin" / "changes.py"
     insert(folder / "graphql_admin" / "actions.py", row, ending="Action")
     insert(changes, mutations, ending="Changes")
     insert(changes, input_, above="Changes")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from graphql_admin.cursors import CursorCodec, Position
+from graphql_admin.admin.cursors import CursorCodec, Position
 from tests.api import Api
 from tests.directory import Directory
 from tests.scripted import ScriptedCognito, UserDirectory, reply

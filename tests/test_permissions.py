@@ -22,10 +22,10 @@ from graphql import (
 )
 
 from graphql_admin.actions import Action
-from graphql_admin.guards import Guard, Requires, RequiresByType, guard_of
-from graphql_admin.nodes import global_id
-from graphql_admin.permissions import iam_policy
-from graphql_admin.schema import AdminSchema
+from graphql_admin.admin.guards import Guard, Requires, RequiresByType, guard_of
+from graphql_admin.admin.nodes import global_id
+from graphql_admin.admin.permissions import iam_policy
+from graphql_admin.admin.schema import AdminSchema
 from tests.api import Api
 from tests.scripted import ScriptedCognito, reply
 

@@ -13,9 +13,9 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from graphql_admin.connections import BEGUN_PER_TURN
-from graphql_admin.heads import MAX_HEAD
-from graphql_admin.protocol import Protocol
+from graphql_admin.serving.connections import BEGUN_PER_TURN
+from graphql_admin.serving.heads import MAX_HEAD
+from graphql_admin.serving.protocol import Protocol
 from tests.processes import PATIENCE, read_until, started
 from tests.test_cli import SETTINGS
 

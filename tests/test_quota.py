@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from graphql_admin import quota
 from graphql_admin.actions import Action
+from graphql_admin.cognito import quotas as quota
+from graphql_admin.cognito.operations import is_read
+from graphql_admin.cognito.quotas import CATEGORIES, MAX_NAMES, Bucket, Quotas
 from graphql_admin.errors import Throttled
-from graphql_admin.operations import is_read
-from graphql_admin.quota import CATEGORIES, MAX_NAMES, Bucket, Quotas
 from graphql_admin.settings import DEFAULT_QUOTAS, InvalidSettings, Quota, load_settings
 from tests.api import Api
 from tests.loops import START, now, play

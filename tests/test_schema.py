@@ -18,17 +18,17 @@ from graphql import (
 from strawberry.federation.schema_directives import Authenticated, Policy
 
 from graphql_admin.actions import Action
-from graphql_admin.errors import ActionError, ActionErrorCode, Outcome
-from graphql_admin.features import Feature
-from graphql_admin.guards import guard_of, guarded
-from graphql_admin.mutations import GroupInput, Input, MembershipInput, mutation
-from graphql_admin.schema import (
+from graphql_admin.admin.features import Feature
+from graphql_admin.admin.guards import guard_of, guarded
+from graphql_admin.admin.mutations import GroupInput, Input, MembershipInput, mutation
+from graphql_admin.admin.schema import (
     FEATURES,
     SCHEMA_RESOLVERS,
     AdminSchema,
     UngatedMutation,
     UnguardedField,
 )
+from graphql_admin.errors import ActionError, ActionErrorCode, Outcome
 from graphql_admin.targets import TargetKind
 
 SCHEMA = AdminSchema().graphql_schema

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from graphql_admin.shares import Places, Slots
+from graphql_admin.cognito.shares import Places, Slots
 
 
 def take_all(places: Places, caller: str) -> int:

@@ -9,7 +9,7 @@ from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphql_admin.signing import Signer
+from graphql_admin.cognito.signing import Signer
 
 URLS = [
     "https://cognito-idp.eu-west-1.amazonaws.com",

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from graphql_admin.audit.sinks import UnfitSink, open_sink
 from graphql_admin.settings import InvalidSettings
-from graphql_admin.sinks import UnfitSink, open_sink
 from tests.api import Api
 from tests.processes import ROOT
 from tests.scripted import ScriptedCognito, reply
@@ -160,7 +160,7 @@ def test_other_kinds(
 WRITE = """
 import os, sys
 from pathlib import Path
-from graphql_admin.sinks import open_sink
+from graphql_admin.audit.sinks import open_sink
 os.write(open_sink(Path(sys.argv[1])), b"event\\n")
 """
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from graphql_admin.operations import to_timestamp
+from graphql_admin.cognito.operations import to_timestamp
 from tests.api import Api
 from tests.scripted import ScriptedCognito, reply
 

@@ -19,7 +19,7 @@ from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphql_admin.transport import (
+from graphql_admin.cognito.transport import (
     AiohttpTransport,
     ConnectionBroke,
     NotConnected,
@@ -27,7 +27,7 @@ from graphql_admin.transport import (
     ReplyTooBig,
     Transport,
 )
-from graphql_admin.wire import WireTransport
+from graphql_admin.cognito.wire import WireTransport
 from tests.certificates import make_certificate
 
 HEADERS = {"Content-Type": "application/x-amz-json-1.1", "Host": "cognito.example"}

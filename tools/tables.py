@@ -13,10 +13,10 @@ from pathlib import Path
 from graphql import GraphQLObjectType, GraphQLSchema
 
 from graphql_admin.actions import Action
-from graphql_admin.amplify import ADMIN_QUERIES
-from graphql_admin.fields import definition_of
-from graphql_admin.guards import Requires, guard_of
-from graphql_admin.schema import AdminSchema
+from graphql_admin.admin.guards import Requires, guard_of
+from graphql_admin.admin.schema import AdminSchema
+from graphql_admin.engine.fields import definition_of
+from graphql_admin.web.amplify import ADMIN_QUERIES
 
 README = Path("README.md")
 

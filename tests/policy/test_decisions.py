@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graphql_admin.actions import Action
-from graphql_admin.operations import is_read
+from graphql_admin.cognito.operations import is_read
 from graphql_admin.policy.decisions import (
     RULES,
     Allowed,

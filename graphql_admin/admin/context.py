@@ -1,0 +1,154 @@
+"""What one request carries down to the resolvers: it can read, and ask the gate for a change."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import strawberry
+
+from graphql_admin.actions import Action
+from graphql_admin.cognito.access import PoolReader
+from graphql_admin.cognito.coalescing import SharedReads
+from graphql_admin.errors import AdminError, Forbidden, QueryTooExpensive, Unauthenticated
+from graphql_admin.targets import Change, Target
+from graphql_admin.telemetry import metrics
+from graphql_admin.telemetry import request_record as records
+from graphql_admin.tokens.verifier import Caller
+
+Reply: TypeAlias = dict[str, Any]
+
+
+class Gate(Protocol):
+    """What alone can change anything in the user pool; see `attempts`."""
+
+    async def attempt(self, context: "Context", action: Action, change: Change) -> Target:
+        """Carry out a change for a request's caller, if they may, and leave an audit event."""
+
+
+@dataclass(slots=True)
+class Context:
+    """One request's caller, rights and way to the user pool."""
+
+    caller: Caller | None
+    """Who asks; None is a request without a token, which may only read the schema."""
+
+    allowed: frozenset[Action]
+    """What the caller may do."""
+
+    plans: dict[str | None, Any]
+    """What `execution` compiled of the document's operations so far, by their names; kept as long
+    as the document is."""
+
+    pool: PoolReader
+
+    gate: Gate
+
+    deadline: float
+    """When the answer is due, in seconds of the event loop's clock."""
+
+    max_calls: int
+    """How often Cognito may be called."""
+
+    calls: int = 0
+    """How often it was called; an attempt that is made again is the same call."""
+
+    reads: SharedReads = field(default_factory=lambda: SharedReads(keep=True))
+    """What was read for this request since its last write."""
+
+    def demand_token(self) -> Caller:
+        """Return the request's caller.
+
+        Raises:
+            Unauthenticated: The request carries no token.
+        """
+        if self.caller is None:
+            raise Unauthenticated
+        return self.caller
+
+    def demand(self, action: Action) -> Caller:
+        """Return the request's caller, who may do `action`.
+
+        Raises:
+            Unauthenticated: The request carries no token.
+            Forbidden: The caller's groups do not give the action.
+        """
+        records.current().actions.add(action.label)
+        caller = self.demand_token()
+        if action not in self.allowed:
+            message = f"You are not allowed to do this: it requires the action {action.label}."
+            raise Forbidden(message)
+        return caller
+
+    async def attempt(self, action: Action, change: Change) -> Target:
+        """Carry out a change, if the caller may, and leave an audit event.
+
+        Returns:
+            The target, as Cognito was told it.
+
+        Raises:
+            AdminError: See `attempts`.
+        """
+        return await self.gate.attempt(self, action, change)
+
+    async def read(self, operation: str, **parameters: object) -> Reply:
+        """Call a Cognito operation that changes nothing, within the request's deadline.
+
+        What the request has read since its last write is not read again.
+
+        Args:
+            operation: The operation's API name, such as `AdminGetUser`.
+            parameters: Its input members, without `UserPoolId`.
+
+        Returns:
+            Cognito's reply, as decoded from JSON. It is not to be changed.
+
+        Raises:
+            QueryTooExpensive: The request has used up its calls.
+            AdminError: The call failed.
+        """
+        key = (operation, *sorted(parameters.items()))
+        return await self.reads.get(
+            key,
+            lambda: self.count(self.pool.read, operation, parameters),
+            deadline=self.deadline,
+        )
+
+    async def count(
+        self,
+        call: Callable[..., Awaitable[Reply]],
+        operation: str,
+        parameters: Mapping[str, object],
+    ) -> Reply:
+        """Make a call of Cognito as one of the request's, within its deadline.
+
+        Args:
+            call: `PoolReader.read`, or `PoolWriter.write`.
+            operation: The operation's API name.
+            parameters: Its input members, without `UserPoolId`.
+
+        Raises:
+            QueryTooExpensive: The request has used up its calls.
+            AdminError: The call failed.
+        """
+        if self.calls >= self.max_calls:
+            raise QueryTooExpensive
+        self.calls += 1
+        records.current().cognito_calls += 1
+        outcome = "CANCELLED"
+        try:
+            reply = await call(
+                operation,
+                parameters,
+                deadline=self.deadline,
+                caller=self.caller.sub if self.caller else "",
+            )
+            outcome = metrics.OK
+        except AdminError as error:
+            outcome = error.code
+            raise
+        finally:
+            metrics.count_call(operation, outcome)
+        return reply
+
+
+Info: TypeAlias = strawberry.Info[Context, None]

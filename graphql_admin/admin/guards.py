@@ -1,0 +1,238 @@
+"""The guards that stand before fields, and ask what the caller may do before one is resolved.
+
+A field whose resolver may reach Cognito is made with `guarded`; the schema does not start with one
+that is not.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import lru_cache
+from typing import Any
+
+import strawberry
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    InlineFragmentNode,
+    SelectionSetNode,
+)
+from strawberry.extensions import FieldExtension
+from strawberry.types.field import StrawberryField
+
+from graphql_admin.actions import Action
+from graphql_admin.admin.context import Info
+from graphql_admin.engine.fields import definition_of, is_of_key
+
+
+class Guard(FieldExtension, ABC):
+    """Lets a field be resolved only for those who may do what this use of it requires."""
+
+    @abstractmethod
+    def requirement(self, disabled: Collection[Action] = ()) -> str:
+        """Return what the field requires where some actions are disabled: a sentence."""
+
+    @abstractmethod
+    def is_closed(self, disabled: Collection[Action]) -> bool:
+        """Whether the field is of no use where some actions are disabled."""
+
+    @abstractmethod
+    def demand(self, info: Info) -> None:
+        """Refuse the request unless its caller may do what this use of the field requires.
+
+        Raises:
+            Unauthenticated: The request carries no token.
+            Forbidden: The caller's groups do not give the action.
+        """
+
+    async def resolve_async(
+        self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
+    ) -> Any:
+        """Resolve the field, if the caller may do what it requires.
+
+        Raises:
+            Unauthenticated: The request carries no token.
+            Forbidden: The caller's groups do not give the action.
+        """
+        self.demand(info)
+        return await next_(source, info, **arguments)
+
+
+class Requires(Guard):
+    """The field requires one action.
+
+    Args:
+        action: The action.
+        key_of: The object type that the field gives, where its key comes without the action: to
+            whoever named the object, it tells nothing that they did not say themselves.
+        known: Names of further fields that come without the action, because the caller knows them.
+    """
+
+    def __init__(
+        self, action: Action, *, key_of: str | None = None, known: Collection[str] = ()
+    ) -> None:
+        self.action = action
+        self.key_of = key_of
+        self.known = frozenset(known)
+
+    def requirement(self, disabled: Collection[Action] = ()) -> str:
+        """Return what the field requires where some actions are disabled: a sentence."""
+        if self.key_of is not None:
+            gives_rest = [] if self.action in disabled else [f"`{self.action.label}`"]
+            return _requirement_beyond_key(gives_rest)
+        if self.action.open_to_signed_in:
+            return "Requires a valid token."
+        return f"Requires the action `{self.action.label}`."
+
+    def is_closed(self, disabled: Collection[Action]) -> bool:
+        """Whether the field is of no use where some actions are disabled."""
+        return self.key_of is None and self.action in disabled
+
+    def demand(self, info: Info) -> None:
+        """Refuse the request unless its caller may do the action, or it asks for the key alone."""
+        if self.key_of is None or selects_beyond_key(info, self.key_of, known=self.known):
+            info.context.demand(self.action)
+        else:
+            info.context.demand_token()
+
+
+class RequiresByType(Guard):
+    """Each object that the field gives requires an action by its type.
+
+    A valid token is enough to ask. The resolver demands the rest, for each object, so that one
+    that is refused leaves the others whole.
+
+    Args:
+        actions: What is required, by the name of the type.
+        has_key: Whether the key of an object comes without.
+    """
+
+    def __init__(self, actions: Mapping[str, Action], *, has_key: bool) -> None:
+        self.actions = actions
+        self.has_key = has_key
+
+    def requirement(self, disabled: Collection[Action] = ()) -> str:
+        """Return what the field requires where some actions are disabled: a sentence."""
+        enabled = [
+            f"`{action.label}` for a {typename}"
+            for typename, action in self.actions.items()
+            if action not in disabled
+        ]
+        if self.has_key:
+            return _requirement_beyond_key(enabled)
+        return f"Requires the action {', '.join(enabled)}."
+
+    def is_closed(self, disabled: Collection[Action]) -> bool:
+        """Whether the field is of no use where some actions are disabled."""
+        return not self.has_key and set(disabled).issuperset(self.actions.values())
+
+    def demand(self, info: Info) -> None:
+        """Refuse the request unless its caller has a token."""
+        info.context.demand_token()
+
+
+class Gated(Requires):
+    """The field is a mutation: the gate demands the action, and records whoever lacks it."""
+
+    def resolve_async(
+        self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
+    ) -> Any:
+        """Resolve the field, whoever asks."""
+        return next_(source, info, **arguments)
+
+
+def guarded(
+    guard: Action | Guard, *, description: str, name: str | None = None
+) -> Callable[[Callable[..., Any]], Any]:
+    """Make a resolver into a field that is resolved only for those whom `guard` lets pass.
+
+    Args:
+        guard: The action that the field requires, or what tells it from the field's use.
+        description: What the field gives; its requirement is added.
+        name: The field's name in the schema, where it is not that of the resolver.
+    """
+    guard = Requires(guard) if isinstance(guard, Action) else guard
+    return strawberry.field(  # type: ignore[no-any-return]  # the overloads end in Any
+        name=name,
+        description=f"{description} {guard.requirement()}",
+        extensions=[guard],
+    )
+
+
+def guard_of(field: StrawberryField) -> Guard | None:
+    """Return the guard that a field was made with, if any."""
+    return next((each for each in field.extensions if isinstance(each, Guard)), None)
+
+
+def _requirement_beyond_key(actions: Collection[str]) -> str:
+    if not actions:
+        return "Only the key is to be had."
+    return f"Beyond the key, requires the action {', '.join(actions)}."
+
+
+def selects_beyond_key(info: Info, typename: str, *, known: frozenset[str] = frozenset()) -> bool:
+    """Whether anything is selected below the current field that takes more than an object's key.
+
+    Args:
+        info: Of the current field.
+        typename: The object's type.
+        known: Names of further fields that take no more.
+    """
+    return selects_beyond(info, key_fields(info, typename) | known)
+
+
+def key_fields(info: Info, typename: str) -> frozenset[str]:
+    """Return the names of the fields of an object type that take no more than its key.
+
+    They are those that show the key, and those with a guard of their own, which start from it.
+    """
+    return _key_fields(info._raw_info.schema.type_map[typename])  # noqa: SLF001
+
+
+@lru_cache(maxsize=64)
+def _key_fields(type_: GraphQLNamedType) -> frozenset[str]:
+    assert isinstance(type_, GraphQLObjectType)  # noqa: S101
+    definitions = {name: definition_of(field) for name, field in type_.fields.items()}
+    of_key = (name for name, each in definitions.items() if is_of_key(each) or guard_of(each))
+    return frozenset(("__typename", *of_key))
+
+
+def selects_beyond(info: Info, names: Collection[str], *, apart_from: Collection[str] = ()) -> bool:
+    """Whether any field is selected below the current one that is not among `names`.
+
+    Conditional selections (`@skip`, `@include`) count as selected.
+
+    Args:
+        info: Of the current field.
+        names: Names of fields, as in the schema.
+        apart_from: Object types that the object is not of. What fragments select of these does
+            not count, where the field's type is abstract.
+    """
+    # Not `info.selected_fields`, which converts every argument and directive for it.
+    asked = info._raw_info  # noqa: SLF001
+    return any(
+        _beyond(node.selection_set, names, apart_from, asked.fragments)
+        for node in asked.field_nodes
+    )
+
+
+def _beyond(
+    selections: SelectionSetNode | None,
+    names: Collection[str],
+    apart_from: Collection[str],
+    fragments: Mapping[str, FragmentDefinitionNode],
+) -> bool:
+    for node in selections.selections if selections else ():
+        if isinstance(node, FieldNode):
+            if node.name.value not in names:
+                return True
+            continue
+        fragment = fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+        assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)  # noqa: S101
+        condition = fragment.type_condition
+        is_apart = condition is not None and condition.name.value in apart_from
+        if not is_apart and _beyond(fragment.selection_set, names, apart_from, fragments):
+            return True
+    return False

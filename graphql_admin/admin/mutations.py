@@ -1,0 +1,137 @@
+"""How a row of the table of actions becomes a mutation."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+import strawberry
+
+from graphql_admin.actions import Action
+from graphql_admin.admin.context import Info
+from graphql_admin.admin.guards import Gated
+from graphql_admin.admin.payloads import GroupPayload, MembershipPayload, Payload, UserPayload
+from graphql_admin.errors import ActionError, BadUserInput, Outcome
+from graphql_admin.targets import Target, TargetKind
+
+
+class Input(ABC):
+    """The input of a mutation: the change that is asked for."""
+
+    kind: ClassVar[TargetKind]
+
+    def __init_subclass__(cls) -> None:
+        # Before Strawberry makes a dataclass of it, whose own would repeat every value.
+        cls.__repr__ = Input.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+    @abstractmethod
+    def target(self) -> Target:
+        """Return the target as the caller named it."""
+
+    def parameters(self) -> Mapping[str, object]:
+        """Return what Cognito's operation takes beyond the target.
+
+        Raises:
+            BadUserInput: A value cannot be right.
+        """
+        return {}
+
+
+@strawberry.input
+class UserInput(Input):
+    kind = TargetKind.USER
+
+    username: str = strawberry.field(description="The user to act on.")
+
+    def target(self) -> Target:
+        return Target(user=self.username)
+
+
+@strawberry.input
+class GroupInput(Input):
+    kind = TargetKind.GROUP
+
+    group_name: str = strawberry.field(description="The group.")
+
+    def target(self) -> Target:
+        return Target(group=self.group_name)
+
+
+@strawberry.input
+class MembershipInput(UserInput, GroupInput):
+    kind = TargetKind.MEMBERSHIP
+
+    def target(self) -> Target:
+        return Target(user=self.username, group=self.group_name)
+
+
+@strawberry.input
+class OneselfInput(Input):
+    kind = TargetKind.USER
+
+    username: str | None = strawberry.field(
+        default=None, description="One's own username or `sub`; oneself by default."
+    )
+
+    def target(self) -> Target:
+        return Target(user=self.username)
+
+
+_INPUTS: Mapping[TargetKind, type[Input]] = {
+    TargetKind.USER: UserInput,
+    TargetKind.GROUP: GroupInput,
+    TargetKind.MEMBERSHIP: MembershipInput,
+}
+_PAYLOADS: Mapping[TargetKind, type[Payload]] = {
+    TargetKind.USER: UserPayload,
+    TargetKind.GROUP: GroupPayload,
+    TargetKind.MEMBERSHIP: MembershipPayload,
+}
+
+_INPUT = strawberry.argument(description="What to act on.")
+
+
+def mutation(
+    action: Action,
+    description: str,
+    *,
+    takes: str,
+    gives: str,
+    input: type[Input] | None = None,
+    payload: type[Payload] | None = None,
+) -> Any:
+    """Make the mutation that carries out an action, with the action's name.
+
+    Args:
+        action: An action that changes something.
+        description: What the mutation does; its requirement is added.
+        takes: Describes the input.
+        gives: Describes the payload.
+        input: What the input is made from; by default, what names a target of the action's kind.
+        payload: What the payload is made from; by default, what shows such a target.
+    """
+    if action.target is None:
+        raise TypeError(f"{action.label} changes nothing")
+    name = action.label[0].upper() + action.label[1:]
+    input_ = type(f"{name}Input", (input or _INPUTS[action.target],), {})
+    input_ = strawberry.input(input_, description=takes)
+    payload_ = type(f"{name}Payload", (payload or _PAYLOADS[action.target],), {})
+    payload_ = strawberry.type(payload_, description=gives)
+
+    async def resolve(self: Any, info: Info, input: Input) -> Any:  # noqa: ARG001
+        try:
+            target = await info.context.attempt(action, input)
+        except (Outcome, BadUserInput) as error:
+            return payload_(errors=[ActionError.from_error(error)])
+        return payload_(target=target)
+
+    resolve.__annotations__ |= {"input": Annotated[input_, _INPUT], "return": payload_ | None}
+    guard = Gated(action)
+    return strawberry.field(
+        resolve,
+        name=action.label,
+        description=f"{description} {guard.requirement()}",
+        extensions=[guard],
+    )

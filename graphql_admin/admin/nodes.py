@@ -1,0 +1,42 @@
+"""The Relay `Node` interface and its global ids."""
+
+from binascii import a2b_base64, b2a_base64
+
+import strawberry
+
+from graphql_admin.engine.fields import shown
+from graphql_admin.errors import BadUserInput
+
+
+@strawberry.interface(description="An object that can be fetched again by its `id`.")
+class Node:
+    key: strawberry.Private[str]
+    """What Cognito knows the object as, among those of its type."""
+
+    @shown("The object's global id: opaque, and good for `node`.", of_key=True)
+    def id(self) -> strawberry.ID:
+        return global_id(type(self).__name__, self.key)  # type: ignore[return-value]  # it is one
+
+
+def global_id(typename: str, key: str) -> str:
+    """Return the global id of the `typename` that Cognito knows as `key`.
+
+    It is put together as in Relay's reference implementation, the npm package `graphql-relay`.
+    """
+    return b2a_base64(f"{typename}:{key}".encode(), newline=False).decode()
+
+
+def parse_global_id(id_: str) -> tuple[str, str]:
+    """Return the type name and the key in a global id.
+
+    Raises:
+        BadUserInput: It is not a global id of this server.
+    """
+    try:
+        text = a2b_base64(id_).decode()
+    except ValueError as error:
+        raise BadUserInput("This is not an id of this server.", field="id") from error
+    typename, _, key = text.partition(":")
+    if global_id(typename, key) != id_:
+        raise BadUserInput("This is not an id of this server.", field="id")
+    return typename, key

@@ -1,0 +1,77 @@
+"""What mutations answer: why the change was not made, or the target, read back after it."""
+
+import strawberry
+
+from graphql_admin.actions import Action
+from graphql_admin.admin.context import Info
+from graphql_admin.admin.groups.types import Group, find_group
+from graphql_admin.admin.guards import Requires, guarded, selects_beyond_key
+from graphql_admin.admin.users.types import User, find_user
+from graphql_admin.errors import ActionError
+from graphql_admin.targets import Target
+
+
+@strawberry.type
+class Payload:
+    errors: list[ActionError] = strawberry.field(
+        default_factory=list, description="Why the action was not carried out; empty if it was."
+    )
+    target: strawberry.Private[Target] = Target()  # it cannot be changed
+    """What was changed, as Cognito was told it; empty if the action was not carried out."""
+
+
+@strawberry.type
+class UserPayload(Payload):
+    @guarded(
+        Requires(Action.GET_USER, key_of="User"),
+        description="The user, read back after the action; null if it was not carried out.",
+    )
+    async def user(self, info: Info) -> User | None:
+        return await _read_user(info, self.target)
+
+
+@strawberry.type
+class GroupPayload(Payload):
+    @guarded(
+        Requires(Action.GET_GROUP, key_of="Group"),
+        description="The group, read back after the action; null if it was not carried out.",
+    )
+    async def group(self, info: Info) -> Group | None:
+        name = self.target.group
+        if name is None:
+            return None
+        if not selects_beyond_key(info, "Group"):
+            return Group.from_name(name)
+        return await find_group(info.context, name)
+
+
+@strawberry.type
+class MembershipPayload(UserPayload, GroupPayload):
+    pass
+
+
+KNOWN_OF_ONESELF = frozenset({"sub"})
+"""Fields of the caller, beyond the key, that their token tells."""
+
+
+@strawberry.type
+class OneselfPayload(Payload):
+    @guarded(
+        Requires(Action.GET_USER, key_of="User", known=KNOWN_OF_ONESELF),
+        description="Oneself: `id`, `username` and `sub` as the token has them, the rest read back "
+        "after the action; null if it was not carried out.",
+    )
+    async def user(self, info: Info) -> User | None:
+        if self.target.user is None:
+            return None
+        if not selects_beyond_key(info, "User", known=KNOWN_OF_ONESELF):
+            return User.from_token(self.target.user, info.context.demand_token().sub)
+        return await find_user(info.context, self.target.user)
+
+
+async def _read_user(info: Info, target: Target) -> User | None:
+    if target.user is None:
+        return None
+    if not selects_beyond_key(info, "User"):
+        return User.from_username(target.user)
+    return await find_user(info.context, target.user)

@@ -1,0 +1,320 @@
+"""The schema: the feature roots joined, and what is checked of it at start-up."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from copy import copy
+from inspect import isabstract, isawaitable
+from itertools import chain
+from typing import Any, Literal
+
+import strawberry
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLObjectType,
+    GraphQLSchema,
+    MiddlewareManager,
+    OperationDefinitionNode,
+    execute,
+    get_named_type,
+)
+from strawberry.execution import optimized_is_awaitable
+from strawberry.federation.schema import FederationAny
+from strawberry.federation.schema import Schema as FederationSchema
+from strawberry.federation.schema_directives import Authenticated, Policy
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
+from strawberry.types.field import StrawberryField
+
+from graphql_admin.actions import Action
+from graphql_admin.admin import changes
+from graphql_admin.admin import federation as references
+from graphql_admin.admin.context import Context, Info
+from graphql_admin.admin.features import Feature
+from graphql_admin.admin.groups import types as groups
+from graphql_admin.admin.guards import Gated, Guard, Requires, guard_of, guarded
+from graphql_admin.admin.users import types as users
+from graphql_admin.cognito.operations import Timestamp
+from graphql_admin.engine.caches import LruCache
+from graphql_admin.engine.fields import definition_of, is_shown
+from graphql_admin.engine.plans import PLAN_BYTES, Operation, Planned, Plans, is_tested, plan
+
+FEDERATION_VERSION: Literal["2.9"] = "2.9"
+"""The latest that both Apollo's and Hive's composers accept."""
+
+MAX_ERRORS = 10
+"""Errors of variables after which no more are looked for."""
+
+SCHEMA_RESOLVERS = frozenset(
+    {
+        "Query._service",
+        "_Service.sdl",
+    }
+)
+"""Fields with a resolver and no guard, because all they have is the schema itself."""
+
+ANY = strawberry.scalar(
+    name="_Any",
+    description="A representation of an object: its `__typename` and the fields of a key.",
+    serialize=lambda value: value,
+    parse_value=lambda value: value,
+)
+
+DATE_TIME = strawberry.scalar(
+    name="DateTime",
+    description="A date and time in UTC, to the millisecond: `2023-11-14T22:13:20.000Z`.",
+    specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
+    serialize=lambda value: value,
+    parse_value=lambda value: value,
+)
+
+
+@strawberry.type(description="The caller, as their token tells.")
+class Viewer:
+    username: str = strawberry.field(description="The caller's username.")
+    sub: str = strawberry.field(description="The caller's unique id.")
+    groups: list[str] = strawberry.field(description="The groups that the token names.")
+    actions: list[str] = strawberry.field(description="What the caller may do, by action name.")
+
+
+@strawberry.type
+class ViewerQuery:
+    @guarded(Action.VIEWER, description="The caller, and what they may do.")
+    async def viewer(self, info: Info) -> Viewer | None:
+        caller = info.context.demand_token()
+        return Viewer(
+            username=caller.username,
+            sub=caller.sub,
+            groups=sorted(caller.groups),
+            actions=[action.label for action in Action if action in info.context.allowed],
+        )
+
+
+@strawberry.type(name="_Service", description="This server as a subgraph of a federated graph.")
+class Service:
+    @strawberry.field(description="The schema, as composers take it.")
+    def sdl(self, info: Info) -> str:
+        return str(info.schema)
+
+
+@strawberry.type
+class ServiceQuery:
+    @strawberry.field(name="_service", description="What Apollo Federation asks a subgraph for.")
+    def service(self) -> Service:
+        return Service()
+
+
+FEATURES = (
+    Feature(query=ViewerQuery),
+    users.FEATURE,
+    groups.FEATURE,
+    references.FEATURE,
+    changes.FEATURE,
+    Feature(query=ServiceQuery),
+)
+"""What the schema is joined from, in the order of its root fields."""
+
+
+class AdminSchema(FederationSchema):
+    """The schema without the fields of disabled actions.
+
+    Args:
+        disabled: The disabled actions.
+        features: What the schema is joined from.
+        service: Whether a gateway may ask for the schema through `_service`.
+        node_field: Whether there is `node`.
+        auth_directives: Whether guarded fields say what they require by the directives of
+            federation, too.
+
+    Raises:
+        UnguardedField: A resolver could reach Cognito without a permission.
+        UngatedMutation: A mutation does not go through the gate, or has no target.
+    """
+
+    def __init__(
+        self,
+        disabled: Collection[Action] = (),
+        *,
+        features: Sequence[Feature] = FEATURES,
+        service: bool = True,
+        node_field: bool = True,
+        auth_directives: bool = False,
+    ) -> None:
+        self._disabled = frozenset(disabled)
+        self._service = service
+        self._node_field = node_field
+        self._auth_directives = auth_directives
+        self._is_tested = is_tested()
+        self.plans: Plans = LruCache(PLAN_BYTES)
+        """How operations are executed, as far as it was compiled and is kept."""
+        self._added = [feature.extends for feature in features]
+        mutation = _join("Mutation", "What can be done.", [each.mutation for each in features])
+        can_change = bool(self.get_fields(get_object_definition(mutation, strict=True)))
+        super().__init__(
+            query=_join("Query", "What can be read.", [each.query for each in features]),
+            mutation=mutation if can_change else None,
+            config=StrawberryConfig(disable_field_suggestions=True),
+            scalar_overrides={FederationAny: ANY, Timestamp: DATE_TIME},
+            federation_version=FEDERATION_VERSION,
+        )
+        if unguarded := list(self._find_unguarded()):
+            raise UnguardedField(f"no permission stands before {', '.join(unguarded)}")
+        if ungated := list(self._find_ungated()):
+            raise UngatedMutation("; ".join(ungated))
+
+    @property
+    def graphql_schema(self) -> GraphQLSchema:
+        """The schema as graphql-core knows it."""
+        return self._schema
+
+    async def run(
+        self,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        variables: dict[str, Any] | None,
+        context: Context,
+    ) -> ExecutionResult:
+        """Execute one operation of a document that fits the schema: by its plan, where it can be.
+
+        Args:
+            document: The document.
+            operation: One of its operations.
+            variables: As the client has them.
+            context: Of the request.
+        """
+        compiled = self._prepare(document, operation, context.plans)
+        planned: Planned | None = None
+        if compiled is not None:
+            planned = await compiled.execute(variables or {}, context)
+        if planned and planned.is_whole:
+            return planned.to_result()
+        middleware = MiddlewareManager(planned.replay()) if planned else None
+        return await self.run_ordinarily(document, operation, variables, context, middleware)
+
+    def _prepare(
+        self,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        prepared: dict[str | None, Operation | None],
+    ) -> Operation | None:
+        """Return an operation as it is compiled; None: it takes the ordinary path."""
+        name = operation.name.value if operation.name else None
+        if name not in prepared:
+            tested = self._is_tested
+            prepared[name] = plan(self._schema, document, operation, self.plans) if tested else None
+        return prepared[name]
+
+    async def run_ordinarily(
+        self,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        variables: dict[str, Any] | None,
+        context: Context,
+        middleware: MiddlewareManager | None = None,
+    ) -> ExecutionResult:
+        """Execute one operation as graphql-core and Strawberry do it.
+
+        Strawberry's own `execute` would parse and validate the document on every request.
+        """
+        result: Any = execute(
+            self._schema,
+            document,
+            operation_name=operation.name.value if operation.name else None,
+            variable_values=variables,
+            context_value=context,
+            middleware=middleware,
+            max_coercion_errors=MAX_ERRORS,
+            hide_suggestions=True,
+            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+            executor_class=self.execution_context_class,
+        )
+        executed: ExecutionResult = await result if isawaitable(result) else result
+        return executed
+
+    @property
+    def schema_directives_in_use(self) -> list[object]:
+        """The directives that `@link` imports."""
+        # Strawberry finds those on the fields of a type, not those that `get_fields` adds.
+        added = [Authenticated(), Policy(policies=[])] if self._auth_directives else []
+        return [*super().schema_directives_in_use, *added]
+
+    def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
+        """Return the fields of a type that this schema has."""
+        added = (each.get(type_definition.origin, ()) for each in self._added)
+        fields = [*type_definition.fields, *chain.from_iterable(added)]
+        fields = [self._redescribe(field) for field in fields if not self._is_disabled(field)]
+        return list(map(_with_auth_directive, fields)) if self._auth_directives else fields
+
+    def _is_disabled(self, field: StrawberryField) -> bool:
+        if field.graphql_name == "_service" and not self._service:
+            return True
+        if field.graphql_name == "node" and not self._node_field:
+            return True
+        guard = guard_of(field)
+        return guard is not None and guard.is_closed(self._disabled)
+
+    def _redescribe(self, field: StrawberryField) -> StrawberryField:
+        """Return a copy of `field` that names no disabled action, or `field` if it names none."""
+        guard = guard_of(field)
+        if guard is None or guard.requirement(self._disabled) == guard.requirement():
+            return field
+        text = (field.description or "").removesuffix(guard.requirement())
+        field = copy(field)
+        field.description = text + guard.requirement(self._disabled)
+        return field
+
+    def _find_ungated(self) -> Iterator[str]:
+        """Yield what is wrong with each mutation that is not to be served."""
+        root = self._schema.mutation_type
+        for name, field in root.fields.items() if root else ():
+            guard = guard_of(definition_of(field))
+            if not isinstance(guard, Gated):
+                yield f"{name} does not go through the gate"
+                continue
+            input_ = definition_of(get_named_type(field.args["input"].type)).origin
+            if isabstract(input_) or getattr(input_, "kind", None) is not guard.action.target:
+                yield f"{name} has an input without a target of the action's kind"
+
+    def _find_unguarded(self) -> Iterator[str]:
+        for type_ in self._schema.type_map.values():
+            if not isinstance(type_, GraphQLObjectType):
+                continue
+            for name, field in type_.fields.items():
+                definition = definition_of(field)
+                path = f"{type_.name}.{name}"
+                if definition is None or path in SCHEMA_RESOLVERS:
+                    continue
+                if not (
+                    definition.base_resolver is None or is_shown(definition) or guard_of(definition)
+                ):
+                    yield path
+
+
+def _join(name: str, description: str, parts: Iterable[type | None]) -> type:
+    """Return a root type with the fields of all parts."""
+    root = type(name, tuple(part for part in parts if part is not None), {})
+    return strawberry.type(root, description=description)
+
+
+def _with_auth_directive(field: StrawberryField) -> StrawberryField:
+    """Return a copy of `field` that says what it requires, or `field` if that is nothing."""
+    guard = guard_of(field)
+    if guard is None:
+        return field
+    field = copy(field)
+    field.directives = [*field.directives, _auth_directive(guard)]
+    return field
+
+
+def _auth_directive(guard: Guard) -> Authenticated | Policy:
+    # Where the action depends on the use of the field, no directive can name it.
+    if isinstance(guard, Requires) and not (guard.key_of or guard.action.open_to_signed_in):
+        return Policy(policies=[[guard.action.label]])
+    return Authenticated()
+
+
+class UnguardedField(Exception):
+    """A resolver could reach Cognito without a permission."""
+
+
+class UngatedMutation(Exception):
+    """A mutation does not go through the gate, or has no target."""

@@ -1,0 +1,155 @@
+"""How users are searched: by one attribute, in ListUsers' filter language."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+from unicodedata import category
+
+import strawberry
+from strawberry.types.unset import UNSET
+
+from graphql_admin.admin.pagination import Row
+from graphql_admin.errors import BadUserInput
+
+
+@strawberry.enum(description="Where a user is in the life of an account.")
+class UserStatus(Enum):
+    UNCONFIRMED = strawberry.enum_value("UNCONFIRMED", description="Signed up, not yet confirmed.")
+    CONFIRMED = strawberry.enum_value("CONFIRMED", description="Confirmed, and able to sign in.")
+    EXTERNAL_PROVIDER = strawberry.enum_value(
+        "EXTERNAL_PROVIDER", description="Signs in with another identity provider."
+    )
+    RESET_REQUIRED = strawberry.enum_value(
+        "RESET_REQUIRED", description="Must reset the password before signing in."
+    )
+    FORCE_CHANGE_PASSWORD = strawberry.enum_value(
+        "FORCE_CHANGE_PASSWORD", description="Must replace a temporary password when signing in."
+    )
+    ARCHIVED = strawberry.enum_value("ARCHIVED", description="No longer active.")
+    COMPROMISED = strawberry.enum_value("COMPROMISED", description="Disabled by Cognito as unsafe.")
+    UNKNOWN = strawberry.enum_value(
+        "UNKNOWN", description="A status that Cognito calls unknown, or that is new to this server."
+    )
+
+
+STATUSES: Mapping[object, UserStatus] = {status.value: status for status in UserStatus}
+"""The statuses by Cognito's names. One that is not among them is `UNKNOWN`."""
+
+
+def read_attributes(row: Row) -> Row:
+    """Return a user's attributes; AdminGetUser and ListUsers name them differently."""
+    pairs = row.get("Attributes") or row.get("UserAttributes") or ()
+    try:
+        return {pair["Name"]: pair["Value"] for pair in pairs}
+    except KeyError:  # an empty one may come without its value
+        return {pair["Name"]: pair.get("Value", "") for pair in pairs}
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """A condition on one attribute, in ListUsers' filter language."""
+
+    attribute: str
+    operator: Literal["=", "^="]
+    value: str
+
+    def expression(self, field: str) -> str:
+        """Return the filter, with the value escaped.
+
+        Args:
+            field: Where in the request the value comes from, for the error.
+
+        Raises:
+            BadUserInput: The value cannot be part of a filter.
+        """
+        if not self.value:
+            raise BadUserInput("The value must not be empty.", field=field)
+        if not self.value.isprintable() and any(category(c) in _REFUSED for c in self.value):
+            raise BadUserInput("The value must not have control characters in it.", field=field)
+        escaped = self.value.replace("\\", "\\\\").replace('"', '\\"')
+        expression = f'{self.attribute} {self.operator} "{escaped}"'
+        if len(expression) > _MAX_FILTER_LENGTH:
+            raise BadUserInput("The value is too long.", field=field)
+        return expression
+
+    def admits(self, row: Row) -> bool:
+        """Whether a row that Cognito found may be what was asked for.
+
+        An equality is checked again, so that a filter which is understood in another way than
+        it was meant gives nobody away. Cognito decides about letter case.
+        """
+        if self.operator != "=":
+            return True
+        match self.attribute:
+            case "username":
+                found = row["Username"]
+            case "cognito:user_status":
+                found = row.get("UserStatus")
+            case "status":
+                found = "Enabled" if row.get("Enabled") else "Disabled"
+            case _:
+                found = read_attributes(row).get(self.attribute)
+        return found is not None and found.casefold() == self.value.casefold()
+
+
+_REFUSED = frozenset({"Cc", "Cs"})
+"""Control characters and lone surrogates, as Unicode's categories. Whatever else is not printable
+stands in names: spaces of other scripts, joiners, marks of direction."""
+
+_MAX_FILTER_LENGTH = 256
+"""Characters; botocore's model of cognito-idp, UserFilterType."""
+
+
+@strawberry.input(one_of=True, description="How to compare a text.")
+class StringMatch:
+    equals: str | None = strawberry.field(default=UNSET, description="It is this text.")
+    starts_with: str | None = strawberry.field(
+        default=UNSET, description="It begins like this, as everything does with an empty text."
+    )
+
+
+@strawberry.input(one_of=True, description="Which users to list, by one attribute.")
+class UserFilter:
+    username: StringMatch | None = strawberry.field(default=UNSET, description="By username.")
+    sub: StringMatch | None = strawberry.field(default=UNSET, description="By unique id.")
+    email: StringMatch | None = strawberry.field(default=UNSET, description="By e-mail address.")
+    phone_number: StringMatch | None = strawberry.field(
+        default=UNSET, description="By phone number."
+    )
+    name: StringMatch | None = strawberry.field(default=UNSET, description="By full name.")
+    given_name: StringMatch | None = strawberry.field(default=UNSET, description="By given name.")
+    family_name: StringMatch | None = strawberry.field(default=UNSET, description="By family name.")
+    preferred_username: StringMatch | None = strawberry.field(
+        default=UNSET, description="By the name the user goes by."
+    )
+    status: UserStatus | None = strawberry.field(default=UNSET, description="By status.")
+    enabled: bool | None = strawberry.field(
+        default=UNSET, description="Only those who may sign in, or only those who may not."
+    )
+
+    def criterion(self) -> Criterion | None:
+        """Return the one condition that is set; None if everybody meets it."""
+        field, value = next(item for item in vars(self).items() if item[1] is not UNSET)
+        match value:
+            case UserStatus():
+                return Criterion("cognito:user_status", "=", value.name)
+            case bool():
+                return Criterion("status", "=", "Enabled" if value else "Disabled")
+            case StringMatch(equals=str(text)):
+                return Criterion(field, "=", text)
+            case StringMatch(starts_with=""):
+                return None
+            case StringMatch(starts_with=str(text)):
+                return Criterion(field, "^=", text)
+        raise AssertionError(field)
+
+
+@strawberry.input(one_of=True, description="What identifies one user.")
+class UserBy:
+    username: str | None = strawberry.field(
+        default=UNSET, description="The username. Cognito also takes an alias or the `sub` here."
+    )
+    sub: str | None = strawberry.field(default=UNSET, description="The unique id.")
+    email: str | None = strawberry.field(default=UNSET, description="The e-mail address.")
+    phone_number: str | None = strawberry.field(default=UNSET, description="The phone number.")

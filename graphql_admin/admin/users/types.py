@@ -1,0 +1,303 @@
+"""Users of the user pool."""
+
+from collections.abc import Mapping
+from typing import Annotated, Self, TypeVar
+
+import strawberry
+import structlog
+from strawberry.types.unset import UNSET
+from strawberry.utils.str_converters import to_camel_case
+
+from graphql_admin.actions import Action
+from graphql_admin.admin.cognito_names import check_name
+from graphql_admin.admin.context import Context, Info
+from graphql_admin.admin.features import Feature
+from graphql_admin.admin.groups.types import Group, by_precedence
+from graphql_admin.admin.guards import guarded
+from graphql_admin.admin.nodes import Node
+from graphql_admin.admin.pagination import (
+    DEFAULT_FIRST,
+    MAX_FIRST,
+    After,
+    Connection,
+    First,
+    Listing,
+    Row,
+    paginate,
+    read_all,
+)
+from graphql_admin.admin.users.filters import (
+    STATUSES,
+    Criterion,
+    UserBy,
+    UserFilter,
+    UserStatus,
+    read_attributes,
+)
+from graphql_admin.cognito.operations import Timestamp, to_timestamp
+from graphql_admin.engine.fields import shown
+from graphql_admin.errors import AmbiguousUser, UpstreamFailed, UserNotFound
+
+log = structlog.get_logger(__name__)
+
+
+@strawberry.type(description="An attribute of a user, as Cognito holds it.")
+class UserAttribute:
+    name: str = strawberry.field(description="Such as `email` or `custom:department`.")
+    value: str = strawberry.field(description="The value; Cognito holds every value as a text.")
+
+
+_BOOLS: Mapping[str, bool] = {"true": True, "false": False}
+"""What Cognito's texts for Boolean attributes mean, whose letter case is that of whoever set them:
+Python and .NET write `True`."""
+
+
+def _read_bool(text: str | None) -> bool | None:
+    """Return what an attribute means as a Boolean; None where it means none, or is not there."""
+    return None if text is None else _BOOLS.get(text.lower())
+
+
+@strawberry.federation.type(keys=["username", "sub"], description="A user of the user pool.")
+class User(Node):
+    row: strawberry.Private[Row]
+    """Cognito's UserType, or the reply of AdminGetUser."""
+
+    values: strawberry.Private[Row]
+    """The attributes in it, by name."""
+
+    def __init__(self, row: Row) -> None:
+        self.key = row["Username"]
+        self.row = row
+        self.values = read_attributes(row)
+
+    @shown(
+        "The user's name in the pool, which never changes. In a mutation's payload where nothing "
+        "beyond the key is selected: the name as it was given.",
+        of_key=True,
+    )
+    def username(self) -> str:
+        return self.key
+
+    @shown("The user's unique id, the `sub` of their tokens.")
+    def sub(self) -> str:
+        sub: str = _promised(self.values.get("sub"), "sub")
+        return sub
+
+    @shown("E-mail address.")
+    def email(self) -> str | None:
+        return self.values.get("email")
+
+    @shown("Whether the e-mail is verified.")
+    def email_verified(self) -> bool | None:
+        return _read_bool(self.values.get("email_verified"))
+
+    @shown("Phone number, in E.164 form.")
+    def phone_number(self) -> str | None:
+        return self.values.get("phone_number")
+
+    @shown("Whether the phone number is verified.")
+    def phone_number_verified(self) -> bool | None:
+        return _read_bool(self.values.get("phone_number_verified"))
+
+    @shown("Full name.")
+    def name(self) -> str | None:
+        return self.values.get("name")
+
+    @shown("Given name.")
+    def given_name(self) -> str | None:
+        return self.values.get("given_name")
+
+    @shown("Family name.")
+    def family_name(self) -> str | None:
+        return self.values.get("family_name")
+
+    @shown("The name the user goes by.")
+    def preferred_username(self) -> str | None:
+        return self.values.get("preferred_username")
+
+    @shown("Where the user is in the account's life.")
+    def status(self) -> UserStatus:
+        return STATUSES.get(self.row.get("UserStatus")) or UserStatus.UNKNOWN
+
+    @shown("The status in Cognito's own word, also where it is new to this server.")
+    def user_status(self) -> str | None:
+        return self.row.get("UserStatus")
+
+    @shown("Whether the user may sign in.")
+    def enabled(self) -> bool:
+        enabled: bool = _promised(self.row.get("Enabled"), "Enabled")
+        return enabled
+
+    @shown("When the user was made.")
+    def created_at(self) -> Timestamp | None:
+        return to_timestamp(self.row.get("UserCreateDate"))
+
+    @shown("When the user last changed.")
+    def updated_at(self) -> Timestamp | None:
+        return to_timestamp(self.row.get("UserLastModifiedDate"))
+
+    @shown("Every attribute, standard and custom, in Cognito's own form.")
+    def attributes(self) -> list[UserAttribute]:
+        return [UserAttribute(name=name, value=value) for name, value in self.values.items()]
+
+    @guarded(
+        Action.LIST_GROUPS_FOR_USER,
+        description="The user's groups: by precedence, then name.",
+    )
+    async def groups(
+        self, info: Info, first: First = DEFAULT_FIRST, after: After = None
+    ) -> Connection[Group] | None:
+        listing = Listing(
+            "AdminListGroupsForUser",
+            rows="Groups",
+            key="GroupName",
+            token="NextToken",
+            parameters={"Username": self.key},
+            sort_key=by_precedence,
+            limit=MAX_FIRST,
+        )
+        return await paginate(info.context, listing, Group, first=first, after=after)
+
+    @classmethod
+    def from_username(cls, username: str) -> Self:
+        """Make a user of whom only the username is known."""
+        return cls({"Username": username})
+
+    @classmethod
+    def from_sub(cls, sub: str) -> Self:
+        """Make a user of whom only the `sub` is known."""
+        return cls.from_token("", sub)
+
+    @classmethod
+    def from_token(cls, username: str, sub: str) -> Self:
+        """Make a user of whom no more is known than what their token says."""
+        return cls({"Username": username, "Attributes": [{"Name": "sub", "Value": sub}]})
+
+
+_Member = TypeVar("_Member")
+
+
+def _promised(value: _Member | None, member: str) -> _Member:
+    """Return what every user of Cognito has.
+
+    Raises:
+        UpstreamFailed: This one has not, so that Cognito, or what imitates it, is at fault.
+    """
+    if value is None:
+        log.error("user of Cognito without a member", member=member)
+        raise UpstreamFailed
+    return value
+
+
+def list_users(criterion: Criterion | None, *, field: str) -> Listing:
+    """Return the list of all users, or of those who meet a criterion.
+
+    Args:
+        criterion: Whom the list is of; None is everybody.
+        field: Where in the request it comes from, for the error.
+
+    Raises:
+        BadUserInput: The criterion's value cannot be part of a filter.
+    """
+    if criterion is None:
+        return Listing("ListUsers", rows="Users", key="Username", token="PaginationToken")
+    return Listing(
+        "ListUsers",
+        rows="Users",
+        key="Username",
+        token="PaginationToken",
+        parameters={"Filter": criterion.expression(field)},
+        keep=criterion.admits,
+    )
+
+
+async def find_user(context: Context, username: str) -> User | None:
+    """Fetch the user called `username`, as the last write left them.
+
+    Raises:
+        AdminError: Cognito did not answer well; a user who is not there is None.
+    """
+    try:
+        reply = await context.read("AdminGetUser", Username=username)
+    except UserNotFound:
+        return None
+    _promised(reply.get("Username"), "Username")
+    return User(reply)
+
+
+async def find_user_by(context: Context, attribute: str, value: str, *, field: str) -> User | None:
+    """Fetch the one user whose `attribute` is `value`, from Cognito's index of users.
+
+    Args:
+        context: The request's context.
+        attribute: Cognito's name of the attribute.
+        value: The value.
+        field: Where in the request it comes from, for the error.
+
+    Raises:
+        BadUserInput: The value cannot be part of a filter.
+        AmbiguousUser: There is more than one.
+        QueryTooExpensive: The request's calls do not reach the end of Cognito's pages, before which
+            it is not known whether there is one, or another.
+        AdminError: Cognito did not answer well; a user who is not there is None.
+    """
+    listing = list_users(Criterion(attribute, "=", value), field=field)
+    # No two users have one `sub`, so that one who is found spares the look for another.
+    enough = 1 if attribute == "sub" else 2
+    rows = await read_all(context, listing, enough=enough)
+    if len(rows) > 1:
+        raise AmbiguousUser
+    return User(rows[0]) if rows else None
+
+
+@strawberry.type
+class UserQuery:
+    @guarded(Action.GET_USER, description="The user identified by `by`; null if there is none.")
+    async def user(
+        self,
+        info: Info,
+        by: Annotated[UserBy, strawberry.argument(description="What identifies the user.")],
+    ) -> User | None:
+        attribute, value = next(item for item in vars(by).items() if item[1] is not UNSET)
+        if attribute == "username":
+            return await find_user(info.context, check_name(value, "username"))
+        return await find_user_by(
+            info.context, attribute, value, field=f"by.{to_camel_case(attribute)}"
+        )
+
+    @guarded(
+        Action.LIST_USERS,
+        description="The users of the pool, or those whom `filter` admits. A change may take a "
+        "moment to show here; `user` shows it at once.",
+    )
+    async def users(
+        self,
+        info: Info,
+        first: First = DEFAULT_FIRST,
+        after: After = None,
+        filter: Annotated[
+            UserFilter | None, strawberry.argument(description="Which users; all by default.")
+        ] = None,
+    ) -> Connection[User] | None:
+        listing = list_users(filter.criterion() if filter else None, field="filter")
+        return await paginate(info.context, listing, User, first=first, after=after)
+
+
+@guarded(Action.LIST_USERS_IN_GROUP, name="users", description="The users who are in the group.")
+async def users_in_group(
+    group: strawberry.Parent[Group],
+    info: Info,
+    first: First = DEFAULT_FIRST,
+    after: After = None,
+) -> Connection[User] | None:
+    listing = Listing(
+        "ListUsersInGroup",
+        rows="Users",
+        key="Username",
+        token="NextToken",
+        parameters={"GroupName": group.key},
+    )
+    return await paginate(info.context, listing, User, first=first, after=after)
+
+
+FEATURE = Feature(query=UserQuery, extends={Group: (users_in_group,)})

@@ -1,0 +1,1 @@
+"""One event for every attempt to change something, and where events go."""

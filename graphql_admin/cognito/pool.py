@@ -1,0 +1,401 @@
+"""How to call Cognito: what to send, and when to try again.
+
+With `operations` and `keyring` the only modules of the server that know AWS. botocore gives the
+credentials, the endpoint and the model of the service; the request itself goes over a transport
+of our own, because a botocore call costs many times the CPU and a thread, and cannot be
+cancelled. Any operation of the model may be called; which of them exist for what is not known
+here.
+"""
+
+import asyncio
+import random
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
+
+import botocore.session
+import orjson
+import structlog
+from botocore.exceptions import BotoCoreError
+from botocore.httpsession import ProxyConfiguration, where
+from botocore.model import OperationNotFoundError
+from botocore.utils import get_environ_proxies
+
+from graphql_admin.cognito.access import PoolReader, PoolWriter
+from graphql_admin.cognito.coalescing import SharedReads
+from graphql_admin.cognito.credentials import Keyring
+from graphql_admin.cognito.operations import (
+    OWN_CREDENTIALS_REFUSED,
+    SERVICE,
+    Operation,
+    describe,
+    service_model,
+    start_session,
+    translate,
+)
+from graphql_admin.cognito.quotas import Permit, Quotas
+from graphql_admin.cognito.shares import Slots
+from graphql_admin.cognito.signing import Signer
+from graphql_admin.cognito.transport import (
+    AiohttpTransport,
+    ConnectionBroke,
+    NotConnected,
+    ReplyTooBig,
+    Transport,
+)
+from graphql_admin.cognito.wire import WireTransport
+from graphql_admin.errors import (
+    AdminError,
+    BadUserInput,
+    Internal,
+    Throttled,
+    TimedOut,
+    UpstreamFailed,
+)
+from graphql_admin.settings import InvalidSettings
+from graphql_admin.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 3
+"""How often one call is sent at most, not counting those that Cognito throttled."""
+
+MAX_REPLY_BYTES = 8 * 1024 * 1024
+"""Larger replies are refused. 60 users with 50 attributes of 2,048 characters are some 6 MB."""
+
+
+class _Call(NamedTuple):
+    """One call, however often it is sent."""
+
+    operation: Operation
+    body: bytes
+    user: str | None
+    """The `Username` among its parameters."""
+    caller: str
+    deadline: float
+
+
+class _AttemptFailed(Exception):
+    """One attempt failed in a way that another may not.
+
+    Args:
+        error: What the call ends with, if there is no other attempt.
+        reason: For the log.
+        changed_nothing: Whether it is certain that Cognito did not carry the operation out.
+    """
+
+    def __init__(self, error: AdminError, reason: str, *, changed_nothing: bool = False) -> None:
+        super().__init__(reason)
+        self.error = error
+        self.reason = reason
+        self.changed_nothing = changed_nothing
+
+
+class UserPool:
+    """A user pool, to be called by way of its `reader` and its `writer`.
+
+    Nothing is sent, and no credentials are looked for, until the first call. Open it within a
+    running event loop, and close it there, or use it with `async with`.
+
+    Args:
+        pool_id: The pool's id.
+        region: The AWS region that the pool is in.
+        connections: How many attempts, each with its own connection, may be under way at once. A
+            caller may have as many as are free; more of a caller's wait, and callers take turns.
+        attempt_timeout: Seconds that one attempt may take.
+        backoff: Seconds that the first pause before another attempt may take. The second may
+            take twice as long; each lasts a random part of what it may.
+        quotas: How often Cognito may be called; by default, as often as it allows at first.
+
+    Raises:
+        InvalidSettings: AWS's own settings (profile, endpoint, CA bundle) cannot be used.
+    """
+
+    def __init__(
+        self,
+        pool_id: str,
+        region: str,
+        *,
+        connections: int = 128,
+        attempt_timeout: float = 5.0,
+        backoff: float = 0.1,
+        quotas: Quotas | None = None,
+    ) -> None:
+        self.pool_id = pool_id
+        with _settings_explained():
+            session = start_session()
+            self.endpoint_url = _resolve_endpoint(session, region)
+            """Where requests go, after every setting of AWS that has a say in it."""
+            authorities = session.get_config_variable("ca_bundle") or where()  # as boto3 trusts
+            self._ssl = ssl.create_default_context(cafile=authorities)
+        proxies = ProxyConfiguration(get_environ_proxies(self.endpoint_url))
+        self._proxy = proxies.proxy_url_for(self.endpoint_url)
+        self.keyring = Keyring(session, service_model().signing_name, region, self.endpoint_url)
+        """The server's own credentials."""
+        self._slots = Slots(connections)
+        self._attempt_timeout = attempt_timeout
+        self._backoff = backoff
+        self._quotas = quotas or Quotas()
+        self._reads = SharedReads()
+        self._transport: Transport | None = None
+        self.reader = PoolReader(pool_id, self._call)
+        self.writer = PoolWriter(self._call)
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Get ready for calls from the running event loop."""
+        url, tls = self.endpoint_url, self._ssl
+        # Half an attempt, so that a connection that cannot be made is known as such.
+        connect_timeout = self._attempt_timeout / 2
+        if self._proxy is None:
+            self._transport = WireTransport(
+                url, tls, connect_timeout=connect_timeout, largest_reply=MAX_REPLY_BYTES
+            )
+        else:
+            self._transport = AiohttpTransport(
+                url,
+                tls,
+                connect_timeout=connect_timeout,
+                largest_reply=MAX_REPLY_BYTES,
+                proxy=self._proxy,
+            )
+
+    async def close(self) -> None:
+        """Close every connection. Calls under way fail."""
+        self.keyring.close()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.close()
+
+    async def _call(
+        self,
+        operation: str,
+        parameters: Mapping[str, object],
+        *,
+        deadline: float,
+        caller: str = "",
+    ) -> dict[str, Any]:
+        try:
+            described = describe(operation)
+        except OperationNotFoundError as error:
+            log.error("there is no such operation of Cognito", operation=operation)
+            raise Internal from error
+        if described.takes_pool:
+            parameters = {**parameters, "UserPoolId": self.pool_id}
+        try:
+            body = orjson.dumps(parameters)
+        except orjson.JSONEncodeError as error:  # half a surrogate pair, say
+            raise BadUserInput from error
+        if deadline <= asyncio.get_running_loop().time():
+            raise TimedOut("The request ran out of time. Nothing was changed.")
+        user = parameters.get("Username")
+        call = _Call(described, body, user if isinstance(user, str) else None, caller, deadline)
+        if described.is_read:
+            return await self._reads.get_in_turn(
+                (operation, body),
+                caller,
+                take=partial(self._take_permit, call),
+                wait=partial(self._wait_for_permit, call),
+                fetch=partial(self._carry_out, call),
+                deadline=deadline,
+            )
+        self._reads.forget()
+        try:
+            permit = await self._wait_for_permit(call)
+            return await self._carry_out(call, permit)
+        finally:
+            self._reads.forget()
+
+    def _take_permit(self, call: _Call) -> Permit | None:
+        if self.keyring.ready is None:
+            return None
+        return self._quotas.take(
+            call.operation.name, call.user, reads=call.operation.is_read, caller=call.caller
+        )
+
+    async def _wait_for_permit(self, call: _Call, *, again: bool = False) -> Permit:
+        if self.keyring.ready is None:
+            # Before the permit: whoever waits for credentials keeps nobody from their turn.
+            await self._wait_for_signer(call)
+        return await self._quotas.acquire(
+            call.operation.name,
+            call.user,
+            reads=call.operation.is_read,
+            caller=call.caller,
+            deadline=call.deadline,
+            again=again,
+        )
+
+    async def _wait_for_signer(self, call: _Call) -> Signer:
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                return await self.keyring.signer()
+        except TimeoutError as error:
+            raise TimedOut("The request ran out of time. Nothing was changed.") from error
+
+    async def _carry_out(self, call: _Call, permit: Permit) -> dict[str, Any]:
+        """Make the call, more than once if need be; the permit is for the first attempt."""
+        try:
+            reply = await self._try_repeatedly(call, permit)
+        except TimeoutError as error:
+            log.warning(
+                "call of Cognito failed", operation=call.operation.name, reason="deadline passed"
+            )
+            raise TimedOut from error
+        username = reply.get("Username")
+        if call.user is not None and isinstance(username, str):
+            self._quotas.learn(call.user, username)
+        return reply
+
+    async def _try_repeatedly(self, call: _Call, permit: Permit) -> dict[str, Any]:
+        operation, deadline = call.operation, call.deadline
+        attempt = 0
+        while True:
+            with permit:
+                try:
+                    return await self._try_once(call)
+                except _AttemptFailed as failure:
+                    if isinstance(failure.error, Throttled):
+                        # Not an attempt: the quotas know when there is room again.
+                        permit.throttled()
+                        pause = 0.0
+                    else:
+                        attempt += 1
+                        pause = random.uniform(0, self._backoff * 2 ** (attempt - 1))  # noqa: S311  # only spreads load
+                        if (
+                            attempt == ATTEMPTS
+                            or not (failure.changed_nothing or operation.is_read)
+                            or asyncio.get_running_loop().time() + pause >= deadline
+                        ):
+                            log.warning(
+                                "call of Cognito failed",
+                                operation=operation.name,
+                                reason=failure.reason,
+                                attempts=attempt,
+                            )
+                            raise failure.error from failure.__cause__
+            metrics.count_retry(operation.name)
+            if pause:
+                await asyncio.sleep(pause)
+            permit = await self._wait_for_permit(call, again=True)
+
+    async def _try_once(self, call: _Call) -> dict[str, Any]:
+        """Send the call, once there is a slot for it.
+
+        Raises:
+            TimeoutError: The deadline passed.
+            _AttemptFailed: Another attempt may do better.
+            AdminError: None would.
+        """
+        operation, deadline = call.operation, call.deadline
+        transport = self._transport
+        if transport is None:
+            log.error("the user pool is not open", operation=operation.name)
+            raise Internal
+        if not self._slots.take(call.caller):
+            async with asyncio.timeout_at(deadline):
+                await self._slots.wait(call.caller)
+        try:
+            signer = self.keyring.ready or await self._wait_for_signer(call)
+            limit = asyncio.get_running_loop().time() + self._attempt_timeout
+            headers = signer.sign(operation.headers, call.body)
+            try:
+                status, error_type, reply = await transport.post(
+                    headers, call.body, min(limit, deadline)
+                )
+            except TimeoutError as error:
+                if deadline <= limit:
+                    raise
+                raise _AttemptFailed(TimedOut(), "attempt timed out") from error
+        except NotConnected as error:
+            reason = f"not connected: {error}"
+            raise _AttemptFailed(UpstreamFailed(), reason, changed_nothing=True) from error
+        except ConnectionBroke as error:
+            reason = f"connection broke: {error}"
+            raise _AttemptFailed(UpstreamFailed(), reason) from error
+        except ReplyTooBig as error:
+            log.error("reply of Cognito is too big", operation=operation.name)
+            raise UpstreamFailed from error
+        finally:
+            self._slots.give_back(call.caller)
+        if status == 200:
+            return _read_result(operation, reply)
+        raise _read_error(operation, status, _find_code(error_type, reply))
+
+
+def _read_result(operation: Operation, reply: bytes) -> dict[str, Any]:
+    if not reply and not operation.replies:
+        return {}
+    try:
+        result = orjson.loads(reply)
+    except orjson.JSONDecodeError as error:
+        raise _AttemptFailed(UpstreamFailed(), "reply is not JSON") from error
+    if not isinstance(result, dict):
+        raise _AttemptFailed(UpstreamFailed(), "reply is not an object")
+    return result
+
+
+def _read_error(operation: Operation, status: int, code: str) -> Exception:
+    meaning = translate(operation.name, code)
+    if meaning is Throttled or (status == 429 and meaning is UpstreamFailed):
+        metrics.count_throttle(operation.name)
+        return _AttemptFailed(Throttled(), "throttled", changed_nothing=True)
+    if meaning is not UpstreamFailed:
+        return meaning()
+    if status >= 500:
+        return _AttemptFailed(UpstreamFailed(), f"status {status} {code}".rstrip())
+    if code.removesuffix("Exception") in OWN_CREDENTIALS_REFUSED:
+        event = "AWS refused this server's own credentials: wrong, expired, or without this right"
+    elif code == "ResourceNotFoundException":
+        event = "there is no such user pool in this account and region"
+    else:
+        event = "call of Cognito failed"
+    log.error(event, operation=operation.name, status=status, code=code)
+    return UpstreamFailed()
+
+
+def _find_code(error_type: str, reply: bytes) -> str:
+    """Return the name of the error in a reply, or "" if there is none that can be read.
+
+    AWS's JSON protocol has it in the header, in the body's `__type`, or in both, where it may
+    have a namespace in front of it (`namespace#Code`) and a URL behind (`Code:http://…`).
+    """
+    if not error_type:
+        try:
+            fields = orjson.loads(reply)
+        except orjson.JSONDecodeError:
+            return ""
+        error_type = str(fields.get("__type", "")) if isinstance(fields, dict) else ""
+    code = error_type.partition(":")[0].rpartition("#")[2]
+    return code if code.isalnum() and len(code) <= 100 else ""
+
+
+@contextmanager
+def _settings_explained() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ValueError, OSError) as error:
+        raise InvalidSettings([f"The settings of AWS cannot be used: {error}"]) from error
+
+
+def _resolve_endpoint(session: botocore.session.Session, region: str) -> str:
+    client: Any = session.create_client(  # Any: botocore adds the methods as it goes
+        SERVICE,
+        region_name=region,
+        # Made up, lest the client goes and looks for the real ones, which may take seconds.
+        aws_access_key_id="none",
+        aws_secret_access_key="none",  # noqa: S106
+    )
+    # Not `client.meta.endpoint_url`: requests go where the service's endpoint rules say, and
+    # with AWS_USE_DUALSTACK_ENDPOINT that is another host in some regions.
+    url = client.generate_presigned_url("list_user_pools", Params={"MaxResults": 1})
+    return str(urlsplit(url)._replace(query="").geturl())

@@ -1,0 +1,275 @@
+"""Variables and arguments, read by functions that are compiled once for an operation.
+
+graphql-core coerces a value along its type, and Strawberry goes along the type once more to make
+Python objects of what comes of that. Here it is one function for each variable and argument. It
+reads what is exactly of its type. Whatever else comes is `Unusual`: it is left to those two, which
+convert it or say what is wrong with it. Nothing has been executed by then.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+from graphql import (
+    EnumValueNode,
+    FieldNode,
+    GraphQLBoolean,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLID,
+    GraphQLInputObjectType,
+    GraphQLInputType,
+    GraphQLInt,
+    GraphQLScalarType,
+    GraphQLSchema,
+    GraphQLString,
+    ListValueNode,
+    NullValueNode,
+    ObjectValueNode,
+    OperationDefinitionNode,
+    Undefined,
+    ValueNode,
+    VariableNode,
+    is_input_type,
+    is_list_type,
+    is_non_null_type,
+    type_from_ast,
+    value_from_ast,
+)
+
+from graphql_admin.engine.fields import definition_of
+
+Values: TypeAlias = Mapping[str, Any]
+"""The values of variables that have one, by name, as resolvers take them."""
+
+Reader: TypeAlias = Callable[[Any], Any]
+"""Turns a value of JSON into what resolvers take, or raises `Unusual`."""
+
+Builder: TypeAlias = Callable[[Values], Any]
+"""Makes a value that is written in the document, with variables in it; maybe `Undefined`."""
+
+_INT = range(-(2**31), 2**31)
+
+
+class Unusual(Exception):
+    """This is left to graphql-core and Strawberry."""
+
+
+class Variables:
+    """The variables of an operation.
+
+    Raises:
+        Unusual: It has one that is not read here.
+    """
+
+    def __init__(self, schema: GraphQLSchema, operation: OperationDefinitionNode) -> None:
+        self._readers: dict[str, Reader] = {}
+        self._defaults: dict[str, Any] = {}
+        self._required: set[str] = set()
+        for definition in operation.variable_definitions or ():
+            name = definition.variable.name.value
+            type_ = type_from_ast(schema, definition.type)
+            if not is_input_type(type_):
+                raise Unusual
+            self._readers[name] = _compile_reader(type_)
+            if definition.default_value is not None:
+                self._defaults[name] = _compile_builder(type_, definition.default_value)({})
+            elif is_non_null_type(type_):
+                self._required.add(name)
+
+    def read(self, given: Mapping[str, Any]) -> Values:
+        """Return the values of the variables.
+
+        Args:
+            given: Values of JSON by the names of variables, and maybe others.
+
+        Raises:
+            Unusual: One is not exactly of its type.
+        """
+        if not self._required <= given.keys():
+            raise Unusual
+        values = dict(self._defaults)
+        for name, read in self._readers.items():
+            if name in given:
+                values[name] = read(given[name])
+        return values
+
+
+def compile_arguments(field: GraphQLField, node: FieldNode) -> Callable[[Values], dict[str, Any]]:
+    """Return what makes the arguments that a selected field's resolver takes.
+
+    What the document leaves out is left out: the resolver has the same default as the schema.
+
+    Raises:
+        Unusual: An argument is not made here, now or for the values of some variables.
+    """
+    return _compile_members(
+        {argument.name.value: argument.value for argument in node.arguments or ()},
+        {
+            name: (definition_of(argument).python_name, argument.type)
+            for name, argument in field.args.items()
+        },
+    )
+
+
+def _compile_reader(type_: GraphQLInputType) -> Reader:
+    if is_non_null_type(type_):
+        return _compile_reader_of(type_.of_type)
+    read = _compile_reader_of(type_)
+    return lambda value: None if value is None else read(value)
+
+
+def _compile_reader_of(type_: GraphQLInputType) -> Reader:
+    """Return what reads values of a type that are not null."""
+    if is_list_type(type_):
+        read_item = _compile_reader(type_.of_type)
+        return lambda values: [read_item(value) for value in _exactly(list, values)]
+    if isinstance(type_, GraphQLInputObjectType):
+        return _compile_object_reader(type_)
+    if isinstance(type_, GraphQLEnumType):
+        members = _members(type_)
+        return lambda name: members[_exactly(str, name)]
+    if isinstance(type_, GraphQLScalarType):
+        return _BUILT_IN.get(type_) or partial(_parse, type_)
+    raise Unusual
+
+
+def _compile_object_reader(type_: GraphQLInputObjectType) -> Reader:
+    definition = definition_of(type_)
+    make, is_one_of = definition.origin, definition.is_one_of
+    names = {name: definition_of(field).python_name for name, field in type_.fields.items()}
+    readers = {name: _compile_reader(field.type) for name, field in type_.fields.items()}
+    required = {name for name, field in type_.fields.items() if _is_required(field)}
+
+    def read(value: Any) -> Any:
+        given = _exactly(dict, value)
+        if not required <= given.keys() <= readers.keys():
+            raise Unusual
+        if is_one_of and (len(given) != 1 or None in given.values()):
+            raise Unusual
+        return make(**{names[name]: readers[name](given[name]) for name in given})
+
+    return read
+
+
+def _compile_builder(type_: GraphQLInputType, node: ValueNode) -> Builder:
+    if isinstance(node, VariableNode):
+        return _compile_variable(node.name.value, nullable=not is_non_null_type(type_))
+    if is_non_null_type(type_):
+        type_ = type_.of_type
+    if isinstance(node, NullValueNode):
+        return lambda _: None
+    if isinstance(type_, GraphQLInputObjectType):
+        return _compile_object_builder(type_, node)
+    if is_list_type(type_):
+        return _compile_list_builder(type_.of_type, node)
+    if isinstance(type_, GraphQLScalarType) and type_ not in _BUILT_IN:
+        raise Unusual  # it could have variables in it
+    if isinstance(node, EnumValueNode) and isinstance(type_, GraphQLEnumType):
+        member = _members(type_)[node.value]
+        return lambda _: member
+    value = value_from_ast(node, type_)
+    if value is Undefined:
+        raise Unusual
+    return lambda _: value
+
+
+def _compile_variable(name: str, *, nullable: bool) -> Builder:
+    def build(values: Values) -> Any:
+        value = values.get(name, Undefined)
+        if value is None and not nullable:
+            raise Unusual
+        return value
+
+    return build
+
+
+def _compile_list_builder(type_: GraphQLInputType, node: ValueNode) -> Builder:
+    if not isinstance(node, ListValueNode):
+        raise Unusual
+    builders = [_compile_builder(type_, item) for item in node.values]
+
+    def build(values: Values) -> list[Any]:
+        items = [builder(values) for builder in builders]
+        if Undefined in items:
+            raise Unusual
+        return items
+
+    return build
+
+
+def _compile_object_builder(type_: GraphQLInputObjectType, node: ValueNode) -> Builder:
+    if not isinstance(node, ObjectValueNode):
+        raise Unusual
+    definition = definition_of(type_)
+    make, is_one_of = definition.origin, definition.is_one_of
+    build_members = _compile_members(
+        {field.name.value: field.value for field in node.fields},
+        {
+            name: (definition_of(field).python_name, field.type)
+            for name, field in type_.fields.items()
+        },
+    )
+
+    def build(values: Values) -> Any:
+        members = build_members(values)
+        if is_one_of and (len(members) != 1 or None in members.values()):
+            raise Unusual
+        return make(**members)
+
+    return build
+
+
+def _compile_members(
+    written: Mapping[str, ValueNode], known: Mapping[str, tuple[str, GraphQLInputType]]
+) -> Callable[[Values], dict[str, Any]]:
+    builders: Sequence[tuple[str, Builder]] = [
+        (python_name, _compile_builder(type_, written[name]))
+        for name, (python_name, type_) in known.items()
+        if name in written
+    ]
+
+    def build(values: Values) -> dict[str, Any]:
+        members = {}
+        for name, builder in builders:
+            value = builder(values)
+            if value is not Undefined:
+                members[name] = value
+        return members
+
+    return build
+
+
+def _members(type_: GraphQLEnumType) -> dict[str, Any]:
+    definition = definition_of(type_)
+    return {value.name: definition.wrapped_cls(value.value) for value in definition.values}
+
+
+def _is_required(field: Any) -> bool:
+    return is_non_null_type(field.type) and field.default_value is Undefined
+
+
+def _exactly(class_: type, value: Any) -> Any:
+    if type(value) is not class_:
+        raise Unusual
+    return value
+
+
+def _parse(type_: GraphQLScalarType, value: Any) -> Any:
+    if value is None:  # which the function of a scalar need not know to refuse
+        raise Unusual
+    return type_.parse_value(value)
+
+
+def _read_int(value: Any) -> int:
+    if type(value) is not int or value not in _INT:
+        raise Unusual
+    return value
+
+
+_BUILT_IN: Mapping[GraphQLScalarType, Reader] = {
+    GraphQLString: partial(_exactly, str),
+    GraphQLID: partial(_exactly, str),
+    GraphQLBoolean: partial(_exactly, bool),
+    GraphQLInt: _read_int,
+}

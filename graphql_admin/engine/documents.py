@@ -1,0 +1,249 @@
+"""GraphQL documents, parsed and validated once and kept while they are in use."""
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    Source,
+    parse,
+)
+
+from graphql_admin.admin.schema import AdminSchema
+from graphql_admin.engine.caches import LruCache
+from graphql_admin.engine.costs import Cost, CostTable
+from graphql_admin.engine.limits import (
+    FragmentCycle,
+    Limits,
+    check_length,
+    check_limits,
+    check_variables,
+)
+from graphql_admin.engine.plans import Operation, document_size
+from graphql_admin.engine.validation import find_errors
+from graphql_admin.errors import (
+    AdminError,
+    OperationNotFound,
+    ParseFailed,
+    QueryTooComplex,
+    QueryTooExpensive,
+    ValidationFailed,
+)
+
+CACHE_BYTES = 32 * 2**20
+"""Estimated size of the documents kept. Clients send few different ones unless they write values
+into the text."""
+
+
+class InvalidDocument(Exception):
+    """The document cannot be executed, whatever the variables.
+
+    Args:
+        kind: What is wrong with it.
+        errors: Every place where it is.
+    """
+
+    def __init__(self, kind: type[AdminError], errors: list[GraphQLError]) -> None:
+        super().__init__(kind.message)
+        self.kind = kind
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that fits the schema.
+
+    Args:
+        ast: As graphql-core has it.
+        operations: By name; one without a name by None.
+        costs: Of the operations, by the same names.
+        max_calls: Calls of Cognito that an operation may take.
+        limits: What its variables may have at most.
+    """
+
+    ast: DocumentNode
+    operations: Mapping[str | None, OperationDefinitionNode]
+    costs: Mapping[str | None, Cost]
+    max_calls: int
+    limits: Limits
+
+    plans: dict[str | None, Operation | None] = field(default_factory=dict)
+    """What `execution` compiled of the operations so far, by the same names."""
+
+    def operation(self, name: str | None) -> OperationDefinitionNode:
+        """Return the operation called `name`, or the only one where none is named.
+
+        Raises:
+            OperationNotFound: There is none, or it takes a name to tell which.
+        """
+        if name is None and len(self.operations) == 1:
+            return next(iter(self.operations.values()))
+        try:
+            return self.operations[name]
+        except KeyError as error:
+            raise OperationNotFound from error
+
+    def estimate(
+        self, operation: OperationDefinitionNode, variables: Mapping[str, Any] | None
+    ) -> int:
+        """Return how many calls of Cognito an operation may take with these variables.
+
+        Raises:
+            InvalidDocument: They are too many, or the variables hold too much.
+        """
+        try:
+            check_variables(variables, self.limits)
+        except QueryTooComplex as error:
+            raise InvalidDocument(QueryTooComplex, [GraphQLError(error.message)]) from error
+        cost = self.costs[_name(operation)]
+        # Before they are told apart, which takes a look at each.
+        if cost.objects(variables) > self.limits.representations:
+            problem = f"A request may refer to at most {self.limits.representations} objects."
+            raise InvalidDocument(QueryTooExpensive, [GraphQLError(problem)])
+        estimated = cost.calls(variables)
+        if estimated > self.max_calls:
+            problem = (
+                f"The query may take {estimated} or more calls of the user pool. At most "
+                f"{self.max_calls} are allowed: ask for less at a time."
+            )
+            raise InvalidDocument(QueryTooExpensive, [GraphQLError(problem)])
+        return estimated
+
+
+class Documents:
+    """The documents that clients send.
+
+    Args:
+        schema: What they have to fit.
+        introspection: Whether they may ask for the schema itself.
+        max_tokens: Lexical tokens that a document may have.
+        max_calls: Calls of Cognito that an operation may take.
+        limits: What else is too much.
+    """
+
+    def __init__(
+        self,
+        schema: AdminSchema,
+        *,
+        introspection: bool,
+        max_tokens: int,
+        max_calls: int,
+        limits: Limits,
+    ) -> None:
+        self._schema = schema.graphql_schema
+        self._hidden = not introspection
+        self._max_tokens = max_tokens
+        self._max_calls = max_calls
+        self._limits = limits
+        self._costs = CostTable(self._schema, enough=max_calls + 1)
+        self._cache: LruCache[str, Document] = LruCache(CACHE_BYTES)
+
+    def load(self, text: str, *, keep: bool = True) -> Document:
+        """Return the document with a text.
+
+        Args:
+            text: The document's.
+            keep: Whether it may be asked for again.
+
+        Raises:
+            InvalidDocument: It cannot be executed.
+        """
+        document = self._cache.get(text)
+        if document is None:
+            document = self._load(text)
+            if keep:
+                size = sys.getsizeof(text) + document_size(document.ast)
+                self._cache.put(text, document, size)
+        return document
+
+    def _load(self, text: str) -> Document:
+        try:
+            check_length(text, self._limits)
+            ast = self._parse(text)
+            check_limits(ast, self._limits)
+            if errors := find_errors(self._schema, ast, hidden=self._hidden):
+                raise InvalidDocument(ValidationFailed, errors)
+            return self._describe(ast)
+        except QueryTooComplex as error:
+            raise InvalidDocument(QueryTooComplex, [GraphQLError(error.message)]) from error
+        except FragmentCycle as cycle:
+            message = f"Cannot spread fragment '{cycle.spread.name.value}' within itself."
+            problem = GraphQLError(message, cycle.spread)
+            raise InvalidDocument(ValidationFailed, [problem]) from cycle
+        except RecursionError as error:
+            # Fragments in a long row, say, where the limits were set high.
+            problem = GraphQLError("The document is nested too deeply.")
+            raise InvalidDocument(QueryTooComplex, [problem]) from error
+
+    def _parse(self, text: str) -> DocumentNode:
+        source = Source(text)
+        try:
+            return parse(source, max_lexical_tokens=self._max_tokens, max_comments=self._max_tokens)
+        except GraphQLSyntaxError as error:
+            # It quotes what it found, which may be part of a value.
+            safe = SAFE_SYNTAX_MESSAGE.match(error.message)
+            message = f"{safe.group()}." if safe else ParseFailed.message
+            problem = GraphQLError(message)
+            problem.locations = error.locations
+            kind = QueryTooComplex if safe and safe["limit"] else ParseFailed
+            raise InvalidDocument(kind, [problem]) from error
+        finally:
+            # Every error that is made scans its source for lines. `places_of` need not: tokens
+            # know where they are.
+            source.body = ""
+
+    def _describe(self, ast: DocumentNode) -> Document:
+        operations = {
+            _name(node): node
+            for node in ast.definitions
+            if isinstance(node, OperationDefinitionNode)
+        }
+        costs = {name: self._costs.estimate(ast, node) for name, node in operations.items()}
+        return Document(ast, operations, costs, self._max_calls, self._limits)
+
+
+SAFE_SYNTAX_MESSAGE = re.compile(
+    r"""
+    Syntax\ Error:\ (
+        # What the grammar wants, and the kind of what stands there, but not its text.
+        (Expected\ (<EOF>|[A-Z]\w+|(?P<quote>["'])[^"'\s]{1,12}(?P=quote)),\ found|Unexpected)
+        \ (<EOF>|[A-Z]\w+|["'][^\w"'\s]{1,3}["'])
+    |
+        (?P<limit>
+            Document\ (contains\ more\ than\ \d+\ (tokens|comments)|is\ nested\ too\ deeply)
+        )
+    )
+    """,
+    re.VERBOSE,
+)
+"""As much of a parser's message as repeats nothing of the document but punctuation."""
+
+
+def _name(operation: OperationDefinitionNode) -> str | None:
+    return operation.name.value if operation.name else None
+
+
+def places_of(error: GraphQLError) -> list[dict[str, int]]:
+    """Return where in its document an error is, as responses have it: a few places at most."""
+    tokens = [node.loc.start_token for node in error.nodes or () if node.loc]
+    if tokens:
+        places = [(token.line, token.column) for token in tokens[:MAX_PLACES]]
+    else:
+        places = [(place.line, place.column) for place in error.locations or ()]
+    return [{"line": line, "column": column} for line, column in places]
+
+
+MAX_PLACES = 10
+"""Locations of an error."""
+
+
+def is_mutation(operation: OperationDefinitionNode) -> bool:
+    """Whether an operation may change something."""
+    return operation.operation is not OperationType.QUERY

@@ -1,0 +1,463 @@
+"""Executes operations by plans that are compiled once for a document.
+
+graphql-core completes every field of every object on its own: for 60 users of 10 fields it calls
+600 resolvers, builds 600 paths and looks at 1000 types; and around each resolver Strawberry walks
+the types of its arguments and puts together the chain of its extensions. Here the plan of a
+selection has all that beforehand. Fields that only show what is in hand are read column by
+column, of many objects at a time. The others are resolved by the same functions through the same
+extensions, guards among them.
+
+What can be planned is what this schema has, but for the schema itself (`__schema`, `_service`).
+The rest, and every value that is not what the schema says it is, such as a null that may not be,
+takes graphql-core's ordinary path, which reports what is wrong as it always does. No field is
+resolved again there: the ordinary path gets what its resolver returned, or raised.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from operator import attrgetter
+from types import NoneType
+from typing import Any, NamedTuple, TypeAlias
+
+import strawberry
+import structlog
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    is_abstract_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    is_object_type,
+    located_error,
+)
+from strawberry.types.field import StrawberryField
+
+from graphql_admin.admin.context import Context, Info
+from graphql_admin.engine.arguments import Unusual, Values, Variables, compile_arguments
+from graphql_admin.engine.caches import LruCache
+from graphql_admin.engine.completion import (
+    Column,
+    Completer,
+    Pending,
+    Resolved,
+    compile_abstract,
+    compile_column,
+    compile_constant_column,
+    compile_leaf,
+    compile_lists,
+    compile_objects,
+    compile_verbatim_column,
+    let_nulls_be,
+    verbatim,
+)
+from graphql_admin.engine.fields import definition_of
+from graphql_admin.engine.selections import Collector, tokens_of
+
+log = structlog.get_logger(__name__)
+
+TESTED_VERSIONS = {"graphql-core": ("3.3.2",), "strawberry-graphql": ("0.341.2",)}
+"""Those whose ordinary path the tests compared the plans with."""
+
+PLAN_BYTES = 32 * 2**20
+"""Estimated size of all plans kept. An operation can have another for every combination of its
+Boolean variables."""
+
+TOKEN_BYTES = 600
+"""Of a token of a document, with its part of the syntax tree, at most."""
+
+OPERATION_BYTES = 32_768
+"""Of an operation's readers of variables; some types have many fields."""
+
+COLUMN_BYTES = 3000
+"""Of a selected field in a plan, at most."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """What the resolvers here look at of graphql-core's `GraphQLResolveInfo`."""
+
+    context: Context
+    schema: GraphQLSchema
+    fragments: Mapping[str, FragmentDefinitionNode]
+    field_nodes: list[FieldNode]
+
+
+class Planned(NamedTuple):
+    """What came of executing an operation by its plan."""
+
+    data: dict[str, Any]
+    """The data of the response."""
+    outcomes: Sequence[tuple[Pending, Any]]
+    """What each resolver returned, or the exception that it raised."""
+    is_whole: bool
+    """Whether the data is right, but for the fields whose resolvers raised."""
+
+    def to_result(self) -> ExecutionResult:
+        """Return the result of the operation."""
+        failed = [each for each in self.outcomes if isinstance(each[1], Exception)]
+        if not failed:
+            return ExecutionResult(self.data)
+        places = dict(_locate(self.data))
+        errors = [
+            located_error(
+                error, pending.field.nodes, [*places[id(pending.target)], pending.field.key]
+            )
+            for pending, error in failed
+        ]
+        return ExecutionResult(self.data, errors)
+
+    def replay(self) -> Callable[..., Any]:
+        """Return a middleware of graphql-core by which resolvers do again what they did."""
+        places = dict(_locate(self.data))
+        outcomes = {
+            (*places[id(pending.target)], pending.field.key): outcome
+            for pending, outcome in self.outcomes
+        }
+
+        def resolve(
+            next_: Callable[..., Any],
+            source: Any,
+            info: GraphQLResolveInfo[Context],
+            **arguments: Any,
+        ) -> Any:
+            path = tuple(info.path.as_list())
+            if path not in outcomes:
+                return next_(source, info, **arguments)
+            if isinstance(outcomes[path], Exception):
+                raise outcomes[path]
+            return outcomes[path]
+
+        return resolve
+
+
+def _locate(
+    data: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[int, tuple[str | int, ...]]]:
+    """Yield the identity and the path of every object in a response."""
+    if isinstance(data, dict):
+        yield id(data), path
+        for key, value in data.items():
+            yield from _locate(value, (*path, key))
+    elif isinstance(data, list):
+        for place, value in enumerate(data):
+            yield from _locate(value, (*path, place))
+
+
+class _Plan(NamedTuple):
+    """How to execute an operation for some values of its conditions."""
+
+    complete: Completer | None
+    """Completes the root; None: the operation takes the ordinary path."""
+    resolved: Sequence[Resolved]
+    """Every field of it that takes a resolver."""
+    fields: int
+    """Selected fields."""
+
+
+Conditions: TypeAlias = tuple[tuple[str, bool], ...]
+"""The Boolean variables of an operation, and their values."""
+
+Plans: TypeAlias = LruCache[tuple["Operation", Conditions], _Plan]
+"""The plans of all operations of a schema. Each is counted with the document that it is of, which
+it keeps in memory."""
+
+
+class Operation:
+    """An operation with what is compiled of it.
+
+    Args:
+        schema: The schema.
+        document: The document, which fits it.
+        operation: One of its operations.
+        plans: Where its plans are kept.
+
+    Raises:
+        Unusual: It has variables that are not read here.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        plans: Plans,
+    ) -> None:
+        self._schema = schema
+        self._operation = operation
+        self._size = document_size(document)
+        self._fragments = {
+            definition.name.value: definition
+            for definition in document.definitions
+            if isinstance(definition, FragmentDefinitionNode)
+        }
+        self._variables = Variables(schema, operation)
+        self._plans = plans
+
+    async def execute(self, given: Mapping[str, Any], context: Context) -> Planned | None:
+        """Execute the operation by its plan.
+
+        Args:
+            given: The variables as the client has them.
+            context: Of the request.
+
+        Returns:
+            What came of it; None if it takes the ordinary path, and nothing was executed.
+        """
+        try:
+            values = self._variables.read(given)
+            plan = self._plan(values)
+            if plan.complete is None:
+                return None
+            # All of them now, so that what is wrong with one is found before anything is done.
+            arguments = {field: field.arguments(values) for field in plan.resolved}
+        except Exception:  # noqa: BLE001  # the ordinary path meets it again, and reports it
+            return None
+        run = _Run(self._schema, self._fragments, arguments, context)
+        is_serial = self._operation.operation is OperationType.MUTATION
+        data = await run.complete_root(plan.complete, is_serial=is_serial)
+        return Planned(data, run.outcomes, run.is_whole)
+
+    def _plan(self, values: Values) -> _Plan:
+        # All that `@skip` and `@include` can depend on, and with them what is selected.
+        conditions = {name: value for name, value in values.items() if isinstance(value, bool)}
+        key = (self, tuple(conditions.items()))
+        plan = self._plans.get(key)
+        if plan is None:
+            collector = Collector(self._schema, self._fragments, conditions)
+            plan = _Compiler(self._schema, collector).compile(self._operation)
+            self._plans.put(key, plan, self._size + plan.fields * COLUMN_BYTES)
+        return plan
+
+
+@dataclass(slots=True)
+class _Run:
+    """One execution of an operation."""
+
+    schema: GraphQLSchema
+    fragments: Mapping[str, FragmentDefinitionNode]
+    arguments: Mapping[Resolved, Mapping[str, Any]]
+    context: Context
+    outcomes: list[tuple[Pending, Any]] = field(default_factory=list)
+    is_whole: bool = True
+
+    async def complete_root(self, complete: Completer, *, is_serial: bool) -> dict[str, Any]:
+        """Return the data of the response."""
+        pending: list[Pending] = []
+        data: dict[str, Any]
+        (data,) = complete([None], pending)
+        if is_serial:
+            for each in pending:
+                await self._fill(each)
+                if not self.is_whole:
+                    break  # what is left of this one comes before the next
+        else:
+            await self._fill_all(pending)
+        return data
+
+    async def _fill_all(self, pending: Sequence[Pending]) -> None:
+        if len(pending) == 1:
+            await self._fill(pending[0])
+        elif pending:
+            await asyncio.gather(*map(self._fill, pending))
+
+    async def _fill(self, pending: Pending) -> None:
+        """Resolve a field, and whatever is selected below it."""
+        field = pending.field
+        try:
+            asked = Asked(self.context, self.schema, self.fragments, field.nodes)
+            # Not `Info`, which is a name of this class that takes as long again to call.
+            info = strawberry.Info(asked, field.definition)  # type: ignore[arg-type]
+            outcome = await field.resolve(pending.source, info, **self.arguments[field])
+        except Exception as error:  # noqa: BLE001  # the field's error, whatever it is
+            self.outcomes.append((pending, error))
+            self.is_whole &= field.nullable
+            return
+        self.outcomes.append((pending, outcome))
+        below: list[Pending] = []
+        try:
+            (pending.target[field.key],) = field.complete([outcome], below)
+        except Exception:  # noqa: BLE001  # the ordinary path meets it again, and reports it
+            self.is_whole = False
+        else:
+            await self._fill_all(below)
+
+
+class _Compiler:
+    """Compiles the plan of an operation for some values of its conditions."""
+
+    def __init__(self, schema: GraphQLSchema, collector: Collector) -> None:
+        self._schema = schema
+        self._collector = collector
+        self._resolved: list[Resolved] = []
+        self._fields = 0
+
+    def compile(self, operation: OperationDefinitionNode) -> _Plan:
+        """Return the plan, or that there is none, where something takes the ordinary path."""
+        try:
+            root = self._schema.get_root_type(operation.operation)
+            assert root is not None  # noqa: S101  # validation saw to it
+            complete = self._compile_object(root, [operation.selection_set], NoneType)
+        except Exception:  # noqa: BLE001  # the ordinary path meets it again, and reports it
+            return _Plan(None, (), 0)
+        return _Plan(complete, self._resolved, self._fields)
+
+    def _compile_value(
+        self, type_: GraphQLOutputType, nodes: list[FieldNode], *, nullable: bool = True
+    ) -> Completer:
+        if is_non_null_type(type_):
+            return self._compile_value(type_.of_type, nodes, nullable=False)
+        sets = [node.selection_set for node in nodes]
+        if is_leaf_type(type_):
+            return compile_leaf(type_, nullable=nullable)
+        complete: Completer
+        if is_list_type(type_):
+            complete = compile_lists(self._compile_value(type_.of_type, nodes))
+        elif is_object_type(type_):
+            complete = self._compile_object(type_, sets, _class_of(type_))
+        elif is_abstract_type(type_):
+            complete = compile_abstract(
+                {
+                    _class_of(possible): self._compile_object(possible, sets, _class_of(possible))
+                    for possible in self._schema.get_possible_types(type_)
+                }
+            )
+        else:
+            raise Unusual
+        return let_nulls_be(complete) if nullable else complete
+
+    def _compile_object(
+        self, type_: GraphQLObjectType, sets: Sequence[SelectionSetNode | None], class_: type
+    ) -> Completer:
+        selected = self._collector.collect(type_, sets)
+        self._fields += len(selected)
+        columns = [self._compile_column(type_, key, nodes) for key, nodes in selected.items()]
+        return compile_objects(class_, list(selected), columns)
+
+    def _compile_column(
+        self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode]
+    ) -> Column | Resolved:
+        name = nodes[0].name.value
+        if name == "__typename":
+            return compile_constant_column(parent.name)
+        field = parent.fields.get(name)
+        if field is None:  # of the schema itself
+            raise Unusual
+        read = plain_reader(field)
+        types = verbatim(field.type)
+        if read is not None and types is not None:
+            return compile_verbatim_column(read, types)
+        complete = self._compile_value(field.type, nodes)
+        if read is not None:
+            return compile_column(read, complete)
+        definition = definition_of(field)
+        if definition is None or definition.base_resolver is None:
+            raise Unusual
+        resolved = Resolved(
+            key=key,
+            nodes=nodes,
+            nullable=not is_non_null_type(field.type),
+            definition=definition,
+            arguments=compile_arguments(field, nodes[0]),
+            resolve=_chain(definition),
+            complete=complete,
+        )
+        self._resolved.append(resolved)
+        return resolved
+
+
+def is_tested() -> bool:
+    """Tell whether the installed versions are such that plans do what the ordinary path does."""
+    installed = {name: version(name) for name in TESTED_VERSIONS}
+    if all(installed[name] in tested for name, tested in TESTED_VERSIONS.items()):
+        return True
+    log.warning("untested versions: every operation takes the ordinary path", installed=installed)
+    return False
+
+
+def document_size(document: DocumentNode) -> int:
+    """Return the estimated size of a parsed document in memory, in bytes."""
+    size = 0
+    for token in tokens_of(document):
+        size += TOKEN_BYTES
+        if token.value is not None and len(token.value) > 16:  # or it is small change
+            size += sys.getsizeof(token.value)
+    operations = (isinstance(node, OperationDefinitionNode) for node in document.definitions)
+    return size + sum(operations) * OPERATION_BYTES
+
+
+def plan(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    plans: Plans,
+) -> Operation | None:
+    """Return an operation that can be executed by plan; None: it takes the ordinary path."""
+    try:
+        return Operation(schema, document, operation, plans)
+    except Unusual:
+        return None
+
+
+def plain_reader(field: GraphQLField) -> Callable[[Any], Any] | None:
+    """Return what reads a field's value from an object; None: it takes more than the object.
+
+    A resolver that gets nothing but `self` can only show in another form what is in hand.
+    No guarded field is plain: its guard is an extension.
+    """
+    definition = definition_of(field)
+    if definition is None or definition.extensions or field.args:
+        return None
+    resolver = definition.base_resolver
+    if resolver is None:
+        return attrgetter(definition.python_name)
+    if resolver.is_async or resolver.info_parameter or not resolver.self_parameter:
+        return None
+    read: Callable[[Any], Any] = resolver.wrapped_func
+    return read
+
+
+def _chain(definition: StrawberryField) -> Callable[..., Awaitable[Any]]:
+    """Return a field's resolver within its extensions, as Strawberry puts them together."""
+    resolver = definition.base_resolver
+    if resolver is None or not resolver.is_async or not resolver.info_parameter:
+        raise Unusual
+    function: Any = resolver.wrapped_func
+    info_name = resolver.info_parameter.name
+    parent_name = resolver.parent_parameter.name if resolver.parent_parameter else None
+    if parent_name is None and resolver.self_parameter is None:
+        raise Unusual
+
+    def call(source: Any, info: Info, **arguments: Any) -> Awaitable[Any]:
+        arguments[info_name] = info
+        if parent_name is None:
+            return function(source, **arguments)  # type: ignore[no-any-return]
+        arguments[parent_name] = source
+        return function(**arguments)  # type: ignore[no-any-return]
+
+    chain: Callable[..., Awaitable[Any]] = call
+    for extension in definition.extensions:
+        chain = partial(extension.resolve_async, chain)
+    return chain
+
+
+def _class_of(type_: GraphQLObjectType) -> type:
+    definition = definition_of(type_)
+    if definition is None:
+        raise Unusual
+    class_: type = (definition.concrete_of or definition).origin
+    return class_

@@ -1,0 +1,1 @@
+"""The server process: uvicorn, and its HTTP/1.1."""

@@ -1,0 +1,608 @@
+"""HTTP/1.1 for uvicorn: the states of a connection, and what it takes and refuses.
+
+Why uvicorn's own protocol is not overridden for this: its parser, httptools, hands out every
+request of a read at once and cannot be stopped between them, so a pipeline is as long as a read;
+and where a request has an `Upgrade`, it skips the body, wherever that may end. Both are the
+parser's, and no override mends them. So the head is cut out here, at its empty line, parsed by a
+grammar of one screen (`heads`), and the body is taken by its framing (`bodies`) whatever else the
+head says. Of uvicorn there remain the server, its state, and what an application sees.
+
+================================================  ======  ========================================
+What arrives                                      Status  Then
+================================================  ======  ========================================
+`Upgrade`, also with a body, also `websocket`     –       ignored: RFC 9110, section 7.8
+method CONNECT                                    501     closed
+another method that is a token                    –       the application answers
+HTTP/1.1                                          –       open, unless `Connection: close`
+HTTP/1.0                                          –       closed after the response
+HTTP/2 or another version                         505     closed
+no version, or no request line                    400     closed
+one empty line before the request line            –       ignored: RFC 9112, section 2.2
+more empty lines there                            400     closed
+a first byte of no method, such as TLS's          400     closed
+line ends without CR, CR without LF               400     closed
+control characters, NUL among them                400     closed
+target `*` with OPTIONS                           –       the application gets the path `*`
+target `*` with another method                    400     closed
+target that is an http URL                        –       its authority counts, and not `Host`
+target with a fragment, a blank or beyond ASCII   400     closed
+no `Host` in HTTP/1.1, two, or no valid one       400     closed
+two of Authorization, Content-Length/-Type        400     closed
+field folded, without colon, blank before it      400     closed
+blanks around a value                             –       not part of it
+`Content-Length` that is not digits               400     closed
+`Content-Length` of more than 18 digits           413     closed
+`Transfer-Encoding: chunked`, in any case         –       read
+other codings before `chunked`                    501     closed
+codings that do not end with one `chunked`        400     closed
+`Transfer-Encoding` and `Content-Length`          400     closed
+`Transfer-Encoding` in HTTP/1.0                   400     closed
+chunk extensions                                  –       dropped
+trailers                                          –       dropped
+chunks outside the grammar                        400     closed, if the body is asked for
+lines of more than 4 KiB between chunks           400     closed
+more than 64 KiB beside the content of chunks     400     closed
+`Expect: 100-continue`                            100     once the application asks for the body
+another `Expect`                                  417     closed
+request line of more than 64 KiB                  414     closed
+head of more than 64 KiB                          431     closed
+more than 100 fields                              431     closed
+head that takes more than 10 s                    408     closed
+no head at all in 10 s                            –       closed
+nothing for 75 s after a response                 –       closed
+the next request before the response              –       waits, and no more is read
+a body that the application does not read         –       dropped, up to 1 MiB and 10 s
+a response that is not taken for 30 s             –       reset
+more bytes of requests pending than the budget    503     closed, the largest of who has most
+more connections than there may be                –       the longest idle closed, or the new one
+the client's end of the connection                –       the request that is whole is answered
+================================================  ======  ========================================
+
+A connection that is closed on a client that may still be sending is closed for writing first, and
+what comes is dropped for two seconds: with data unread, the kernel would send a reset, and the
+client might lose the response over it.
+"""
+
+import asyncio
+import select
+from collections.abc import Hashable
+from enum import Enum, auto
+from functools import partial
+from math import inf
+from typing import Any
+from urllib.parse import unquote
+from weakref import WeakKeyDictionary
+
+import uvicorn
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+from uvicorn.server import ServerState
+
+from graphql_admin.serving.arrivals import Arrivals
+from graphql_admin.serving.connections import Bounds, Connections, network_of
+from graphql_admin.serving.exchanges import Exchange, status_line
+from graphql_admin.serving.heads import Head, Refused
+from graphql_admin.serving.outgoing import Outgoing
+from graphql_admin.telemetry import metrics
+from graphql_admin.web.executor import BODY_COMPLETE
+
+HEAD_TIME = 10.0
+"""Seconds that a head may take from its first byte on, or, if it is the first one, from the
+connection on. Also what the rest of a body may take that nobody reads."""
+
+WRITE_TIME = 30.0
+"""Seconds in which a client must have taken what was written."""
+
+LINGER = 2.0
+"""Seconds for a client to read a response after which its connection is closed."""
+
+MAX_DISCARD = 1024 * 1024
+"""Bytes of a body that are dropped after a response for which nobody read them."""
+
+HIGH_WATER = 65_536
+"""Bytes of a body that are read before the application has asked for them."""
+
+
+class State(Enum):
+    """What a connection does."""
+
+    HEAD = auto()
+    """Waits for a head, or for the rest of it."""
+
+    BODY = auto()
+    """Reads the body of the request in flight."""
+
+    ANSWERING = auto()
+    """Has all of the request in flight that there will be, and waits for the response."""
+
+    TAKING = auto()
+    """Waits for the client to take the response."""
+
+    DISCARDING = auto()
+    """Drops the rest of the body; the response is sent."""
+
+    LINGERING = auto()
+    """Is closed for writing, and drops what arrives."""
+
+    CLOSED = auto()
+    """Is closed, but for what is yet to be taken."""
+
+
+def demand_uvicorn(config: uvicorn.Config) -> None:
+    """Check that uvicorn has what this module takes from it and no version of it promises.
+
+    Raises:
+        RuntimeError: It has not, so this version of it does not do.
+    """
+    if not config.loaded:
+        config.load()
+    taken = {
+        ServerState(): ("connections", "default_headers", "tasks", "total_requests"),
+        config: ("asgi_version", "loaded_app", "root_path"),
+    }
+    missing = [name for owner, names in taken.items() for name in names if not hasattr(owner, name)]
+    if missing:
+        raise RuntimeError(f"uvicorn {uvicorn.__version__} has no {', '.join(missing)}.")
+
+
+_servers: WeakKeyDictionary[ServerState, Connections] = WeakKeyDictionary()
+"""The connections of each server in this process."""
+
+
+class Protocol(asyncio.Protocol):
+    """One connection. uvicorn makes it, and calls `shutdown`; the event loop calls the rest.
+
+    The scope of a request whose body was there with its head has the extension `BODY_COMPLETE`.
+
+    Args:
+        config: uvicorn's.
+        server_state: uvicorn's, with its connections and tasks.
+        app_state: What the application's lifespan left for the scopes of requests.
+        bounds: What clients may take; it counts what the first connection of a server says.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        bounds: Bounds = Bounds(),  # noqa: B008  # it is frozen
+    ) -> None:
+        if not config.loaded:
+            config.load()
+        self._app = config.loaded_app
+        self._root_path = config.root_path
+        self._asgi = {"version": config.asgi_version, "spec_version": "2.3"}
+        self._app_state = app_state
+        self._server_state = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        connections = _servers.get(server_state)
+        if connections is None:
+            connections = _servers[server_state] = Connections(bounds, self._loop)
+        self._connections = connections
+        self._transport: asyncio.Transport
+        self._state = State.HEAD
+        self._is_first = True
+        """Whether no request has come yet."""
+        self._is_last = False
+        """Whether the next request is the last one, or the current one if there is one."""
+        self._client_ended = False
+        """Whether the client will send no more."""
+        self.deadline = inf
+
+        self._arrivals = Arrivals()
+        self._is_reading = True
+        self._taken = 0
+        """Bytes of a body that is not complete: read or, once that is so, discarded."""
+        self._exchange: Exchange | None = None
+        self._out: Outgoing
+        self.held = 0
+
+    # From the event loop
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, if there is room for it."""
+        self._transport = transport
+        self._out = Outgoing(transport, self._loop)
+        self._client = get_remote_addr(transport)
+        self.address = network_of(self._client[0]) if self._client else ""
+        if not self._connections.admit(self):
+            self._state = State.CLOSED
+            transport.abort()
+            return
+        self._server_state.connections.add(self)  # type: ignore[arg-type]  # of its own protocols
+        self._server = get_local_addr(transport)
+        self._connections.idle[self] = None
+        self.deadline = self._loop.time() + HEAD_TIME
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived."""
+        state = self._state
+        if state is State.LINGERING or state is State.CLOSED:
+            self._taken += len(data)
+            if self._taken > MAX_DISCARD:
+                self._close()
+            return
+        if self._is_last and state in {State.ANSWERING, State.TAKING}:
+            self._read(wanted=False)  # nothing of it would be answered
+            return
+        self._arrivals.add(data)
+        if state is State.HEAD and self in self._connections.idle:
+            del self._connections.idle[self]
+            if not self._is_first:
+                self.deadline = self._loop.time() + HEAD_TIME
+        self._advance()
+
+    def eof_received(self) -> bool:
+        """Take no more; return whether there is something to answer yet."""
+        if self._state not in {State.ANSWERING, State.TAKING} or self._exchange is None:
+            return False
+        self._client_ended = self._is_last = True
+        self._exchange.keep_alive = False
+        return True
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Forget the connection."""
+        self._state = State.CLOSED
+        self._server_state.connections.discard(self)
+        self._connections.forget(self)
+        self._drop()
+        self._out.resume()
+        self._account()
+        if self._exchange is not None:
+            self._exchange.disconnect()
+
+    def pause_writing(self) -> None:
+        """Note that the client is slow to take what was written."""
+        self._out.pause()
+        self.deadline = self._loop.time() + WRITE_TIME
+        self._account()
+
+    def resume_writing(self) -> None:
+        """Note that the client has taken what was written."""
+        self._out.resume()
+        self.deadline = inf
+        if self._state is State.TAKING:
+            self._turn_to_next()
+            self._advance()
+        elif self._state in {State.LINGERING, State.CLOSED}:
+            self.deadline = self._loop.time() + LINGER
+        elif self._state is State.DISCARDING:
+            self.deadline = self._loop.time() + HEAD_TIME
+        self._settle()
+
+    # From uvicorn
+
+    def shutdown(self) -> None:
+        """Close, after the response if a request is in flight."""
+        self._is_last = True
+        if self._state in {State.BODY, State.ANSWERING}:
+            assert self._exchange is not None  # noqa: S101  # that is what these states are
+            self._exchange.keep_alive = False
+        elif self._state is State.HEAD and not self._arrivals.data and self._has_arrived():
+            self.deadline = self._loop.time() + LINGER  # what has arrived is answered first
+        elif self._state is not State.CLOSED:
+            self._close()
+
+    # What arrives
+
+    def _advance(self) -> None:
+        """Take from what has arrived as much as the state allows."""
+        try:
+            arrivals, more = self._arrivals, True
+            while arrivals.data and more:
+                if self._state is State.HEAD:
+                    head = arrivals.take_head()
+                    more = head is not None
+                    if head is not None:
+                        self._begin(head)
+                elif self._state is State.BODY or self._state is State.DISCARDING:
+                    more = self._take_body()
+                else:
+                    more = False
+        except Refused as refusal:
+            self.refuse(refusal)
+        self._settle()
+
+    def _begin(self, head: Head) -> None:
+        self.deadline = inf
+        self._is_first = False
+        path = head.path.decode("ascii")
+        if "%" in path:
+            path = unquote(path)
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": self._asgi,
+            "http_version": head.version,
+            "server": self._server,
+            "client": self._client,
+            "scheme": "http",
+            "method": head.method,
+            "root_path": self._root_path,
+            "path": self._root_path + path,
+            "raw_path": self._root_path.encode("ascii") + head.path,
+            "query_string": head.query,
+            "headers": head.headers,
+            "state": self._app_state.copy(),
+            "extensions": {},
+        }
+        exchange = self._exchange = Exchange(scope, head, self)
+        if self._is_last:
+            exchange.keep_alive = False
+        self._state = State.BODY
+        self._taken = 0
+        if self._arrivals.data or head.length == 0:
+            self._take_body()
+        if self._state is State.ANSWERING:
+            scope["extensions"][BODY_COMPLETE] = {}
+        self._connections.turnstile.enter(partial(self._start, exchange))
+
+    def _start(self, exchange: Exchange) -> None:
+        if exchange.disconnected:
+            return
+        task = self._loop.create_task(
+            exchange.run(self._app), context=self._connections.context.copy()
+        )
+        self._server_state.tasks.add(task)
+        task.add_done_callback(self._server_state.tasks.discard)
+
+    def _take_body(self) -> bool:
+        """Take what there is of the body; return whether that is all of it."""
+        assert self._exchange is not None  # noqa: S101  # it has the body
+        try:
+            content = self._arrivals.take_body()
+        except Refused as refusal:
+            self._break_off(refusal)
+            return False
+        is_complete = self._arrivals.body.complete
+        self._taken += len(content)
+        if self._state is State.BODY:
+            self._exchange.feed(content, complete=is_complete)
+            if is_complete:
+                self._state = State.ANSWERING
+                self._taken = 0
+        elif is_complete:
+            self._turn_to_next()
+        elif self._taken > MAX_DISCARD:
+            metrics.count_ended_connection("body")
+            self._finish()
+        return is_complete
+
+    def _break_off(self, refusal: Refused) -> None:
+        """Take no more of a body that cannot be understood, nor what follows it."""
+        self._is_last = True
+        self._drop()
+        if self._state is State.DISCARDING:
+            self._finish()
+            return
+        assert self._exchange is not None  # noqa: S101  # its body is being read
+        self._state = State.ANSWERING
+        self._exchange.keep_alive = False
+        self._exchange.fail(refusal)
+
+    def _drop(self) -> None:
+        self._arrivals.drop()
+        self._taken = 0
+
+    # What the exchange asks for
+
+    @property
+    def default_headers(self) -> bytes:
+        """Header lines that every response has."""
+        return self._connections.to_lines(self._server_state.default_headers)
+
+    def write(self, pieces: list[bytes], *, at_once: bool) -> None:
+        """Send something; `at_once`, or with what else is written in this turn of the loop."""
+        if self._state is not State.LINGERING:
+            self._out.write(pieces, at_once=at_once)
+
+    async def drain(self) -> None:
+        """Wait until the client has taken what was written."""
+        await self._out.drain()
+
+    def ask_for_body(self) -> None:
+        """Read on, if reading had paused because the application asked for no more."""
+        self._settle()
+
+    def may_go_on(self) -> bool:
+        """Return whether the connection can take another request after the one in flight."""
+        exchange = self._exchange
+        if exchange is None or exchange.awaits_continue:
+            return False  # the client may send its body, or not
+        return not self._is_last and self._arrivals.body.remaining <= MAX_DISCARD
+
+    def response_complete(self) -> None:
+        """Turn to the next request, once the client has taken the response."""
+        self._server_state.total_requests += 1
+        if self._exchange is None or self._state not in {State.BODY, State.ANSWERING}:
+            return
+        if not self._exchange.keep_alive:
+            self._finish()
+        elif self._state is State.BODY:
+            self._state = State.DISCARDING
+            self._taken = 0
+            if self._out.may_write is None:
+                self.deadline = self._loop.time() + HEAD_TIME
+        else:
+            self._turn_to_next()
+        self._advance()
+
+    def _turn_to_next(self) -> None:
+        if self._out.may_write is not None:
+            self._state = State.TAKING
+            return
+        self._exchange = None
+        self._state = State.HEAD
+        if self._is_last:
+            self._finish()
+        elif self._arrivals.data:
+            self.deadline = self._loop.time() + HEAD_TIME
+        else:
+            self._connections.idle[self] = None
+            self.deadline = self._loop.time() + self._connections.bounds.keep_alive
+
+    # How it ends
+
+    def refuse(self, refusal: Refused) -> None:
+        """Answer with a status, in place of the application, and close."""
+        metrics.count_ended_connection("refused")
+        exchange = self._exchange
+        if exchange is not None and not exchange.complete:
+            if exchange.started:
+                self.close()  # half a response is none
+                return
+            exchange.disconnect()
+        body = f"{refusal.reason}\n".encode()
+        self.write(
+            [
+                status_line(refusal.status),
+                self.default_headers,
+                b"content-type: text/plain; charset=utf-8\r\n",
+                b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body),
+                body,
+            ],
+            at_once=True,
+        )
+        self._finish()
+
+    def close(self) -> None:
+        """Close, once all that was written is sent."""
+        self._close()
+
+    def abort(self) -> None:
+        """Close at once with a reset, so that the kernel too forgets what was to be sent."""
+        self._state = State.CLOSED
+        self._connections.forget(self)
+        self._drop()
+        self._out.reset()
+        self._account()
+
+    def _finish(self) -> None:
+        """Close once the client has read what was written: see the head of this module."""
+        is_all = self._state is State.ANSWERING and self._arrivals.body.complete
+        if self._client_ended or (is_all and not self._arrivals.data and self._is_reading):
+            self._close()
+            return
+        self._drop()
+        self._out.flush()
+        if self._transport.is_closing():
+            return
+        self._state = State.LINGERING
+        self._transport.write_eof()
+        if self._out.may_write is None:
+            self.deadline = self._loop.time() + LINGER
+
+    def _close(self) -> None:
+        self._out.flush()
+        self._state = State.CLOSED
+        self._connections.idle.pop(self, None)
+        self._drop()
+        self._account()
+        self._transport.close()
+        self.deadline = self._loop.time() + WRITE_TIME
+
+    # From the server's other connections
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it owes the rest of a request."""
+        if self._state is State.HEAD:
+            return bool(self._arrivals.data)
+        return self._state in {State.BODY, State.DISCARDING}
+
+    def caller(self) -> Hashable:
+        """Return who made it hold what it holds.
+
+        That is the token that came with the request. Only the application can tell whether it is
+        a good one, and refuses before it reads the body if not; and until there is a head, it is
+        the address.
+        """
+        if self._exchange is not None:
+            for name, value in self._exchange.scope["headers"]:
+                if name == b"authorization":
+                    return hash(value)
+        return self.address
+
+    def expire(self) -> None:
+        """Do what is due at the deadline."""
+        if self._out.may_write is not None or self._state is State.CLOSED:
+            metrics.count_ended_connection("unread")
+            self.abort()
+        elif self._state is State.HEAD and self._arrivals.data:
+            metrics.count_ended_connection("head")
+            self.refuse(Refused(408, "The head of the request did not arrive in time."))
+            self._settle()
+        elif self._state is State.HEAD and self._has_arrived():
+            self.deadline = self._loop.time() + LINGER
+        else:
+            if self._state is State.DISCARDING:
+                metrics.count_ended_connection("body")
+            self._close()
+
+    def make_room(self) -> bool:
+        """Close, if it is still idle; return whether it was."""
+        if self._has_arrived():
+            return False
+        self._close()
+        self._connections.forget(self)
+        return True
+
+    def give_up(self) -> None:
+        """End the request that is not whole, or whatever else it holds, and hold nothing."""
+        if self._out.untaken:
+            self.abort()
+            return
+        if self._state in {State.HEAD, State.BODY}:
+            self.refuse(Refused(503, "The server has no memory for the request now."))
+        elif self._exchange is not None:
+            self._is_last = True
+            self._exchange.keep_alive = False
+            self._read(wanted=False)
+        self._drop()
+        self._account()
+
+    def _has_arrived(self) -> bool:
+        """Return whether something has arrived that the event loop has not read yet.
+
+        To close then would be a reset, and the client could not tell whether its mutation was
+        carried out.
+        """
+        client = self._transport.get_extra_info("socket")
+        if client is None:
+            return False
+        poll = select.poll()
+        poll.register(client.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    # How much it holds, and whether it reads
+
+    def _settle(self) -> None:
+        """Count what it holds, and read on if there is somewhere to put what comes."""
+        self._account()
+        if self._state in {State.ANSWERING, State.TAKING}:
+            if not self._is_last:
+                self._read(wanted=not self._arrivals.data)
+        elif self._state is State.BODY:
+            assert self._exchange is not None  # noqa: S101  # it has the body
+            self._read(wanted=self._exchange.unread < HIGH_WATER)
+        elif self._state is not State.CLOSED:
+            self._read(wanted=True)
+
+    def _read(self, *, wanted: bool) -> None:
+        if wanted is self._is_reading or self._client_ended:
+            return
+        self._is_reading = wanted
+        if wanted:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def _account(self) -> None:
+        held = len(self._arrivals.data) + self._out.untaken
+        if self._state is State.BODY:
+            held += self._taken
+        change = held - self.held
+        if change:
+            self.held = held
+            self._connections.hold(change)

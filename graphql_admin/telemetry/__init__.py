@@ -1,0 +1,1 @@
+"""Log, metrics and what a request leaves of itself in both."""

@@ -1,0 +1,1 @@
+"""HTTP requests in, HTTP responses out, as ASGI applications."""

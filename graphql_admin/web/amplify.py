@@ -1,0 +1,366 @@
+"""The REST routes of Amplify's Admin Queries, each an operation of the schema.
+
+A route is a GraphQL document that gives its results the names that Admin Queries gives them. It
+is executed as any client's document is, so that permissions, audit, quotas and errors are those
+of GraphQL; here is only what REST adds. The routes have the names of the actions they carry out.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from graphql import OperationDefinitionNode
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from graphql_admin.actions import Action
+from graphql_admin.admin.pagination import DEFAULT_FIRST, MAX_FIRST
+from graphql_admin.engine.documents import Document, Documents, InvalidDocument, is_mutation
+from graphql_admin.engine.limits import Limits
+from graphql_admin.errors import (
+    AdminError,
+    BadUserInput,
+    Internal,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    Outcome,
+    Unauthenticated,
+    UnsupportedMediaType,
+    UserNotFound,
+)
+from graphql_admin.telemetry import request_record as records
+from graphql_admin.web.executor import (
+    JSON,
+    Executor,
+    Incoming,
+    classify,
+    decode,
+    headers_of,
+    log_fault,
+    to_object,
+)
+
+FORM = "application/x-www-form-urlencoded"
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AdminQuery:
+    """What a route does, and what it replies."""
+
+    document: str
+    """Its variables are the route's parameters."""
+
+    reply: Callable[[Values, Values], dict[str, Any]]
+    """Makes the reply from `data` and the parameters; raises the AdminError found in `data`."""
+
+
+def _say(message: str) -> Callable[[Values, Values], dict[str, Any]]:
+    def reply(data: Values, parameters: Values) -> dict[str, Any]:
+        for error in data["payload"]["errors"]:
+            raise _PAYLOAD_ERRORS[error["code"]](error["message"])
+        return {"message": message.format_map(parameters)}
+
+    return reply
+
+
+_PAYLOAD_ERRORS: Mapping[str, type[AdminError]] = {
+    **{outcome.code: outcome for outcome in Outcome.__subclasses__()},
+    "INVALID_VALUE": BadUserInput,
+}
+
+
+def _show_user(data: Values, _: Values) -> dict[str, Any]:
+    if data["user"] is None:
+        raise UserNotFound
+    return _as_cognito_has_it(data["user"])
+
+
+def _show_page(data: Values, _: Values) -> dict[str, Any]:
+    # Where there is no such user or group, the page is an error, and this is not reached.
+    page = data["page"] if "page" in data else data["_entities"][0]["page"]
+    position = page["pageInfo"]
+    reply = {
+        rows: [_as_cognito_has_it(row) for row in page[rows]]
+        for rows in ("Users", "Groups")
+        if rows in page
+    }
+    if position["hasNextPage"]:
+        reply["NextToken"] = position["endCursor"]
+    return reply
+
+
+def _as_cognito_has_it(row: Values) -> dict[str, Any]:
+    """Return a user or group without what is not set."""
+    return {name: value for name, value in row.items() if value is not None}
+
+
+_USER = """
+    Username: username
+    %s: attributes { Name: name Value: value }
+    UserCreateDate: createdAt
+    UserLastModifiedDate: updatedAt
+    Enabled: enabled
+    UserStatus: userStatus
+"""
+
+_USERS = "{ Users: nodes { %s } pageInfo { hasNextPage endCursor } }" % (_USER % "Attributes")
+
+_GROUPS = """{
+    Groups: nodes {
+        GroupName: name
+        Description: description
+        Precedence: precedence
+        RoleArn: roleArn
+        CreationDate: createdAt
+        LastModifiedDate: updatedAt
+    }
+    pageInfo { hasNextPage endCursor }
+}"""
+
+
+def _of_user(mutation: str) -> str:
+    return f"""mutation {mutation}($username: String!) {{
+        payload: {mutation}(input: {{username: $username}}) {{ errors {{ code message }} }}
+    }}"""
+
+
+def _of_membership(mutation: str) -> str:
+    return f"""mutation {mutation}($username: String!, $groupname: String!) {{
+        payload: {mutation}(input: {{username: $username, groupName: $groupname}}) {{
+            errors {{ code message }}
+        }}
+    }}"""
+
+
+# The lists of one user or group start from a reference, whose key alone takes neither the right to
+# read it nor the call that would.
+ADMIN_QUERIES: Mapping[Action, AdminQuery] = {
+    Action.ADD_USER_TO_GROUP: AdminQuery(
+        _of_membership("addUserToGroup"), _say("Success adding {username} to {groupname}")
+    ),
+    Action.REMOVE_USER_FROM_GROUP: AdminQuery(
+        _of_membership("removeUserFromGroup"), _say("Removed {username} from {groupname}")
+    ),
+    Action.CONFIRM_USER_SIGN_UP: AdminQuery(
+        _of_user("confirmUserSignUp"), _say("Confirmed {username} registration")
+    ),
+    Action.DISABLE_USER: AdminQuery(_of_user("disableUser"), _say("Disabled {username}")),
+    Action.ENABLE_USER: AdminQuery(_of_user("enableUser"), _say("Enabled {username}")),
+    Action.SIGN_USER_OUT: AdminQuery(
+        _of_user("signUserOut"), _say("Signed out {username} from all devices")
+    ),
+    Action.GET_USER: AdminQuery(
+        f"""query getUser($username: String!) {{
+            user(by: {{username: $username}}) {{ {_USER % "UserAttributes"} }}
+        }}""",
+        _show_user,
+    ),
+    Action.LIST_USERS: AdminQuery(
+        f"""query listUsers($limit: Int!, $token: String) {{
+            page: users(first: $limit, after: $token) {_USERS}
+        }}""",
+        _show_page,
+    ),
+    Action.LIST_GROUPS: AdminQuery(
+        f"""query listGroups($limit: Int!, $token: String) {{
+            page: groups(first: $limit, after: $token) {_GROUPS}
+        }}""",
+        _show_page,
+    ),
+    Action.LIST_GROUPS_FOR_USER: AdminQuery(
+        f"""query listGroupsForUser($username: String!, $limit: Int!, $token: String) {{
+            _entities(representations: [{{__typename: "User", username: $username}}]) {{
+                ... on User {{ page: groups(first: $limit, after: $token) {_GROUPS} }}
+            }}
+        }}""",
+        _show_page,
+    ),
+    Action.LIST_USERS_IN_GROUP: AdminQuery(
+        f"""query listUsersInGroup($groupname: String!, $limit: Int!, $token: String) {{
+            _entities(representations: [{{__typename: "Group", name: $groupname}}]) {{
+                ... on Group {{ page: users(first: $limit, after: $token) {_USERS} }}
+            }}
+        }}""",
+        _show_page,
+    ),
+}
+
+_LIMITS = Limits(depth=10, aliases=30, directives=0, root_fields=1)
+"""Of the documents above, which are not a client's to make greater."""
+
+_MAX_TOKENS = 200
+
+
+class AdminQueriesEndpoint:
+    """The HTTP endpoint of all routes; the path parameter `name` says which.
+
+    Args:
+        executor: Executes their documents.
+        disabled: The disabled actions, which have no route.
+        deadline: Seconds that one request may take, from its headers on.
+        max_body: Bytes that a body or a query string may have.
+
+    Raises:
+        InvalidDocument: A document above does not fit the schema.
+    """
+
+    def __init__(
+        self, executor: Executor, *, disabled: Collection[Action], deadline: float, max_body: int
+    ) -> None:
+        documents = Documents(
+            executor.schema,
+            introspection=False,
+            max_tokens=_MAX_TOKENS,
+            max_calls=executor.max_calls,
+            limits=_LIMITS,
+        )
+        self._executor = executor
+        self._routes = {
+            action.label: _Route(documents.load(query.document), query.reply)
+            for action, query in ADMIN_QUERIES.items()
+            if action not in disabled
+        }
+        self._deadline = deadline
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; see https://asgi.readthedocs.io."""
+        response = await self._respond(Incoming(scope, receive))
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Incoming) -> Response:
+        """Return the answer; whatever goes wrong is a well-formed answer too."""
+        try:
+            return await self._answer(request)
+        except InvalidDocument as invalid:
+            return _refuse(invalid.kind(invalid.errors[0].message))
+        except AdminError as refusal:
+            return _refuse(refusal)
+        except ClientDisconnect:
+            return Response(status_code=400)  # there is nobody to read it
+        except Exception as error:  # noqa: BLE001  # a fault of ours is an answer too
+            log_fault(error)
+            return _refuse(Internal())
+
+    async def _answer(self, request: Incoming) -> Response:
+        route = self._routes.get(request.scope["path_params"]["name"].removesuffix("/"))
+        if route is None:
+            raise NotFound
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"allow": ", ".join(route.methods)})
+        if request.method not in route.methods:
+            allowed = ", ".join(route.methods)
+            raise MethodNotAllowed(f"Use {route.methods[0]}.", allowed=allowed)
+        deadline = asyncio.get_running_loop().time() + self._deadline
+        authorization = request.header(b"authorization")
+        if authorization is None:
+            raise Unauthenticated
+        caller = await self._executor.authenticate(authorization, deadline)
+        parameters = route.read(await self._read(request, deadline))
+        execution = await self._executor.execute(
+            route.document,
+            route.operation,
+            parameters,
+            caller=caller,
+            deadline=deadline,
+        )
+        for error in execution.result.errors or ():
+            raise classify(error) from error
+        reply = route.reply(execution.result.data or {}, parameters)
+        for group in reply.get("Groups", ()):
+            group["UserPoolId"] = self._executor.reader.pool_id
+        return Response(orjson.dumps(reply), media_type=JSON)
+
+    async def _read(self, request: Incoming, deadline: float) -> Values:
+        if request.method != "POST":
+            return request.query_string(max_size=self._max_body)
+        media_type = request.media_type()
+        # Amplify's client for iOS sends JSON without saying so.
+        if media_type not in {"", JSON, FORM}:
+            raise UnsupportedMediaType("Send JSON or a form, in UTF-8.")
+        body = await request.body(max_size=self._max_body, deadline=deadline)
+        if media_type == FORM:
+            return _decode_form(body)
+        return to_object(decode(body, "The body"), "The body")
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """A route whose document fits the schema."""
+
+    document: Document
+    reply: Callable[[Values, Values], dict[str, Any]]
+
+    @property
+    def operation(self) -> OperationDefinitionNode:
+        """The document's only operation."""
+        return self.document.operation(None)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The HTTP methods that the route takes."""
+        return ("POST", "OPTIONS") if is_mutation(self.operation) else ("GET", "HEAD", "OPTIONS")
+
+    def read(self, given: Values) -> dict[str, Any]:
+        """Return the variables for the document.
+
+        Args:
+            given: What came in the body or query string. What the route has no use for is
+                ignored.
+
+        Raises:
+            BadUserInput: A parameter is missing, or of the wrong type.
+        """
+        names = (node.variable.name.value for node in self.operation.variable_definitions or ())
+        return {name: _READERS.get(name, _read_name)(name, given.get(name)) for name in names}
+
+
+def _read_name(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise BadUserInput(f"`{name}` is required, as a text.", field=name)
+    return value
+
+
+def _read_limit(name: str, value: object) -> int:
+    text = str(value or 0)
+    if not (text.isascii() and text.isdecimal() and len(text) < 4 and int(text) <= MAX_FIRST):
+        message = f"`{name}` must be a whole number from 0 to {MAX_FIRST}."
+        raise BadUserInput(message, field=name)
+    return int(text) or DEFAULT_FIRST
+
+
+def _read_token(_: str, value: object) -> object:
+    # What Amplify's JavaScript client sends for a variable without a value, as in the loop over
+    # pages that its documentation shows. No cursor looks so.
+    return None if value in {"undefined", "null"} else value
+
+
+_READERS: Mapping[str, Callable[[str, object], object]] = {
+    "limit": _read_limit,
+    "token": _read_token,
+}
+"""How the parameters that are no names are read."""
+
+
+def _decode_form(body: bytearray) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(body.decode(), errors="strict", max_num_fields=100))
+    except ValueError as error:
+        raise MalformedRequest("The body must be a form, in UTF-8.") from error
+
+
+def _refuse(refusal: AdminError) -> Response:
+    records.current().codes.add(refusal.code)
+    return Response(
+        orjson.dumps({"message": refusal.message, "code": refusal.code}),
+        status_code=refusal.status,
+        media_type=JSON,
+        headers=headers_of(refusal),
+    )

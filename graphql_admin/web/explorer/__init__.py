@@ -1,0 +1,228 @@
+"""The explorer: a GraphiQL page that knows who is signed in and what they may do.
+
+Everything it needs comes from this package; its style and script files and what they are made
+of are in `assets/` and `vendor/`. The page talks to this server and, where one is configured, to
+the user pool's hosted sign-in page, and its Content-Security-Policy lets it talk to nobody else.
+
+GraphiQL is release 4, the last with the CodeMirror editor: 1.3 MB, 0.4 MB as sent. Release 5 has
+Monaco instead, which comes to 6.5 MB and wants web workers besides, for nothing that is used here.
+"""
+
+import gzip
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any, Final, Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from graphql_admin.actions import Action
+from graphql_admin.settings import Settings
+from graphql_admin.web.explorer.examples import describe_changes
+
+__all__ = ["Doorway", "Person", "content_security_policy", "describe_changes", "routes"]
+
+CONTENT_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+"""By file name suffix; the system's own table is not asked, since every machine has another."""
+
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""Of every response of the explorer."""
+
+
+class Person(Protocol):
+    """Somebody whom the visitor of a development server may be, at one click."""
+
+    @property
+    def role(self) -> str:
+        """What kind of caller this is, such as `admin`."""
+
+    @property
+    def username(self) -> str:
+        """The person's name in the pool."""
+
+    @property
+    def token(self) -> str:
+        """A good token of theirs."""
+
+    @property
+    def may(self) -> str:
+        """What they may do, as the end of a sentence."""
+
+
+def routes(
+    settings: Settings,
+    people: Callable[[], Sequence[Person]] = tuple,
+    *,
+    changes: Sequence[Mapping[str, Any]] = (),
+) -> list[Route]:
+    """Return the explorer's routes; none at all where the settings leave it off.
+
+    Args:
+        settings: The server's.
+        people: Called, in a thread, whenever the page asks whom one may be; in dev mode only.
+        changes: The schema's mutations, as `describe_changes` has them.
+    """
+    if not settings.explorer:
+        return []
+    files = _read_assets()
+    index = files["index.html"].body.decode()
+
+    async def page(_: Request) -> Response:
+        nonce = secrets.token_urlsafe(16)
+        return Response(
+            index.replace("{nonce}", nonce),
+            media_type="text/html",
+            headers={
+                **HEADERS,
+                "Cache-Control": "no-store",
+                "Content-Security-Policy": content_security_policy(settings, nonce),
+                "Cross-Origin-Opener-Policy": "same-origin",
+            },
+        )
+
+    def config(_: Request) -> Response:
+        content = {
+            "actions": {action.label: action.sentence for action in Action},
+            "changes": changes,
+            "introspection": settings.introspection,
+            "signIn": _sign_in(settings),
+            "people": [
+                {name: getattr(person, name) for name in ("role", "username", "token", "may")}
+                for person in (people() if settings.dev else ())
+            ],
+        }
+        return JSONResponse(content, headers={**HEADERS, "Cache-Control": "no-store"})
+
+    async def asset(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in files or name == "index.html":  # which is the page, and has a policy
+            return Response(status_code=404, headers=HEADERS)
+        return files[name].respond(request)
+
+    return [
+        Route("/explorer", page),
+        Route("/explorer/config.json", config),
+        Route("/explorer/{name}", asset),
+    ]
+
+
+class Doorway:
+    """The GraphQL endpoint's door: shows people in browsers to the explorer, lets all others in.
+
+    A person is who opens the address in a browser: a GET without a `query`, by a client that
+    asks for HTML before all else. No token is asked of them.
+
+    Args:
+        endpoint: What is behind the door.
+    """
+
+    def __init__(self, endpoint: ASGIApp) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; see https://asgi.readthedocs.io."""
+        app = self._endpoint
+        if scope["method"] == "GET" and _is_of_a_person(Request(scope)):
+            # Relative, so that it holds below a proxy's path prefix.
+            app = RedirectResponse("explorer", status_code=303, headers={"Vary": "Accept"})
+        await app(scope, receive, send)
+
+
+def _is_of_a_person(request: Request) -> bool:
+    first_choice = request.headers.get("accept", "").split(",")[0].split(";")[0].strip()
+    return first_choice.lower() == "text/html" and "query" not in request.query_params
+
+
+def content_security_policy(settings: Settings, nonce: str) -> str:
+    """Return the page's policy: nothing but our own files, no script or style in the markup.
+
+    Args:
+        settings: Name the hosted sign-in page, whose token endpoint the page calls.
+        nonce: Unguessable, new for every response. It admits the `<style>` that a library of
+            GraphiQL puts in to hold the page still behind an open dialog.
+    """
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            f"style-src 'self' 'nonce-{nonce}'",
+            "img-src 'self' data:",
+            " ".join(["connect-src 'self'", *filter(None, [settings.explorer_login_url])]),
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+def _sign_in(settings: Settings) -> dict[str, str] | None:
+    """Return what the page must know to send people to the hosted sign-in page."""
+    if settings.explorer_login_url is None or settings.explorer_client_id is None:
+        return None
+    return {
+        "url": settings.explorer_login_url,
+        "clientId": settings.explorer_client_id,
+        "tokenUse": min(settings.token_use),  # "access" where both kinds are good
+    }
+
+
+@cache
+def _read_assets() -> dict[str, "_Asset"]:
+    return {
+        file.name: _Asset.read(file)
+        for file in resources.files(__package__).joinpath("assets").iterdir()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Asset:
+    """A file as it goes out: read, hashed and compressed once."""
+
+    body: bytes
+    compressed: bytes
+    content_type: str
+    etag: str
+    """Of `body`, without quotes."""
+
+    @classmethod
+    def read(cls, file: Traversable) -> "_Asset":
+        body = file.read_bytes()
+        return cls(
+            body=body,
+            compressed=gzip.compress(body, mtime=0),
+            content_type=CONTENT_TYPES[file.name[file.name.rindex(".") :]],
+            etag=sha256(body).hexdigest()[:32],
+        )
+
+    def respond(self, request: Request) -> Response:
+        zipped = "gzip" in request.headers.get("accept-encoding", "")
+        etag = f'"{self.etag}-gzip"' if zipped else f'"{self.etag}"'
+        headers = {
+            **HEADERS,
+            "Cache-Control": "no-cache",  # keep it, but ask whether it is still this one
+            "ETag": etag,
+            "Vary": "Accept-Encoding",
+        }
+        if etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        headers["Content-Type"] = self.content_type
+        if zipped:
+            headers["Content-Encoding"] = "gzip"
+        return Response(self.compressed if zipped else self.body, headers=headers)

@@ -1,0 +1,397 @@
+"""GraphQL over HTTP: the request's body and headers in, the response's out.
+
+Follows https://graphql.github.io/graphql-over-http/draft/. Where its drafts differ, it goes by
+what the community's audits (the npm package `graphql-http`) ask for: a request that cannot be
+executed is 400 (not 422), or 200 for a client that accepts no more than `application/json`.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from math import ceil
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import orjson
+from graphql import GraphQLError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from graphql_admin.engine.caches import LruCache
+from graphql_admin.engine.documents import Documents, InvalidDocument, is_mutation, places_of
+from graphql_admin.errors import (
+    AdminError,
+    BadUserInput,
+    Internal,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotFound,
+    Throttled,
+    TooManyErrors,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+from graphql_admin.telemetry import request_record as records
+from graphql_admin.tokens.verifier import Caller
+from graphql_admin.web.executor import (
+    JSON,
+    Executor,
+    Incoming,
+    classify,
+    decode,
+    headers_of,
+    log_fault,
+    to_object,
+)
+
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+MEDIA_TYPES = (JSON, GRAPHQL_RESPONSE)
+"""What answers may be in; where a client leaves it open, the first."""
+
+
+_CONTENT_TYPES = {media_type: f"{media_type}; charset=utf-8".encode() for media_type in MEDIA_TYPES}
+
+
+MAX_ERRORS = 100
+"""Errors of an execution that a response has; one more says how many there are besides."""
+
+_ENTRY_BYTES = 256
+"""Of an entry in the cache of headers, apart from its text."""
+
+
+class Answer(Response):
+    """A response with JSON in it, made with less ado than Starlette's own.
+
+    Args:
+        body: What is to be encoded.
+        media_type: One of `MEDIA_TYPES`.
+        status: The HTTP status.
+        headers: Others than those of the content, with names in lower case.
+    """
+
+    def __init__(
+        self,
+        body: Mapping[str, Any],
+        media_type: str,
+        status: int,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.status_code = status
+        self.background = None
+        self.body = orjson.dumps(body)
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(self.body)),
+            (b"content-type", _CONTENT_TYPES[media_type]),
+            *[(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+        ]
+
+
+class GraphQLRequest(NamedTuple):
+    """What a client asks to be executed."""
+
+    query: str
+    operation_name: str | None
+    variables: dict[str, Any] | None
+    wants_cost: bool
+    """Whether to report what it cost, which `extensions: {"cost": true}` asks for."""
+
+    @classmethod
+    def from_mapping(cls, parameters: Mapping[str, Any]) -> "GraphQLRequest":
+        """Make a request from the decoded parameters of a body or query string.
+
+        Raises:
+            MalformedRequest: A parameter is missing or not of its type.
+        """
+        query = parameters.get("query")
+        if not isinstance(query, str) or not query:
+            raise MalformedRequest("`query` must be a text with a GraphQL document.")
+        operation_name = parameters.get("operationName")
+        if operation_name is not None and not isinstance(operation_name, str):
+            raise MalformedRequest("`operationName` must be a text.")
+        variables = _read_object(parameters, "variables")
+        extensions = _read_object(parameters, "extensions")
+        wants_cost = extensions is not None and extensions.get("cost") is True
+        return cls(query, operation_name or None, variables, wants_cost)
+
+
+def _read_object(parameters: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    value = parameters.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise MalformedRequest(f"`{name}` must be an object.")
+    return value
+
+
+class GraphQLEndpoint:
+    """The HTTP endpoint that executes GraphQL requests.
+
+    Args:
+        executor: Executes them.
+        documents: The cache of documents of its schema.
+        deadline: Seconds that one request may take, from its headers on.
+        max_body: Bytes that a body or a query string may have.
+        anonymous: Whether requests without a token may read the schema.
+        get_queries: Whether a query may come by GET.
+    """
+
+    def __init__(
+        self,
+        *,
+        executor: Executor,
+        documents: Documents,
+        deadline: float,
+        max_body: int,
+        anonymous: bool,
+        get_queries: bool = True,
+    ) -> None:
+        self._executor = executor
+        self._documents = documents
+        self._deadline = deadline
+        self._max_body = max_body
+        self._anonymous = anonymous
+        self._methods = ("GET", "HEAD", "OPTIONS", "POST") if get_queries else ("OPTIONS", "POST")
+        self._negotiated: LruCache[tuple[str, ...], str] = LruCache(NEGOTIATED_BYTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; see https://asgi.readthedocs.io."""
+        response = await self._respond(Incoming(scope, receive))
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Incoming) -> Response:
+        """Return the answer; whatever goes wrong is a well-formed answer too."""
+        media_type = JSON
+        try:
+            accept = request.headers(b"accept")
+            media_type = self._negotiated.get(accept) or negotiate(accept)
+            return await self._answer(request, media_type)
+        except InvalidDocument as invalid:
+            # A client that accepts only application/json is told errors in the body alone.
+            status = invalid.kind.status if media_type == GRAPHQL_RESPONSE else 200
+            return Answer(
+                {"errors": [_describe(error, invalid.kind) for error in invalid.errors]},
+                media_type,
+                status,
+            )
+        except AdminError as refusal:
+            return refuse(refusal, media_type)
+        except ClientDisconnect:
+            return Response(status_code=400)  # there is nobody to read it
+        except Exception as error:  # noqa: BLE001  # a fault of ours is an answer too
+            log_fault(error)
+            return refuse(Internal(), media_type)
+
+    async def _answer(self, http_request: Incoming, media_type: str) -> Response:
+        if http_request.method not in self._methods:
+            allowed = ", ".join(self._methods)
+            raise MethodNotAllowed(None if "GET" in self._methods else "Use POST.", allowed=allowed)
+        if http_request.method == "OPTIONS":
+            return Response(status_code=204, headers={"allow": ", ".join(self._methods)})
+        deadline = asyncio.get_running_loop().time() + self._deadline
+        caller = await self._authenticate(http_request, deadline)
+        if caller is not None:  # nothing is kept of who has no token
+            self._remember(http_request.headers(b"accept"), media_type)
+        if http_request.method == "POST":
+            parameters = await self._read_body(http_request, deadline)
+        else:
+            parameters = self._read_query_string(http_request)
+        request = GraphQLRequest.from_mapping(parameters)
+        document = self._documents.load(request.query, keep=caller is not None)
+        operation = document.operation(request.operation_name)
+        if http_request.method != "POST" and is_mutation(operation):
+            raise MethodNotAllowed("A mutation takes a POST.", allowed="POST")
+        execution = await self._executor.execute(
+            document, operation, request.variables, caller=caller, deadline=deadline
+        )
+        result = execution.result
+        body: dict[str, Any] = {"data": result.data}
+        status = 200
+        if result.errors:
+            body = {"errors": _describe_all(result.errors), **body}
+            if result.data is None and all(error.path is None for error in result.errors):
+                # The variables did not fit: nothing was executed, so there is no `data`.
+                del body["data"]
+                status = 400 if media_type == GRAPHQL_RESPONSE else 200
+            if any(isinstance(error.original_error, Unauthenticated) for error in result.errors):
+                return refuse(Unauthenticated(), media_type)
+        if request.wants_cost:
+            cost = {"estimated": execution.estimated, "calls": execution.calls}
+            body["extensions"] = {"cost": cost}
+        return Answer(body, media_type, status)
+
+    def _remember(self, accept: tuple[str, ...], media_type: str) -> None:
+        if self._negotiated.get(accept) is None and (size := sum(map(len, accept))) <= MAX_ACCEPT:
+            self._negotiated.put(accept, media_type, _ENTRY_BYTES + size)
+
+    async def _authenticate(self, request: Incoming, deadline: float) -> Caller | None:
+        authorization = request.header(b"authorization")
+        if authorization is not None:
+            return await self._executor.authenticate(authorization, deadline)
+        if self._anonymous:
+            return None
+        raise Unauthenticated
+
+    async def _read_body(self, request: Incoming, deadline: float) -> Mapping[str, Any]:
+        if request.media_type() != JSON:
+            raise UnsupportedMediaType
+        body = await request.body(max_size=self._max_body, deadline=deadline)
+        return to_object(decode(body, "The body"), "The body")
+
+    def _read_query_string(self, request: Incoming) -> Mapping[str, Any]:
+        parameters = request.query_string(max_size=self._max_body)
+        for name in {"variables", "extensions"} & parameters.keys():
+            parameters[name] = decode(parameters[name], f"`{name}`")
+        return parameters
+
+
+NEGOTIATED_BYTES = 65_536
+"""Estimated size of the `Accept` headers that are remembered. Clients send few different ones."""
+
+MAX_ACCEPT = 1024
+"""Characters of `Accept` headers that are looked at. Longer ones are disregarded, as RFC 9110,
+section 12.5.1, allows."""
+
+
+def negotiate(accept: tuple[str, ...]) -> str:
+    """Choose the media type of the response, by RFC 9110, section 12.5.1.
+
+    Args:
+        accept: The `Accept` headers. Without one, or where any type will do, it is
+            `application/json`, as before the GraphQL-over-HTTP specification.
+
+    Raises:
+        NotAcceptable: The client takes none that there is.
+    """
+    if not accept or sum(map(len, accept)) > MAX_ACCEPT:
+        return JSON
+    qualities: dict[str, float] = {}
+    for item in ",".join(accept).split(","):
+        media_range, *parameters = (part.strip().lower() for part in item.split(";"))
+        qualities.setdefault(media_range, _quality(parameters))
+    best, best_quality = None, 0.0
+    # Of two that the client likes as well, the one it names first, and one that it names.
+    for media_type in sorted(MEDIA_TYPES, key=[*qualities, *MEDIA_TYPES].index):
+        # The range that fits most narrowly has the say.
+        fitting = next((r for r in (media_type, "application/*", "*/*") if r in qualities), None)
+        quality = qualities[fitting] if fitting else 0.0
+        if quality > best_quality:
+            best, best_quality = media_type, quality
+    if best is None:
+        raise NotAcceptable
+    return best
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def refuse(refusal: AdminError, media_type: str) -> Answer:
+    """Return the response of a request that was refused whole."""
+    body = {"errors": [_to_json(refusal)]}
+    return Answer(body, media_type, refusal.status, headers_of(refusal))
+
+
+async def refuse_path(_: Request, error: Exception) -> Response:
+    """Answer for the router, where it finds no route, or none for the method."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for that
+    if error.status_code == MethodNotAllowed.status and error.headers:
+        allowed = ", ".join(sorted(error.headers["Allow"].split(", ")))
+        return refuse(MethodNotAllowed(f"Use {allowed}.", allowed=allowed), JSON)
+    return refuse(NotFound(), JSON)
+
+
+class Shortcut:
+    """Middleware that answers one path itself, before the router goes and finds it.
+
+    Args:
+        app: Answers the others.
+        path: The path.
+        endpoint: Answers it.
+    """
+
+    def __init__(self, app: ASGIApp, path: str, endpoint: ASGIApp) -> None:
+        self._app = app
+        self._path = path
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; see https://asgi.readthedocs.io."""
+        is_shorter = scope["type"] == "http" and scope["path"] == self._path
+        await (self._endpoint if is_shorter else self._app)(scope, receive, send)
+
+
+class FaultBarrier:
+    """Middleware that turns whatever goes wrong behind it into a well-formed answer.
+
+    Starlette and uvicorn would log the traceback with its message, which may hold anything.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; see https://asgi.readthedocs.io."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def note_start(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_start)
+        except Exception as error:  # noqa: BLE001  # that is what it is for
+            log_fault(error)
+            if not started:  # or the connection is closed on the half answer
+                await refuse(Internal(), JSON)(scope, receive, send)
+
+
+def _describe_all(errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:
+    """Return the errors of an execution: `MAX_ERRORS`, and one that says how many more there are.
+
+    Those of variables that say the same of one variable are one.
+    """
+    described: list[dict[str, Any]] = []
+    for error in errors[:MAX_ERRORS]:
+        each = _describe(error)
+        if error.path is not None or each not in described:
+            described.append(each)
+    if len(errors) > MAX_ERRORS:
+        described.append(_to_json(TooManyErrors(f"Errors left out: {len(errors) - MAX_ERRORS}.")))
+    return described
+
+
+def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict[str, Any]:
+    """Return an error of the response, with a code and without what is not for clients.
+
+    Args:
+        error: As it came from parsing, validation or execution.
+        kind: What it is, where it comes from parsing or validation.
+    """
+    admin_error = classify(error) if kind is None else kind(error.message)
+    described = _to_json(admin_error)
+    if places := places_of(error):
+        described["locations"] = places
+    if error.path is not None:
+        described["path"] = error.path
+    return described
+
+
+def _to_json(error: AdminError) -> dict[str, Any]:
+    records.current().codes.add(error.code)
+    extensions: dict[str, object] = {"code": error.code}
+    if isinstance(error, Throttled):
+        extensions["retryAfter"] = ceil(error.retry_after)
+    if isinstance(error, BadUserInput) and error.field:
+        extensions["field"] = error.field
+    return {"message": error.message, "extensions": extensions}

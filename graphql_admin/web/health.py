@@ -1,0 +1,117 @@
+"""Whether this server lives, is ready for requests, and still takes them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from graphql_admin.cognito.pool import UserPool
+from graphql_admin.errors import AdminError, ShuttingDown
+from graphql_admin.telemetry import request_record as records
+from graphql_admin.tokens.verifier import KeySet
+from graphql_admin.web.executor import headers_of
+
+PATHS = frozenset({"/healthz", "/readyz"})
+"""Paths that are answered while this server is being shut down, too."""
+
+_PAUSE = 5.0
+"""Seconds between two looks at whether keys and credentials are there."""
+
+
+class Health:
+    """The state of this server: what it waits for, and whether it is being shut down.
+
+    Args:
+        keys: Verify tokens.
+        pool: The user pool, with the credentials to call it.
+    """
+
+    def __init__(self, keys: KeySet, pool: UserPool) -> None:
+        self._keys = keys
+        self._pool = pool
+        self.draining = False
+
+    def drain(self) -> None:
+        """Take no more requests. Those in hand are answered."""
+        self.draining = True
+
+    def obstacles(self) -> Iterator[str]:
+        """Yield what keeps this server from being ready."""
+        if not self._keys.in_hand:
+            yield "keys"
+        if not self._pool.keyring.in_hand:
+            yield "credentials"
+        if self.draining:
+            yield "draining"
+
+    @asynccontextmanager
+    async def getting_ready(self) -> AsyncIterator[None]:
+        """Fetch keys and credentials in the background, and the keys anew when they are old.
+
+        Requests see to old keys, too. But after a night without any, the first would come with a
+        token whose key is not known yet.
+        """
+        task = asyncio.create_task(self._get_ready())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _get_ready(self) -> None:
+        while True:
+            if not self._pool.keyring.in_hand:
+                with suppress(AdminError):  # which the log tells
+                    await self._pool.keyring.signer()
+            if not self._keys.in_hand:
+                with suppress(AdminError):
+                    await self._keys.load()
+            self._keys.keep_fresh()
+            await asyncio.sleep(_PAUSE)
+
+    async def healthz(self, _: Request) -> Response:
+        """Say that the process is alive."""
+        return PlainTextResponse("ok\n")
+
+    async def readyz(self, _: Request) -> Response:
+        """Say whether requests can be answered, and if not, what for."""
+        obstacles = list(self.obstacles())
+        body = orjson.dumps({"ready": not obstacles, "waiting_for": obstacles})
+        return Response(body, 503 if obstacles else 200, media_type="application/json")
+
+
+class Gate:
+    """ASGI middleware that turns requests away once the end has begun. Probes pass.
+
+    Args:
+        app: What answers the others.
+        health: Tells whether this server is being shut down.
+    """
+
+    def __init__(self, app: ASGIApp, health: Health) -> None:
+        self._app = app
+        self._health = health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; see https://asgi.readthedocs.io."""
+        if self._health.draining and scope["type"] == "http" and scope["path"] not in PATHS:
+            await _turn_away(ShuttingDown())(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _turn_away(refusal: AdminError) -> Response:
+    # Before anything of the request is read, its `Accept` header included.
+    records.current().codes.add(refusal.code)
+    error = {"message": refusal.message, "extensions": {"code": refusal.code}}
+    return Response(
+        orjson.dumps({"errors": [error]}),
+        refusal.status,
+        {**headers_of(refusal), "cache-control": "no-store"},
+        media_type="application/json; charset=utf-8",
+    )

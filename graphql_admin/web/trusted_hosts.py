@@ -1,0 +1,45 @@
+"""Middleware that refuses requests for hosts that this server does not answer for.
+
+Starlette's `TrustedHostMiddleware` says which in the same words; its answers are plain text.
+"""
+
+from collections.abc import Collection
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from graphql_admin.errors import AdminError, MalformedRequest, MisdirectedRequest
+from graphql_admin.hosts import AllowedHosts
+from graphql_admin.web.executor import JSON
+from graphql_admin.web.graphql import refuse
+
+
+class TrustedHosts:
+    """ASGI middleware that lets pass what is for an allowed host.
+
+    Args:
+        app: What answers it.
+        allowed: The hosts.
+        exempt: Paths that are answered for any host: those of probes, which balancers send to an
+            address, and whose answers tell nothing that is worth guarding.
+    """
+
+    def __init__(self, app: ASGIApp, *, allowed: AllowedHosts, exempt: Collection[str]) -> None:
+        self._app = app
+        self._allowed = allowed
+        self._exempt = frozenset(exempt)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; see https://asgi.readthedocs.io."""
+        if scope["type"] == "http" and scope["path"] not in self._exempt:
+            refusal = self._find_refusal(scope)
+            if refusal is not None:
+                await refuse(refusal, JSON)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _find_refusal(self, scope: Scope) -> AdminError | None:
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1:  # RFC 9112, section 3.2
+            return MalformedRequest("A request needs one `Host` header.")
+        admitted = self._allowed.admits(hosts[0].decode("latin-1"))
+        return None if admitted else MisdirectedRequest()
