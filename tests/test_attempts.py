@@ -162,6 +162,7 @@ def test_only_the_gate_is_given_the_writer() -> None:
     assert {name for name, names in modules.items() if "writer" in names} <= {
         "app.py",
         "admin/attempts.py",
+        "cognito/access.py",
         "cognito/pool.py",
         "serving/protocol.py",  # asyncio's, of a connection
         "cognito/transport.py",
