@@ -15,7 +15,7 @@ from graphql_admin.dev.cognito import REGION, EmbeddedCognito, isolated_environm
 from tests.directory import Directory
 from tests.processes import PATIENCE, read_until, started
 
-CLIENTS = Path(__file__).parent / "node" / "amplify"
+CLIENTS = Path(__file__).parent.parent / "node" / "amplify"
 
 CLIENTS_INSTALLED = shutil.which("node") is not None and (CLIENTS / "node_modules").is_dir()
 

@@ -333,7 +333,7 @@ def test_node_field_switched_off(serve: Callable[..., Api], scripted: ScriptedCo
 
 def test_service(api: Api) -> None:
     """A gateway is given the schema that is published as `schema.graphql`."""
-    file = Path(__file__).parent.parent / "schema.graphql"
+    file = Path(__file__).parent.parent.parent / "schema.graphql"
     sdl = api.send("{ _service { sdl } }").data["_service"]["sdl"]
     assert sdl.strip() == file.read_text(encoding="utf-8").strip()
 

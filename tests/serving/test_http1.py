@@ -19,7 +19,7 @@ from graphql_admin.serving.connections import Bounds
 from graphql_admin.serving.heads import MAX_FIELDS, MAX_HEAD
 from graphql_admin.web.executor import BODY_COMPLETE
 from tests.live import listening
-from tests.test_protocol import connect
+from tests.serving.test_protocol import connect
 
 PATIENCE = 30
 """Seconds after which a conversation hangs."""

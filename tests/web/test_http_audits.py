@@ -12,7 +12,7 @@ import pytest
 from tests.api import Api
 from tests.scripted import ScriptedCognito
 
-NODE = Path(__file__).parent / "node"
+NODE = Path(__file__).parent.parent / "node"
 
 
 def require_node() -> str:

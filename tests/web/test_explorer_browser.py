@@ -15,11 +15,11 @@ from graphql_admin.settings import load_settings
 from tests.browser import Visit, chromium, served, until
 from tests.directory import Directory
 from tests.sign_in_page import SignInPage
-from tests.test_explorer import Person
 from tests.tokens import CLIENT_ID, Pool
+from tests.web.test_explorer import Person
 
 AXE = (
-    Path(__file__).parent.parent
+    Path(__file__).parent.parent.parent
     / "graphql_admin/web/explorer/vendor/node_modules/axe-core/axe.min.js"
 )
 

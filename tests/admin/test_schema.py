@@ -40,7 +40,7 @@ OWN_TYPES = [
 
 def test_schema_file_is_up_to_date() -> None:
     """`schema.graphql` is the schema under default settings."""
-    file = Path(__file__).parent.parent / "schema.graphql"
+    file = Path(__file__).parent.parent.parent / "schema.graphql"
     assert file.read_text(encoding="utf-8").strip() == AdminSchema().as_str().strip()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 COPIED = ("graphql_admin", "tests", "tools", "README.md", "schema.graphql", "pyproject.toml")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "node", "node_modules", "vendor", ".*")
 
@@ -84,19 +84,19 @@ def run(folder: Path, module: str, *arguments: str) -> str:
 
 NEW_ACTIONS = "deleteGroup or setUserPassword or DELETE_GROUP or SET_USER_PASSWORD"
 EVERY_ACTION = [
-    "tests/test_permissions.py::test_ways_lead_through_every_action",
-    "tests/test_permissions.py::test_payloads_require_what_reads_their_objects",
-    "tests/test_permissions.py::test_iam_policy_lists_what_is_called",
-    "tests/test_audit.py::test_events_are_the_attempts",
-    "tests/test_attempts.py::test_every_action_that_writes_is_one_gated_mutation",
-    "tests/test_attempts.py::test_inputs_do_not_repeat_their_values",
-    "tests/test_quota.py::test_every_operation_has_a_category",
+    "tests/admin/test_guards.py::test_ways_lead_through_every_action",
+    "tests/admin/test_guards.py::test_payloads_require_what_reads_their_objects",
+    "tests/admin/test_guards.py::test_iam_policy_lists_what_is_called",
+    "tests/audit/test_log.py::test_events_are_the_attempts",
+    "tests/admin/test_attempts.py::test_every_action_that_writes_is_one_gated_mutation",
+    "tests/admin/test_attempts.py::test_inputs_do_not_repeat_their_values",
+    "tests/cognito/test_quotas.py::test_every_operation_has_a_category",
 ]
 
 
 def test_denial_matrix(copy: Path) -> None:
     """Each new action is denied, allowed, disabled and priced by every way to it."""
-    printed = run(copy, "pytest", "-n0", "-k", NEW_ACTIONS, "tests/test_permissions.py")
+    printed = run(copy, "pytest", "-n0", "-k", NEW_ACTIONS, "tests/admin/test_guards.py")
     ran = re.search(r"(\d+) passed", printed)
     # By each of the two: denied by right and by token, allowed by right and to administrators; the
     # same for the target in the payload; disabled.
@@ -112,7 +112,7 @@ def test_what_goes_through_every_action(copy: Path) -> None:
 
 def test_example_in_the_explorer(copy: Path) -> None:
     """The explorer offers an example of each new action, to whoever may do it."""
-    example = "tests/test_explorer_browser.py::test_every_allowed_action_has_an_example"
+    example = "tests/web/test_explorer_browser.py::test_every_allowed_action_has_an_example"
     if "1 skipped" in run(copy, "pytest", "-n0", example):
         pytest.skip("there is no chromium on this machine")
 
@@ -125,7 +125,7 @@ def test_lint(copy: Path) -> None:
 
 def test_schema(copy: Path) -> None:
     """Everything of the new actions is described, and guarded as it says."""
-    run(copy, "pytest", "-n0", "tests/test_schema.py")
+    run(copy, "pytest", "-n0", "tests/admin/test_schema.py")
     sdl = (copy / "schema.graphql").read_text(encoding="utf-8")
     assert re.search(r"input SetUserPasswordInput \{.*?password: String!\n\}", sdl, re.DOTALL)
     assert "deleteGroup(" in sdl
@@ -141,7 +141,14 @@ def test_table_of_actions(copy: Path) -> None:
 
 def test_errors_of_the_operations(copy: Path) -> None:
     """What Cognito's errors mean is known of the new operations too."""
-    run(copy, "pytest", "-n0", "-k", "has_a_meaning or told_from_writes", "tests/test_cognito.py")
+    run(
+        copy,
+        "pytest",
+        "-n0",
+        "-k",
+        "has_a_meaning or told_from_writes",
+        "tests/cognito/test_pool.py",
+    )
 
 
 def test_end_to_end(copy: Path) -> None:

@@ -158,7 +158,7 @@ def test_only_the_gate_is_given_the_writer() -> None:
         path.relative_to(PACKAGE).as_posix(): names_in(path) for path in PACKAGE.rglob("*.py")
     }
     naming = {name for name, names in modules.items() if "PoolWriter" in names}
-    assert naming == {"admin/attempts.py", "cognito/access.py", "cognito/pool.py"}
+    assert naming == {"admin/attempts.py", "cognito/pool.py"}
     assert {name for name, names in modules.items() if "writer" in names} <= {
         "app.py",
         "admin/attempts.py",

@@ -26,7 +26,7 @@ from tests.programs import Program, free_port
 from tests.scripted import Reply, ScriptedCognito, UserDirectory, reply
 from tests.tokens import CLIENT_ID, POOL_ID, Pool
 
-NODE_DIRECTORY = Path(__file__).parent / "node" / "gateways"
+NODE_DIRECTORY = Path(__file__).parent.parent / "node" / "gateways"
 INSTALLED = bool(shutil.which("node")) and (NODE_DIRECTORY / "node_modules").exists()
 
 pytestmark = pytest.mark.skipif(
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(
     reason="the gateways are not installed: that takes Node, npm and `make gateways`",
 )
 
-SCHEMA_FILE = Path(__file__).parent.parent / "schema.graphql"
+SCHEMA_FILE = Path(__file__).parent.parent.parent / "schema.graphql"
 COMPOSERS = pytest.mark.parametrize("composer", ["apollo", "hive"])
 
 OTHERS = {
@@ -135,7 +135,7 @@ class Server:
             "-m",
             "graphql_admin",
             "serve",
-            directory=Path(__file__).parent.parent,
+            directory=Path(__file__).parent.parent.parent,
             environment={**self.environment, "GRAPHQL_ADMIN_PORT": self.port},
         )
         self._running.enter_context(program).wait_for("Listening on ")
