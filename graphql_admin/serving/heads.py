@@ -102,7 +102,8 @@ def parse(head: bytes) -> Head:
     Raises:
         Refused: It is not in the grammar, or asks for what there is not.
     """
-    line, *lines = head.split(b"\r\n")
+    lines = head.split(b"\r\n")
+    line = lines.pop(0)
     if len(lines) > MAX_FIELDS:
         raise Refused(431, "There are too many header fields.")
     if head.translate(None, _TEXT) != b"\r\n" * len(lines):

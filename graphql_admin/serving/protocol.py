@@ -224,7 +224,7 @@ class Protocol(asyncio.Protocol):
             if self._taken > MAX_DISCARD:
                 self._close()
             return
-        if self._is_last and state in {State.ANSWERING, State.TAKING}:
+        if self._is_last and state in (State.ANSWERING, State.TAKING):
             self._read(wanted=False)  # nothing of it would be answered
             return
         self._arrivals.add(data)
@@ -236,7 +236,7 @@ class Protocol(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Take no more; return whether there is something to answer yet."""
-        if self._state not in {State.ANSWERING, State.TAKING} or self._exchange is None:
+        if self._state not in (State.ANSWERING, State.TAKING) or self._exchange is None:
             return False
         self._client_ended = self._is_last = True
         self._exchange.keep_alive = False
@@ -266,7 +266,7 @@ class Protocol(asyncio.Protocol):
         if self._state is State.TAKING:
             self._turn_to_next()
             self._advance()
-        elif self._state in {State.LINGERING, State.CLOSED}:
+        elif self._state in (State.LINGERING, State.CLOSED):
             self.deadline = self._loop.time() + LINGER
         elif self._state is State.DISCARDING:
             self.deadline = self._loop.time() + HEAD_TIME
@@ -277,7 +277,7 @@ class Protocol(asyncio.Protocol):
     def shutdown(self) -> None:
         """Close, after the response if a request is in flight."""
         self._is_last = True
-        if self._state in {State.BODY, State.ANSWERING}:
+        if self._state in (State.BODY, State.ANSWERING):
             assert self._exchange is not None  # noqa: S101  # that is what these states are
             self._exchange.keep_alive = False
         elif self._state is State.HEAD and not self._arrivals.data and self._has_arrived():
@@ -415,7 +415,7 @@ class Protocol(asyncio.Protocol):
     def response_complete(self) -> None:
         """Turn to the next request, once the client has taken the response."""
         self._server_state.total_requests += 1
-        if self._exchange is None or self._state not in {State.BODY, State.ANSWERING}:
+        if self._exchange is None or self._state not in (State.BODY, State.ANSWERING):
             return
         if not self._exchange.keep_alive:
             self._finish()
@@ -509,7 +509,7 @@ class Protocol(asyncio.Protocol):
         """Whether it owes the rest of a request."""
         if self._state is State.HEAD:
             return bool(self._arrivals.data)
-        return self._state in {State.BODY, State.DISCARDING}
+        return self._state in (State.BODY, State.DISCARDING)
 
     def caller(self) -> Hashable:
         """Return who made it hold what it holds.
@@ -553,7 +553,7 @@ class Protocol(asyncio.Protocol):
         if self._out.untaken:
             self.abort()
             return
-        if self._state in {State.HEAD, State.BODY}:
+        if self._state in (State.HEAD, State.BODY):
             self.refuse(Refused(503, "The server has no memory for the request now."))
         elif self._exchange is not None:
             self._is_last = True
@@ -580,7 +580,7 @@ class Protocol(asyncio.Protocol):
     def _settle(self) -> None:
         """Count what it holds, and read on if there is somewhere to put what comes."""
         self._account()
-        if self._state in {State.ANSWERING, State.TAKING}:
+        if self._state in (State.ANSWERING, State.TAKING):
             if not self._is_last:
                 self._read(wanted=not self._arrivals.data)
         elif self._state is State.BODY:
