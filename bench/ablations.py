@@ -132,8 +132,6 @@ def _info(seams: Seams) -> None:
 @ablation("guards", "guards that wait for nothing", "Strawberry's own extension")
 def _guards(seams: Seams) -> None:
     seams.replace("admin.guards:Guard.resolve_async", lambda _: PermissionExtension.resolve_async)
-        "admin.permissions:Guarding.resolve_async", lambda _: PermissionExtension.resolve_async
-    )
 
 
 @ablation("documents", "the cache of documents", "parsed, validated and planned each time")

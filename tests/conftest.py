@@ -15,12 +15,12 @@ from starlette.testclient import TestClient
 
 from graphql_admin.app import create_app
 from graphql_admin.settings import Quota, load_settings
-from tests.api import Api
-from tests.directory import Directory
-from tests.leaks import find_leaks, find_leaks_in_metrics
-from tests.live import listening
-from tests.scripted import ScriptedCognito
-from tests.tokens import CLIENT_ID, POOL_ID, JwksServer, Pool
+from tests.support.api import Api
+from tests.support.directory import Directory
+from tests.support.leaks import find_leaks, find_leaks_in_metrics
+from tests.support.live import listening
+from tests.support.scripted import ScriptedCognito
+from tests.support.tokens import CLIENT_ID, POOL_ID, JwksServer, Pool
 
 REGION = "eu-west-1"
 NO_QUOTAS = ",".join(f"{quota}=1e6" for quota in Quota)

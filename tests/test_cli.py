@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
-from tests.processes import PATIENCE, ROOT, environment, read_until, started
+from tests.support.processes import PATIENCE, ROOT, environment, read_until, started
 
 SETTINGS = {
     "GRAPHQL_ADMIN_USER_POOL_ID": "eu-west-1_Example00",

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 
 from graphql_admin.admin.nodes import global_id
 from graphql_admin.admin.schema import AdminSchema
-from tests.api import Api
-from tests.scripted import ScriptedCognito, failure, reply
+from tests.support.api import Api
+from tests.support.scripted import ScriptedCognito, failure, reply
 
 SCHEMA = AdminSchema().graphql_schema
 SECRET = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/secret"

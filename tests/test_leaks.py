@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.leaks import PASSWORD, find_leaks, find_leaks_in_metrics
-from tests.scripted import Reply, ScriptedCognito, failure, hang_up, raw, reply
-from tests.servers import ROOT, served
-from tests.tokens import Pool
+from tests.support.leaks import PASSWORD, find_leaks, find_leaks_in_metrics
+from tests.support.scripted import Reply, ScriptedCognito, failure, hang_up, raw, reply
+from tests.support.servers import ROOT, served
+from tests.support.tokens import Pool
 
 EMAIL = "ann.private@example.com"
 PHONE = "+12025550123"

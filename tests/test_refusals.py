@@ -6,8 +6,8 @@ from collections.abc import Callable
 import jwt
 import pytest
 
-from tests.api import Api
-from tests.scripted import (
+from tests.support.api import Api
+from tests.support.scripted import (
     Reply,
     ScriptedCognito,
     failure,
@@ -17,7 +17,7 @@ from tests.scripted import (
     raw,
     reply,
 )
-from tests.tokens import ABSENT, Pool
+from tests.support.tokens import ABSENT, Pool
 
 USER = '{ user(by: {username: "bob"}) { username } }'
 DISABLE = 'mutation { disableUser(input: {username: "bob"}) { user { username } errors { code } } }'

@@ -26,9 +26,9 @@ from graphql_admin.cognito.pool import UserPool
 from graphql_admin.errors import BadUserInput, UpstreamFailed
 from graphql_admin.settings import load_settings
 from graphql_admin.targets import TargetKind
-from tests.api import Api
-from tests.scripted import ScriptedCognito, reply
-from tests.tokens import CLIENT_ID, POOL_ID, Pool
+from tests.support.api import Api
+from tests.support.scripted import ScriptedCognito, reply
+from tests.support.tokens import CLIENT_ID, POOL_ID, Pool
 
 PACKAGE = Path(graphql_admin.__file__).parent
 MUTATIONS = AdminSchema().graphql_schema.mutation_type

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.api import Api
-from tests.scripted import ScriptedCognito, reply
+from tests.support.api import Api
+from tests.support.scripted import ScriptedCognito, reply
 
 BOB = {"Username": "bob", "Attributes": [{"Name": "sub", "Value": "s-bob"}], "Enabled": True}
 

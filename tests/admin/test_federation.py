@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.api import Api
-from tests.directory import Directory
-from tests.scripted import Reply, ScriptedCognito, reply
+from tests.support.api import Api
+from tests.support.directory import Directory
+from tests.support.scripted import Reply, ScriptedCognito, reply
 
 ENTITIES = """query ($representations: [_Any!]!, $beyond: Boolean = true) {
     _entities(representations: $representations) {

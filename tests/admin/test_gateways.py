@@ -21,10 +21,10 @@ import httpx2
 import pytest
 
 from graphql_admin.admin.schema import AdminSchema
-from tests.api import Api
-from tests.programs import Program, free_port
-from tests.scripted import Reply, ScriptedCognito, UserDirectory, reply
-from tests.tokens import CLIENT_ID, POOL_ID, Pool
+from tests.support.api import Api
+from tests.support.programs import Program, free_port
+from tests.support.scripted import Reply, ScriptedCognito, UserDirectory, reply
+from tests.support.tokens import CLIENT_ID, POOL_ID, Pool
 
 NODE_DIRECTORY = Path(__file__).parent.parent / "node" / "gateways"
 INSTALLED = bool(shutil.which("node")) and (NODE_DIRECTORY / "node_modules").exists()

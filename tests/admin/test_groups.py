@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.api import Api
-from tests.directory import Directory
-from tests.scripted import ScriptedCognito, failure, reply
+from tests.support.api import Api
+from tests.support.directory import Directory
+from tests.support.scripted import ScriptedCognito, failure, reply
 
 
 def test_group(api: Api, directory: Directory) -> None:

@@ -26,8 +26,8 @@ from graphql_admin.admin.guards import Guard, Requires, RequiresByType, guard_of
 from graphql_admin.admin.nodes import global_id
 from graphql_admin.admin.permissions import iam_policy
 from graphql_admin.admin.schema import AdminSchema
-from tests.api import Api
-from tests.scripted import ScriptedCognito, reply
+from tests.support.api import Api
+from tests.support.scripted import ScriptedCognito, reply
 
 USER = {
     "Username": "bob",

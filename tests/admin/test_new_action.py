@@ -153,4 +153,4 @@ def test_errors_of_the_operations(copy: Path) -> None:
 
 def test_end_to_end(copy: Path) -> None:
     """The pool is changed, the right target is recorded, and the password is nowhere."""
-    assert "3 passed" in run(copy, "pytest", "-n0", "tests/new_action_scenario.py")
+    assert "3 passed" in run(copy, "pytest", "-n0", "tests/admin/new_action_scenario.py")

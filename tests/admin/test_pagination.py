@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from graphql_admin.admin.cursors import CursorCodec, Position
-from tests.api import Api
-from tests.directory import Directory
-from tests.scripted import ScriptedCognito, UserDirectory, reply
+from tests.support.api import Api
+from tests.support.directory import Directory
+from tests.support.scripted import ScriptedCognito, UserDirectory, reply
 
 PEOPLE = 250
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.api import Api
-from tests.scripted import Reply, ScriptedCognito, reply
+from tests.support.api import Api
+from tests.support.scripted import Reply, ScriptedCognito, reply
 
 USER = "query ($by: UserBy!) { user(by: $by) { username } }"
 

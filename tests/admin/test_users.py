@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.api import Api
-from tests.directory import Directory
-from tests.scripted import ScriptedCognito, failure, reply
+from tests.support.api import Api
+from tests.support.directory import Directory
+from tests.support.scripted import ScriptedCognito, failure, reply
 
 USER = "query ($by: UserBy!) { user(by: $by) { username sub email status enabled } }"
 FOUND = "query ($f: UserFilter) { users(filter: $f) { nodes { username } } }"

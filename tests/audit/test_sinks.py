@@ -14,9 +14,9 @@ import pytest
 
 from graphql_admin.audit.sinks import UnfitSink, open_sink
 from graphql_admin.settings import InvalidSettings
-from tests.api import Api
-from tests.processes import ROOT
-from tests.scripted import ScriptedCognito, reply
+from tests.support.api import Api
+from tests.support.processes import ROOT
+from tests.support.scripted import ScriptedCognito, reply
 
 DISABLE = 'mutation { disableUser(input: {username: "bob"}) { errors { code } } }'
 

@@ -12,7 +12,7 @@ from graphql_admin.cognito.coalescing import SharedReads
 from graphql_admin.cognito.quotas import Permit, Quotas
 from graphql_admin.errors import AdminError, Throttled, TimedOut, UpstreamFailed
 from graphql_admin.settings import Quota
-from tests import loops
+from tests.support import loops
 
 
 class Source:

@@ -44,8 +44,8 @@ from graphql_admin.errors import (
     WrongState,
 )
 from graphql_admin.settings import InvalidSettings, Quota
-from tests.certificates import make_certificate
-from tests.scripted import (
+from tests.support.certificates import make_certificate
+from tests.support.scripted import (
     Reply,
     Request,
     ScriptedCognito,

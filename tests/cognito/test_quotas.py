@@ -16,9 +16,9 @@ from graphql_admin.cognito.operations import is_read
 from graphql_admin.cognito.quotas import CATEGORIES, MAX_NAMES, Bucket, Quotas
 from graphql_admin.errors import Throttled
 from graphql_admin.settings import DEFAULT_QUOTAS, InvalidSettings, Quota, load_settings
-from tests.api import Api
-from tests.loops import START, now, play
-from tests.scripted import Reply, ScriptedCognito, UserDirectory, failure, reply
+from tests.support.api import Api
+from tests.support.loops import START, now, play
+from tests.support.scripted import Reply, ScriptedCognito, UserDirectory, failure, reply
 
 READ = "AdminGetUser"
 WRITE = "AdminDisableUser"

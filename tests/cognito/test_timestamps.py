@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from graphql_admin.cognito.operations import to_timestamp
-from tests.api import Api
-from tests.scripted import ScriptedCognito, reply
+from tests.support.api import Api
+from tests.support.scripted import ScriptedCognito, reply
 
 
 @pytest.mark.parametrize(

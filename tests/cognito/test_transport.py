@@ -28,7 +28,7 @@ from graphql_admin.cognito.transport import (
     Transport,
 )
 from graphql_admin.cognito.wire import WireTransport
-from tests.certificates import make_certificate
+from tests.support.certificates import make_certificate
 
 HEADERS = {"Content-Type": "application/x-amz-json-1.1", "Host": "cognito.example"}
 BODY = b'{"Username": "ann"}'

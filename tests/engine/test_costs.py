@@ -8,8 +8,8 @@ from graphql import GraphQLObjectType, OperationDefinitionNode, parse
 
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.engine.costs import CostTable, takes_call
-from tests.api import Api
-from tests.scripted import ScriptedCognito
+from tests.support.api import Api
+from tests.support.scripted import ScriptedCognito
 
 ENTITIES = (
     "query($r: [_Any!]!) { _entities(representations: $r) {"

@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
-from tests.api import Api
-from tests.scripted import ScriptedCognito
+from tests.support.api import Api
+from tests.support.scripted import ScriptedCognito
 
 SECRETS = ("bob@example.com", "hunter2", "Pa$$w0rd")
 

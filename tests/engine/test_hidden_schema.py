@@ -16,8 +16,8 @@ from graphql import (
 )
 
 from graphql_admin.admin.schema import AdminSchema
-from tests.api import Api
-from tests.scripted import ScriptedCognito
+from tests.support.api import Api
+from tests.support.scripted import ScriptedCognito
 
 NAME = re.compile(r"[A-Za-z_]\w*")
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from graphql import get_introspection_query
 
-from tests.api import Api
-from tests.scripted import Reply, ScriptedCognito, reply
+from tests.support.api import Api
+from tests.support.scripted import Reply, ScriptedCognito, reply
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tests.conversations import HIDDEN, Conversation, make
-from tests.echo import echo
-from tests.live import listening
-from tests.sockets import Answer, parse_all
+from tests.support.conversations import HIDDEN, Conversation, make
+from tests.support.echo import echo
+from tests.support.live import listening
+from tests.support.sockets import Answer, parse_all
 
 CONVERSATIONS = 2000
 AT_ONCE = 60

@@ -14,10 +14,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.scripted import ScriptedCognito, held, reply
-from tests.servers import Besieged, besieged
-from tests.sockets import Connection, request
-from tests.tokens import Pool
+from tests.support.scripted import ScriptedCognito, held, reply
+from tests.support.servers import Besieged, besieged
+from tests.support.sockets import Connection, request
+from tests.support.tokens import Pool
 
 MEMORY = 250.0
 """MiB that the server may have at most, whatever is sent to it."""

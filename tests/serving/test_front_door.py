@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.scripted import ScriptedCognito, reply
-from tests.servers import Besieged, besieged
-from tests.sockets import Answer, Connection, request
-from tests.tokens import Pool
+from tests.support.scripted import ScriptedCognito, reply
+from tests.support.servers import Besieged, besieged
+from tests.support.sockets import Answer, Connection, request
+from tests.support.tokens import Pool
 
 LAST = request("GET", "/healthz", "Connection: close", mark="last")
 SMUGGLED = request("GET", "/readyz", mark="smuggled")

@@ -20,7 +20,7 @@ import pytest
 from graphql import get_introspection_query
 
 from graphql_admin.serving.heads import MAX_HEAD
-from tests.processes import PATIENCE, read_until, started
+from tests.support.processes import PATIENCE, read_until, started
 from tests.test_cli import SETTINGS
 
 MEGABYTE = 1024 * 1024

@@ -18,8 +18,8 @@ from graphql_admin.serving import connections, protocol
 from graphql_admin.serving.connections import Bounds
 from graphql_admin.serving.heads import MAX_FIELDS, MAX_HEAD
 from graphql_admin.web.executor import BODY_COMPLETE
-from tests.live import listening
 from tests.serving.test_protocol import connect
+from tests.support.live import listening
 
 PATIENCE = 30
 """Seconds after which a conversation hangs."""

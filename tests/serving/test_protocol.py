@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 from graphql_admin.serving.connections import BEGUN_PER_TURN
 from graphql_admin.serving.heads import MAX_HEAD
 from graphql_admin.serving.protocol import Protocol
-from tests.processes import PATIENCE, read_until, started
+from tests.support.processes import PATIENCE, read_until, started
 from tests.test_cli import SETTINGS
 
 POST = (

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from tests.proxies import NGINX_UPGRADES, Proxy, haproxy, nginx
-from tests.scripted import Reply, ScriptedCognito, reply
-from tests.servers import Besieged, besieged
-from tests.sockets import Answer, Connection, request
-from tests.tokens import Pool
+from tests.support.proxies import NGINX_UPGRADES, Proxy, haproxy, nginx
+from tests.support.scripted import Reply, ScriptedCognito, reply
+from tests.support.servers import Besieged, besieged
+from tests.support.sockets import Answer, Connection, request
+from tests.support.tokens import Pool
 
 Start = Callable[[str, Path, Mapping[str, str]], AbstractContextManager[Proxy]]
 

@@ -14,9 +14,9 @@ import pytest
 
 from graphql_admin.audit.log import Event, Outcome
 from graphql_admin.telemetry.lines import printable, to_json
-from tests.api import Api
-from tests.processes import ROOT
-from tests.scripted import ScriptedCognito
+from tests.support.api import Api
+from tests.support.processes import ROOT
+from tests.support.scripted import ScriptedCognito
 
 UNSEEN = {
     "NUL": "\0",

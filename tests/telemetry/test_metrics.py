@@ -8,10 +8,10 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from graphql_admin.telemetry import metrics
-from tests.api import Api
-from tests.scripted import ScriptedCognito, failure, reply
-from tests.servers import served
-from tests.tokens import JwksServer, Pool
+from tests.support.api import Api
+from tests.support.scripted import ScriptedCognito, failure, reply
+from tests.support.servers import served
+from tests.support.tokens import JwksServer, Pool
 
 GROUPS = "{ groups { nodes { name } } }"
 

@@ -25,7 +25,7 @@ from graphql_admin.tokens.verifier import (
     UnknownKey,
     bearer_token,
 )
-from tests.tokens import (
+from tests.support.tokens import (
     ABSENT,
     CLIENT_ID,
     ISSUER,

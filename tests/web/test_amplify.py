@@ -19,10 +19,10 @@ from graphql_admin.errors import (
     WrongState,
 )
 from graphql_admin.web.amplify import ADMIN_QUERIES
-from tests.api import Api
-from tests.directory import Directory
-from tests.scripted import ScriptedCognito, failure, reply
-from tests.tokens import Pool
+from tests.support.api import Api
+from tests.support.directory import Directory
+from tests.support.scripted import ScriptedCognito, failure, reply
+from tests.support.tokens import Pool
 
 BOB = {
     "Username": "bob",

@@ -12,8 +12,8 @@ import boto3
 import pytest
 
 from graphql_admin.dev.cognito import REGION, EmbeddedCognito, isolated_environment
-from tests.directory import Directory
-from tests.processes import PATIENCE, read_until, started
+from tests.support.directory import Directory
+from tests.support.processes import PATIENCE, read_until, started
 
 CLIENTS = Path(__file__).parent.parent / "node" / "amplify"
 

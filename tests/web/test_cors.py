@@ -5,8 +5,8 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from tests.api import Api
-from tests.scripted import ScriptedCognito
+from tests.support.api import Api
+from tests.support.scripted import ScriptedCognito
 
 ALLOWED = "https://app.example.com"
 FOREIGN = [

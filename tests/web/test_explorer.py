@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from graphql_admin.settings import InvalidSettings, Settings, load_settings
 from graphql_admin.web import explorer
-from tests.tokens import CLIENT_ID
+from tests.support.tokens import CLIENT_ID
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 

@@ -12,10 +12,10 @@ from playwright.sync_api import Browser
 from graphql_admin.actions import Action
 from graphql_admin.app import create_app
 from graphql_admin.settings import load_settings
-from tests.browser import Visit, chromium, served, until
-from tests.directory import Directory
-from tests.sign_in_page import SignInPage
-from tests.tokens import CLIENT_ID, Pool
+from tests.support.browser import Visit, chromium, served, until
+from tests.support.directory import Directory
+from tests.support.sign_in_page import SignInPage
+from tests.support.tokens import CLIENT_ID, Pool
 from tests.web.test_explorer import Person
 
 AXE = (

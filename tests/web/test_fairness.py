@@ -13,10 +13,10 @@ import httpx2
 import pytest
 
 from graphql_admin.cognito.pool import UserPool
-from tests.api import Api
-from tests.api import Reply as Answer
-from tests.scripted import Reply, ScriptedCognito, held, reply
-from tests.tokens import JwksServer, Pool
+from tests.support.api import Api
+from tests.support.api import Reply as Answer
+from tests.support.scripted import Reply, ScriptedCognito, held, reply
+from tests.support.tokens import JwksServer, Pool
 
 PATIENCE = 30
 """Seconds after which what hangs fails its test."""

@@ -19,8 +19,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from graphql_admin.web.graphql import FaultBarrier
-from tests.api import Api
-from tests.scripted import ScriptedCognito, reply
+from tests.support.api import Api
+from tests.support.scripted import ScriptedCognito, reply
 
 RESPONSE_JSON = "application/graphql-response+json"
 JSON = "application/json"

@@ -10,10 +10,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.api import Api
-from tests.scripted import Reply, ScriptedCognito, held, reply
-from tests.servers import PATIENCE, served
-from tests.tokens import JwksServer, Pool
+from tests.support.api import Api
+from tests.support.scripted import Reply, ScriptedCognito, held, reply
+from tests.support.servers import PATIENCE, served
+from tests.support.tokens import JwksServer, Pool
 
 GROUPS = "{ groups { nodes { name } } }"
 FIRST_GROUPS = "{{ groups(first: {}) {{ nodes {{ name }} }} }}"  # reads that are alike share a call

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.api import Api
-from tests.scripted import ScriptedCognito
+from tests.support.api import Api
+from tests.support.scripted import ScriptedCognito
 
 NODE = Path(__file__).parent.parent / "node"
 

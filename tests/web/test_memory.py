@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.scripted import ScriptedCognito
-from tests.servers import Server, served
-from tests.tokens import POOL_ID, Pool
+from tests.support.scripted import ScriptedCognito
+from tests.support.servers import Server, served
+from tests.support.tokens import POOL_ID, Pool
 
 GROWTH = 60
 """MiB that a process may grow by: a full cache, and what Python's allocator keeps."""

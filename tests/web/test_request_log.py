@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.api import Api
-from tests.scripted import ScriptedCognito, failure, reply
-from tests.servers import ROOT
+from tests.support.api import Api
+from tests.support.scripted import ScriptedCognito, failure, reply
+from tests.support.servers import ROOT
 
 DISABLE = 'mutation Lock { disableUser(input: {username: "bob"}) { user { email } } }'
 

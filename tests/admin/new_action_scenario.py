@@ -11,9 +11,9 @@ import pytest
 
 from graphql_admin.actions import Action
 from graphql_admin.admin.permissions import iam_policy
-from tests.api import Api
-from tests.directory import Directory
-from tests.scripted import ScriptedCognito, reply
+from tests.support.api import Api
+from tests.support.directory import Directory
+from tests.support.scripted import ScriptedCognito, reply
 
 PASSWORD = "Correct-horse-7-battery"
 

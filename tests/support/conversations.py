@@ -1,7 +1,7 @@
 """Made-up HTTP/1.1 conversations: good and broken, in odd pieces, the same for the same seed.
 
-Each request has a mark in its target, which the answer of `tests.echo` repeats, so that an answer
-that goes to another request shows. Bodies hold requests too, whose marks no answer may have.
+Each request has a mark in its target, which the answer of `tests.support.echo` repeats, so that an
+answer that goes to another request shows. Bodies hold requests too, whose marks no answer may have.
 """
 
 import json

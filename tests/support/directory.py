@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
 
-from tests.leaks import PASSWORD
+from tests.support.leaks import PASSWORD
 
 
 @dataclass(frozen=True)

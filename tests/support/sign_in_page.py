@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tests.tokens import CLIENT_ID, base64url
+from tests.support.tokens import CLIENT_ID, base64url
 
 PAGE = """<!doctype html><html lang="en"><title>Sign in</title><link rel="icon" href="data:,">
 <a href="{back}">Sign in as alice</a>"""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphql_admin.dev.cognito import isolated_environment
-from tests.programs import Program
-from tests.tokens import CLIENT_ID, POOL_ID
+from tests.support.programs import Program
+from tests.support.tokens import CLIENT_ID, POOL_ID
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 PATIENCE = 60
 """Seconds after which a server that hangs is killed, and its test fails."""

@@ -12,7 +12,7 @@ from typing import IO
 
 from graphql_admin.dev.cognito import isolated_environment
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 PATIENCE = 60
 """Seconds after which a command that hangs is ended, and its test fails."""

@@ -1,4 +1,4 @@
-"""Take the explorer's pictures, on dev mode's people: python -m tests.screenshots FOLDER."""
+"""Take the explorer's pictures on dev mode's people: `python -m tests.support.screenshots FOLDER`."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 from graphql_admin.app import create_app
 from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
 from graphql_admin.settings import load_settings
-from tests.browser import Visit, chromium, served
+from tests.support.browser import Visit, chromium, served
 
 WIDE = {"width": 1280, "height": 760}
 NARROW = {"width": 400, "height": 860}

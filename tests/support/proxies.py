@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 from cryptography import x509
 
-from tests.certificates import make_certificate
-from tests.programs import PATIENCE, Program, free_port
+from tests.support.certificates import make_certificate
+from tests.support.programs import PATIENCE, Program, free_port
 
-DEPLOY = Path(__file__).parent.parent / "deploy"
+DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 
 NGINX_UPGRADES = {
     'proxy_set_header Connection "";': (

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx2
 
-from tests.tokens import Pool
+from tests.support.tokens import Pool
 
 
 @dataclass(frozen=True)
