@@ -1,4 +1,4 @@
-"""Take the explorer's pictures on dev mode's people: `python -m tests.support.screenshots FOLDER`."""
+"""Take pictures of the explorer with dev mode's people: `python -m tests.support.screenshots DIR`."""
 
 import os
 import sys
