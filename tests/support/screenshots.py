@@ -1,4 +1,4 @@
-"""Take pictures of the explorer with dev mode's people: `python -m tests.support.screenshots DIR`."""
+"""Take pictures of the explorer: `python -m tests.support.screenshots DIR`."""
 
 import os
 import sys
