@@ -23,6 +23,8 @@ from tests.echo import echo
 from tests.live import listening
 from tests.sockets import Answer, parse_all
 
+pytestmark = pytest.mark.slow
+
 CONVERSATIONS = 2000
 AT_ONCE = 60
 PAUSE = 0.003

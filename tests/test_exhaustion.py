@@ -19,6 +19,8 @@ from tests.servers import Besieged, besieged
 from tests.sockets import Connection, request
 from tests.tokens import Pool
 
+pytestmark = pytest.mark.slow
+
 MEMORY = 250.0
 """MiB that the server may have at most, whatever is sent to it."""
 

@@ -24,6 +24,8 @@ from tests.servers import Besieged, besieged
 from tests.sockets import Answer, Connection, request
 from tests.tokens import Pool
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[[str, Path, Mapping[str, str]], AbstractContextManager[Proxy]]
 
 PROXIES: dict[str, tuple[Start, Mapping[str, str]]] = {
