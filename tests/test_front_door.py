@@ -474,7 +474,6 @@ def test_too_large_a_body(server: Besieged, authorization: str) -> None:
         ),
     ):
         with Connection(server.url) as client:
-            client.send(head(authorization, *lines), body[:1000], body[1000:], SMUGGLED, LAST)
+            client.send(head(authorization, *lines), body[:1000], body[1000:], LAST)
             answers = outcome(client.answers())
-        assert answers[0] == (413, "first")
-        assert "smuggled" not in [mark for _, mark in answers]
+        assert answers in ([(413, "first"), (200, "last")], [(413, "first")])
