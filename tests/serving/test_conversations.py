@@ -23,6 +23,8 @@ from tests.support.echo import echo
 from tests.support.live import listening
 from tests.support.sockets import Answer, parse_all
 
+pytestmark = pytest.mark.slow
+
 CONVERSATIONS = 2000
 AT_ONCE = 60
 PAUSE = 0.003

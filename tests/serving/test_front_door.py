@@ -465,13 +465,15 @@ def test_refused_before_the_body(server: Besieged) -> None:
 
 def test_too_large_a_body(server: Besieged, authorization: str) -> None:
     """What is left of a body that is too large is not taken for a request."""
-    size = 300_000
+    size = 300_000 // len(SMUGGLED) * len(SMUGGLED)
     for lines, body in (
         ([f"Content-Length: {size}"], SMUGGLED * (size // len(SMUGGLED))),
-        ([CHUNKED], (b"%x\r\n%b\r\n" % (len(SMUGGLED), SMUGGLED)) * (size // len(SMUGGLED))),
+        (
+            [CHUNKED],
+            (b"%x\r\n%b\r\n" % (len(SMUGGLED), SMUGGLED)) * (size // len(SMUGGLED)) + b"0\r\n\r\n",
+        ),
     ):
         with Connection(server.url) as client:
-            client.send(head(authorization, *lines), body[:1000], body[1000:], SMUGGLED, LAST)
+            client.send(head(authorization, *lines), body[:1000], body[1000:], LAST)
             answers = outcome(client.answers())
-        assert answers[0] == (413, "first")
-        assert "smuggled" not in [mark for _, mark in answers]
+        assert answers in ([(413, "first"), (200, "last")], [(413, "first")])

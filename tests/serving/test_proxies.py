@@ -24,6 +24,8 @@ from tests.support.servers import Besieged, besieged
 from tests.support.sockets import Answer, Connection, request
 from tests.support.tokens import Pool
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[[str, Path, Mapping[str, str]], AbstractContextManager[Proxy]]
 
 PROXIES: dict[str, tuple[Start, Mapping[str, str]]] = {
