@@ -33,10 +33,10 @@ PAUSE = 0.003
 QUIET = 0.5
 """Seconds after which a server that says nothing waits for more, most likely."""
 
-LONG_QUIET = 4.0
+LONG_QUIET = 10.0
 """The same where something is amiss, so that none fails because the machine is slow."""
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds after which an answer that has to come has not come."""
 
 EXPLAINED = {

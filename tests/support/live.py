@@ -34,7 +34,7 @@ def listening(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             app,
-            http=http or partial(Protocol, bounds=bounds),
+            http=http or partial(Protocol, bounds=bounds),  # type: ignore[arg-type]  # it is called
             ws="none",
             log_level="critical",
             access_log=False,
