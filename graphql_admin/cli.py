@@ -5,9 +5,7 @@ Commands import what they need when they run, so that `--help` is quick.
 
 import asyncio
 import errno
-import gc
 import json
-import math
 import os
 import re
 import shlex
@@ -16,9 +14,7 @@ import socket
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -27,8 +23,7 @@ from graphql_admin import __version__
 from graphql_admin.telemetry.lines import printable
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
-
+    from graphql_admin.app import Application
     from graphql_admin.dev.cognito import EmbeddedCognito, ReadyPerson
     from graphql_admin.settings import Settings
 
@@ -36,13 +31,6 @@ _DRIFT = 1
 _POOL_OR_KEYS = 1
 _INVALID_SETTINGS = 2
 _INTERRUPTED = 130
-
-_GRACE = 5
-"""Seconds beyond the deadline of a request in which it can be answered while shutting down."""
-
-_GARBAGE_THRESHOLD = 100_000
-"""New objects after which the collector looks at them. A hundred long lists at once are as many,
-and leave no garbage behind that would take a collector."""
 
 _QUERY = "{ users(first: 3) { nodes { username email status groups { nodes { name } } } } }"
 
@@ -193,7 +181,7 @@ def _load_settings() -> "Settings":
 
 def _create_app(
     settings: "Settings", people: "Callable[[], Sequence[ReadyPerson]]" = tuple
-) -> "Starlette":
+) -> "Application":
     from graphql_admin.app import create_app  # noqa: PLC0415
 
     return create_app(settings, people)
@@ -276,9 +264,9 @@ def _url(listener: socket.socket) -> str:
 
 
 def _run(
-    app: "Starlette", settings: "Settings", listener: socket.socket, announce: Callable[[], None]
+    app: "Application", settings: "Settings", listener: socket.socket, announce: Callable[[], None]
 ) -> None:
-    """Serve until a signal says stop; requests in hand are answered first.
+    """Serve until a signal says stop; requests in flight are answered first.
 
     Args:
         app: What to serve.
@@ -286,52 +274,24 @@ def _run(
         listener: Where to listen.
         announce: Called once, when requests are answered.
     """
-    import uvicorn  # noqa: PLC0415
-
     from graphql_admin.serving.connections import Bounds, admissible  # noqa: PLC0415
-    from graphql_admin.serving.protocol import Protocol, demand_uvicorn  # noqa: PLC0415
-    from graphql_admin.web.request_log import configure_logging  # noqa: PLC0415
+    from graphql_admin.serving.server import run  # noqa: PLC0415
+    from graphql_admin.telemetry.log import configure_logging  # noqa: PLC0415
 
     configure_logging()
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            # What there is by now stays: to look through it for garbage, again and again, is
-            # most of what makes some requests slower than others.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(_GARBAGE_THRESHOLD)
-            announce()
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            app.state.health.drain()
-            super().handle_exit(sig, frame)
-
     bounds = Bounds(
         keep_alive=settings.keep_alive,
         max_connections=admissible(settings.max_connections),
         max_pending=settings.max_pending,
     )
-    config = uvicorn.Config(
+    run(
         app,
-        http=partial(Protocol, bounds=bounds),  # type: ignore[arg-type]  # it makes protocols
-        ws="none",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,  # nothing here asks where a request came from
-        server_header=False,
-        timeout_graceful_shutdown=math.ceil(settings.deadline) + _GRACE,
+        listener,
+        bounds,
+        deadline=settings.deadline,
+        on_start=announce,
+        on_stop=app.state.health.drain,
     )
-    demand_uvicorn(config)
-    server = Server(config)
-    try:
-        server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        if not server.started:
-            raise
-        # uvicorn has stopped in good order, and only then passed the signal on
 
 
 def _introduce(cognito: "EmbeddedCognito", settings: "Settings", url: str) -> None:
