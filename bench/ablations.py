@@ -9,7 +9,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +21,6 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
 from strawberry.permission import PermissionExtension
 
 from bench.seams import Seams
@@ -267,25 +266,6 @@ def _shortcut(seams: Seams) -> None:
         await self._app(scope, receive, send)
 
     seams.replace("web.graphql:Shortcut.__call__", lambda _: route)
-
-
-class _OrdinaryAnswer(Response):
-    """A response by Starlette; see `graphql_admin.web.answers.Answer`."""
-
-    def __init__(
-        self,
-        body: Mapping[str, Any],
-        media_type: str,
-        status: int,
-        headers: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
-        content_type = f"{media_type}; charset=utf-8"
-        super().__init__(orjson.dumps(body), status, headers, media_type=content_type)
-
-
-@ablation("answer", "a response class of its own", "Starlette's")
-def _answer(seams: Seams) -> None:
-    seams.replace("web.answers:Answer", lambda _: _OrdinaryAnswer)
 
 
 @ablation("incoming", "headers and body read as they are in the scope", "Starlette's `Request`")

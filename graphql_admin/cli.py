@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -48,11 +49,11 @@ def serve() -> None:
         settings = _load_settings()
         app = _create_app(settings)
     with (
-        _stopped_quietly(),
+        _stopped_quietly() as stop,
         _listen(settings.host, settings.port) as listener,
         _metrics_served(settings),
     ):
-        _run(app, settings, listener, lambda: _say_where(listener))
+        _run(app, settings, listener, stop, lambda: _say_where(listener))
 
 
 @main.command()
@@ -72,22 +73,34 @@ def serve() -> None:
 )
 def dev(users: int, port: int) -> None:
     """Serve an embedded Cognito with made-up people, and print tokens to try it with."""
-    from graphql_admin.dev.cognito import EmbeddedCognito, MissingExtra, isolated_environment  # noqa: PLC0415
+    from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment  # noqa: PLC0415
+    from graphql_admin.dev.moto_server import MissingExtra  # noqa: PLC0415
 
     try:
         with (
-            _stopped_quietly(),
+            _stopped_quietly() as stop,
             _listen("127.0.0.1", port) as listener,
             isolated_environment(),
             EmbeddedCognito() as cognito,
         ):
             with click.progressbar(length=users, label="Making people", file=sys.stderr) as bar:
-                cognito.seed(users, lambda _done, _users: bar.update(1))
+
+                def note_person(_done: int, _users: int) -> None:
+                    stop.demand_none()
+                    bar.update(1)
+
+                cognito.seed(users, note_person)
             os.environ.update(cognito.environment)
             with _settings_explained():
                 settings = _load_settings()
                 app = _create_app(settings, cognito.ready_people)
-            _run(app, settings, listener, lambda: _introduce(cognito, settings, _url(listener)))
+            _run(
+                app,
+                settings,
+                listener,
+                stop,
+                lambda: _introduce(cognito, settings, _url(listener)),
+            )
     except MissingExtra as missing:
         raise click.ClickException(str(missing)) from missing
 
@@ -203,18 +216,51 @@ def _complain(problems: Collection[str]) -> None:
         click.echo(printable(problem), err=True)
 
 
+class _Stop:
+    """Remembers that a signal said stop.
+
+    Python drops a KeyboardInterrupt that is raised within a finalizer or a callback, which on a
+    busy machine happens. So it is raised anew at the next step of what may be stopped.
+    """
+
+    def __init__(self) -> None:
+        self._is_asked = False
+
+    def __call__(self, _: int, __: FrameType | None) -> None:
+        """Handle the signal."""
+        self._is_asked = True
+        raise KeyboardInterrupt
+
+    def demand_none(self) -> None:
+        """Go on, unless a signal said stop.
+
+        Raises:
+            KeyboardInterrupt: One did.
+        """
+        if self._is_asked:
+            raise KeyboardInterrupt
+
+    def pass_on(self) -> None:
+        """Send the signal again, if there was one, to whatever handles it by now."""
+        if self._is_asked:
+            signal.raise_signal(signal.SIGINT)
+
+
 @contextmanager
-def _stopped_quietly() -> Iterator[None]:
+def _stopped_quietly() -> Iterator[_Stop]:
     """Let SIGTERM unwind everything as Ctrl-C does, and end without a traceback.
 
     SIGHUP, which comes when a terminal is closed, is passed on as SIGTERM, whatever handles that
     by then; unless it is ignored, as `nohup` has it.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop = _Stop()
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, stop)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
-        yield
+        yield stop
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
@@ -264,7 +310,11 @@ def _url(listener: socket.socket) -> str:
 
 
 def _run(
-    app: "Application", settings: "Settings", listener: socket.socket, announce: Callable[[], None]
+    app: "Application",
+    settings: "Settings",
+    listener: socket.socket,
+    stop: _Stop,
+    announce: Callable[[], None],
 ) -> None:
     """Serve until a signal says stop; requests in flight are answered first.
 
@@ -272,6 +322,7 @@ def _run(
         app: What to serve.
         settings: What it was made from.
         listener: Where to listen.
+        stop: Knows of signals that came before uvicorn, which handles the others itself.
         announce: Called once, when requests are answered.
     """
     from graphql_admin.serving.connections import Bounds, admissible  # noqa: PLC0415
@@ -284,12 +335,18 @@ def _run(
         max_connections=admissible(settings.max_connections),
         max_pending=settings.max_pending,
     )
+
+    def start() -> None:
+        announce()
+        stop.pass_on()
+
+    stop.demand_none()
     run(
         app,
         listener,
         bounds,
         deadline=settings.deadline,
-        on_start=announce,
+        on_start=start,
         on_stop=app.state.health.drain,
     )
 

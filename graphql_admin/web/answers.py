@@ -33,9 +33,6 @@ MEDIA_TYPES = (JSON, GRAPHQL_RESPONSE)
 """What answers may be in; where a client leaves it open, the first."""
 
 
-_CONTENT_TYPES = {media_type: f"{media_type}; charset=utf-8".encode() for media_type in MEDIA_TYPES}
-
-
 MAX_ERRORS = 100
 """Errors of an execution that a response has; one more says how many there are besides."""
 
@@ -43,8 +40,13 @@ RETRY_AFTER = 1
 """Seconds after which a client that was turned away may come again."""
 
 
-class Answer(Response):
-    """A response with JSON in it, made with less ado than Starlette's own.
+def respond(
+    body: Mapping[str, Any],
+    media_type: str,
+    status: int = 200,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
+    """Return a response with JSON in it.
 
     Args:
         body: What is to be encoded.
@@ -52,22 +54,8 @@ class Answer(Response):
         status: The HTTP status.
         headers: Others than those of the content, with names in lower case.
     """
-
-    def __init__(
-        self,
-        body: Mapping[str, Any],
-        media_type: str,
-        status: int,
-        headers: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
-        self.status_code = status
-        self.background = None
-        self.body = orjson.dumps(body)
-        self.raw_headers = [
-            (b"content-length", b"%d" % len(self.body)),
-            (b"content-type", _CONTENT_TYPES[media_type]),
-            *[(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
-        ]
+    content_type = f"{media_type}; charset=utf-8"
+    return Response(orjson.dumps(body), status, headers, media_type=content_type)
 
 
 class Failure(NamedTuple):
@@ -117,7 +105,7 @@ def _write_graphql(media_type: str, failure: Failure) -> Response:
     # A client that accepts only application/json is told errors in the body alone.
     in_body = failure.of_document and media_type != GRAPHQL_RESPONSE
     status = 200 if in_body else failure.status
-    return Answer({"errors": failure.errors}, media_type, status, failure.headers)
+    return respond({"errors": failure.errors}, media_type, status, failure.headers)
 
 
 def _headers_of(error: AdminError) -> dict[str, str]:

@@ -25,9 +25,9 @@ from graphql_admin.tokens.caller import Caller
 from graphql_admin.web.answers import (
     GRAPHQL_RESPONSE,
     MEDIA_TYPES,
-    Answer,
     describe_all,
     refuse,
+    respond,
 )
 from graphql_admin.web.executor import Executor
 from graphql_admin.web.incoming import JSON, Incoming, decode, to_object
@@ -152,7 +152,7 @@ class GraphQLEndpoint:
         if request.wants_cost:
             cost = {"estimated": execution.estimated, "calls": execution.calls}
             body["extensions"] = {"cost": cost}
-        return Answer(body, media_type, status)
+        return respond(body, media_type, status)
 
     def _remember(self, accept: tuple[str, ...], media_type: str) -> None:
         if self._negotiated.get(accept) is None and (size := sum(map(len, accept))) <= MAX_ACCEPT:
