@@ -9,7 +9,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,9 +21,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
 from strawberry.permission import PermissionExtension
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bench.seams import Seams
 
@@ -270,25 +268,6 @@ def _shortcut(seams: Seams) -> None:
     seams.replace("web.graphql:Shortcut.__call__", lambda _: route)
 
 
-class _OrdinaryAnswer(Response):
-    """A response by Starlette; see `graphql_admin.web.graphql.Answer`."""
-
-    def __init__(
-        self,
-        body: Mapping[str, Any],
-        media_type: str,
-        status: int,
-        headers: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
-        content_type = f"{media_type}; charset=utf-8"
-        super().__init__(orjson.dumps(body), status, headers, media_type=content_type)
-
-
-@ablation("answer", "a response class of its own", "Starlette's")
-def _answer(seams: Seams) -> None:
-    seams.replace("web.graphql:Answer", lambda _: _OrdinaryAnswer)
-
-
 @ablation("incoming", "headers and body read as they are in the scope", "Starlette's `Request`")
 def _incoming(seams: Seams) -> None:
     def make(incoming: Any) -> Any:
@@ -304,44 +283,42 @@ def _incoming(seams: Seams) -> None:
 
         return Ordinary
 
-    seams.replace("web.executor:Incoming", make)
+    seams.replace("web.incoming:Incoming", make)
 
 
 @ablation("header-caches", "the cache of `Accept` and `Content-Type` as read", "read each time")
 def _header_caches(seams: Seams) -> None:
     seams.replace("web.graphql:negotiate", _uncached)
-    seams.replace("web.executor:_media_type", _uncached)
+    seams.replace("web.incoming:_media_type", _uncached)
 
 
 @ablation("whole-bodies", "a body that is here read without a timer", "a timer for each")
 def _whole_bodies(seams: Seams) -> None:
-    def make(complete: Any) -> Any:
-        def on_message_complete(self: Any) -> None:
-            complete(self)
-            self.scope["extensions"] = {}
+    def make(start: Any) -> Any:
+        def start_without(self: Any, exchange: Any) -> None:
+            exchange.scope["extensions"] = {}
+            start(self, exchange)
 
-        return on_message_complete
+        return start_without
 
-    seams.replace("serving.protocol:Protocol.on_message_complete", make)
+    seams.replace("serving.protocol:Protocol._start", make)
 
 
 @ablation("turnstile", "three requests begun in a turn of the loop", "all at once")
 def _turnstile(seams: Seams) -> None:
-    seams.replace(
-        "serving.protocol:Protocol._start_asgi_task",
-        lambda _: HttpToolsProtocol._start_asgi_task,  # noqa: SLF001  # what it overrides
-    )
+    seams.replace("serving.connections:Turnstile.enter", lambda _: lambda _, begin: begin())
 
 
 @ablation("gathering", "head and body of a response sent together", "one after the other")
 def _gathering(seams: Seams) -> None:
     def make(_: Any) -> Any:
-        def write(self: Any, data: bytes) -> None:
-            self._transport.write(data)
+        def write(self: Any, pieces: Sequence[bytes], *, at_once: bool) -> None:  # noqa: ARG001
+            for piece in pieces:
+                self._transport.write(piece)
 
         return write
 
-    seams.replace("serving.protocol:_Gathering.write", make)
+    seams.replace("serving.outgoing:Outgoing.write", make)
 
 
 # The process, its log and its metrics
@@ -350,7 +327,7 @@ def _gathering(seams: Seams) -> None:
 @ablation("freeze", "the collector kept from what start-up made", "Python's defaults")
 def _freeze(seams: Seams) -> None:
     seams.replace(
-        "cli:gc",
+        "serving.server:gc",
         lambda _: SimpleNamespace(
             collect=gc.collect, freeze=lambda: None, set_threshold=lambda *_: None
         ),
@@ -383,14 +360,14 @@ def _log_bytes(seams: Seams) -> None:
 
         return configure
 
-    seams.replace("web.request_log:configure_logging", make)
+    seams.replace("telemetry.log:configure_logging", make)
 
 
 @ablation("log-binding", "the logger of requests bound once", "looked up for each line")
 def _log_binding(seams: Seams) -> None:
-    from graphql_admin.web import request_log as telemetry  # noqa: PLC0415  # found when it runs
+    from graphql_admin.web import request_log  # noqa: PLC0415  # found when it runs
 
-    seams.replace("web.request_log:RequestLog._log", lambda _: property(lambda _: telemetry.log))
+    seams.replace("web.request_log:RequestLog._log", lambda _: property(lambda _: request_log.log))
 
 
 @ablation("metrics", "the labels of metrics kept", "looked up for each count")

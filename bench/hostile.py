@@ -31,8 +31,9 @@ from graphql_admin.cognito.shares import Places
 from graphql_admin.engine.documents import Documents
 from graphql_admin.engine.limits import MAX_NAME, MAX_OPERATIONS, Limits
 from graphql_admin.errors import UpstreamFailed
-from graphql_admin.settings import Settings, TokenUse
-from graphql_admin.tokens.verifier import Caller, TokenVerifier
+from graphql_admin.settings import Settings
+from graphql_admin.tokens.caller import Caller, TokenUse
+from graphql_admin.tokens.verifier import TokenVerifier
 from graphql_admin.web.executor import Executor
 from graphql_admin.web.graphql import GraphQLEndpoint
 

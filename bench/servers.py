@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.operations import AdminQueries, Dialect, Floor, GraphQL
 from bench.people import ADMIN_GROUP, CLIENT_ID, POOL_ID, REGION
-from graphql_admin.settings import Quota
+from graphql_admin.cognito.categories import Quota
 
 ROOT = Path(__file__).parent.parent
 """The checkout that the bench belongs to."""

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -20,7 +21,7 @@ from graphql_admin.admin.attempts import Attempts
 from graphql_admin.admin.permissions import Policy
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
-from graphql_admin.cognito.pool import UserPool
+from graphql_admin.cognito.pool import InvalidAwsSettings, UserPool
 from graphql_admin.cognito.quotas import Quotas
 from graphql_admin.cognito.shares import Places
 from graphql_admin.engine.documents import Documents
@@ -33,8 +34,9 @@ from graphql_admin.web import explorer
 from graphql_admin.web.amplify import AdminQueriesEndpoint
 from graphql_admin.web.cors import BrowserSafety
 from graphql_admin.web.executor import Executor
-from graphql_admin.web.graphql import FaultBarrier, GraphQLEndpoint, Shortcut, refuse_path
-from graphql_admin.web.health import PATHS, Gate, Health
+from graphql_admin.web.fallbacks import FaultBarrier, refuse_path
+from graphql_admin.web.graphql import GraphQLEndpoint, Shortcut
+from graphql_admin.web.health import PATHS, Draining, Health
 from graphql_admin.web.request_log import RequestLog
 from graphql_admin.web.trusted_hosts import TrustedHosts
 
@@ -53,7 +55,7 @@ class Parts:
 
 def create_app(
     settings: Settings, people: Callable[[], Sequence[explorer.Person]] = tuple
-) -> Starlette:
+) -> "Application":
     """Return the application for the given settings.
 
     Args:
@@ -73,14 +75,17 @@ def make_parts(settings: Settings) -> Parts:
         InvalidSettings: The settings do not fit the environment.
     """
     quotas = Quotas(settings.quotas, settings.quota_share)
-    pool = UserPool(settings.user_pool_id, settings.region, quotas=quotas)
+    try:
+        pool = UserPool(settings.user_pool_id, settings.region, quotas=quotas)
+    except InvalidAwsSettings as invalid:
+        raise InvalidSettings([str(invalid)]) from invalid
     if settings.dev and not _is_loopback(pool.endpoint_url):
         raise InvalidSettings(
             ["GRAPHQL_ADMIN_DEV: is for a Cognito on this machine, and the endpoint is elsewhere"]
         )
     return Parts(
         settings=settings,
-        verifier=TokenVerifier.from_settings(settings),
+        verifier=make_verifier(settings),
         pool=pool,
         audit=_open_audit_log(settings.audit_file),
         policy=Policy(settings.grants, settings.disabled_actions),
@@ -93,91 +98,157 @@ def make_parts(settings: Settings) -> Parts:
     )
 
 
-def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tuple) -> Starlette:
+def make_verifier(settings: Settings) -> TokenVerifier:
+    """Return the verifier of the tokens that are good here."""
+    return TokenVerifier.for_pool(
+        settings.user_pool_id,
+        settings.region,
+        client_ids=settings.client_ids,
+        token_uses=settings.token_use,
+        issuer=settings.issuer,
+        jwks_url=settings.jwks_url,
+        admit_public_keys=settings.dev,
+    )
+
+
+def build_app(
+    parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tuple
+) -> "Application":
     """Return the application made of `parts`; see `create_app` for `people`.
 
-    Its `state.health` is its `Health`.
+    Its `state.health` is its `Health`. A request goes through what stands here from top to bottom:
+    the middleware; the endpoint, which reads it; the executor, which knows who asks and takes the
+    document to the schema; the guards of its fields, or the gate, where it is to change something;
+    and from there to the user pool.
     """
     settings = parts.settings
     health = Health(parts.verifier.keys, parts.pool)
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with parts.pool, health.getting_ready():
-            yield
-        parts.audit.close()
-
-    executor = Executor(
-        schema=parts.schema,
-        verifier=parts.verifier,
-        policy=parts.policy,
-        reader=parts.pool.reader,
-        gate=Attempts(parts.pool.writer, parts.audit),
-        max_calls=settings.max_calls,
-        places=Places(settings.max_concurrency),
-    )
-    endpoint = GraphQLEndpoint(
-        executor=executor,
-        documents=Documents(
-            parts.schema,
-            introspection=settings.introspection is not Introspection.OFF,
-            max_tokens=settings.max_tokens,
-            max_calls=settings.max_calls,
-            limits=Limits(
-                depth=settings.max_depth,
-                aliases=settings.max_aliases,
-                directives=settings.max_directives,
-                root_fields=settings.max_root_fields,
-                spreads=settings.max_spreads,
-                length=settings.max_document,
-                representations=settings.max_representations,
-                values=settings.max_values,
-            ),
-        ),
-        deadline=settings.deadline,
-        max_body=settings.max_body,
-        anonymous=settings.introspection is Introspection.PUBLIC,
-        get_queries=settings.get_queries,
-    )
-    door = explorer.Doorway(endpoint) if settings.explorer else endpoint
-    changes = explorer.describe_changes(parts.schema.graphql_schema)
+    gate = Attempts(parts.pool.writer, parts.audit)
+    executor = _make_executor(parts, gate)
+    endpoint: ASGIApp = _make_endpoint(parts, executor)
+    if settings.explorer:
+        endpoint = explorer.Doorway(endpoint)
     routes = [
-        Route("/graphql", door),
-        *explorer.routes(settings, people, changes=changes),
+        Route("/graphql", endpoint),
+        *_make_admin_queries(settings, executor),
+        *explorer_routes(settings, people, explorer.describe_changes(parts.schema.graphql_schema)),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
     ]
-    if settings.amplify:
-        admin_queries = AdminQueriesEndpoint(
-            executor,
-            disabled=settings.disabled_actions,
-            deadline=settings.deadline,
-            max_body=settings.max_body,
-        )
-        routes.append(Route(f"{settings.amplify_path}/{{name:path}}", admin_queries))
-    app = _Application(
-        routes=routes,
+    app = Application(
         middleware=[
             Middleware(RequestLog, paths=[route.path for route in routes], probes=PATHS),
             Middleware(BrowserSafety, origins=settings.cors_origins),
             *_trusted_hosts(settings.hosts),
             Middleware(FaultBarrier),
-            Middleware(Gate, health=health),
-            Middleware(Shortcut, path="/graphql", endpoint=door),
+            Middleware(Draining, health=health),
+            Middleware(Shortcut, path="/graphql", endpoint=endpoint),
         ],
+        routes=routes,
         exception_handlers={HTTPException: refuse_path},
-        lifespan=lifespan,
+        lifespan=_lifespan(parts, health),
     )
     app.router.redirect_slashes = False  # a redirect would go where the Host header says
     app.state.health = health
     return app
 
 
+def _make_executor(parts: Parts, gate: Attempts) -> Executor:
+    return Executor(
+        schema=parts.schema,
+        verifier=parts.verifier,
+        policy=parts.policy,
+        reader=parts.pool.reader,
+        gate=gate,
+        max_calls=parts.settings.max_calls,
+        places=Places(parts.settings.max_concurrency),
+    )
+
+
+def _make_endpoint(parts: Parts, executor: Executor) -> GraphQLEndpoint:
+    settings = parts.settings
+    documents = Documents(
+        parts.schema,
+        introspection=settings.introspection is not Introspection.OFF,
+        max_tokens=settings.max_tokens,
+        max_calls=settings.max_calls,
+        limits=Limits(
+            depth=settings.max_depth,
+            aliases=settings.max_aliases,
+            directives=settings.max_directives,
+            root_fields=settings.max_root_fields,
+            spreads=settings.max_spreads,
+            length=settings.max_document,
+            representations=settings.max_representations,
+            values=settings.max_values,
+        ),
+    )
+    return GraphQLEndpoint(
+        executor=executor,
+        documents=documents,
+        deadline=settings.deadline,
+        max_body=settings.max_body,
+        anonymous=settings.introspection is Introspection.PUBLIC,
+        get_queries=settings.get_queries,
+    )
+
+
+def _make_admin_queries(settings: Settings, executor: Executor) -> list[Route]:
+    if not settings.amplify:
+        return []
+    endpoint = AdminQueriesEndpoint(
+        executor,
+        disabled=settings.disabled_actions,
+        deadline=settings.deadline,
+        max_body=settings.max_body,
+    )
+    return [Route(f"{settings.amplify_path}/{{name:path}}", endpoint)]
+
+
+def explorer_routes(
+    settings: Settings,
+    people: Callable[[], Sequence[explorer.Person]] = tuple,
+    changes: Sequence[Mapping[str, Any]] = (),
+) -> list[Route]:
+    """Return the explorer's routes; none at all where the settings leave it off.
+
+    Args:
+        settings: The server's.
+        people: Says whom one may be; asked in dev mode only.
+        changes: The schema's mutations, as `explorer.describe_changes` has them.
+    """
+    if not settings.explorer:
+        return []
+    sign_in = None
+    if settings.explorer_login_url is not None and settings.explorer_client_id is not None:
+        sign_in = explorer.SignIn(
+            url=settings.explorer_login_url,
+            client_id=settings.explorer_client_id,
+            token_use=min(settings.token_use),  # "access" where both kinds are good
+        )
+    return explorer.routes(
+        people if settings.dev else tuple,
+        changes=changes,
+        introspection=settings.introspection,
+        sign_in=sign_in,
+    )
+
+
+def _lifespan(parts: Parts, health: Health) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with parts.pool, health.getting_ready():
+            yield
+        parts.audit.close()
+
+    return lifespan
+
+
 def _trusted_hosts(allowed: AllowedHosts) -> list[Middleware]:
     return [] if allowed.any else [Middleware(TrustedHosts, allowed=allowed, exempt=PATHS)]
 
 
-class _Application(Starlette):
+class Application(Starlette):
     """Starlette without its outermost layer, which answers faults: `FaultBarrier` does."""
 
     def build_middleware_stack(self) -> ASGIApp:

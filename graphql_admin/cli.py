@@ -5,9 +5,7 @@ Commands import what they need when they run, so that `--help` is quick.
 
 import asyncio
 import errno
-import gc
 import json
-import math
 import os
 import re
 import shlex
@@ -16,7 +14,6 @@ import socket
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -27,8 +24,7 @@ from graphql_admin import __version__
 from graphql_admin.telemetry.lines import printable
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
-
+    from graphql_admin.app import Application
     from graphql_admin.dev.cognito import EmbeddedCognito, ReadyPerson
     from graphql_admin.settings import Settings
 
@@ -36,13 +32,6 @@ _DRIFT = 1
 _POOL_OR_KEYS = 1
 _INVALID_SETTINGS = 2
 _INTERRUPTED = 130
-
-_GRACE = 5
-"""Seconds beyond the deadline of a request in which it can be answered while shutting down."""
-
-_GARBAGE_THRESHOLD = 100_000
-"""New objects after which the collector looks at them. A hundred long lists at once are as many,
-and leave no garbage behind that would take a collector."""
 
 _QUERY = "{ users(first: 3) { nodes { username email status groups { nodes { name } } } } }"
 
@@ -60,11 +49,11 @@ def serve() -> None:
         settings = _load_settings()
         app = _create_app(settings)
     with (
-        _stopped_quietly(),
+        _stopped_quietly() as stop,
         _listen(settings.host, settings.port) as listener,
         _metrics_served(settings),
     ):
-        _run(app, settings, listener, lambda: _say_where(listener))
+        _run(app, settings, listener, stop, lambda: _say_where(listener))
 
 
 @main.command()
@@ -84,22 +73,34 @@ def serve() -> None:
 )
 def dev(users: int, port: int) -> None:
     """Serve an embedded Cognito with made-up people, and print tokens to try it with."""
-    from graphql_admin.dev.cognito import EmbeddedCognito, MissingExtra, isolated_environment  # noqa: PLC0415
+    from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment  # noqa: PLC0415
+    from graphql_admin.dev.moto_server import MissingExtra  # noqa: PLC0415
 
     try:
         with (
-            _stopped_quietly(),
+            _stopped_quietly() as stop,
             _listen("127.0.0.1", port) as listener,
             isolated_environment(),
             EmbeddedCognito() as cognito,
         ):
             with click.progressbar(length=users, label="Making people", file=sys.stderr) as bar:
-                cognito.seed(users, lambda _done, _users: bar.update(1))
+
+                def note_person(_done: int, _users: int) -> None:
+                    stop.demand_none()
+                    bar.update(1)
+
+                cognito.seed(users, note_person)
             os.environ.update(cognito.environment)
             with _settings_explained():
                 settings = _load_settings()
                 app = _create_app(settings, cognito.ready_people)
-            _run(app, settings, listener, lambda: _introduce(cognito, settings, _url(listener)))
+            _run(
+                app,
+                settings,
+                listener,
+                stop,
+                lambda: _introduce(cognito, settings, _url(listener)),
+            )
     except MissingExtra as missing:
         raise click.ClickException(str(missing)) from missing
 
@@ -193,7 +194,7 @@ def _load_settings() -> "Settings":
 
 def _create_app(
     settings: "Settings", people: "Callable[[], Sequence[ReadyPerson]]" = tuple
-) -> "Starlette":
+) -> "Application":
     from graphql_admin.app import create_app  # noqa: PLC0415
 
     return create_app(settings, people)
@@ -215,18 +216,51 @@ def _complain(problems: Collection[str]) -> None:
         click.echo(printable(problem), err=True)
 
 
+class _Stop:
+    """Remembers that a signal said stop.
+
+    Python drops a KeyboardInterrupt that is raised within a finalizer or a callback, which on a
+    busy machine happens. So it is raised anew at the next step of what may be stopped.
+    """
+
+    def __init__(self) -> None:
+        self._is_asked = False
+
+    def __call__(self, _: int, __: FrameType | None) -> None:
+        """Handle the signal."""
+        self._is_asked = True
+        raise KeyboardInterrupt
+
+    def demand_none(self) -> None:
+        """Go on, unless a signal said stop.
+
+        Raises:
+            KeyboardInterrupt: One did.
+        """
+        if self._is_asked:
+            raise KeyboardInterrupt
+
+    def pass_on(self) -> None:
+        """Send the signal again, if there was one, to whatever handles it by now."""
+        if self._is_asked:
+            signal.raise_signal(signal.SIGINT)
+
+
 @contextmanager
-def _stopped_quietly() -> Iterator[None]:
+def _stopped_quietly() -> Iterator[_Stop]:
     """Let SIGTERM unwind everything as Ctrl-C does, and end without a traceback.
 
     SIGHUP, which comes when a terminal is closed, is passed on as SIGTERM, whatever handles that
     by then; unless it is ignored, as `nohup` has it.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop = _Stop()
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, stop)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
-        yield
+        yield stop
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
@@ -276,62 +310,45 @@ def _url(listener: socket.socket) -> str:
 
 
 def _run(
-    app: "Starlette", settings: "Settings", listener: socket.socket, announce: Callable[[], None]
+    app: "Application",
+    settings: "Settings",
+    listener: socket.socket,
+    stop: _Stop,
+    announce: Callable[[], None],
 ) -> None:
-    """Serve until a signal says stop; requests in hand are answered first.
+    """Serve until a signal says stop; requests in flight are answered first.
 
     Args:
         app: What to serve.
         settings: What it was made from.
         listener: Where to listen.
+        stop: Knows of signals that came before uvicorn, which handles the others itself.
         announce: Called once, when requests are answered.
     """
-    import uvicorn  # noqa: PLC0415
-
     from graphql_admin.serving.connections import Bounds, admissible  # noqa: PLC0415
-    from graphql_admin.serving.protocol import Protocol, demand_uvicorn  # noqa: PLC0415
-    from graphql_admin.web.request_log import configure_logging  # noqa: PLC0415
+    from graphql_admin.serving.server import run  # noqa: PLC0415
+    from graphql_admin.telemetry.log import configure_logging  # noqa: PLC0415
 
     configure_logging()
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            # What there is by now stays: to look through it for garbage, again and again, is
-            # most of what makes some requests slower than others.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(_GARBAGE_THRESHOLD)
-            announce()
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            app.state.health.drain()
-            super().handle_exit(sig, frame)
-
     bounds = Bounds(
         keep_alive=settings.keep_alive,
         max_connections=admissible(settings.max_connections),
         max_pending=settings.max_pending,
     )
-    config = uvicorn.Config(
+
+    def start() -> None:
+        announce()
+        stop.pass_on()
+
+    stop.demand_none()
+    run(
         app,
-        http=partial(Protocol, bounds=bounds),  # type: ignore[arg-type]  # it makes protocols
-        ws="none",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,  # nothing here asks where a request came from
-        server_header=False,
-        timeout_graceful_shutdown=math.ceil(settings.deadline) + _GRACE,
+        listener,
+        bounds,
+        deadline=settings.deadline,
+        on_start=start,
+        on_stop=app.state.health.drain,
     )
-    demand_uvicorn(config)
-    server = Server(config)
-    try:
-        server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        if not server.started:
-            raise
-        # uvicorn has stopped in good order, and only then passed the signal on
 
 
 def _introduce(cognito: "EmbeddedCognito", settings: "Settings", url: str) -> None:

@@ -29,7 +29,7 @@ AdminError
 │   ├── TimedOut               TIMEOUT                        Cognito took too long
 │   ├── UpstreamFailed         UPSTREAM_ERROR                 Cognito failed or refused us
 │   └── Internal               INTERNAL                       a fault of this server
-└── Outcome                    `errors` of a mutation's payload: expected, for the app to handle
+└── ActionFailed               `errors` of a mutation's payload: expected, for the app to handle
     ├── UserNotFound           USER_NOT_FOUND
     ├── GroupNotFound          GROUP_NOT_FOUND
     ├── WrongState             WRONG_STATE
@@ -37,14 +37,11 @@ AdminError
     ├── LimitExceeded          LIMIT_EXCEEDED
     └── RejectedByTrigger      REJECTED_BY_TRIGGER
 
-A `BadUserInput` met by a mutation is an expected outcome too: its payload says INVALID_VALUE.
+A `BadUserInput` met by a mutation is an expected failure too: its payload says INVALID_VALUE.
 A `UserNotFound` or `GroupNotFound` met by a query is a null; in `_entities`, also an error.
 """
 
-from enum import Enum
-from typing import ClassVar, Self
-
-import strawberry
+from typing import ClassVar
 
 
 class AdminError(Exception):
@@ -314,13 +311,13 @@ class Internal(Refusal):
     message = "Something went wrong on the server."
 
 
-class Outcome(AdminError):
-    """An expected way for an action to end, reported in its payload."""
+class ActionFailed(AdminError):
+    """An expected way for an action to fail, reported in its payload."""
 
     field: ClassVar[str | None] = None
 
 
-class UserNotFound(Outcome):
+class UserNotFound(ActionFailed):
     """The user pool has no such user."""
 
     code = "USER_NOT_FOUND"
@@ -329,7 +326,7 @@ class UserNotFound(Outcome):
     field = "username"
 
 
-class GroupNotFound(Outcome):
+class GroupNotFound(ActionFailed):
     """The user pool has no such group."""
 
     code = "GROUP_NOT_FOUND"
@@ -338,7 +335,7 @@ class GroupNotFound(Outcome):
     field = "groupName"
 
 
-class WrongState(Outcome):
+class WrongState(ActionFailed):
     """The user's state does not admit the action."""
 
     code = "WRONG_STATE"
@@ -347,7 +344,7 @@ class WrongState(Outcome):
     field = "username"
 
 
-class AlreadyExists(Outcome):
+class AlreadyExists(ActionFailed):
     """What was to be made is there already."""
 
     code = "ALREADY_EXISTS"
@@ -355,7 +352,7 @@ class AlreadyExists(Outcome):
     message = "It exists already."
 
 
-class LimitExceeded(Outcome):
+class LimitExceeded(ActionFailed):
     """A quota of the user pool's resources is used up."""
 
     code = "LIMIT_EXCEEDED"
@@ -363,52 +360,12 @@ class LimitExceeded(Outcome):
     message = "A limit of the user pool is reached."
 
 
-class RejectedByTrigger(Outcome):
+class RejectedByTrigger(ActionFailed):
     """A Lambda trigger of the user pool refused the action or failed."""
 
     code = "REJECTED_BY_TRIGGER"
     status = 409
     message = "A Lambda trigger of the user pool refused the action."
-
-
-@strawberry.enum(description="How an action ended other than well.")
-class ActionErrorCode(Enum):
-    USER_NOT_FOUND = strawberry.enum_value(
-        "USER_NOT_FOUND", description="The pool has no such user."
-    )
-    GROUP_NOT_FOUND = strawberry.enum_value(
-        "GROUP_NOT_FOUND", description="The pool has no such group."
-    )
-    WRONG_STATE = strawberry.enum_value(
-        "WRONG_STATE",
-        description="The user's state does not admit the action, such as confirming a user who "
-        "is confirmed already.",
-    )
-    ALREADY_EXISTS = strawberry.enum_value(
-        "ALREADY_EXISTS", description="What was to be made is there already."
-    )
-    LIMIT_EXCEEDED = strawberry.enum_value(
-        "LIMIT_EXCEEDED", description="A limit of the pool is reached, such as groups per user."
-    )
-    REJECTED_BY_TRIGGER = strawberry.enum_value(
-        "REJECTED_BY_TRIGGER", description="A Lambda trigger of the pool refused the action."
-    )
-    INVALID_VALUE = strawberry.enum_value(
-        "INVALID_VALUE", description="A value of the input cannot be right; nothing was changed."
-    )
-
-
-@strawberry.type(description="An expected way for an action to fail.")
-class ActionError:
-    code: ActionErrorCode = strawberry.field(description="What happened, for programs.")
-    message: str = strawberry.field(description="What happened, for people.")
-    field: str | None = strawberry.field(description="The input field that it is about, if any.")
-
-    @classmethod
-    def from_error(cls, error: Outcome | BadUserInput) -> Self:
-        """Make the payload's form of an expected error."""
-        code = ActionErrorCode[payload_code(error)]
-        return cls(code=code, message=error.message, field=error.field)
 
 
 def payload_code(error: AdminError) -> str:

@@ -25,7 +25,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from graphql_admin.actions import Action
+from graphql_admin.cognito.categories import Quota
 from graphql_admin.hosts import ANY, LOOPBACK, AllowedHosts
+from graphql_admin.tokens.caller import TokenUse
 
 PREFIX = "GRAPHQL_ADMIN_"
 
@@ -54,47 +56,6 @@ class Introspection(StrEnum):
     PUBLIC = "public"
     AUTHENTICATED = "authenticated"
     OFF = "off"
-
-
-class TokenUse(StrEnum):
-    """The `token_use` claim of a Cognito token."""
-
-    ACCESS = "access"
-    ID = "id"
-
-
-class Quota(StrEnum):
-    """What Cognito has a quota of calls per second for: categories of operations, and two more."""
-
-    USER_CREATION = "UserCreation"
-    USER_READ = "UserRead"
-    USER_LIST = "UserList"
-    USER_UPDATE = "UserUpdate"
-    USER_ACCOUNT_RECOVERY = "UserAccountRecovery"
-    USER_RESOURCE_READ = "UserResourceRead"
-    USER_RESOURCE_UPDATE = "UserResourceUpdate"
-    USER_POOL_RESOURCE_READ = "UserPoolResourceRead"
-    USER_POOL_RESOURCE_UPDATE = "UserPoolResourceUpdate"
-    PER_POOL = "PerPool"
-    """One operation of the categories UserPoolResource…, on one pool."""
-    PER_USER = "PerUser"
-    """Reads of one user, and as many writes."""
-
-
-DEFAULT_QUOTAS: Mapping[Quota, float] = {
-    Quota.USER_CREATION: 50,
-    Quota.USER_READ: 120,
-    Quota.USER_LIST: 30,
-    Quota.USER_UPDATE: 25,
-    Quota.USER_ACCOUNT_RECOVERY: 30,
-    Quota.USER_RESOURCE_READ: 50,
-    Quota.USER_RESOURCE_UPDATE: 25,
-    Quota.USER_POOL_RESOURCE_READ: 20,
-    Quota.USER_POOL_RESOURCE_UPDATE: 15,
-    Quota.PER_POOL: 5,
-    Quota.PER_USER: 10,
-}
-"""Calls per second that AWS grants an account in a region, unless more was asked for."""
 
 
 def _split_at_commas(value: object) -> object:

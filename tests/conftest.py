@@ -14,7 +14,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from graphql_admin.app import create_app
-from graphql_admin.settings import Quota, load_settings
+from graphql_admin.cognito.categories import Quota
+from graphql_admin.settings import load_settings
 from tests.support.api import Api
 from tests.support.directory import Directory
 from tests.support.leaks import find_leaks, find_leaks_in_metrics

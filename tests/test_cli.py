@@ -105,6 +105,60 @@ def test_dev_stopped_early(tmp_path: Path, stop: signal.Signals) -> None:
     assert not list(tmp_path.iterdir())
 
 
+DROPPED = """
+import signal
+import graphql_admin.cli as cli
+from graphql_admin.{package} import {module}
+
+class Finalized:
+    def __del__(self) -> None:
+        signal.raise_signal(signal.{stop})
+
+def with_signal(function):
+    def call(*args, **kwargs):
+        result = function(*args, **kwargs)
+        if not with_signal.sent:
+            with_signal.sent = True
+            Finalized()  # is gone at once
+        return result
+    return call
+
+with_signal.sent = False
+{module}.{name} = with_signal({module}.{name})
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("stop", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        (("dev", "cognito", "EmbeddedCognito._create"), 130),
+        (("serving", "connections", "admissible"), 130),
+        (("serving", "server", "demand_uvicorn"), 0),
+    ],
+    ids=["making people", "before the server", "as the server starts"],
+)
+def test_dev_stopped_in_a_finalizer(
+    tmp_path: Path, place: tuple[str, str, str], code: int, stop: str
+) -> None:
+    """A signal whose exception Python drops, since it comes in a finalizer, ends it as well."""
+    package, module, name = place
+    script = DROPPED.format(package=package, module=module, name=name, stop=stop)
+    reply = subprocess.run(
+        [sys.executable, "-c", script, "dev", "--users", "30", "--port", "0"],
+        env=environment({"TMPDIR": str(tmp_path)}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert reply.returncode == code
+    assert "Listening" not in reply.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_dev_port_in_use(busy_port: int) -> None:
     """A port in use is said in words before anybody is made."""
     reply = run("dev", "--port", str(busy_port))

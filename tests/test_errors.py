@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from graphql_admin import errors
-from graphql_admin.errors import ActionError, AdminError, BadUserInput, Outcome, UserNotFound
+from graphql_admin.admin.action_errors import ActionError
+from graphql_admin.errors import ActionFailed, AdminError, BadUserInput, UserNotFound
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -27,7 +28,7 @@ LEAVES = list(leaves())
 def test_error_is_documented(kind: type[AdminError]) -> None:
     """Every code is in the tree at the top of the module and, with its status, in the README."""
     assert re.search(rf"── {kind.__name__} +{kind.code}\b", errors.__doc__ or "")
-    status = "" if issubclass(kind, Outcome) else f" {kind.status}"
+    status = "" if issubclass(kind, ActionFailed) else f" {kind.status}"
     assert re.search(rf"^\| `{kind.code}` \|{status}", README, re.MULTILINE)
     assert kind.message
 

@@ -6,7 +6,8 @@ import pytest
 
 from graphql_admin.actions import Action
 from graphql_admin.app import create_app
-from graphql_admin.settings import InvalidSettings, Settings, TokenUse, load_settings
+from graphql_admin.settings import InvalidSettings, Settings, load_settings
+from graphql_admin.tokens.caller import TokenUse
 
 REQUIRED = {"USER_POOL_ID": "eu-west-1_AbCdEf123", "CLIENT_IDS": "web, cli"}
 

@@ -12,7 +12,7 @@ from graphql_admin.cognito.access import PoolWriter
 from graphql_admin.errors import AdminError, Forbidden, Internal, payload_code
 from graphql_admin.targets import Change, Target
 from graphql_admin.telemetry import request_record as records
-from graphql_admin.tokens.verifier import Caller
+from graphql_admin.tokens.caller import Caller
 
 
 class Attempts:

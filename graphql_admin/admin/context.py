@@ -13,7 +13,7 @@ from graphql_admin.errors import AdminError, Forbidden, QueryTooExpensive, Unaut
 from graphql_admin.targets import Change, Target
 from graphql_admin.telemetry import metrics
 from graphql_admin.telemetry import request_record as records
-from graphql_admin.tokens.verifier import Caller
+from graphql_admin.tokens.caller import Caller
 
 Reply: TypeAlias = dict[str, Any]
 

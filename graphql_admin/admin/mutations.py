@@ -7,10 +7,11 @@ from typing import Annotated, Any, ClassVar
 import strawberry
 
 from graphql_admin.actions import Action
+from graphql_admin.admin.action_errors import ActionError
 from graphql_admin.admin.context import Info
 from graphql_admin.admin.guards import Gated
 from graphql_admin.admin.payloads import GroupPayload, MembershipPayload, Payload, UserPayload
-from graphql_admin.errors import ActionError, BadUserInput, Outcome
+from graphql_admin.errors import ActionFailed, BadUserInput
 from graphql_admin.targets import Target, TargetKind
 
 
@@ -123,7 +124,7 @@ def mutation(
     async def resolve(self: Any, info: Info, input: Input) -> Any:  # noqa: ARG001
         try:
             target = await info.context.attempt(action, input)
-        except (Outcome, BadUserInput) as error:
+        except (ActionFailed, BadUserInput) as error:
             return payload_(errors=[ActionError.from_error(error)])
         return payload_(target=target)
 

@@ -3,11 +3,11 @@
 import strawberry
 
 from graphql_admin.actions import Action
+from graphql_admin.admin.action_errors import ActionError
 from graphql_admin.admin.context import Info
 from graphql_admin.admin.groups.types import Group, find_group
 from graphql_admin.admin.guards import Requires, guarded, selects_beyond_key
 from graphql_admin.admin.users.types import User, find_user
-from graphql_admin.errors import ActionError
 from graphql_admin.targets import Target
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from graphql_admin.actions import Action
 from graphql_admin.settings import ANYONE, Grants
-from graphql_admin.tokens.verifier import Caller
+from graphql_admin.tokens.caller import Caller
 
 
 class Policy:

@@ -114,7 +114,7 @@ class PoolWriter:
             UpstreamFailed: Cognito could not be reached, failed, replied what cannot be read or
                 refused the server's own credentials. A write may have been carried out.
             BadUserInput: A parameter cannot be right.
-            Outcome: Any of its subclasses, as `translate` has it.
+            ActionFailed: Any of its subclasses, as `translate` has it.
             Internal: There is no such operation, or the pool is not open.
         """
         return self._call(operation, parameters, deadline=deadline, caller=caller)

@@ -55,7 +55,6 @@ from graphql_admin.errors import (
     TimedOut,
     UpstreamFailed,
 )
-from graphql_admin.settings import InvalidSettings
 from graphql_admin.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -65,6 +64,10 @@ ATTEMPTS = 3
 
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 """Larger replies are refused. 60 users with 50 attributes of 2,048 characters are some 6 MB."""
+
+
+class InvalidAwsSettings(Exception):
+    """The settings that AWS's own tools read cannot be used; the message says why."""
 
 
 class _Call(NamedTuple):
@@ -111,7 +114,7 @@ class UserPool:
         quotas: How often Cognito may be called; by default, as often as it allows at first.
 
     Raises:
-        InvalidSettings: AWS's own settings (profile, endpoint, CA bundle) cannot be used.
+        InvalidAwsSettings: AWS's own (profile, endpoint, CA bundle) cannot be used.
     """
 
     def __init__(
@@ -384,7 +387,7 @@ def _settings_explained() -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ValueError, OSError) as error:
-        raise InvalidSettings([f"The settings of AWS cannot be used: {error}"]) from error
+        raise InvalidAwsSettings(f"The settings of AWS cannot be used: {error}") from error
 
 
 def _resolve_endpoint(session: botocore.session.Session, region: str) -> str:

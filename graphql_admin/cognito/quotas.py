@@ -33,52 +33,17 @@ from typing import Self
 
 import structlog
 
+from graphql_admin.cognito.categories import (
+    CATEGORIES,
+    DEFAULT_QUOTAS,
+    OTHER,
+    PER_POOL_CATEGORIES,
+    Quota,
+)
 from graphql_admin.cognito.shares import Places
 from graphql_admin.errors import Throttled
-from graphql_admin.settings import DEFAULT_QUOTAS, Quota
 
 log = structlog.get_logger(__name__)
-
-CATEGORIES: Mapping[str, Quota] = {
-    operation: category
-    for category, operations in {
-        Quota.USER_CREATION: ("AdminConfirmSignUp", "AdminCreateUser"),
-        Quota.USER_READ: ("AdminGetUser",),
-        Quota.USER_LIST: ("ListUsers", "ListUsersInGroup"),
-        Quota.USER_UPDATE: (
-            "AdminAddUserToGroup",
-            "AdminDeleteUser",
-            "AdminDeleteUserAttributes",
-            "AdminDisableUser",
-            "AdminEnableUser",
-            "AdminRemoveUserFromGroup",
-            "AdminUpdateUserAttributes",
-            "AdminUserGlobalSignOut",
-        ),
-        Quota.USER_ACCOUNT_RECOVERY: ("AdminResetUserPassword", "AdminSetUserPassword"),
-        Quota.USER_RESOURCE_READ: (
-            "AdminGetDevice",
-            "AdminListDevices",
-            "AdminListGroupsForUser",
-            "AdminListUserAuthEvents",
-        ),
-        Quota.USER_RESOURCE_UPDATE: (
-            "AdminForgetDevice",
-            "AdminSetUserMFAPreference",
-            "AdminUpdateDeviceStatus",
-        ),
-        Quota.USER_POOL_RESOURCE_READ: ("GetGroup", "ListGroups"),
-        Quota.USER_POOL_RESOURCE_UPDATE: ("CreateGroup", "DeleteGroup", "UpdateGroup"),
-    }.items()
-    for operation in operations
-}
-"""The category of each operation on users and groups, as Cognito's developer guide has it."""
-
-OTHER = 15.0
-"""Calls per second of operations of no category known here: Cognito's smallest quota."""
-
-PER_POOL_CATEGORIES = frozenset({Quota.USER_POOL_RESOURCE_READ, Quota.USER_POOL_RESOURCE_UPDATE})
-"""Where each operation has the quota `PER_POOL`, too."""
 
 FIRST_PAUSE = 0.02
 """Seconds that a bucket is halted when Cognito throttles: little, for most often it is a matter

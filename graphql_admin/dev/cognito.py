@@ -1,37 +1,25 @@
-"""An embedded Cognito for development: a user pool on moto's server, its people and their tokens.
-
-Everything here is made up. E-mail addresses are in the domains that RFC 2606 keeps for examples,
-phone numbers in ranges that their countries keep for fiction.
-"""
+"""An embedded Cognito for development: a user pool on moto's server, and tokens of its people."""
 
 import json
-import logging
 import os
-import random
 import tempfile
-import unicodedata
-import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from itertools import chain, cycle, product
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Self
 
 import boto3
 from botocore.config import Config
 
 from graphql_admin.actions import Action
-from graphql_admin.hosts import LOOPBACK, AllowedHosts
+from graphql_admin.dev.moto_server import moto_server
+from graphql_admin.dev.people import ADMIN, ORDINARY_USER, SUPPORTER, Person, make_people
 from graphql_admin.settings import ANYONE, PREFIX
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
     from mypy_boto3_cognito_idp.type_defs import AttributeTypeTypeDef
 
 REGION = "eu-west-1"
@@ -40,7 +28,7 @@ _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "development", "AWS_SECRET_ACCESS_KEY": "de
 
 _MOTO_ACCOUNT = "123456789012"
 
-_PASSWORD = "Development-0nly!"  # noqa: S105  # of people who exist only while this runs
+PASSWORD = "Development-0nly!"  # noqa: S105  # of people who exist only while this runs
 
 _SUPPORT = (
     Action.LIST_USERS,
@@ -58,16 +46,6 @@ _GRANTS: Mapping[str, list[str]] = {
 }
 
 
-class MissingExtra(Exception):
-    """What only development needs is not installed."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The embedded Cognito is not installed. Install it with: "
-            "pip install 'graphql-admin[dev]'"
-        )
-
-
 @dataclass(frozen=True)
 class ReadyPerson:
     """A person whose access token is at hand, to try the server as."""
@@ -78,17 +56,6 @@ class ReadyPerson:
     token: str = field(repr=False)
     may: str
     """What the policy lets them do, as the end of a sentence that begins with "may"."""
-
-
-@dataclass(frozen=True)
-class _Person:
-    username: str
-    attributes: Mapping[str, str]
-    status: str = "CONFIRMED"
-    enabled: bool = True
-    groups: tuple[str, ...] = ()
-    days_since_sign_up: int = 400
-    days_since_change: int = 30
 
 
 class EmbeddedCognito:
@@ -110,7 +77,7 @@ class EmbeddedCognito:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self.endpoint_url = stack.enter_context(_moto_server())
+            self.endpoint_url = stack.enter_context(moto_server())
             self._cognito = boto3.client(
                 "cognito-idp",
                 region_name=REGION,
@@ -161,7 +128,7 @@ class EmbeddedCognito:
             UserPoolId=self.pool_id,
             ClientId=self.client_id,
             AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-            AuthParameters={"USERNAME": username, "PASSWORD": _PASSWORD},
+            AuthParameters={"USERNAME": username, "PASSWORD": PASSWORD},
         )
         if "AuthenticationResult" not in reply:
             raise ValueError(f"{username} cannot sign in: {reply['ChallengeName']}")
@@ -189,15 +156,15 @@ class EmbeddedCognito:
             users: How many, the ready people included.
             progress: Called after each person with the number done and `users`.
         """
-        for done, person in enumerate(_people(users), start=1):
+        for done, person in enumerate(make_people(users), start=1):
             self._create(person)
             progress(done, users)
         self.people = tuple(
             ReadyPerson(role, person.username, person.groups, self.token(person.username), may)
             for role, person, may in (
-                ("admin", _ADMIN, "do everything"),
-                ("supporter", _SUPPORTER, "use " + ", ".join(_GRANTS["Support"])),
-                ("ordinary user", _ORDINARY_USER, "ask who they are and sign themselves out"),
+                ("admin", ADMIN, "do everything"),
+                ("supporter", SUPPORTER, "use " + ", ".join(_GRANTS["Support"])),
+                ("ordinary user", ORDINARY_USER, "ask who they are and sign themselves out"),
             )
         )
 
@@ -221,7 +188,7 @@ class EmbeddedCognito:
         create_group(GroupName="Support", Precedence=10, Description="Helps people to sign in.")
         create_group(GroupName="Readers")
 
-    def _create(self, person: _Person) -> None:
+    def _create(self, person: Person) -> None:
         cognito, pool_id, username = self._cognito, self.pool_id, person.username
         attributes: list[AttributeTypeTypeDef] = [
             {"Name": name, "Value": value} for name, value in person.attributes.items()
@@ -230,7 +197,7 @@ class EmbeddedCognito:
             cognito.sign_up(
                 ClientId=self.client_id,
                 Username=username,
-                Password=_PASSWORD,
+                Password=PASSWORD,
                 UserAttributes=attributes,
             )
         else:
@@ -238,12 +205,12 @@ class EmbeddedCognito:
                 UserPoolId=pool_id,
                 Username=username,
                 UserAttributes=attributes,
-                TemporaryPassword=_PASSWORD,
+                TemporaryPassword=PASSWORD,
                 MessageAction="SUPPRESS",
             )
         if person.status in {"CONFIRMED", "RESET_REQUIRED"}:
             cognito.admin_set_user_password(
-                UserPoolId=pool_id, Username=username, Password=_PASSWORD, Permanent=True
+                UserPoolId=pool_id, Username=username, Password=PASSWORD, Permanent=True
             )
         if person.status == "RESET_REQUIRED":
             cognito.admin_reset_user_password(UserPoolId=pool_id, Username=username)
@@ -253,7 +220,7 @@ class EmbeddedCognito:
             cognito.admin_add_user_to_group(UserPoolId=pool_id, Username=username, GroupName=group)
         self._amend(person)
 
-    def _amend(self, person: _Person) -> None:
+    def _amend(self, person: Person) -> None:
         """Set in moto what no call to Cognito can: a past, and states that only AWS sets."""
         from moto.backends import get_backend  # noqa: PLC0415  # only with the `dev` extra
 
@@ -284,209 +251,9 @@ def isolated_environment() -> Iterator[None]:
 
 
 @contextmanager
-def _moto_server() -> Iterator[str]:
-    try:
-        from moto.moto_server.werkzeug_app import (  # noqa: PLC0415  # only with the `dev` extra
-            DomainDispatcherApplication,
-            MotoRequestHandler,
-            create_backend_app,
-        )
-        from werkzeug.serving import make_server  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtra from error
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # or it logs every request
-    server = make_server(
-        "127.0.0.1",
-        0,
-        _LocalOnly(DomainDispatcherApplication(create_backend_app)),
-        threaded=True,
-        request_handler=MotoRequestHandler,
-    )
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-
-
-class _LocalOnly:
-    """WSGI middleware that answers programs and pages of this machine, and no page of another.
-
-    moto lets pages of every origin read what it answers, and asks nobody for a token.
-
-    Args:
-        app: What answers them.
-    """
-
-    def __init__(self, app: "WSGIApplication") -> None:
-        self._app = app
-        self._hosts = AllowedHosts(LOOPBACK)
-
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        """Answer one HTTP request; see PEP 3333."""
-        if not self._hosts.admits(environ.get("HTTP_HOST", "")):
-            status = "421 Misdirected Request"
-        elif not self._is_local(environ):
-            status = "403 Forbidden"
-        else:
-            return self._app(environ, start_response)
-        start_response(status, [("Content-Type", "text/plain"), ("Cache-Control", "no-store")])
-        return [b"This server answers its own machine alone.\n"]
-
-    def _is_local(self, environ: "WSGIEnvironment") -> bool:
-        origin = environ.get("HTTP_ORIGIN")
-        if origin is not None:
-            return self._hosts.admits_origin(origin)
-        # A page may ask without saying where it is from, if it is not to read the answer.
-        return environ.get("HTTP_SEC_FETCH_SITE") != "cross-site"
-
-
-@contextmanager
 def _policy_file() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="graphql-admin-") as directory:
         path = Path(directory) / "policy.toml"
         rows = (f"{group} = {json.dumps(labels)}" for group, labels in _GRANTS.items())
         path.write_text("\n".join(["[groups]", *rows, ""]), encoding="utf-8")
         yield path
-
-
-def _ready(username: str, name: str, *groups: str) -> _Person:
-    given, family = name.split(" ")
-    attributes = {
-        "email": f"{username}@example.com",
-        "email_verified": "true",
-        "given_name": given,
-        "family_name": family,
-        "name": name,
-    }
-    return _Person(username, attributes, groups=groups)
-
-
-_ADMIN = _ready("ada", "Ada Okafor", "Admins", "Editors")
-_SUPPORTER = _ready("sam", "Sam Lindqvist", "Support")
-_ORDINARY_USER = _ready("otto", "Otto Marchetti")
-_RICHARD = _ready("richard", "Richard Novák", "Readers")
-
-# Given names, family names (a slash parts a name from its Latin form) and the stem of phone
-# numbers that take two more digits, from ranges kept for drama by the FCC (555-01xx), Ofcom,
-# ARCEP, BNetzA and PTS; "" where the country keeps none.
-_CULTURES = (
-    ("James Olivia Noah Amelia Imani Grace", "Walker Hughes Bennett Clarke Reid", "+4477009001"),
-    ("Marcus Emily Tyler Hannah DeShawn Ruth", "Johnson Begay Miller Carter Lee", "+120255501"),
-    ("Lucía Mateo Camila Javier Inés Andrés", "García Muñoz Quispe Fernández Rojas", "+130555501"),
-    ("Chloé Hugo Aminata Léa Étienne Moussa", "Lefèvre Diallo Moreau Traoré Petit", "+336399801"),
-    ("Jürgen Lena Mehmet Käthe Jonas Elif", "Müller Yıldız Schäfer Weiß Krüger", "+4930231251"),  # noqa: RUF001
-    ("Søren Astrid Björn Freja Åse Mikael", "Lindqvist Øster Nyström Dahl Åberg", "+467017406"),
-    ("Zofia Marek Jiří Božena Łukasz Eva", "Kowalska Dvořák Wójcik Černý Nowak", ""),
-    ("Ngozi Kwame Folasade Tendai Zanele Obi", "Okafor Mensah Adeyemi Dlamini Moyo", ""),
-    ("Priya Arjun Lakshmi Imran Meera Vikram", "Sharma Iyer Patel Khan Banerjee", ""),
-    ("佳怡/Jiayi 伟/Wei 秀英/Xiuying 浩/Hao", "王/Wang 李/Li 陈/Chen 赵/Zhao", ""),
-    ("陽菜/Hina 蓮/Ren 結衣/Yui 健太/Kenta", "佐藤/Sato 鈴木/Suzuki 高橋/Takahashi", ""),
-    ("عمر/Omar ليلى/Layla يوسف/Yousef سارة/Sara", "حداد/Haddad نجار/Najjar خوري/Khoury", ""),
-)
-
-
-_FIRST_IDEOGRAPH = "\u4e00"
-
-_NOT_COMPOSED = str.maketrans({"ø": "o", "ß": "ss", "ł": "l", "ı": "i"})  # noqa: RUF001
-
-_DEPARTMENTS = ("Finance", "Logistics", "Research", "Sales", "Legal", "R&D", "Kundendienst")
-
-_STATUSES = {
-    "CONFIRMED": 70,
-    "UNCONFIRMED": 8,
-    "FORCE_CHANGE_PASSWORD": 8,
-    "EXTERNAL_PROVIDER": 6,
-    "RESET_REQUIRED": 4,
-    "ARCHIVED": 1,
-    "COMPROMISED": 1,
-    "UNKNOWN": 2,
-}
-"""Every status that Cognito knows, with its share of the people in percent."""
-
-_MEMBERS = {"Admins": 0.03, "Editors": 0.15, "Support": 0.08, "Readers": 0.5}
-"""The share of the people who are in a group; many are in several or in none."""
-
-_SHARED_MAILBOX = "reception@example.org"
-"""Of several people, as Cognito allows: looked up by it, nobody is the one who was meant."""
-
-
-def _people(users: int) -> Iterator[_Person]:
-    """Yield the ready people, then others until there are `users`; every status comes early."""
-    ready = (_ADMIN, _SUPPORTER, _ORDINARY_USER, _RICHARD)
-    yield from ready[:users]
-    rng = random.Random(0)  # noqa: S311  # the same people every time, on purpose
-    names = [
-        (given, family, phone)
-        for givens, families, phone in _CULTURES
-        for given, family in product(givens.split(), families.split())
-    ]
-    rng.shuffle(names)
-    statuses = chain(_STATUSES, iter(lambda: _pick(rng, _STATUSES), None))
-    namesakes: Counter[str] = Counter()
-    for (full_given, full_family, phone), status, _ in zip(
-        cycle(names), statuses, range(users - len(ready)), strict=False
-    ):
-        given, _, latin_given = full_given.partition("/")
-        family, _, latin_family = full_family.partition("/")
-        account = _ascii(f"{latin_given or given}.{latin_family or family}")
-        namesakes[account] += 1
-        if namesakes[account] > 1:
-            account += str(namesakes[account])
-        family_first = given >= _FIRST_IDEOGRAPH
-        attributes = {
-            "given_name": given,
-            "family_name": family,
-            "name": f"{family}{given}" if family_first else f"{given} {family}",
-        }
-        yield _person(rng, account, attributes, phone or "+130555501", status)
-
-
-def _person(
-    rng: random.Random, account: str, attributes: dict[str, str], phone: str, status: str
-) -> _Person:
-    email = f"{account}@example.{rng.choice(('com', 'org', 'net'))}"
-    if _chance(rng, 0.02):
-        email = _SHARED_MAILBOX
-    attributes["email"] = email
-    # Cognito resets a password only where it can send a code to an address that is verified.
-    verified = status != "UNCONFIRMED" and (status == "RESET_REQUIRED" or _chance(rng, 0.8))
-    attributes["email_verified"] = json.dumps(verified)
-    if _chance(rng, 0.4):
-        attributes["phone_number"] = f"{phone}{rng.randrange(5, 100):02d}"
-        attributes["phone_number_verified"] = json.dumps(_chance(rng, 0.5))
-    if _chance(rng, 0.5):
-        attributes["custom:department"] = rng.choice(_DEPARTMENTS)
-    if status == "EXTERNAL_PROVIDER":
-        username = f"Google_{rng.randrange(10**20, 10**21)}"
-    else:
-        opaque = str(uuid.UUID(int=rng.getrandbits(128), version=4))
-        as_email = 0 if email == _SHARED_MAILBOX else 15
-        username = _pick(rng, {account: 75, email: as_email, opaque: 10})
-    days_since_sign_up = rng.randrange(2, 1200)
-    return _Person(
-        username,
-        attributes,
-        status,
-        enabled=_chance(rng, 0.92),
-        groups=tuple(group for group, share in _MEMBERS.items() if _chance(rng, share)),
-        days_since_sign_up=days_since_sign_up,
-        days_since_change=rng.randrange(days_since_sign_up),
-    )
-
-
-def _chance(rng: random.Random, share: float) -> bool:
-    return rng.random() < share
-
-
-def _pick(rng: random.Random, weights: Mapping[str, int]) -> str:
-    return rng.choices(list(weights), list(weights.values()))[0]
-
-
-def _ascii(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name.lower().translate(_NOT_COMPOSED))
-    return plain.encode("ascii", "ignore").decode()

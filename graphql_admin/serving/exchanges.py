@@ -2,15 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from http import HTTPStatus
-from typing import Protocol
-
-from starlette.types import Message, Scope
+from typing import Any, Protocol, TypeAlias
 
 from graphql_admin.serving.heads import Head, Refused
 
 log = logging.getLogger("uvicorn.error")
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Application: TypeAlias = Callable[
+    [Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
+"""What answers requests."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 

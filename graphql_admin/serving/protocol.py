@@ -83,7 +83,7 @@ from graphql_admin.serving.exchanges import Exchange, status_line
 from graphql_admin.serving.heads import Head, Refused
 from graphql_admin.serving.outgoing import Outgoing
 from graphql_admin.telemetry import metrics
-from graphql_admin.web.executor import BODY_COMPLETE
+from graphql_admin.web.incoming import BODY_COMPLETE
 
 HEAD_TIME = 10.0
 """Seconds that a head may take from its first byte on, or, if it is the first one, from the

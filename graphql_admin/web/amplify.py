@@ -13,41 +13,32 @@ from urllib.parse import parse_qsl
 
 import orjson
 from graphql import OperationDefinitionNode
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from graphql_admin.actions import Action
 from graphql_admin.admin.pagination import DEFAULT_FIRST, MAX_FIRST
-from graphql_admin.engine.documents import Document, Documents, InvalidDocument, is_mutation
+from graphql_admin.engine.documents import Document, Documents, is_mutation
 from graphql_admin.engine.limits import Limits
 from graphql_admin.errors import (
+    ActionFailed,
     AdminError,
     BadUserInput,
-    Internal,
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
-    Outcome,
     Unauthenticated,
     UnsupportedMediaType,
     UserNotFound,
 )
-from graphql_admin.telemetry import request_record as records
-from graphql_admin.web.executor import (
-    JSON,
-    Executor,
-    Incoming,
-    classify,
-    decode,
-    headers_of,
-    log_fault,
-    to_object,
-)
+from graphql_admin.web.answers import Failure, classify, refuse_as
+from graphql_admin.web.executor import Executor
+from graphql_admin.web.incoming import JSON, Incoming, decode, to_object
 
 FORM = "application/x-www-form-urlencoded"
 
-Values = Mapping[str, Any]
+Members = Mapping[str, Any]
+"""Of a JSON object, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +48,12 @@ class AdminQuery:
     document: str
     """Its variables are the route's parameters."""
 
-    reply: Callable[[Values, Values], dict[str, Any]]
+    reply: Callable[[Members, Members], dict[str, Any]]
     """Makes the reply from `data` and the parameters; raises the AdminError found in `data`."""
 
 
-def _say(message: str) -> Callable[[Values, Values], dict[str, Any]]:
-    def reply(data: Values, parameters: Values) -> dict[str, Any]:
+def _say(message: str) -> Callable[[Members, Members], dict[str, Any]]:
+    def reply(data: Members, parameters: Members) -> dict[str, Any]:
         for error in data["payload"]["errors"]:
             raise _PAYLOAD_ERRORS[error["code"]](error["message"])
         return {"message": message.format_map(parameters)}
@@ -71,18 +62,18 @@ def _say(message: str) -> Callable[[Values, Values], dict[str, Any]]:
 
 
 _PAYLOAD_ERRORS: Mapping[str, type[AdminError]] = {
-    **{outcome.code: outcome for outcome in Outcome.__subclasses__()},
+    **{kind.code: kind for kind in ActionFailed.__subclasses__()},
     "INVALID_VALUE": BadUserInput,
 }
 
 
-def _show_user(data: Values, _: Values) -> dict[str, Any]:
+def _show_user(data: Members, _: Members) -> dict[str, Any]:
     if data["user"] is None:
         raise UserNotFound
     return _as_cognito_has_it(data["user"])
 
 
-def _show_page(data: Values, _: Values) -> dict[str, Any]:
+def _show_page(data: Members, _: Members) -> dict[str, Any]:
     # Where there is no such user or group, the page is an error, and this is not reached.
     page = data["page"] if "page" in data else data["_entities"][0]["page"]
     position = page["pageInfo"]
@@ -96,7 +87,7 @@ def _show_page(data: Values, _: Values) -> dict[str, Any]:
     return reply
 
 
-def _as_cognito_has_it(row: Values) -> dict[str, Any]:
+def _as_cognito_has_it(row: Members) -> dict[str, Any]:
     """Return a user or group without what is not set."""
     return {name: value for name, value in row.items() if value is not None}
 
@@ -239,15 +230,8 @@ class AdminQueriesEndpoint:
         """Return the answer; whatever goes wrong is a well-formed answer too."""
         try:
             return await self._answer(request)
-        except InvalidDocument as invalid:
-            return _refuse(invalid.kind(invalid.errors[0].message))
-        except AdminError as refusal:
-            return _refuse(refusal)
-        except ClientDisconnect:
-            return Response(status_code=400)  # there is nobody to read it
         except Exception as error:  # noqa: BLE001  # a fault of ours is an answer too
-            log_fault(error)
-            return _refuse(Internal())
+            return refuse_as(_write_failure, error)
 
     async def _answer(self, request: Incoming) -> Response:
         route = self._routes.get(request.scope["path_params"]["name"].removesuffix("/"))
@@ -278,7 +262,7 @@ class AdminQueriesEndpoint:
             group["UserPoolId"] = self._executor.reader.pool_id
         return Response(orjson.dumps(reply), media_type=JSON)
 
-    async def _read(self, request: Incoming, deadline: float) -> Values:
+    async def _read(self, request: Incoming, deadline: float) -> Members:
         if request.method != "POST":
             return request.query_string(max_size=self._max_body)
         media_type = request.media_type()
@@ -296,7 +280,7 @@ class _Route:
     """A route whose document fits the schema."""
 
     document: Document
-    reply: Callable[[Values, Values], dict[str, Any]]
+    reply: Callable[[Members, Members], dict[str, Any]]
 
     @property
     def operation(self) -> OperationDefinitionNode:
@@ -308,7 +292,7 @@ class _Route:
         """The HTTP methods that the route takes."""
         return ("POST", "OPTIONS") if is_mutation(self.operation) else ("GET", "HEAD", "OPTIONS")
 
-    def read(self, given: Values) -> dict[str, Any]:
+    def read(self, given: Members) -> dict[str, Any]:
         """Return the variables for the document.
 
         Args:
@@ -356,11 +340,7 @@ def _decode_form(body: bytearray) -> dict[str, str]:
         raise MalformedRequest("The body must be a form, in UTF-8.") from error
 
 
-def _refuse(refusal: AdminError) -> Response:
-    records.current().codes.add(refusal.code)
-    return Response(
-        orjson.dumps({"message": refusal.message, "code": refusal.code}),
-        status_code=refusal.status,
-        media_type=JSON,
-        headers=headers_of(refusal),
-    )
+def _write_failure(failure: Failure) -> Response:
+    first = failure.errors[0]
+    body = {"message": first["message"], "code": first["extensions"]["code"]}
+    return Response(orjson.dumps(body), failure.status, failure.headers, media_type=JSON)

@@ -6,86 +6,34 @@ executed is 400 (not 422), or 200 for a client that accepts no more than `applic
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from math import ceil
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import orjson
-from graphql import GraphQLError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_admin.engine.caches import LruCache
-from graphql_admin.engine.documents import Documents, InvalidDocument, is_mutation, places_of
+from graphql_admin.engine.documents import Documents, is_mutation
 from graphql_admin.errors import (
-    AdminError,
-    BadUserInput,
-    Internal,
     MalformedRequest,
     MethodNotAllowed,
     NotAcceptable,
-    NotFound,
-    Throttled,
-    TooManyErrors,
     Unauthenticated,
     UnsupportedMediaType,
 )
-from graphql_admin.telemetry import request_record as records
-from graphql_admin.tokens.verifier import Caller
-from graphql_admin.web.executor import (
-    JSON,
-    Executor,
-    Incoming,
-    classify,
-    decode,
-    headers_of,
-    log_fault,
-    to_object,
+from graphql_admin.tokens.caller import Caller
+from graphql_admin.web.answers import (
+    GRAPHQL_RESPONSE,
+    MEDIA_TYPES,
+    describe_all,
+    refuse,
+    respond,
 )
-
-GRAPHQL_RESPONSE = "application/graphql-response+json"
-MEDIA_TYPES = (JSON, GRAPHQL_RESPONSE)
-"""What answers may be in; where a client leaves it open, the first."""
-
-
-_CONTENT_TYPES = {media_type: f"{media_type}; charset=utf-8".encode() for media_type in MEDIA_TYPES}
-
-
-MAX_ERRORS = 100
-"""Errors of an execution that a response has; one more says how many there are besides."""
+from graphql_admin.web.executor import Executor
+from graphql_admin.web.incoming import JSON, Incoming, decode, to_object
 
 _ENTRY_BYTES = 256
 """Of an entry in the cache of headers, apart from its text."""
-
-
-class Answer(Response):
-    """A response with JSON in it, made with less ado than Starlette's own.
-
-    Args:
-        body: What is to be encoded.
-        media_type: One of `MEDIA_TYPES`.
-        status: The HTTP status.
-        headers: Others than those of the content, with names in lower case.
-    """
-
-    def __init__(
-        self,
-        body: Mapping[str, Any],
-        media_type: str,
-        status: int,
-        headers: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
-        self.status_code = status
-        self.background = None
-        self.body = orjson.dumps(body)
-        self.raw_headers = [
-            (b"content-length", b"%d" % len(self.body)),
-            (b"content-type", _CONTENT_TYPES[media_type]),
-            *[(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
-        ]
 
 
 class GraphQLRequest(NamedTuple):
@@ -165,21 +113,8 @@ class GraphQLEndpoint:
             accept = request.headers(b"accept")
             media_type = self._negotiated.get(accept) or negotiate(accept)
             return await self._answer(request, media_type)
-        except InvalidDocument as invalid:
-            # A client that accepts only application/json is told errors in the body alone.
-            status = invalid.kind.status if media_type == GRAPHQL_RESPONSE else 200
-            return Answer(
-                {"errors": [_describe(error, invalid.kind) for error in invalid.errors]},
-                media_type,
-                status,
-            )
-        except AdminError as refusal:
-            return refuse(refusal, media_type)
-        except ClientDisconnect:
-            return Response(status_code=400)  # there is nobody to read it
         except Exception as error:  # noqa: BLE001  # a fault of ours is an answer too
-            log_fault(error)
-            return refuse(Internal(), media_type)
+            return refuse(error, media_type)
 
     async def _answer(self, http_request: Incoming, media_type: str) -> Response:
         if http_request.method not in self._methods:
@@ -207,7 +142,7 @@ class GraphQLEndpoint:
         body: dict[str, Any] = {"data": result.data}
         status = 200
         if result.errors:
-            body = {"errors": _describe_all(result.errors), **body}
+            body = {"errors": describe_all(result.errors), **body}
             if result.data is None and all(error.path is None for error in result.errors):
                 # The variables did not fit: nothing was executed, so there is no `data`.
                 del body["data"]
@@ -217,7 +152,7 @@ class GraphQLEndpoint:
         if request.wants_cost:
             cost = {"estimated": execution.estimated, "calls": execution.calls}
             body["extensions"] = {"cost": cost}
-        return Answer(body, media_type, status)
+        return respond(body, media_type, status)
 
     def _remember(self, accept: tuple[str, ...], media_type: str) -> None:
         if self._negotiated.get(accept) is None and (size := sum(map(len, accept))) <= MAX_ACCEPT:
@@ -292,21 +227,6 @@ def _quality(parameters: list[str]) -> float:
     return 1.0
 
 
-def refuse(refusal: AdminError, media_type: str) -> Answer:
-    """Return the response of a request that was refused whole."""
-    body = {"errors": [_to_json(refusal)]}
-    return Answer(body, media_type, refusal.status, headers_of(refusal))
-
-
-async def refuse_path(_: Request, error: Exception) -> Response:
-    """Answer for the router, where it finds no route, or none for the method."""
-    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for that
-    if error.status_code == MethodNotAllowed.status and error.headers:
-        allowed = ", ".join(sorted(error.headers["Allow"].split(", ")))
-        return refuse(MethodNotAllowed(f"Use {allowed}.", allowed=allowed), JSON)
-    return refuse(NotFound(), JSON)
-
-
 class Shortcut:
     """Middleware that answers one path itself, before the router goes and finds it.
 
@@ -325,73 +245,3 @@ class Shortcut:
         """Serve one connection; see https://asgi.readthedocs.io."""
         is_shorter = scope["type"] == "http" and scope["path"] == self._path
         await (self._endpoint if is_shorter else self._app)(scope, receive, send)
-
-
-class FaultBarrier:
-    """Middleware that turns whatever goes wrong behind it into a well-formed answer.
-
-    Starlette and uvicorn would log the traceback with its message, which may hold anything.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection; see https://asgi.readthedocs.io."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = False
-
-        async def note_start(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, note_start)
-        except Exception as error:  # noqa: BLE001  # that is what it is for
-            log_fault(error)
-            if not started:  # or the connection is closed on the half answer
-                await refuse(Internal(), JSON)(scope, receive, send)
-
-
-def _describe_all(errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:
-    """Return the errors of an execution: `MAX_ERRORS`, and one that says how many more there are.
-
-    Those of variables that say the same of one variable are one.
-    """
-    described: list[dict[str, Any]] = []
-    for error in errors[:MAX_ERRORS]:
-        each = _describe(error)
-        if error.path is not None or each not in described:
-            described.append(each)
-    if len(errors) > MAX_ERRORS:
-        described.append(_to_json(TooManyErrors(f"Errors left out: {len(errors) - MAX_ERRORS}.")))
-    return described
-
-
-def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict[str, Any]:
-    """Return an error of the response, with a code and without what is not for clients.
-
-    Args:
-        error: As it came from parsing, validation or execution.
-        kind: What it is, where it comes from parsing or validation.
-    """
-    admin_error = classify(error) if kind is None else kind(error.message)
-    described = _to_json(admin_error)
-    if places := places_of(error):
-        described["locations"] = places
-    if error.path is not None:
-        described["path"] = error.path
-    return described
-
-
-def _to_json(error: AdminError) -> dict[str, Any]:
-    records.current().codes.add(error.code)
-    extensions: dict[str, object] = {"code": error.code}
-    if isinstance(error, Throttled):
-        extensions["retryAfter"] = ceil(error.retry_after)
-    if isinstance(error, BadUserInput) and error.field:
-        extensions["field"] = error.field
-    return {"message": error.message, "extensions": extensions}

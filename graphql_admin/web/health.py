@@ -11,9 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_admin.cognito.pool import UserPool
 from graphql_admin.errors import AdminError, ShuttingDown
-from graphql_admin.telemetry import request_record as records
-from graphql_admin.tokens.verifier import KeySet
-from graphql_admin.web.executor import headers_of
+from graphql_admin.tokens.keys import KeySet
+from graphql_admin.web.answers import refuse
 
 PATHS = frozenset({"/healthz", "/readyz"})
 """Paths that are answered while this server is being shut down, too."""
@@ -85,8 +84,8 @@ class Health:
         return Response(body, 503 if obstacles else 200, media_type="application/json")
 
 
-class Gate:
-    """ASGI middleware that turns requests away once the end has begun. Probes pass.
+class Draining:
+    """ASGI middleware that turns requests away once shutdown has begun. Probes pass.
 
     Args:
         app: What answers the others.
@@ -100,18 +99,6 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; see https://asgi.readthedocs.io."""
         if self._health.draining and scope["type"] == "http" and scope["path"] not in PATHS:
-            await _turn_away(ShuttingDown())(scope, receive, send)
+            await refuse(ShuttingDown())(scope, receive, send)
         else:
             await self._app(scope, receive, send)
-
-
-def _turn_away(refusal: AdminError) -> Response:
-    # Before anything of the request is read, its `Accept` header included.
-    records.current().codes.add(refusal.code)
-    error = {"message": refusal.message, "extensions": {"code": refusal.code}}
-    return Response(
-        orjson.dumps({"errors": [error]}),
-        refusal.status,
-        {**headers_of(refusal), "cache-control": "no-store"},
-        media_type="application/json; charset=utf-8",
-    )

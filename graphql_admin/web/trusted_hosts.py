@@ -9,8 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_admin.errors import AdminError, MalformedRequest, MisdirectedRequest
 from graphql_admin.hosts import AllowedHosts
-from graphql_admin.web.executor import JSON
-from graphql_admin.web.graphql import refuse
+from graphql_admin.web.answers import refuse
 
 
 class TrustedHosts:
@@ -33,7 +32,7 @@ class TrustedHosts:
         if scope["type"] == "http" and scope["path"] not in self._exempt:
             refusal = self._find_refusal(scope)
             if refusal is not None:
-                await refuse(refusal, JSON)(scope, receive, send)
+                await refuse(refusal)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

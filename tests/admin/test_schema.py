@@ -18,6 +18,7 @@ from graphql import (
 from strawberry.federation.schema_directives import Authenticated, Policy
 
 from graphql_admin.actions import Action
+from graphql_admin.admin.action_errors import ActionError, ActionErrorCode
 from graphql_admin.admin.features import Feature
 from graphql_admin.admin.guards import guard_of, guarded
 from graphql_admin.admin.mutations import GroupInput, Input, MembershipInput, mutation
@@ -28,7 +29,7 @@ from graphql_admin.admin.schema import (
     UngatedMutation,
     UnguardedField,
 )
-from graphql_admin.errors import ActionError, ActionErrorCode, Outcome
+from graphql_admin.errors import ActionFailed
 from graphql_admin.targets import TargetKind
 
 SCHEMA = AdminSchema().graphql_schema
@@ -171,8 +172,8 @@ def test_mutation_without_its_target_fails_start(input_: Any) -> None:
 
 def test_action_error_codes_are_the_outcomes() -> None:
     """A payload can say every expected outcome, and an invalid value."""
-    outcomes = {outcome.code for outcome in Outcome.__subclasses__()}
-    assert set(ActionErrorCode.__members__) == outcomes | {"INVALID_VALUE"}
+    codes = {kind.code for kind in ActionFailed.__subclasses__()}
+    assert set(ActionErrorCode.__members__) == codes | {"INVALID_VALUE"}
 
 
 def test_two_schemas_in_one_process() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from graphql_admin.cognito.categories import Quota
 from graphql_admin.cognito.coalescing import SharedReads
 from graphql_admin.cognito.quotas import Permit, Quotas
 from graphql_admin.errors import AdminError, Throttled, TimedOut, UpstreamFailed
-from graphql_admin.settings import Quota
 from tests.support import loops
 
 

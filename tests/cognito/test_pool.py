@@ -26,9 +26,15 @@ from moto.server import ThreadedMotoServer
 from structlog.testing import capture_logs
 
 from graphql_admin.actions import Action
+from graphql_admin.cognito.categories import CATEGORIES, Quota
 from graphql_admin.cognito.operations import is_read, translate
-from graphql_admin.cognito.pool import ATTEMPTS, MAX_REPLY_BYTES, UserPool
-from graphql_admin.cognito.quotas import CATEGORIES, Quotas
+from graphql_admin.cognito.pool import (
+    ATTEMPTS,
+    MAX_REPLY_BYTES,
+    InvalidAwsSettings,
+    UserPool,
+)
+from graphql_admin.cognito.quotas import Quotas
 from graphql_admin.errors import (
     AdminError,
     AlreadyExists,
@@ -43,7 +49,6 @@ from graphql_admin.errors import (
     UserNotFound,
     WrongState,
 )
-from graphql_admin.settings import InvalidSettings, Quota
 from tests.support.certificates import make_certificate
 from tests.support.scripted import (
     Reply,
@@ -1109,7 +1114,7 @@ def test_untrusted_certificate(secure_backend: ScriptedCognito) -> None:
 def test_missing_ca_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bundle that is not there is said at the start."""
     monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere/bundle.pem")
-    with pytest.raises(InvalidSettings, match="No such file"):
+    with pytest.raises(InvalidAwsSettings, match="No such file"):
         make_pool()
 
 

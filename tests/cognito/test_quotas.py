@@ -12,10 +12,11 @@ from structlog.testing import capture_logs
 
 from graphql_admin.actions import Action
 from graphql_admin.cognito import quotas as quota
+from graphql_admin.cognito.categories import CATEGORIES, DEFAULT_QUOTAS, Quota
 from graphql_admin.cognito.operations import is_read
-from graphql_admin.cognito.quotas import CATEGORIES, MAX_NAMES, Bucket, Quotas
+from graphql_admin.cognito.quotas import MAX_NAMES, Bucket, Quotas
 from graphql_admin.errors import Throttled
-from graphql_admin.settings import DEFAULT_QUOTAS, InvalidSettings, Quota, load_settings
+from graphql_admin.settings import InvalidSettings, load_settings
 from tests.support.api import Api
 from tests.support.loops import START, now, play
 from tests.support.scripted import Reply, ScriptedCognito, UserDirectory, failure, reply

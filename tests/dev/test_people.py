@@ -10,8 +10,7 @@ from starlette.testclient import TestClient
 
 from graphql_admin.actions import Action
 from graphql_admin.app import create_app
-from graphql_admin.dev.cognito import _PASSWORD as PASSWORD
-from graphql_admin.dev.cognito import EmbeddedCognito
+from graphql_admin.dev.cognito import PASSWORD, EmbeddedCognito
 from graphql_admin.settings import load_settings
 
 TARGET = "richard"

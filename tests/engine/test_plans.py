@@ -37,7 +37,7 @@ from graphql_admin.engine.documents import Document
 from graphql_admin.engine.limits import Limits
 from graphql_admin.engine.plans import plain_reader, plan
 from graphql_admin.errors import UpstreamFailed, UserNotFound
-from graphql_admin.tokens.verifier import Caller
+from graphql_admin.tokens.caller import Caller
 
 DEADLINE = 1e9
 

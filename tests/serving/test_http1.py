@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from graphql_admin.serving import connections, protocol
 from graphql_admin.serving.connections import Bounds
 from graphql_admin.serving.heads import MAX_FIELDS, MAX_HEAD
-from graphql_admin.web.executor import BODY_COMPLETE
+from graphql_admin.web.incoming import BODY_COMPLETE
 from tests.serving.test_protocol import connect
 from tests.support.live import listening
 

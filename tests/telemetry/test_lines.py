@@ -103,7 +103,7 @@ def test_event_of_a_name_that_is_not_printable(
 
 LOG = """
 import logging, structlog
-from graphql_admin.web.request_log import configure_logging
+from graphql_admin.telemetry.log import configure_logging
 configure_logging()
 unseen = {unseen!a}
 structlog.get_logger("own").warning("event " + unseen, text=unseen, items=[unseen])

@@ -14,17 +14,14 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from structlog.testing import capture_logs
 
+from graphql_admin.app import make_verifier as make_verifier_of
 from graphql_admin.errors import Unauthenticated, UpstreamFailed
-from graphql_admin.settings import Settings, TokenUse
+from graphql_admin.settings import Settings
+from graphql_admin.tokens import keys as key_module
 from graphql_admin.tokens import verifier as auth
-from graphql_admin.tokens.verifier import (
-    Caller,
-    KeySet,
-    KeysUnavailable,
-    TokenVerifier,
-    UnknownKey,
-    bearer_token,
-)
+from graphql_admin.tokens.caller import Caller, TokenUse
+from graphql_admin.tokens.keys import KeySet, KeysUnavailable, UnknownKey
+from graphql_admin.tokens.verifier import TokenVerifier, bearer_token
 from tests.support.tokens import (
     ABSENT,
     CLIENT_ID,
@@ -388,7 +385,7 @@ def make_settings(**values: Any) -> Settings:
 async def test_from_settings(endpoint: JwksServer) -> None:
     """With only the required settings, access tokens of the pool's two issuers are good."""
     endpoint.publish(Pool(kid="dummy").jwk())
-    verifier = TokenVerifier.from_settings(make_settings(dev=True, jwks_url=endpoint.url))
+    verifier = make_verifier_of(make_settings(dev=True, jwks_url=endpoint.url))
     pool = Pool(kid="dummy")
     new_form = ISSUER.replace("cognito-idp", "issuer-cognito-idp")
     assert await verifier.verify(pool.access_token())
@@ -402,7 +399,7 @@ async def test_from_settings_with_issuer(endpoint: JwksServer) -> None:
     """An issuer in the settings takes the place of both of Cognito's forms."""
     issuer = "https://cognito-idp.cn-north-1.amazonaws.com.cn/cn-north-1_AbCdEf123"
     settings = make_settings(dev=True, issuer=issuer, jwks_url=endpoint.url, token_use="access,id")
-    verifier = TokenVerifier.from_settings(settings)
+    verifier = make_verifier_of(settings)
     pool = Pool()
     assert await verifier.verify(pool.access_token(iss=issuer))
     assert await verifier.verify(pool.id_token(iss=issuer))
@@ -477,7 +474,7 @@ async def test_few_wait_for_the_first_keys(
     verifier: TokenVerifier, endpoint: JwksServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the requests that come before the first keys, only so many wait for them."""
-    monkeypatch.setattr(auth, "_MAX_WAITING", 20)
+    monkeypatch.setattr(key_module, "_MAX_WAITING", 20)
     endpoint.gate.clear()
     first = [asyncio.create_task(verifier.verify(POOL.access_token(f"u{n}"))) for n in range(20)]
     await eventually(lambda: endpoint.requests == 1)

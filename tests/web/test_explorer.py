@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from graphql_admin.app import explorer_routes
 from graphql_admin.settings import InvalidSettings, Settings, load_settings
 from graphql_admin.web import explorer
 from tests.support.tokens import CLIENT_ID
@@ -52,7 +53,7 @@ def visit(
     path: str, of: Settings | None = None, headers: Mapping[str, str] | None = None
 ) -> httpx2.Response:
     """Return the explorer's answer to a GET, redirections not followed."""
-    routes = explorer.routes(of or settings(), lambda: [Person()])
+    routes = explorer_routes(of or settings(), lambda: [Person()])
     return TestClient(Starlette(routes=routes), follow_redirects=False).get(path, headers=headers)
 
 

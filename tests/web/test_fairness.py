@@ -214,7 +214,7 @@ def test_forged_tokens_while_the_keys_hang(
 ) -> None:
     """Forged tokens are refused at once, and hold no place, while the JWKS endpoint hangs."""
     HangingCognito(scripted)
-    monkeypatch.setattr("graphql_admin.tokens.verifier._FETCH_INTERVAL", 0.0)
+    monkeypatch.setattr("graphql_admin.tokens.keys._FETCH_INTERVAL", 0.0)
     with JwksServer(signing_key.jwk()) as jwks:
         api = start(max_concurrency=2, jwks_url=jwks.url)
         assert api.send(VIEWER).data
@@ -235,7 +235,7 @@ def test_requests_before_the_keys(
 ) -> None:
     """Without keys a bounded number of requests waits for them; the others are told at once."""
     HangingCognito(scripted)
-    monkeypatch.setattr("graphql_admin.tokens.verifier._MAX_WAITING", 5)
+    monkeypatch.setattr("graphql_admin.tokens.keys._MAX_WAITING", 5)
     with JwksServer(signing_key.jwk()) as jwks:
         jwks.gate.clear()
         api = start(max_concurrency=2, jwks_url=jwks.url)

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from graphql_admin.web.graphql import FaultBarrier
+from graphql_admin.web.fallbacks import FaultBarrier
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, reply
 

@@ -91,8 +91,8 @@ def test_keys_are_kept_fresh(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Keys are fetched again when they are old, also where no request comes."""
-    monkeypatch.setattr("graphql_admin.tokens.verifier._MAX_KEY_AGE", 0.0)
-    monkeypatch.setattr("graphql_admin.tokens.verifier._FETCH_INTERVAL", 0.0)
+    monkeypatch.setattr("graphql_admin.tokens.keys._MAX_KEY_AGE", 0.0)
+    monkeypatch.setattr("graphql_admin.tokens.keys._FETCH_INTERVAL", 0.0)
     monkeypatch.setattr("graphql_admin.web.health._PAUSE", 0.01)
     with JwksServer() as jwks:
         serve(scripted.url, jwks_url=jwks.url)

@@ -109,7 +109,7 @@ def test_request_id_made(serve: Callable[..., Api], id_: str) -> None:
 
 LOGGING = """
 import logging, structlog, warnings
-from graphql_admin.web.request_log import configure_logging
+from graphql_admin.telemetry.log import configure_logging
 configure_logging()
 structlog.get_logger("own").info("own line", answer=42)
 try:

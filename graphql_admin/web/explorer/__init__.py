@@ -24,10 +24,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_admin.actions import Action
-from graphql_admin.settings import Settings
 from graphql_admin.web.explorer.examples import describe_changes
 
-__all__ = ["Doorway", "Person", "content_security_policy", "describe_changes", "routes"]
+__all__ = ["Doorway", "Person", "SignIn", "content_security_policy", "describe_changes", "routes"]
 
 CONTENT_TYPES: Final = {
     ".css": "text/css; charset=utf-8",
@@ -66,21 +65,35 @@ class Person(Protocol):
         """What they may do, as the end of a sentence."""
 
 
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """The user pool's hosted sign-in page, as the explorer uses it."""
+
+    url: str
+    """Its origin."""
+
+    client_id: str
+    """The app client to sign in as."""
+
+    token_use: str
+    """The kind of token to send from then on: `access` or `id`."""
+
+
 def routes(
-    settings: Settings,
     people: Callable[[], Sequence[Person]] = tuple,
     *,
-    changes: Sequence[Mapping[str, Any]] = (),
+    changes: Sequence[Mapping[str, Any]],
+    introspection: str,
+    sign_in: SignIn | None,
 ) -> list[Route]:
-    """Return the explorer's routes; none at all where the settings leave it off.
+    """Return the explorer's routes.
 
     Args:
-        settings: The server's.
-        people: Called, in a thread, whenever the page asks whom one may be; in dev mode only.
+        people: Called, in a thread, whenever the page asks whom one may be.
         changes: The schema's mutations, as `describe_changes` has them.
+        introspection: Who may read the schema: `public`, `authenticated` or `off`.
+        sign_in: Where people sign in; without it they paste a token.
     """
-    if not settings.explorer:
-        return []
     files = _read_assets()
     index = files["index.html"].body.decode()
 
@@ -92,7 +105,7 @@ def routes(
             headers={
                 **HEADERS,
                 "Cache-Control": "no-store",
-                "Content-Security-Policy": content_security_policy(settings, nonce),
+                "Content-Security-Policy": content_security_policy(sign_in, nonce),
                 "Cross-Origin-Opener-Policy": "same-origin",
             },
         )
@@ -101,11 +114,11 @@ def routes(
         content = {
             "actions": {action.label: action.sentence for action in Action},
             "changes": changes,
-            "introspection": settings.introspection,
-            "signIn": _sign_in(settings),
+            "introspection": introspection,
+            "signIn": _describe_sign_in(sign_in),
             "people": [
                 {name: getattr(person, name) for name in ("role", "username", "token", "may")}
-                for person in (people() if settings.dev else ())
+                for person in people()
             ],
         }
         return JSONResponse(content, headers={**HEADERS, "Cache-Control": "no-store"})
@@ -150,11 +163,11 @@ def _is_of_a_person(request: Request) -> bool:
     return first_choice.lower() == "text/html" and "query" not in request.query_params
 
 
-def content_security_policy(settings: Settings, nonce: str) -> str:
+def content_security_policy(sign_in: SignIn | None, nonce: str) -> str:
     """Return the page's policy: nothing but our own files, no script or style in the markup.
 
     Args:
-        settings: Name the hosted sign-in page, whose token endpoint the page calls.
+        sign_in: The hosted sign-in page, whose token endpoint the page calls.
         nonce: Unguessable, new for every response. It admits the `<style>` that a library of
             GraphiQL puts in to hold the page still behind an open dialog.
     """
@@ -164,7 +177,7 @@ def content_security_policy(settings: Settings, nonce: str) -> str:
             "script-src 'self'",
             f"style-src 'self' 'nonce-{nonce}'",
             "img-src 'self' data:",
-            " ".join(["connect-src 'self'", *filter(None, [settings.explorer_login_url])]),
+            "connect-src 'self'" + (f" {sign_in.url}" if sign_in else ""),
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",
@@ -172,15 +185,11 @@ def content_security_policy(settings: Settings, nonce: str) -> str:
     )
 
 
-def _sign_in(settings: Settings) -> dict[str, str] | None:
+def _describe_sign_in(sign_in: SignIn | None) -> dict[str, str] | None:
     """Return what the page must know to send people to the hosted sign-in page."""
-    if settings.explorer_login_url is None or settings.explorer_client_id is None:
+    if sign_in is None:
         return None
-    return {
-        "url": settings.explorer_login_url,
-        "clientId": settings.explorer_client_id,
-        "tokenUse": min(settings.token_use),  # "access" where both kinds are good
-    }
+    return {"url": sign_in.url, "clientId": sign_in.client_id, "tokenUse": sign_in.token_use}
 
 
 @cache

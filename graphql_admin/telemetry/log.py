@@ -1,0 +1,110 @@
+"""The log: where its lines go, and what they look like.
+
+Lines go to standard error, as JSON or, on a terminal, for people; standard output is left to
+audit events. No line holds a query's text, variables, a token or an attribute of a user, nor
+the message of an exception, which may quote any of them.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from graphql_admin.telemetry import clock
+from graphql_admin.telemetry import request_record as records
+from graphql_admin.telemetry.lines import printable, to_json
+
+log = structlog.get_logger(__name__)
+
+
+def log_fault(error: BaseException) -> None:
+    """Log a fault of this server: what and where, not the message, which may hold anything."""
+    log.error("internal error", exception=type(error).__name__, where=_place_of(error) or "unknown")
+
+
+def configure_logging() -> None:
+    """Let this process log to standard error: JSON lines, or for people on a terminal.
+
+    What other libraries log takes the same way, from warnings on.
+    """
+    stream = sys.stderr
+    shared: list[Processor] = [_complete, _reduce_exception]
+    render: Processor
+    render_own: Processor
+    factory: Callable[..., WrappedLogger]
+    if stream.isatty():
+        show = structlog.dev.ConsoleRenderer()
+        render = render_own = lambda logger, name, event: show(logger, name, _make_printable(event))
+        factory = structlog.WriteLoggerFactory(stream)
+    else:
+        render = structlog.processors.JSONRenderer(serializer=_to_text)
+        # There is a line for every request: it goes out as the bytes that it is made as.
+        render_own = structlog.processors.JSONRenderer(serializer=_to_json)
+        factory = structlog.BytesLoggerFactory(stream.buffer)
+    structlog.configure(
+        processors=[*shared, render_own],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=factory,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, _take_first_line, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+def _make_printable(event: EventDict) -> EventDict:
+    # What is no text is shown by its `repr`, which escapes by itself.
+    return {
+        name: printable(value) if isinstance(value, str) else value for name, value in event.items()
+    }
+
+
+def _to_json(event: EventDict, **_: Any) -> bytes:
+    return to_json(event, default=repr)
+
+
+def _to_text(event: EventDict, **_: Any) -> str:
+    return _to_json(event).decode()
+
+
+def _complete(_: WrappedLogger, level: str, event: EventDict) -> EventDict:
+    """Add to an event how bad it is, when it is, and in which request."""
+    event["level"] = level
+    event["time"] = clock.now()
+    event["request_id"] = records.current().id
+    return event
+
+
+def _take_first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    # What follows is the representation of objects, exceptions among them.
+    event["event"] = str(event["event"]).partition("\n")[0]
+    return event
+
+
+def _reduce_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Put an exception's type and place for its traceback and message."""
+    info = event.pop("exc_info", None)
+    error = sys.exception() if info is True else info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        event["exception"] = type(error).__name__
+        event["where"] = _place_of(error) or ""
+    return event
+
+
+def _place_of(error: BaseException) -> str | None:
+    """Return the file and line in which an exception was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else None

@@ -1,0 +1,27 @@
+"""Who makes a request, as a verified token says."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+RESERVED_GROUP = "*"
+"""No caller is in a group of this name, which Cognito admits: to a policy it means every signed-in
+user."""
+
+
+class TokenUse(StrEnum):
+    """The `token_use` claim of a Cognito token."""
+
+    ACCESS = "access"
+    ID = "id"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request, as the verified token says."""
+
+    sub: str
+    username: str
+    groups: frozenset[str]
+    token_use: TokenUse
+    expires_at: float
+    """Epoch seconds."""

@@ -1,0 +1,187 @@
+"""What an error is to a client, in GraphQL and in REST alike, and how a response tells it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from math import ceil
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+import orjson
+from graphql import GraphQLError, VariableDefinitionNode, print_ast
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from graphql_admin.engine.documents import InvalidDocument, places_of
+from graphql_admin.errors import (
+    AdminError,
+    BadUserInput,
+    Internal,
+    MethodNotAllowed,
+    Overloaded,
+    RequestTimedOut,
+    ShuttingDown,
+    Throttled,
+    TooManyErrors,
+    Unauthenticated,
+)
+from graphql_admin.telemetry import request_record as records
+from graphql_admin.telemetry.log import log_fault
+from graphql_admin.web.incoming import JSON
+
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+MEDIA_TYPES = (JSON, GRAPHQL_RESPONSE)
+"""What answers may be in; where a client leaves it open, the first."""
+
+
+MAX_ERRORS = 100
+"""Errors of an execution that a response has; one more says how many there are besides."""
+
+RETRY_AFTER = 1
+"""Seconds after which a client that was turned away may come again."""
+
+
+def respond(
+    body: Mapping[str, Any],
+    media_type: str,
+    status: int = 200,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
+    """Return a response with JSON in it.
+
+    Args:
+        body: What is to be encoded.
+        media_type: One of `MEDIA_TYPES`.
+        status: The HTTP status.
+        headers: Others than those of the content, with names in lower case.
+    """
+    content_type = f"{media_type}; charset=utf-8"
+    return Response(orjson.dumps(body), status, headers, media_type=content_type)
+
+
+class Failure(NamedTuple):
+    """Why a request was refused whole, as its client is told."""
+
+    errors: list[dict[str, Any]]
+    """As GraphQL has them; one at least."""
+
+    status: int
+    """The HTTP status."""
+
+    headers: Mapping[str, str] = MappingProxyType({})
+    """Those that the status demands, with names in lower case."""
+
+    of_document: bool = False
+    """Whether it is the GraphQL document that cannot be executed."""
+
+
+Write: TypeAlias = Callable[[Failure], Response]
+"""Puts a failure into the form that a protocol has for it."""
+
+
+def refuse(error: Exception, media_type: str = JSON) -> Response:
+    """Return GraphQL's response to a request that was refused whole.
+
+    Args:
+        error: What was raised; anything but an `AdminError` is logged as a fault of ours.
+        media_type: One of `MEDIA_TYPES`.
+    """
+    return refuse_as(partial(_write_graphql, media_type), error)
+
+
+def refuse_as(write: Write, error: Exception) -> Response:
+    """Return a protocol's response to a request that was refused whole; see `refuse`."""
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=400)  # there is nobody to read it
+    if isinstance(error, InvalidDocument):
+        errors = [_describe(each, error.kind) for each in error.errors]
+        return write(Failure(errors, error.kind.status, of_document=True))
+    if not isinstance(error, AdminError):
+        log_fault(error)
+        error = Internal()
+    return write(Failure([_to_json(error)], error.status, _headers_of(error)))
+
+
+def _write_graphql(media_type: str, failure: Failure) -> Response:
+    # A client that accepts only application/json is told errors in the body alone.
+    in_body = failure.of_document and media_type != GRAPHQL_RESPONSE
+    status = 200 if in_body else failure.status
+    return respond({"errors": failure.errors}, media_type, status, failure.headers)
+
+
+def _headers_of(error: AdminError) -> dict[str, str]:
+    """Return the headers that a response must have where an error is the whole answer."""
+    if isinstance(error, Unauthenticated):
+        return {"www-authenticate": "Bearer"}
+    if isinstance(error, MethodNotAllowed):
+        return {"allow": error.allowed}
+    if isinstance(error, Throttled):
+        return {"retry-after": str(ceil(error.retry_after))}
+    if isinstance(error, Overloaded | ShuttingDown):
+        return {"retry-after": str(RETRY_AFTER)}
+    if isinstance(error, RequestTimedOut):
+        return {"connection": "close"}  # or the rest would be taken for a request
+    return {}
+
+
+def classify(error: GraphQLError) -> AdminError:
+    """Return what an error of an execution is to the client; log it if it is a fault of ours."""
+    cause = error.original_error
+    if isinstance(cause, AdminError):
+        return cause
+    if error.path is None:
+        return BadUserInput(_describe_variable(error))
+    if isinstance(cause, GraphQLError) and cause.nodes:
+        # An argument did not fit in the end, once the variables in it had their values. The
+        # message would repeat them.
+        return BadUserInput("An argument of this field is not valid.")
+    log_fault(cause or error)
+    return Internal()
+
+
+def _describe_variable(error: GraphQLError) -> str | None:
+    """Return which variable did not fit, without its value, which is nobody's business."""
+    for node in error.nodes or ():
+        if isinstance(node, VariableDefinitionNode):
+            return f"Variable `${node.variable.name.value}` must be a `{print_ast(node.type)}`."
+    return None
+
+
+def describe_all(errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:
+    """Return the errors of an execution: `MAX_ERRORS`, and one that says how many more there are.
+
+    Those of variables that say the same of one variable are one.
+    """
+    described: list[dict[str, Any]] = []
+    for error in errors[:MAX_ERRORS]:
+        each = _describe(error)
+        if error.path is not None or each not in described:
+            described.append(each)
+    if len(errors) > MAX_ERRORS:
+        described.append(_to_json(TooManyErrors(f"Errors left out: {len(errors) - MAX_ERRORS}.")))
+    return described
+
+
+def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict[str, Any]:
+    """Return an error of the response, with a code and without what is not for clients.
+
+    Args:
+        error: As it came from parsing, validation or execution.
+        kind: What it is, where it comes from parsing or validation.
+    """
+    admin_error = classify(error) if kind is None else kind(error.message)
+    described = _to_json(admin_error)
+    if places := places_of(error):
+        described["locations"] = places
+    if error.path is not None:
+        described["path"] = error.path
+    return described
+
+
+def _to_json(error: AdminError) -> dict[str, Any]:
+    records.current().codes.add(error.code)
+    extensions: dict[str, object] = {"code": error.code}
+    if isinstance(error, Throttled):
+        extensions["retryAfter"] = ceil(error.retry_after)
+    if isinstance(error, BadUserInput) and error.field:
+        extensions["field"] = error.field
+    return {"message": error.message, "extensions": extensions}

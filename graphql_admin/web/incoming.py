@@ -1,0 +1,165 @@
+"""An HTTP request as it comes in: its headers, its body and its query string, within bounds."""
+
+import asyncio
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
+
+from graphql_admin.errors import (
+    MalformedRequest,
+    PayloadTooLarge,
+    RequestTimedOut,
+    UnsupportedMediaType,
+    UriTooLong,
+)
+
+JSON = "application/json"
+
+BODY_COMPLETE = "graphql_admin.body_complete"
+"""The ASGI extension of requests whose bodies are there with their heads, and need no waiting."""
+
+
+class Incoming:
+    """An HTTP request as it comes in.
+
+    Starlette's own decodes the headers for each look at one of them, and reads a body, which most
+    often is there in one piece, through a generator.
+
+    Args:
+        scope: The ASGI scope.
+        receive: The ASGI channel of the body.
+    """
+
+    __slots__ = ("_headers", "_receive", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self._receive = receive
+        # Of those with the same name the first counts, as for Starlette.
+        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        method: str = self.scope["method"]
+        return method
+
+    def header(self, name: bytes) -> str | None:
+        """Return the first header with this name, which is in lower case."""
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def headers(self, name: bytes) -> tuple[str, ...]:
+        """Return all headers with this name, which is in lower case."""
+        return tuple(v.decode("latin-1") for n, v in self.scope["headers"] if n == name)
+
+    def media_type(self) -> str:
+        """Return the media type of a body that is text in UTF-8, as it stands; "" if none is said.
+
+        Raises:
+            UnsupportedMediaType: The body is in another charset, or compressed.
+        """
+        return _media_type(
+            self._headers.get(b"content-type", b""),
+            self._headers.get(b"content-encoding", b"identity"),
+        )
+
+    async def body(self, *, max_size: int, deadline: float) -> bytearray:
+        """Return the body.
+
+        Args:
+            max_size: Bytes that the body may have.
+            deadline: When to give up, in seconds of the event loop's clock.
+
+        Raises:
+            PayloadTooLarge: It is, or says that it will be, longer.
+            RequestTimedOut: It did not arrive in time.
+            ClientDisconnect: The client went away.
+        """
+        length = self._headers.get(b"content-length", b"0")
+        if not length.isdigit() or float(length) > max_size:  # of any number of digits
+            raise PayloadTooLarge
+        if BODY_COMPLETE in self.scope.get("extensions", ()):
+            return await self._receive_body(max_size)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._receive_body(max_size)
+        except TimeoutError as error:
+            raise RequestTimedOut from error
+
+    async def _receive_body(self, max_size: int) -> bytearray:
+        body = bytearray()
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            if len(body) > max_size:
+                raise PayloadTooLarge
+            if not message.get("more_body", False):
+                return body
+
+    def query_string(self, *, max_size: int) -> dict[str, Any]:
+        """Return the parameters in the URL; an empty one is one that is not there.
+
+        Args:
+            max_size: Bytes that the query string may have.
+
+        Raises:
+            UriTooLong: It is longer.
+            MalformedRequest: It is not UTF-8. What is lost of a name would make it another.
+        """
+        query: bytes = self.scope["query_string"]
+        if len(query) > max_size:
+            raise UriTooLong
+        try:
+            parameters = parse_qsl(query.decode(), keep_blank_values=True, errors="strict")
+        except ValueError as error:
+            raise MalformedRequest("The query string must be in UTF-8.") from error
+        return {name: value for name, value in dict(parameters).items() if value}
+
+
+_USUAL = frozenset({b"application/json", b"application/json; charset=utf-8"})
+
+MAX_CONTENT_TYPE = 256
+"""Characters of a `Content-Type` header. What is longer is no type that is read here."""
+
+
+def _media_type(content_type: bytes, content_encoding: bytes) -> str:
+    if content_type in _USUAL and content_encoding == b"identity":
+        return JSON
+    if len(content_type) > MAX_CONTENT_TYPE:
+        raise UnsupportedMediaType
+    media_type, *parameters = (
+        part.strip().lower() for part in content_type.decode("latin-1").split(";")
+    )
+    charset = next((p.partition("=")[2] for p in parameters if p.startswith("charset=")), "utf-8")
+    if charset.strip('"') != "utf-8" or content_encoding.lower() != b"identity":
+        raise UnsupportedMediaType
+    return media_type
+
+
+def decode(text: bytearray | str, what: str) -> Any:
+    """Return the value that is written in JSON.
+
+    Raises:
+        MalformedRequest: It is not JSON. The message says so of `what`.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise MalformedRequest(f"{what} must be JSON, in UTF-8.") from error
+
+
+def to_object(value: Any, what: str) -> dict[str, Any]:
+    """Return a decoded value that is an object.
+
+    Raises:
+        MalformedRequest: It is not. The message says so of `what`.
+    """
+    if not isinstance(value, dict):
+        raise MalformedRequest(f"{what} must be a JSON object.")
+    return value
