@@ -23,6 +23,7 @@ from graphql import get_introspection_query
 
 from graphql_admin.actions import Action
 from graphql_admin.admin.attempts import Attempts
+from graphql_admin.admin.guards import takes_call
 from graphql_admin.admin.permissions import Policy
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
@@ -374,7 +375,8 @@ class Server:
         self._events = NamedTemporaryFile()  # noqa: SIM115  # removed with this server
         schema = AdminSchema()
         documents = Documents(
-            schema,
+            schema.graphql_schema,
+            takes_call,
             introspection=True,
             max_tokens=ROOMS["tokens"],
             max_calls=Settings.model_fields["max_calls"].default,

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from graphql_admin.actions import Action
 from graphql_admin.admin.attempts import Attempts
+from graphql_admin.admin.guards import takes_call
 from graphql_admin.admin.permissions import Policy
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
@@ -168,7 +169,8 @@ def _make_executor(parts: Parts, gate: Attempts) -> Executor:
 def _make_endpoint(parts: Parts, executor: Executor) -> GraphQLEndpoint:
     settings = parts.settings
     documents = Documents(
-        parts.schema,
+        parts.schema.graphql_schema,
+        takes_call,
         introspection=settings.introspection is not Introspection.OFF,
         max_tokens=settings.max_tokens,
         max_calls=settings.max_calls,

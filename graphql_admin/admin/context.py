@@ -35,10 +35,6 @@ class Context:
     allowed: frozenset[Action]
     """What the caller may do."""
 
-    plans: dict[str | None, Any]
-    """What `execution` compiled of the document's operations so far, by their names; kept as long
-    as the document is."""
-
     pool: PoolReader
 
     gate: Gate

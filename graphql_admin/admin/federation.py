@@ -152,7 +152,7 @@ def _selects_beyond_reference(info: Info, reference: Reference) -> bool:
     names = frozenset({"__typename", reference.field})
     if reference.field != "sub":  # which is not what Cognito knows a user as
         names |= key_fields(info, reference.typename)
-    return selects_beyond(info, names, apart_from=KEYS.keys() - {reference.typename})
+    return selects_beyond(info, reference.typename, names)
 
 
 async def find_namesake(info: Info, username: str) -> User | None:

@@ -10,21 +10,14 @@ from functools import lru_cache
 from typing import Any
 
 import strawberry
-from graphql import (
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLNamedType,
-    GraphQLObjectType,
-    InlineFragmentNode,
-    SelectionSetNode,
-)
+from graphql import GraphQLField, GraphQLObjectType
 from strawberry.extensions import FieldExtension
 from strawberry.types.field import StrawberryField
 
 from graphql_admin.actions import Action
 from graphql_admin.admin.context import Info
 from graphql_admin.engine.fields import definition_of, is_of_key
+from graphql_admin.engine.selections import Selections
 
 
 class Guard(FieldExtension, ABC):
@@ -172,6 +165,15 @@ def _requirement_beyond_key(actions: Collection[str]) -> str:
     return f"Beyond the key, requires the action {', '.join(actions)}."
 
 
+def takes_call(field: GraphQLField) -> bool:
+    """Tell whether a field's resolver may call Cognito: its guard's action does, or may.
+
+    Read from what the schema is made of, so that there is no second table to keep right.
+    """
+    guard = guard_of(definition_of(field))
+    return guard is not None and not (isinstance(guard, Requires) and not guard.action.operations)
+
+
 def selects_beyond_key(info: Info, typename: str, *, known: frozenset[str] = frozenset()) -> bool:
     """Whether anything is selected below the current field that takes more than an object's key.
 
@@ -180,7 +182,7 @@ def selects_beyond_key(info: Info, typename: str, *, known: frozenset[str] = fro
         typename: The object's type.
         known: Names of further fields that take no more.
     """
-    return selects_beyond(info, key_fields(info, typename) | known)
+    return selects_beyond(info, typename, key_fields(info, typename) | known)
 
 
 def key_fields(info: Info, typename: str) -> frozenset[str]:
@@ -188,51 +190,34 @@ def key_fields(info: Info, typename: str) -> frozenset[str]:
 
     They are those that show the key, and those with a guard of their own, which start from it.
     """
-    return _key_fields(info._raw_info.schema.type_map[typename])  # noqa: SLF001
+    return _key_fields(_object_type(info, typename))
 
 
 @lru_cache(maxsize=64)
-def _key_fields(type_: GraphQLNamedType) -> frozenset[str]:
-    assert isinstance(type_, GraphQLObjectType)  # noqa: S101
+def _key_fields(type_: GraphQLObjectType) -> frozenset[str]:
     definitions = {name: definition_of(field) for name, field in type_.fields.items()}
     of_key = (name for name, each in definitions.items() if is_of_key(each) or guard_of(each))
     return frozenset(("__typename", *of_key))
 
 
-def selects_beyond(info: Info, names: Collection[str], *, apart_from: Collection[str] = ()) -> bool:
-    """Whether any field is selected below the current one that is not among `names`.
+def selects_beyond(info: Info, typename: str, names: frozenset[str]) -> bool:
+    """Whether any field is selected of the current field's value that is not among `names`.
 
     Conditional selections (`@skip`, `@include`) count as selected.
 
     Args:
         info: Of the current field.
+        typename: The object type of the value, where the field's own type is abstract too.
         names: Names of fields, as in the schema.
-        apart_from: Object types that the object is not of. What fragments select of these does
-            not count, where the field's type is abstract.
     """
     # Not `info.selected_fields`, which converts every argument and directive for it.
     asked = info._raw_info  # noqa: SLF001
-    return any(
-        _beyond(node.selection_set, names, apart_from, asked.fragments)
-        for node in asked.field_nodes
-    )
+    selections = Selections(asked.schema, asked.fragments)
+    sets = (node.selection_set for node in asked.field_nodes)
+    return selections.go_beyond(_object_type(info, typename), sets, names)
 
 
-def _beyond(
-    selections: SelectionSetNode | None,
-    names: Collection[str],
-    apart_from: Collection[str],
-    fragments: Mapping[str, FragmentDefinitionNode],
-) -> bool:
-    for node in selections.selections if selections else ():
-        if isinstance(node, FieldNode):
-            if node.name.value not in names:
-                return True
-            continue
-        fragment = fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
-        assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)  # noqa: S101
-        condition = fragment.type_condition
-        is_apart = condition is not None and condition.name.value in apart_from
-        if not is_apart and _beyond(fragment.selection_set, names, apart_from, fragments):
-            return True
-    return False
+def _object_type(info: Info, typename: str) -> GraphQLObjectType:
+    type_ = info._raw_info.schema.type_map[typename]  # noqa: SLF001
+    assert isinstance(type_, GraphQLObjectType)  # noqa: S101  # those with keys are
+    return type_

@@ -2,22 +2,13 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
-from inspect import isabstract, isawaitable
+from inspect import isabstract
 from itertools import chain
-from typing import Any, Literal
+from typing import Literal
 
 import strawberry
-from graphql import (
-    DocumentNode,
-    ExecutionResult,
-    GraphQLObjectType,
-    GraphQLSchema,
-    MiddlewareManager,
-    OperationDefinitionNode,
-    execute,
-    get_named_type,
-)
-from strawberry.execution import optimized_is_awaitable
+import structlog
+from graphql import GraphQLObjectType, GraphQLSchema, get_named_type
 from strawberry.federation.schema import FederationAny
 from strawberry.federation.schema import Schema as FederationSchema
 from strawberry.federation.schema_directives import Authenticated, Policy
@@ -28,21 +19,20 @@ from strawberry.types.field import StrawberryField
 from graphql_admin.actions import Action
 from graphql_admin.admin import changes
 from graphql_admin.admin import federation as references
-from graphql_admin.admin.context import Context, Info
+from graphql_admin.admin.context import Info
 from graphql_admin.admin.features import Feature
 from graphql_admin.admin.groups import types as groups
 from graphql_admin.admin.guards import Gated, Guard, Requires, guard_of, guarded
+from graphql_admin.admin.self_check import plans_hold
 from graphql_admin.admin.users import types as users
 from graphql_admin.cognito.operations import Timestamp
-from graphql_admin.engine.caches import LruCache
 from graphql_admin.engine.fields import definition_of, is_shown
-from graphql_admin.engine.plans import PLAN_BYTES, Operation, Planned, Plans, is_tested, plan
+from graphql_admin.engine.runner import Runner, other_versions
+
+log = structlog.get_logger(__name__)
 
 FEDERATION_VERSION: Literal["2.9"] = "2.9"
 """The latest that both Apollo's and Hive's composers accept."""
-
-MAX_ERRORS = 10
-"""Errors of variables after which no more are looked for."""
 
 SCHEMA_RESOLVERS = frozenset(
     {
@@ -143,9 +133,6 @@ class AdminSchema(FederationSchema):
         self._service = service
         self._node_field = node_field
         self._auth_directives = auth_directives
-        self._is_tested = is_tested()
-        self.plans: Plans = LruCache(PLAN_BYTES)
-        """How operations are executed, as far as it was compiled and is kept."""
         self._added = [feature.extends for feature in features]
         mutation = _join("Mutation", "What can be done.", [each.mutation for each in features])
         can_change = bool(self.get_fields(get_object_definition(mutation, strict=True)))
@@ -160,75 +147,26 @@ class AdminSchema(FederationSchema):
             raise UnguardedField(f"no permission stands before {', '.join(unguarded)}")
         if ungated := list(self._find_ungated()):
             raise UngatedMutation("; ".join(ungated))
+        self.runner = self._make_runner()
+        """Runs the operations of clients."""
 
     @property
     def graphql_schema(self) -> GraphQLSchema:
         """The schema as graphql-core knows it."""
         return self._schema
 
-    async def run(
-        self,
-        document: DocumentNode,
-        operation: OperationDefinitionNode,
-        variables: dict[str, Any] | None,
-        context: Context,
-    ) -> ExecutionResult:
-        """Execute one operation of a document that fits the schema: by its plan, where it can be.
-
-        Args:
-            document: The document.
-            operation: One of its operations.
-            variables: As the client has them.
-            context: Of the request.
-        """
-        compiled = self._prepare(document, operation, context.plans)
-        planned: Planned | None = None
-        if compiled is not None:
-            planned = await compiled.execute(variables or {}, context)
-        if planned and planned.is_whole:
-            return planned.to_result()
-        middleware = MiddlewareManager(planned.replay()) if planned else None
-        return await self.run_ordinarily(document, operation, variables, context, middleware)
-
-    def _prepare(
-        self,
-        document: DocumentNode,
-        operation: OperationDefinitionNode,
-        prepared: dict[str | None, Operation | None],
-    ) -> Operation | None:
-        """Return an operation as it is compiled; None: it takes the ordinary path."""
-        name = operation.name.value if operation.name else None
-        if name not in prepared:
-            tested = self._is_tested
-            prepared[name] = plan(self._schema, document, operation, self.plans) if tested else None
-        return prepared[name]
-
-    async def run_ordinarily(
-        self,
-        document: DocumentNode,
-        operation: OperationDefinitionNode,
-        variables: dict[str, Any] | None,
-        context: Context,
-        middleware: MiddlewareManager | None = None,
-    ) -> ExecutionResult:
-        """Execute one operation as graphql-core and Strawberry do it.
-
-        Strawberry's own `execute` would parse and validate the document on every request.
-        """
-        result: Any = execute(
-            self._schema,
-            document,
-            operation_name=operation.name.value if operation.name else None,
-            variable_values=variables,
-            context_value=context,
-            middleware=middleware,
-            max_coercion_errors=MAX_ERRORS,
-            hide_suggestions=True,
-            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
-            executor_class=self.execution_context_class,
+    def _make_runner(self) -> Runner:
+        runner = Runner(self._schema, self.execution_context_class)
+        versions = other_versions()
+        if not versions:
+            return runner
+        if plans_hold(self._schema, runner):
+            log.info("plans hold beside versions that are not locked", installed=versions)
+            return Runner(self._schema, self.execution_context_class)
+        log.warning(
+            "every operation takes the ordinary path: plans do not hold", installed=versions
         )
-        executed: ExecutionResult = await result if isawaitable(result) else result
-        return executed
+        return Runner(self._schema, self.execution_context_class, plans_hold=False)
 
     @property
     def schema_directives_in_use(self) -> list[object]:

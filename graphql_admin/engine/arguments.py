@@ -2,8 +2,8 @@
 
 graphql-core coerces a value along its type, and Strawberry goes along the type once more to make
 Python objects of what comes of that. Here it is one function for each variable and argument. It
-reads what is exactly of its type. Whatever else comes is `Unusual`: it is left to those two, which
-convert it or say what is wrong with it. Nothing has been executed by then.
+reads what is exactly of its type. Whatever else comes is `Unplanned`: it is left to those two,
+which convert it or say what is wrong with it. Nothing has been executed by then.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,29 +37,29 @@ from graphql import (
     value_from_ast,
 )
 
+from graphql_admin.engine.fallbacks import Unplanned
 from graphql_admin.engine.fields import definition_of
 
-Values: TypeAlias = Mapping[str, Any]
+VariableValues: TypeAlias = Mapping[str, Any]
 """The values of variables that have one, by name, as resolvers take them."""
 
 Reader: TypeAlias = Callable[[Any], Any]
-"""Turns a value of JSON into what resolvers take, or raises `Unusual`."""
+"""Turns a value of JSON into what resolvers take, or raises `Unplanned`."""
 
-Builder: TypeAlias = Callable[[Values], Any]
+Builder: TypeAlias = Callable[[VariableValues], Any]
 """Makes a value that is written in the document, with variables in it; maybe `Undefined`."""
 
+Arguments: TypeAlias = Callable[[VariableValues], dict[str, Any]]
+"""Makes the arguments that a resolver takes, or the fields of an input."""
+
 _INT = range(-(2**31), 2**31)
-
-
-class Unusual(Exception):
-    """This is left to graphql-core and Strawberry."""
 
 
 class Variables:
     """The variables of an operation.
 
     Raises:
-        Unusual: It has one that is not read here.
+        Unplanned: It has one that is not read here.
     """
 
     def __init__(self, schema: GraphQLSchema, operation: OperationDefinitionNode) -> None:
@@ -70,24 +70,24 @@ class Variables:
             name = definition.variable.name.value
             type_ = type_from_ast(schema, definition.type)
             if not is_input_type(type_):
-                raise Unusual
+                raise Unplanned
             self._readers[name] = _compile_reader(type_)
             if definition.default_value is not None:
                 self._defaults[name] = _compile_builder(type_, definition.default_value)({})
             elif is_non_null_type(type_):
                 self._required.add(name)
 
-    def read(self, given: Mapping[str, Any]) -> Values:
+    def read(self, given: Mapping[str, Any]) -> VariableValues:
         """Return the values of the variables.
 
         Args:
-            given: Values of JSON by the names of variables, and maybe others.
+            given: VariableValues of JSON by the names of variables, and maybe others.
 
         Raises:
-            Unusual: One is not exactly of its type.
+            Unplanned: One is not exactly of its type.
         """
         if not self._required <= given.keys():
-            raise Unusual
+            raise Unplanned
         values = dict(self._defaults)
         for name, read in self._readers.items():
             if name in given:
@@ -95,13 +95,13 @@ class Variables:
         return values
 
 
-def compile_arguments(field: GraphQLField, node: FieldNode) -> Callable[[Values], dict[str, Any]]:
+def compile_arguments(field: GraphQLField, node: FieldNode) -> Arguments:
     """Return what makes the arguments that a selected field's resolver takes.
 
     What the document leaves out is left out: the resolver has the same default as the schema.
 
     Raises:
-        Unusual: An argument is not made here, now or for the values of some variables.
+        Unplanned: An argument is not made here, now or for the values of some variables.
     """
     return _compile_members(
         {argument.name.value: argument.value for argument in node.arguments or ()},
@@ -131,7 +131,7 @@ def _compile_reader_of(type_: GraphQLInputType) -> Reader:
         return lambda name: members[_exactly(str, name)]
     if isinstance(type_, GraphQLScalarType):
         return _BUILT_IN.get(type_) or partial(_parse, type_)
-    raise Unusual
+    raise Unplanned
 
 
 def _compile_object_reader(type_: GraphQLInputObjectType) -> Reader:
@@ -144,9 +144,9 @@ def _compile_object_reader(type_: GraphQLInputObjectType) -> Reader:
     def read(value: Any) -> Any:
         given = _exactly(dict, value)
         if not required <= given.keys() <= readers.keys():
-            raise Unusual
+            raise Unplanned
         if is_one_of and (len(given) != 1 or None in given.values()):
-            raise Unusual
+            raise Unplanned
         return make(**{names[name]: readers[name](given[name]) for name in given})
 
     return read
@@ -164,21 +164,21 @@ def _compile_builder(type_: GraphQLInputType, node: ValueNode) -> Builder:
     if is_list_type(type_):
         return _compile_list_builder(type_.of_type, node)
     if isinstance(type_, GraphQLScalarType) and type_ not in _BUILT_IN:
-        raise Unusual  # it could have variables in it
+        raise Unplanned  # it could have variables in it
     if isinstance(node, EnumValueNode) and isinstance(type_, GraphQLEnumType):
         member = _members(type_)[node.value]
         return lambda _: member
     value = value_from_ast(node, type_)
     if value is Undefined:
-        raise Unusual
+        raise Unplanned
     return lambda _: value
 
 
 def _compile_variable(name: str, *, nullable: bool) -> Builder:
-    def build(values: Values) -> Any:
+    def build(values: VariableValues) -> Any:
         value = values.get(name, Undefined)
         if value is None and not nullable:
-            raise Unusual
+            raise Unplanned
         return value
 
     return build
@@ -186,13 +186,13 @@ def _compile_variable(name: str, *, nullable: bool) -> Builder:
 
 def _compile_list_builder(type_: GraphQLInputType, node: ValueNode) -> Builder:
     if not isinstance(node, ListValueNode):
-        raise Unusual
+        raise Unplanned
     builders = [_compile_builder(type_, item) for item in node.values]
 
-    def build(values: Values) -> list[Any]:
+    def build(values: VariableValues) -> list[Any]:
         items = [builder(values) for builder in builders]
         if Undefined in items:
-            raise Unusual
+            raise Unplanned
         return items
 
     return build
@@ -200,7 +200,7 @@ def _compile_list_builder(type_: GraphQLInputType, node: ValueNode) -> Builder:
 
 def _compile_object_builder(type_: GraphQLInputObjectType, node: ValueNode) -> Builder:
     if not isinstance(node, ObjectValueNode):
-        raise Unusual
+        raise Unplanned
     definition = definition_of(type_)
     make, is_one_of = definition.origin, definition.is_one_of
     build_members = _compile_members(
@@ -211,10 +211,10 @@ def _compile_object_builder(type_: GraphQLInputObjectType, node: ValueNode) -> B
         },
     )
 
-    def build(values: Values) -> Any:
+    def build(values: VariableValues) -> Any:
         members = build_members(values)
         if is_one_of and (len(members) != 1 or None in members.values()):
-            raise Unusual
+            raise Unplanned
         return make(**members)
 
     return build
@@ -222,14 +222,14 @@ def _compile_object_builder(type_: GraphQLInputObjectType, node: ValueNode) -> B
 
 def _compile_members(
     written: Mapping[str, ValueNode], known: Mapping[str, tuple[str, GraphQLInputType]]
-) -> Callable[[Values], dict[str, Any]]:
+) -> Arguments:
     builders: Sequence[tuple[str, Builder]] = [
         (python_name, _compile_builder(type_, written[name]))
         for name, (python_name, type_) in known.items()
         if name in written
     ]
 
-    def build(values: Values) -> dict[str, Any]:
+    def build(values: VariableValues) -> dict[str, Any]:
         members = {}
         for name, builder in builders:
             value = builder(values)
@@ -251,19 +251,19 @@ def _is_required(field: Any) -> bool:
 
 def _exactly(class_: type, value: Any) -> Any:
     if type(value) is not class_:
-        raise Unusual
+        raise Unplanned
     return value
 
 
 def _parse(type_: GraphQLScalarType, value: Any) -> Any:
     if value is None:  # which the function of a scalar need not know to refuse
-        raise Unusual
+        raise Unplanned
     return type_.parse_value(value)
 
 
 def _read_int(value: Any) -> int:
     if type(value) is not int or value not in _INT:
-        raise Unusual
+        raise Unplanned
     return value
 
 

@@ -20,8 +20,9 @@ from graphql import (
 from graphql.pyutils import Undefined
 from strawberry.types.field import StrawberryField
 
-from graphql_admin.engine.arguments import Values
-from graphql_admin.engine.fields import definition_of
+from graphql_admin.engine.arguments import Arguments
+from graphql_admin.engine.fallbacks import Unplanned
+from graphql_admin.engine.fields import FieldReader, definition_of
 
 Completer: TypeAlias = Callable[[Sequence[Any], "list[Pending]"], Sequence[Any]]
 """Turns resolved values into values of the response; raises if one of them is not plain data.
@@ -43,10 +44,6 @@ _PLAIN_TYPES = frozenset({str, bool, int, float})
 _LIST = frozenset({list})
 
 
-class NotPlain(Exception):
-    """This cannot be completed as plain data."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Resolved:
     """A field that takes its resolver: how to call it, and how to complete what it returns."""
@@ -57,7 +54,7 @@ class Resolved:
     """Where it is selected."""
     nullable: bool
     definition: StrawberryField
-    arguments: Callable[[Values], dict[str, Any]]
+    arguments: Arguments
     resolve: Callable[..., Awaitable[Any]]
     complete: Completer
 
@@ -91,34 +88,34 @@ def verbatim(type_: GraphQLOutputType) -> frozenset[type] | None:
     return frozenset({inner, NoneType}) if inner else None
 
 
-def compile_verbatim_column(read: Callable[[Any], Any], types: frozenset[type]) -> Column:
+def compile_verbatim_column(read: FieldReader, types: frozenset[type]) -> Column:
     """Return what completes values that are their own serialized forms.
 
     Args:
-        read: Reads a value from its object.
+        read: Reads the values from their objects.
         types: The types that a value may be exactly of.
     """
 
     def complete(objects: Sequence[Any], _: list[Pending]) -> Sequence[Any]:
-        values = list(map(read, objects))
+        values = read.of_many(objects)
         if not types.issuperset(map(type, values)):
-            raise NotPlain
+            raise Unplanned
         return values
 
     def complete_one(object_: Any, _: list[Pending]) -> Any:
-        value = read(object_)
+        value = read.of_one(object_)
         if type(value) not in types:
-            raise NotPlain
+            raise Unplanned
         return value
 
     return Column(complete, complete_one)
 
 
-def compile_column(read: Callable[[Any], Any], complete: Completer) -> Column:
-    """Return what completes values with `complete`; `read` reads one from its object."""
+def compile_column(read: FieldReader, complete: Completer) -> Column:
+    """Return what completes values with `complete`; `read` reads them from their objects."""
     return Column(
-        lambda objects, pending: complete(list(map(read, objects)), pending),
-        lambda object_, pending: complete([read(object_)], pending)[0],
+        lambda objects, pending: complete(read.of_many(objects), pending),
+        lambda object_, pending: complete([read.of_one(object_)], pending)[0],
     )
 
 
@@ -135,7 +132,7 @@ def compile_leaf(type_: GraphQLLeafType, *, nullable: bool) -> Completer:
 
 def _compile_enum(type_: GraphQLEnumType) -> Completer:
     enum = definition_of(type_).wrapped_cls
-    # By identity: the hash of a member is a call of Python.
+    # By identity, for the hash of a member is a call of Python; the class keeps its members.
     names = {id(member): type_.coerce_output_value(member) for member in enum}
     members = frozenset({enum})
     return lambda values, _: list(map(names.__getitem__, map(id, _expect(members, values))))
@@ -145,7 +142,7 @@ def _serialize(type_: GraphQLLeafType) -> Completer:
     def serialize(values: Sequence[Any], _: list[Pending]) -> Sequence[Any]:
         serialized = list(map(type_.coerce_output_value, _expect(_PLAIN_TYPES, values)))
         if None in serialized or Undefined in serialized:
-            raise NotPlain
+            raise Unplanned
         return serialized
 
     return serialize
@@ -223,8 +220,8 @@ def _expect(types: frozenset[type], values: Sequence[Any]) -> Sequence[Any]:
     """Return values that are exactly of these types.
 
     Raises:
-        NotPlain: One is of another.
+        Unplanned: One is of another.
     """
     if not types.issuperset(map(type, values)):
-        raise NotPlain
+        raise Unplanned
     return values

@@ -1,28 +1,25 @@
 """What a query may cost: how many calls of Cognito it takes where every page is full.
 
-The figures are read off the schema. A field takes a call if its guard stands before one, and
-what is selected below a page, or a list of references, is paid for with each of its items.
-A call more for a page that Cognito cuts short is not foreseen here; `Context` counts those.
+The figures are read off the schema, but for which fields take a call: whoever knows the schema's
+guards says that. What is selected below a page, or a list of references, is paid for with each of
+its items. A call more for a page that Cognito cuts short is not foreseen here; the request counts
+those as it makes them.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from graphql import (
     DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLField,
     GraphQLObjectType,
     GraphQLSchema,
-    InlineFragmentNode,
     IntValueNode,
     ListValueNode,
     OperationDefinitionNode,
-    SelectionNode,
     SelectionSetNode,
     ValueNode,
     VariableNode,
@@ -30,7 +27,10 @@ from graphql import (
     is_abstract_type,
 )
 
-from graphql_admin.admin.guards import Requires, guard_of
+from graphql_admin.engine.selections import Selections, fragments_of
+
+TakesCall: TypeAlias = Callable[[GraphQLField], bool]
+"""Tells whether a field's resolver may call Cognito."""
 
 PAGE_SIZE = "first"
 """The argument that says how many items a page has."""
@@ -97,11 +97,13 @@ class CostTable:
 
     Args:
         schema: The schema.
+        takes_call: Tells which of its fields take a call.
         enough: A number of calls from which on it does not matter how many more there are.
     """
 
-    def __init__(self, schema: GraphQLSchema, *, enough: int) -> None:
+    def __init__(self, schema: GraphQLSchema, takes_call: TakesCall, *, enough: int) -> None:
         self._schema = schema
+        self._takes_call = takes_call
         self._enough = enough
 
     def estimate(self, document: DocumentNode, operation: OperationDefinitionNode) -> Cost:
@@ -111,7 +113,8 @@ class CostTable:
         """
         root = self._schema.get_root_type(operation.operation)
         assert root is not None  # noqa: S101  # validation saw to it
-        walk = _Walk(self._schema, document, operation, self._enough)
+        selections = Selections(self._schema, fragments_of(document))
+        walk = _Walk(selections, self._takes_call, operation, self._enough)
         terms = walk.cost_below(root, [operation.selection_set], ())
         return Cost({(): self._enough} if walk.given_up else terms, tuple(walk.references))
 
@@ -121,17 +124,13 @@ class _Walk:
 
     def __init__(
         self,
-        schema: GraphQLSchema,
-        document: DocumentNode,
+        selections: Selections,
+        takes_call: TakesCall,
         operation: OperationDefinitionNode,
         enough: int,
     ) -> None:
-        self._schema = schema
-        self._fragments = {
-            node.name.value: node
-            for node in document.definitions
-            if isinstance(node, FragmentDefinitionNode)
-        }
+        self._selections = selections
+        self._takes_call = takes_call
         self._defaults = {
             node.variable.name.value: node.default_value
             for node in operation.variable_definitions or ()
@@ -147,7 +146,7 @@ class _Walk:
     def cost_below(
         self,
         parent: GraphQLObjectType,
-        selection_sets: Iterable[SelectionSetNode],
+        selection_sets: Iterable[SelectionSetNode | None],
         sizes: tuple[Size, ...],
     ) -> Counter[tuple[Size, ...]]:
         """Return the terms of what is selected of one object.
@@ -158,7 +157,7 @@ class _Walk:
             sizes: Of the lists that the object is an item of.
         """
         terms: Counter[tuple[Size, ...]] = Counter()
-        for nodes in self._collect(parent, selection_sets).values():
+        for nodes in self._selections.collect(parent, selection_sets).values():
             field = parent.fields.get(nodes[0].name.value)
             if field is None or self.given_up:  # introspection calls nobody
                 continue
@@ -170,7 +169,7 @@ class _Walk:
                 self.references.append(size)
                 # Two references to one object share a call, and not what is asked below each.
                 own, below = (*sizes, replace(size, distinct=True)), (*sizes, size)
-            if takes_call(field):
+            if self._takes_call(field):
                 terms[own] += 1
                 self._left -= 1
             terms += self._cost_of_value(field, nodes, below)
@@ -181,46 +180,13 @@ class _Walk:
     ) -> Counter[tuple[Size, ...]]:
         type_ = get_named_type(field.type)
         terms: Counter[tuple[Size, ...]] = Counter()
-        selection_sets = [node.selection_set for node in nodes if node.selection_set]
+        selection_sets = [node.selection_set for node in nodes]
         if isinstance(type_, GraphQLObjectType):
             return self.cost_below(type_, selection_sets, sizes)
         if is_abstract_type(type_):
-            for possible in self._schema.get_possible_types(type_):
+            for possible in self._selections.schema.get_possible_types(type_):
                 terms |= self.cost_below(possible, selection_sets, sizes)  # the greater of each
         return terms
-
-    def _collect(
-        self, parent: GraphQLObjectType, selection_sets: Iterable[SelectionSetNode]
-    ) -> dict[str, list[FieldNode]]:
-        """Return the fields selected of an object, by their names in the response."""
-        fields: dict[str, list[FieldNode]] = defaultdict(list)
-        spread: set[str] = set()
-        waiting = [node for selections in selection_sets for node in selections.selections]
-        while waiting:
-            node = waiting.pop()
-            if isinstance(node, FieldNode):
-                fields[(node.alias or node.name).value].append(node)
-            elif isinstance(node, FragmentSpreadNode):
-                if node.name.value not in spread:
-                    spread.add(node.name.value)
-                    waiting += self._selected(parent, self._fragments[node.name.value])
-            elif isinstance(node, InlineFragmentNode):
-                waiting += self._selected(parent, node)
-        return fields
-
-    def _selected(
-        self, parent: GraphQLObjectType, fragment: FragmentDefinitionNode | InlineFragmentNode
-    ) -> Iterable[SelectionNode]:
-        condition = fragment.type_condition
-        if condition is None or self._is(parent, condition.name.value):
-            return fragment.selection_set.selections
-        return ()
-
-    def _is(self, type_: GraphQLObjectType, name: str) -> bool:
-        condition = self._schema.type_map[name]
-        return condition is type_ or (
-            is_abstract_type(condition) and self._schema.is_sub_type(condition, type_)
-        )
 
     def _size(self, node: FieldNode, name: str, field: GraphQLField) -> Size:
         value = next((a.value for a in node.arguments or () if a.name.value == name), None)
@@ -230,15 +196,6 @@ class _Walk:
             variable = value.name.value
             return Size(_number(self._defaults.get(variable), fallback), variable)
         return Size(_number(value, fallback))
-
-
-def takes_call(field: GraphQLField) -> bool:
-    """Whether a field's resolver may call Cognito: one that may is guarded by an action that does.
-
-    Read from what the schema is made of, so that there is no second table to keep right.
-    """
-    guard = guard_of(field.extensions["strawberry-definition"])
-    return guard is not None and not (isinstance(guard, Requires) and not guard.action.operations)
 
 
 def _count_different(references: list[Any]) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from graphql import (
     DocumentNode,
     GraphQLError,
+    GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
@@ -16,9 +17,8 @@ from graphql import (
     parse,
 )
 
-from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.engine.caches import LruCache
-from graphql_admin.engine.costs import Cost, CostTable
+from graphql_admin.engine.costs import Cost, CostTable, TakesCall
 from graphql_admin.engine.limits import (
     FragmentCycle,
     Limits,
@@ -26,7 +26,7 @@ from graphql_admin.engine.limits import (
     check_limits,
     check_variables,
 )
-from graphql_admin.engine.plans import Operation, document_size
+from graphql_admin.engine.plans import CompiledOperation, document_size
 from graphql_admin.engine.validation import find_errors
 from graphql_admin.errors import (
     AdminError,
@@ -74,8 +74,8 @@ class Document:
     max_calls: int
     limits: Limits
 
-    plans: dict[str | None, Operation | None] = field(default_factory=dict)
-    """What `execution` compiled of the operations so far, by the same names."""
+    compiled: dict[str | None, CompiledOperation | None] = field(default_factory=dict)
+    """What `Runner` compiled of the operations so far, by the same names."""
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """Return the operation called `name`, or the only one where none is named.
@@ -102,7 +102,7 @@ class Document:
             check_variables(variables, self.limits)
         except QueryTooComplex as error:
             raise InvalidDocument(QueryTooComplex, [GraphQLError(error.message)]) from error
-        cost = self.costs[_name(operation)]
+        cost = self.costs[name_of(operation)]
         # Before they are told apart, which takes a look at each.
         if cost.objects(variables) > self.limits.representations:
             problem = f"A request may refer to at most {self.limits.representations} objects."
@@ -122,6 +122,7 @@ class Documents:
 
     Args:
         schema: What they have to fit.
+        takes_call: Tells which of its fields call Cognito.
         introspection: Whether they may ask for the schema itself.
         max_tokens: Lexical tokens that a document may have.
         max_calls: Calls of Cognito that an operation may take.
@@ -130,19 +131,20 @@ class Documents:
 
     def __init__(
         self,
-        schema: AdminSchema,
+        schema: GraphQLSchema,
+        takes_call: TakesCall,
         *,
         introspection: bool,
         max_tokens: int,
         max_calls: int,
         limits: Limits,
     ) -> None:
-        self._schema = schema.graphql_schema
+        self._schema = schema
         self._hidden = not introspection
         self._max_tokens = max_tokens
         self._max_calls = max_calls
         self._limits = limits
-        self._costs = CostTable(self._schema, enough=max_calls + 1)
+        self._costs = CostTable(schema, takes_call, enough=max_calls + 1)
         self._cache: LruCache[str, Document] = LruCache(CACHE_BYTES)
 
     def load(self, text: str, *, keep: bool = True) -> Document:
@@ -201,7 +203,7 @@ class Documents:
 
     def _describe(self, ast: DocumentNode) -> Document:
         operations = {
-            _name(node): node
+            name_of(node): node
             for node in ast.definitions
             if isinstance(node, OperationDefinitionNode)
         }
@@ -226,7 +228,8 @@ SAFE_SYNTAX_MESSAGE = re.compile(
 """As much of a parser's message as repeats nothing of the document but punctuation."""
 
 
-def _name(operation: OperationDefinitionNode) -> str | None:
+def name_of(operation: OperationDefinitionNode) -> str | None:
+    """Return the name of an operation, if it has one."""
     return operation.name.value if operation.name else None
 
 

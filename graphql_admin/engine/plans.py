@@ -18,19 +18,14 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
-from operator import attrgetter
 from types import NoneType
 from typing import Any, NamedTuple, TypeAlias
 
 import strawberry
-import structlog
 from graphql import (
     DocumentNode,
     ExecutionResult,
     FieldNode,
-    FragmentDefinitionNode,
-    GraphQLField,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
@@ -47,8 +42,7 @@ from graphql import (
 )
 from strawberry.types.field import StrawberryField
 
-from graphql_admin.admin.context import Context, Info
-from graphql_admin.engine.arguments import Unusual, Values, Variables, compile_arguments
+from graphql_admin.engine.arguments import Variables, VariableValues, compile_arguments
 from graphql_admin.engine.caches import LruCache
 from graphql_admin.engine.completion import (
     Column,
@@ -65,13 +59,9 @@ from graphql_admin.engine.completion import (
     let_nulls_be,
     verbatim,
 )
-from graphql_admin.engine.fields import definition_of
-from graphql_admin.engine.selections import Collector, tokens_of
-
-log = structlog.get_logger(__name__)
-
-TESTED_VERSIONS = {"graphql-core": ("3.3.2",), "strawberry-graphql": ("0.341.2",)}
-"""Those whose ordinary path the tests compared the plans with."""
+from graphql_admin.engine.fallbacks import Fallback, Unplanned
+from graphql_admin.engine.fields import definition_of, reader_of
+from graphql_admin.engine.selections import Fragments, Selections, fragments_of, tokens_of
 
 PLAN_BYTES = 32 * 2**20
 """Estimated size of all plans kept. An operation can have another for every combination of its
@@ -91,9 +81,9 @@ COLUMN_BYTES = 3000
 class Asked:
     """What the resolvers here look at of graphql-core's `GraphQLResolveInfo`."""
 
-    context: Context
+    context: object
     schema: GraphQLSchema
-    fragments: Mapping[str, FragmentDefinitionNode]
+    fragments: Fragments
     field_nodes: list[FieldNode]
 
 
@@ -132,7 +122,7 @@ class Planned(NamedTuple):
         def resolve(
             next_: Callable[..., Any],
             source: Any,
-            info: GraphQLResolveInfo[Context],
+            info: GraphQLResolveInfo[Any],
             **arguments: Any,
         ) -> Any:
             path = tuple(info.path.as_list())
@@ -148,7 +138,7 @@ class Planned(NamedTuple):
 def _locate(
     data: Any, path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[int, tuple[str | int, ...]]]:
-    """Yield the identity and the path of every object in a response."""
+    """Yield the identity and the path of every object in a response, which keeps them all."""
     if isinstance(data, dict):
         yield id(data), path
         for key, value in data.items():
@@ -172,12 +162,12 @@ class _Plan(NamedTuple):
 Conditions: TypeAlias = tuple[tuple[str, bool], ...]
 """The Boolean variables of an operation, and their values."""
 
-Plans: TypeAlias = LruCache[tuple["Operation", Conditions], _Plan]
+Plans: TypeAlias = LruCache[tuple["CompiledOperation", Conditions], _Plan]
 """The plans of all operations of a schema. Each is counted with the document that it is of, which
 it keeps in memory."""
 
 
-class Operation:
+class CompiledOperation:
     """An operation with what is compiled of it.
 
     Args:
@@ -187,7 +177,7 @@ class Operation:
         plans: Where its plans are kept.
 
     Raises:
-        Unusual: It has variables that are not read here.
+        Unplanned: It has variables that are not read here.
     """
 
     def __init__(
@@ -200,46 +190,42 @@ class Operation:
         self._schema = schema
         self._operation = operation
         self._size = document_size(document)
-        self._fragments = {
-            definition.name.value: definition
-            for definition in document.definitions
-            if isinstance(definition, FragmentDefinitionNode)
-        }
+        self._fragments = fragments_of(document)
         self._variables = Variables(schema, operation)
         self._plans = plans
 
-    async def execute(self, given: Mapping[str, Any], context: Context) -> Planned | None:
+    async def run(self, given: Mapping[str, Any], context: object) -> Planned | Fallback:
         """Execute the operation by its plan.
 
         Args:
             given: The variables as the client has them.
-            context: Of the request.
+            context: What resolvers get as the request's context.
 
         Returns:
-            What came of it; None if it takes the ordinary path, and nothing was executed.
+            What came of it; or why it takes the ordinary path, and nothing was executed.
         """
         try:
             values = self._variables.read(given)
             plan = self._plan(values)
             if plan.complete is None:
-                return None
+                return Fallback.SELECTION
             # All of them now, so that what is wrong with one is found before anything is done.
             arguments = {field: field.arguments(values) for field in plan.resolved}
         except Exception:  # noqa: BLE001  # the ordinary path meets it again, and reports it
-            return None
+            return Fallback.VARIABLES
         run = _Run(self._schema, self._fragments, arguments, context)
         is_serial = self._operation.operation is OperationType.MUTATION
         data = await run.complete_root(plan.complete, is_serial=is_serial)
         return Planned(data, run.outcomes, run.is_whole)
 
-    def _plan(self, values: Values) -> _Plan:
+    def _plan(self, values: VariableValues) -> _Plan:
         # All that `@skip` and `@include` can depend on, and with them what is selected.
         conditions = {name: value for name, value in values.items() if isinstance(value, bool)}
         key = (self, tuple(conditions.items()))
         plan = self._plans.get(key)
         if plan is None:
-            collector = Collector(self._schema, self._fragments, conditions)
-            plan = _Compiler(self._schema, collector).compile(self._operation)
+            selections = Selections(self._schema, self._fragments, conditions)
+            plan = _Compiler(selections).compile(self._operation)
             self._plans.put(key, plan, self._size + plan.fields * COLUMN_BYTES)
         return plan
 
@@ -249,9 +235,9 @@ class _Run:
     """One execution of an operation."""
 
     schema: GraphQLSchema
-    fragments: Mapping[str, FragmentDefinitionNode]
+    fragments: Fragments
     arguments: Mapping[Resolved, Mapping[str, Any]]
-    context: Context
+    context: object
     outcomes: list[tuple[Pending, Any]] = field(default_factory=list)
     is_whole: bool = True
 
@@ -300,9 +286,9 @@ class _Run:
 class _Compiler:
     """Compiles the plan of an operation for some values of its conditions."""
 
-    def __init__(self, schema: GraphQLSchema, collector: Collector) -> None:
-        self._schema = schema
-        self._collector = collector
+    def __init__(self, selections: Selections) -> None:
+        self._schema = selections.schema
+        self._selections = selections
         self._resolved: list[Resolved] = []
         self._fields = 0
 
@@ -337,13 +323,13 @@ class _Compiler:
                 }
             )
         else:
-            raise Unusual
+            raise Unplanned
         return let_nulls_be(complete) if nullable else complete
 
     def _compile_object(
         self, type_: GraphQLObjectType, sets: Sequence[SelectionSetNode | None], class_: type
     ) -> Completer:
-        selected = self._collector.collect(type_, sets)
+        selected = self._selections.collect(type_, sets)
         self._fields += len(selected)
         columns = [self._compile_column(type_, key, nodes) for key, nodes in selected.items()]
         return compile_objects(class_, list(selected), columns)
@@ -356,8 +342,8 @@ class _Compiler:
             return compile_constant_column(parent.name)
         field = parent.fields.get(name)
         if field is None:  # of the schema itself
-            raise Unusual
-        read = plain_reader(field)
+            raise Unplanned
+        read = reader_of(field)
         types = verbatim(field.type)
         if read is not None and types is not None:
             return compile_verbatim_column(read, types)
@@ -366,7 +352,7 @@ class _Compiler:
             return compile_column(read, complete)
         definition = definition_of(field)
         if definition is None or definition.base_resolver is None:
-            raise Unusual
+            raise Unplanned
         resolved = Resolved(
             key=key,
             nodes=nodes,
@@ -380,15 +366,6 @@ class _Compiler:
         return resolved
 
 
-def is_tested() -> bool:
-    """Tell whether the installed versions are such that plans do what the ordinary path does."""
-    installed = {name: version(name) for name in TESTED_VERSIONS}
-    if all(installed[name] in tested for name, tested in TESTED_VERSIONS.items()):
-        return True
-    log.warning("untested versions: every operation takes the ordinary path", installed=installed)
-    return False
-
-
 def document_size(document: DocumentNode) -> int:
     """Return the estimated size of a parsed document in memory, in bytes."""
     size = 0
@@ -400,49 +377,31 @@ def document_size(document: DocumentNode) -> int:
     return size + sum(operations) * OPERATION_BYTES
 
 
-def plan(
+def compile_operation(
     schema: GraphQLSchema,
     document: DocumentNode,
     operation: OperationDefinitionNode,
     plans: Plans,
-) -> Operation | None:
-    """Return an operation that can be executed by plan; None: it takes the ordinary path."""
+) -> CompiledOperation | None:
+    """Return an operation that can be executed by plan; None: its variables are not read here."""
     try:
-        return Operation(schema, document, operation, plans)
-    except Unusual:
+        return CompiledOperation(schema, document, operation, plans)
+    except Unplanned:
         return None
-
-
-def plain_reader(field: GraphQLField) -> Callable[[Any], Any] | None:
-    """Return what reads a field's value from an object; None: it takes more than the object.
-
-    A resolver that gets nothing but `self` can only show in another form what is in hand.
-    No guarded field is plain: its guard is an extension.
-    """
-    definition = definition_of(field)
-    if definition is None or definition.extensions or field.args:
-        return None
-    resolver = definition.base_resolver
-    if resolver is None:
-        return attrgetter(definition.python_name)
-    if resolver.is_async or resolver.info_parameter or not resolver.self_parameter:
-        return None
-    read: Callable[[Any], Any] = resolver.wrapped_func
-    return read
 
 
 def _chain(definition: StrawberryField) -> Callable[..., Awaitable[Any]]:
     """Return a field's resolver within its extensions, as Strawberry puts them together."""
     resolver = definition.base_resolver
     if resolver is None or not resolver.is_async or not resolver.info_parameter:
-        raise Unusual
+        raise Unplanned
     function: Any = resolver.wrapped_func
     info_name = resolver.info_parameter.name
     parent_name = resolver.parent_parameter.name if resolver.parent_parameter else None
     if parent_name is None and resolver.self_parameter is None:
-        raise Unusual
+        raise Unplanned
 
-    def call(source: Any, info: Info, **arguments: Any) -> Awaitable[Any]:
+    def call(source: Any, info: strawberry.Info, **arguments: Any) -> Awaitable[Any]:
         arguments[info_name] = info
         if parent_name is None:
             return function(source, **arguments)  # type: ignore[no-any-return]
@@ -458,6 +417,6 @@ def _chain(definition: StrawberryField) -> Callable[..., Awaitable[Any]]:
 def _class_of(type_: GraphQLObjectType) -> type:
     definition = definition_of(type_)
     if definition is None:
-        raise Unusual
+        raise Unplanned
     class_: type = (definition.concrete_of or definition).origin
     return class_

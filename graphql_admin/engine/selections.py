@@ -1,8 +1,9 @@
 """What a document holds: its tokens, and the fields selected of an object.
 
-Fields are collected as graphql-core does it, by
-https://spec.graphql.org/September2025/#sec-Field-Collection,
-for documents that are valid.
+Whoever needs the fields of an object, once the document is known to be valid, gets them from
+`Selections`: plans, costs, and the guards' look at what is selected below a field. `limits` goes
+through documents on its own. It comes before validation, so that it meets fragments that are not
+there or are spread within themselves; and it counts each spread, of whatever type.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
+    SelectionNode,
     SelectionSetNode,
     Token,
     VariableNode,
@@ -28,20 +30,27 @@ from graphql import (
 Selected: TypeAlias = Mapping[str, list[FieldNode]]
 """The merged nodes of each selected field, by their key in the response."""
 
+Fragments: TypeAlias = Mapping[str, FragmentDefinitionNode]
+"""The fragments of a document, by name."""
+
 
 @dataclass(frozen=True, slots=True)
-class Collector:
-    """Collects fields within one operation.
+class Selections:
+    """The selections of one operation.
+
+    Fields are collected as graphql-core does it, by
+    https://spec.graphql.org/September2025/#sec-Field-Collection, for documents that are valid.
 
     Args:
         schema: The schema.
-        fragments: The fragments of the document, by name.
-        conditions: The values of the Boolean variables, by name.
+        fragments: The fragments of the document.
+        conditions: The values of the Boolean variables, by name. None: what is selected on a
+            condition (`@skip`, `@include`) counts as selected.
     """
 
     schema: GraphQLSchema
-    fragments: Mapping[str, FragmentDefinitionNode]
-    conditions: Mapping[str, Any]
+    fragments: Fragments
+    conditions: Mapping[str, Any] | None = None
 
     def collect(
         self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode | None]
@@ -56,39 +65,74 @@ class Collector:
             KeyError: A condition has no value.
         """
         selected: dict[str, list[FieldNode]] = {}
-        spread: set[str] = set()
-        for selections in sets:
-            for node in self._walk(type_, selections, spread):
-                key = node.alias or node.name
-                selected.setdefault(key.value, []).append(node)
+        for node in self._fields(type_, sets):
+            key = node.alias or node.name
+            selected.setdefault(key.value, []).append(node)
         return selected
 
-    def _walk(
-        self, type_: GraphQLObjectType, selections: SelectionSetNode | None, spread: set[str]
-    ) -> Iterator[FieldNode]:
-        for node in selections.selections if selections else ():
-            if not all(map(self._lets_pass, node.directives or ())):
-                continue
-            if isinstance(node, FieldNode):
-                yield node
-            elif isinstance(node, InlineFragmentNode):
-                if node.type_condition is None or self._is_of(
-                    type_, node.type_condition.name.value
-                ):
-                    yield from self._walk(type_, node.selection_set, spread)
-            elif isinstance(node, FragmentSpreadNode) and node.name.value not in spread:
-                spread.add(node.name.value)
-                fragment = self.fragments[node.name.value]
-                if self._is_of(type_, fragment.type_condition.name.value):
-                    yield from self._walk(type_, fragment.selection_set, spread)
+    def go_beyond(
+        self,
+        type_: GraphQLObjectType,
+        sets: Iterable[SelectionSetNode | None],
+        names: frozenset[str],
+    ) -> bool:
+        """Tell whether a field is selected of an object that is not among `names`.
 
-    def _lets_pass(self, directive: DirectiveNode) -> bool:
+        Args:
+            type_: The object's type.
+            sets: The selection sets of the merged nodes whose value it is.
+            names: Names of fields, as in the schema.
+        """
+        return any(node.name.value not in names for node in self._fields(type_, sets))
+
+    def _fields(
+        self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode | None]
+    ) -> Iterator[FieldNode]:
+        spread: set[str] = set()
+        for each in sets:
+            # Not by recursion: fragments may be spread one within another, in a long row.
+            waiting = [iter(each.selections)] if each else []
+            while waiting:
+                node = next(waiting[-1], None)
+                if node is None:
+                    waiting.pop()
+                elif not self._is_selected(node):
+                    continue
+                elif isinstance(node, FieldNode):
+                    yield node
+                elif fragment := self._enter(node, spread):
+                    condition = fragment.type_condition
+                    if condition is None or self._is_of(type_, condition.name.value):
+                        waiting.append(iter(fragment.selection_set.selections))
+
+    def _enter(
+        self, node: SelectionNode, spread: set[str]
+    ) -> FragmentDefinitionNode | InlineFragmentNode | None:
+        """Return the fragment of a selection; None: it was spread before."""
+        if isinstance(node, InlineFragmentNode):
+            return node
+        assert isinstance(node, FragmentSpreadNode)  # noqa: S101  # the third and last kind
+        name = node.name.value
+        if name in spread:
+            return None
+        spread.add(name)
+        return self.fragments[name]
+
+    def _is_selected(self, node: SelectionNode) -> bool:
+        return (
+            self.conditions is None
+            or not node.directives
+            or all(self._lets_pass(each, self.conditions) for each in node.directives)
+        )
+
+    @staticmethod
+    def _lets_pass(directive: DirectiveNode, conditions: Mapping[str, Any]) -> bool:
         if directive.name.value not in {"skip", "include"}:
             return True
         (condition,) = (argument.value for argument in directive.arguments or ())
         holds: Any = None
         if isinstance(condition, VariableNode):
-            holds = self.conditions[condition.name.value]
+            holds = conditions[condition.name.value]
         elif isinstance(condition, BooleanValueNode):
             holds = condition.value
         return holds is (directive.name.value == "include")
@@ -98,6 +142,15 @@ class Collector:
         return condition is type_ or (
             is_abstract_type(condition) and self.schema.is_sub_type(condition, type_)
         )
+
+
+def fragments_of(document: DocumentNode) -> Fragments:
+    """Return the fragments of a document."""
+    return {
+        node.name.value: node
+        for node in document.definitions
+        if isinstance(node, FragmentDefinitionNode)
+    }
 
 
 def tokens_of(document: DocumentNode) -> Iterator[Token]:

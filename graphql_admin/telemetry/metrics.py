@@ -45,6 +45,11 @@ _cognito_retries = Counter(
 _cognito_throttles = Counter(
     "graphql_admin_cognito_throttles", "Attempts that Cognito throttled.", ["operation"]
 )
+_fallbacks = Counter(
+    "graphql_admin_fallbacks",
+    "Operations executed on GraphQL's ordinary path, which is slower, by kind of reason.",
+    ["kind"],
+)
 _key_fetches = Counter(
     "graphql_admin_jwks_fetches", "Fetches of the user pool's keys.", ["outcome"]
 )
@@ -109,6 +114,18 @@ def count_retry(operation: str) -> None:
 def count_throttle(operation: str) -> None:
     """Count an attempt that Cognito throttled."""
     _cognito_throttles.labels(operation).inc()
+
+
+def count_fallback(kind: str) -> None:
+    """Count an operation that was not executed by its plan.
+
+    Args:
+        kind: `selection` for one that asks for the schema itself, `variables` for values that are
+            not exactly of their types, `value` for replies of Cognito that are not what the schema
+            says, or errors where null may not be; `versions` where libraries are not those that
+            the plans were made for.
+    """
+    _fallbacks.labels(kind).inc()
 
 
 def count_key_fetch(*, succeeded: bool) -> None:

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from graphql_admin.actions import Action
+from graphql_admin.admin.guards import takes_call
 from graphql_admin.admin.pagination import DEFAULT_FIRST, MAX_FIRST
 from graphql_admin.engine.documents import Document, Documents, is_mutation
 from graphql_admin.engine.limits import Limits
@@ -206,7 +207,8 @@ class AdminQueriesEndpoint:
         self, executor: Executor, *, disabled: Collection[Action], deadline: float, max_body: int
     ) -> None:
         documents = Documents(
-            executor.schema,
+            executor.schema.graphql_schema,
+            takes_call,
             introspection=False,
             max_tokens=_MAX_TOKENS,
             max_calls=executor.max_calls,

@@ -108,20 +108,19 @@ class Executor:
         context = Context(
             caller=caller,
             allowed=self.policy.actions_of(caller),
-            plans=document.plans,
             pool=self.reader,
             gate=self.gate,
             deadline=deadline,
             max_calls=self.max_calls,
         )
         if not estimated:
-            result = await self.schema.run(document.ast, operation, variables, context)
+            result = await self.schema.runner.run(document, operation, variables, context)
             return Execution(result, estimated, context.calls)
         holder = "" if caller is None else caller.sub
         if not self.places.take(holder):
             raise Overloaded
         try:
-            result = await self.schema.run(document.ast, operation, variables, context)
+            result = await self.schema.runner.run(document, operation, variables, context)
         finally:
             self.places.give_back(holder)
         return Execution(result, estimated, context.calls)

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from graphql import GraphQLObjectType, OperationDefinitionNode, parse
 
+from graphql_admin.admin.guards import takes_call
 from graphql_admin.admin.schema import AdminSchema
-from graphql_admin.engine.costs import CostTable, takes_call
+from graphql_admin.engine.costs import CostTable
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito
 
@@ -24,7 +25,7 @@ def people(count: int) -> list[dict[str, str]]:
 
 def estimate(query: str, variables: dict[str, Any] | None = None) -> int:
     """Return the estimate of a query's one operation."""
-    table = CostTable(AdminSchema().graphql_schema, enough=1000)
+    table = CostTable(AdminSchema().graphql_schema, takes_call, enough=1000)
     document = parse(query)
     operation = document.definitions[0]
     assert isinstance(operation, OperationDefinitionNode)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from importlib.metadata import version
 from itertools import product
 from random import Random
 from typing import Any, ClassVar
@@ -25,6 +24,7 @@ from graphql import (
     print_ast,
     validate,
 )
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from graphql_admin.actions import Action
@@ -32,10 +32,10 @@ from graphql_admin.admin.attempts import Attempts
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.guards import guard_of
 from graphql_admin.admin.schema import AdminSchema
-from graphql_admin.engine import plans as execution
 from graphql_admin.engine.documents import Document
+from graphql_admin.engine.fallbacks import Fallback
+from graphql_admin.engine.fields import reader_of
 from graphql_admin.engine.limits import Limits
-from graphql_admin.engine.plans import plain_reader, plan
 from graphql_admin.errors import UpstreamFailed, UserNotFound
 from graphql_admin.tokens.caller import Caller
 
@@ -166,12 +166,11 @@ def prepare(text: str) -> Document:
     return Document(ast, operations, costs={}, max_calls=1000, limits=limits)
 
 
-def make_context(document: Document, pool: Pool, caller: Caller | None = CALLER) -> Context:
+def make_context(pool: Pool, caller: Caller | None = CALLER) -> Context:
     """Return the context of a request by a caller who may do all but one action."""
     return Context(
         caller=caller,
         allowed=frozenset(Action) - {Action.LIST_USERS_IN_GROUP},
-        plans=document.plans,
         pool=pool,  # type: ignore[arg-type]
         gate=Attempts(pool, EVENTS),  # type: ignore[arg-type]
         deadline=DEADLINE,
@@ -190,9 +189,9 @@ async def run(
     caller: Caller | None = CALLER,
 ) -> tuple[str, list[Any]]:
     """Return the text of `data` and all that a client may be told of the errors."""
-    execute = schema.run_ordinarily if ordinarily else schema.run
-    context = make_context(document, pool, caller)
-    result = await execute(document.ast, document.operation(operation), variables, context)
+    execute = schema.runner.run_ordinarily if ordinarily else schema.runner.run
+    context = make_context(pool, caller)
+    result = await execute(document, document.operation(operation), variables, context)
     # What an error left behind goes on in the background; its calls count too.
     await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
     errors = [(error.message, error.path, error.locations) for error in result.errors or ()]
@@ -409,22 +408,40 @@ def test_generated_documents_are_answered_as_by_the_ordinary_executor(
     assert asyncio.run(compare()) > 50
 
 
-def test_versions_installed_are_tested() -> None:
-    """The versions beside which these tests run are among those said to be tested."""
-    for name, tested in execution.TESTED_VERSIONS.items():
-        assert version(name) in tested
+def counted(kind: str) -> float:
+    """Return how many operations took the ordinary path for a kind of reason."""
+    value = REGISTRY.get_sample_value("graphql_admin_fallbacks_total", {"kind": kind})
+    return value or 0
 
 
-def test_untested_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside another version all takes the ordinary path, and the log says so."""
-    monkeypatch.setitem(execution.TESTED_VERSIONS, "graphql-core", ("3.3.0",))
+@pytest.mark.parametrize(
+    ("kind", "query", "variables"),
+    [
+        ("selection", "{ __schema { queryType { name } } }", {}),
+        ("variables", "query ($n: Int!) { users(first: $n) { nodes { name } } }", {}),
+        (
+            "variables",
+            "query ($of: [_Any!]!) { _entities(representations: $of) { __typename } }",
+            {"of": [None]},
+        ),
+        ("value", "{ users { nodes { username name } } }", {}),
+    ],
+)
+def test_fallback_is_counted(kind: str, query: str, variables: dict[str, Any]) -> None:
+    """What takes the ordinary path is counted by kind, and the first of a kind is logged."""
+    schema = AdminSchema()
+    pool = Pool(0, oddity=0)
+    pool.users[1] = {**ANN, "Attributes": [{"Name": "name", "Value": 7}]}
+    before = {each.value: counted(each.value) for each in Fallback}
     with capture_logs() as logs:
-        schema = AdminSchema()
-    assert [entry["log_level"] for entry in logs] == ["warning"]
-    document = prepare("{ viewer { username } }")
-    data, _ = asyncio.run(run(schema, document, Pool(0, oddity=0)))
-    assert json.loads(data) == {"viewer": {"username": "ann"}}
-    assert list(document.plans.values()) == [None]
+        for _ in range(3):
+            asyncio.run(run(schema, prepare(query), pool, variables))
+        asyncio.run(run(schema, prepare("{ viewer { username } }"), pool))
+    after = {each.value: counted(each.value) for each in Fallback}
+    assert {each: after[each] - before[each] for each in after if after[each] > before[each]} == {
+        kind: 3
+    }
+    assert [entry["kind"] for entry in logs if "ordinary path" in entry["event"]] == [kind]
 
 
 @pytest.mark.parametrize(
@@ -454,11 +471,10 @@ def test_untested_version(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_common_operation_is_planned(schema: AdminSchema, query: str) -> None:
     """Nothing of what clients commonly ask for is left to the ordinary path."""
     document = prepare(query)
-    planned = plan(schema.graphql_schema, document.ast, document.operation(None), schema.plans)
-    assert planned
-    outcome = asyncio.run(planned.execute({}, make_context(document, Pool(0, oddity=0))))
-    assert outcome
-    assert outcome.is_whole
+    operation = document.operation(None)
+    context = make_context(Pool(0, oddity=0))
+    ran = asyncio.run(schema.runner.run_uncounted(document, operation, {}, context))
+    assert ran.fallback is None
 
 
 def test_guarded_field_is_never_plain(schema: AdminSchema) -> None:
@@ -471,7 +487,7 @@ def test_guarded_field_is_never_plain(schema: AdminSchema) -> None:
         if (definition := field.extensions.get("strawberry-definition")) and guard_of(definition)
     ]
     assert guarded
-    assert not any(plain_reader(field) for field in guarded)
+    assert not any(reader_of(field) for field in guarded)
 
 
 def test_freed_documents(schema: AdminSchema) -> None:
@@ -577,7 +593,7 @@ def test_variables_decide_what_is_selected(schema: AdminSchema) -> None:
 
 def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Variables cannot make plans without end, and documents are answered all the same."""
-    monkeypatch.setattr("graphql_admin.admin.schema.PLAN_BYTES", 2_000_000)
+    monkeypatch.setattr("graphql_admin.engine.runner.PLAN_BYTES", 2_000_000)
     schema = AdminSchema()
     names = [f"v{number}" for number in range(7)]
     parameters = ", ".join(f"${name}: Boolean!" for name in names)
@@ -591,8 +607,8 @@ def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         data, _ = asyncio.run(run(schema, document, Pool(0, oddity=0), variables))
         expected = ["username", *(name for name in names if variables[name])]
         assert list(json.loads(data)["users"]["nodes"][0]) == expected
-        kept.add(len(schema.plans))
-        assert schema.plans.size <= 2_000_000
+        kept.add(len(schema.runner.plans))
+        assert schema.runner.plans.size <= 2_000_000
     assert max(kept) < 40
 
 
@@ -603,11 +619,11 @@ def test_plan_is_found_again() -> None:
     document = prepare(text)
     for value in (True, False, True, False):
         asyncio.run(run(schema, document, Pool(0, oddity=0), {"a": value}))
-    assert len(schema.plans) == 2
+    assert len(schema.runner.plans) == 2
     other = prepare(text.replace("sub", "groups"))
     data, _ = asyncio.run(run(schema, other, Pool(0, oddity=0), {"a": False}))
     assert json.loads(data) == {"viewer": {"username": "ann", "groups": ["Editors"]}}
-    assert len(schema.plans) == 3
+    assert len(schema.runner.plans) == 3
 
 
 def test_payload_is_read_before_the_next_mutation(schema: AdminSchema) -> None:
@@ -650,7 +666,7 @@ def test_refused_where_null_may_not_be(schema: AdminSchema) -> None:
         document, pool = prepare(REFERENCES), Pool(0, oddity=0)
         answer = run(schema, document, pool, variables, ordinarily=ordinarily, caller=None)
         answers.append(asyncio.run(answer))
-    assert all(document.plans.values())
+    assert all(document.compiled.values())
     assert answers[1] == answers[0]
     assert answers[0][0] == "null"
 

@@ -1,0 +1,161 @@
+"""Runs operations: by their plans, where there are such, or as graphql-core and Strawberry do."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from inspect import isawaitable
+from typing import Any, NamedTuple
+
+import structlog
+from graphql import (
+    ExecutionResult,
+    GraphQLSchema,
+    MiddlewareManager,
+    OperationDefinitionNode,
+    execute,
+)
+from strawberry.execution import optimized_is_awaitable
+
+from graphql_admin.engine.caches import LruCache
+from graphql_admin.engine.documents import Document, name_of
+from graphql_admin.engine.fallbacks import Fallback
+from graphql_admin.engine.plans import (
+    PLAN_BYTES,
+    CompiledOperation,
+    Planned,
+    Plans,
+    compile_operation,
+)
+from graphql_admin.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+MAX_ERRORS = 10
+"""Errors of variables after which no more are looked for."""
+
+LOCKED_VERSIONS: Mapping[str, str] = {"graphql-core": "3.3.2", "strawberry-graphql": "0.341.2"}
+"""Those in `requirements.lock`, beside which the tests compare plans with the ordinary path."""
+
+
+def other_versions() -> dict[str, str]:
+    """Return the installed versions that are not those of the lock."""
+    installed = {name: version(name) for name in LOCKED_VERSIONS}
+    return {name: each for name, each in installed.items() if each != LOCKED_VERSIONS[name]}
+
+
+class Ran(NamedTuple):
+    """What came of running an operation."""
+
+    result: ExecutionResult
+
+    fallback: Fallback | None
+    """Why it took the ordinary path; None: it did not."""
+
+
+class Runner:
+    """Runs the operations of a schema.
+
+    Args:
+        schema: The schema.
+        executor_class: Strawberry's part of the ordinary path.
+        plans_hold: Whether plans do what the ordinary path does, beside the installed versions.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        executor_class: type[Any],
+        *,
+        plans_hold: bool = True,
+    ) -> None:
+        self._schema = schema
+        self._executor_class = executor_class
+        self._plans_hold = plans_hold
+        self._logged: set[Fallback] = set()
+        self.plans: Plans = LruCache(PLAN_BYTES)
+        """Of all operations, as far as they were compiled and are kept."""
+
+    async def run(
+        self,
+        document: Document,
+        operation: OperationDefinitionNode,
+        variables: dict[str, Any] | None,
+        context: object,
+    ) -> ExecutionResult:
+        """Run one operation of a document: by its plan, where it can be.
+
+        Args:
+            document: The document, which fits the schema.
+            operation: One of its operations.
+            variables: As the client has them.
+            context: What resolvers get as the request's context.
+        """
+        result, fallback = await self.run_uncounted(document, operation, variables, context)
+        if fallback is not None:
+            metrics.count_fallback(fallback.value)
+            if fallback not in self._logged:
+                self._logged.add(fallback)
+                log.info("first operation to take the ordinary path", kind=fallback.value)
+        return result
+
+    async def run_uncounted(
+        self,
+        document: Document,
+        operation: OperationDefinitionNode,
+        variables: dict[str, Any] | None,
+        context: object,
+    ) -> Ran:
+        """Run one operation, and leave it to the caller that it may have taken the ordinary path.
+
+        The arguments are those of `run`.
+        """
+        planned: Planned | Fallback
+        if not self._plans_hold:
+            planned = Fallback.VERSIONS
+        elif compiled := self._compile(document, operation):
+            planned = await compiled.run(variables or {}, context)
+        else:
+            planned = Fallback.VARIABLES
+        middleware = None
+        if isinstance(planned, Planned):
+            if planned.is_whole:
+                return Ran(planned.to_result(), None)
+            middleware, planned = MiddlewareManager(planned.replay()), Fallback.VALUE
+        result = await self.run_ordinarily(document, operation, variables, context, middleware)
+        return Ran(result, planned)
+
+    async def run_ordinarily(
+        self,
+        document: Document,
+        operation: OperationDefinitionNode,
+        variables: dict[str, Any] | None,
+        context: object,
+        middleware: MiddlewareManager | None = None,
+    ) -> ExecutionResult:
+        """Run one operation as graphql-core and Strawberry do.
+
+        Strawberry's own `execute` would parse and validate the document on every request.
+        """
+        result: Any = execute(
+            self._schema,
+            document.ast,
+            operation_name=name_of(operation),
+            variable_values=variables,
+            context_value=context,
+            middleware=middleware,
+            max_coercion_errors=MAX_ERRORS,
+            hide_suggestions=True,
+            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+            executor_class=self._executor_class,
+        )
+        executed: ExecutionResult = await result if isawaitable(result) else result
+        return executed
+
+    def _compile(
+        self, document: Document, operation: OperationDefinitionNode
+    ) -> CompiledOperation | None:
+        name = name_of(operation)
+        if name not in document.compiled:
+            document.compiled[name] = compile_operation(
+                self._schema, document.ast, operation, self.plans
+            )
+        return document.compiled[name]
