@@ -22,8 +22,8 @@ import pytest
 
 from graphql_admin.admin.schema import AdminSchema
 from tests.support.api import Api
-from tests.support.programs import Program, free_port
 from tests.support.scripted import Reply, ScriptedCognito, UserDirectory, reply
+from tests.support.started import Program, free_port
 from tests.support.tokens import CLIENT_ID, POOL_ID, Pool
 
 NODE_DIRECTORY = Path(__file__).parent.parent / "node" / "gateways"

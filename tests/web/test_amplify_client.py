@@ -13,7 +13,8 @@ import pytest
 
 from graphql_admin.dev.cognito import REGION, EmbeddedCognito, isolated_environment
 from tests.support.directory import Directory
-from tests.support.processes import PATIENCE, read_until, started
+from tests.support.patience import PATIENCE
+from tests.support.started import started
 
 CLIENTS = Path(__file__).parent.parent / "node" / "amplify"
 
@@ -54,8 +55,8 @@ def people(embedded: EmbeddedCognito) -> Directory:
 def endpoint(embedded: EmbeddedCognito) -> Iterator[str]:
     """Where the routes are."""
     variables = dict(embedded.environment) | {"GRAPHQL_ADMIN_PORT": "0"}
-    with started("serve", patience=20 * PATIENCE, **variables) as server:
-        yield read_until("Listening on ", server.stderr).split()[-1] + "/AdminQueries"
+    with started("serve", **variables) as server:
+        yield server.wait_for(r"Listening on (\S+)\n")[1] + "/AdminQueries"
 
 
 @pytest.fixture(params=["amplify5", "amplify6"])

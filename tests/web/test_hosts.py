@@ -16,7 +16,7 @@ from graphql_admin.app import create_app
 from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
 from graphql_admin.hosts import LOOPBACK, AllowedHosts
 from graphql_admin.settings import InvalidSettings, load_settings
-from tests.support.live import listening
+from tests.support.started import listening
 
 LOCAL = [
     "localhost",

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, failure, reply
-from tests.support.servers import ROOT
+from tests.support.started import ROOT
 
 DISABLE = 'mutation Lock { disableUser(input: {username: "bob"}) { user { email } } }'
 
