@@ -112,6 +112,7 @@ ATTACKS: dict[str, Callable[[], tuple[int, bytes]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_memory(server: Server, name: str) -> None:
     """The server stays small, and others are served while the attack goes on."""
@@ -120,6 +121,7 @@ def test_memory(server: Server, name: str) -> None:
     assert is_well(server)
 
 
+@pytest.mark.slow
 def test_descriptors() -> None:
     """Idle connections beyond the descriptors make room, and are no more than there is room for."""
     with serving(descriptors=128) as server, ExitStack() as stack:
@@ -129,6 +131,7 @@ def test_descriptors() -> None:
         assert server.descriptors() < 128
 
 
+@pytest.mark.slow
 def test_no_descriptors_left() -> None:
     """A server that cannot accept connections does so again when it can."""
     with serving() as server, ExitStack() as stack:

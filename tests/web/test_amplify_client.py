@@ -20,10 +20,13 @@ CLIENTS = Path(__file__).parent.parent / "node" / "amplify"
 
 CLIENTS_INSTALLED = shutil.which("node") is not None and (CLIENTS / "node_modules").is_dir()
 
-pytestmark = pytest.mark.skipif(
-    not CLIENTS_INSTALLED and "CI" not in os.environ,
-    reason=f"Amplify's clients are not installed: npm ci in {CLIENTS.name}",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not CLIENTS_INSTALLED and "CI" not in os.environ,
+        reason=f"Amplify's clients are not installed: npm ci in {CLIENTS.name}",
+    ),
+]
 
 Call = Callable[..., list[dict[str, Any]]]
 

@@ -19,6 +19,8 @@ from tests.support.sign_in_page import SignInPage
 from tests.support.started import listening, until
 from tests.support.tokens import CLIENT_ID, Pool
 
+pytestmark = pytest.mark.slow
+
 AXE = (
     Path(__file__).parent.parent.parent
     / "graphql_admin/web/explorer/vendor/node_modules/axe-core/axe.min.js"

@@ -10,6 +10,8 @@ from tests.support.scripted import ScriptedCognito
 from tests.support.started import Server, served
 from tests.support.tokens import POOL_ID, Pool
 
+pytestmark = pytest.mark.slow
+
 GROWTH = 60
 """MiB that a process may grow by: a full cache, and what Python's allocator keeps."""
 
