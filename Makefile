@@ -10,7 +10,9 @@ ARGS =
 
 help:
 	@echo "make dev     start the server on an embedded Cognito with made-up people"
-	@echo "make test    run the tests (those with gateways if there was a make gateways before)"
+	@echo "make test    run the tests but the slow ones"
+	@echo "make test-slow  run the slow ones: attacks, generated documents, browsers, proxies,"
+	@echo "             and gateways if there was a make gateways before"
 	@echo "make gateways  install gateways for the tests, which takes Node 20 or later and npm"
 	@echo "make check   lint, types, import floors, and drift of the schemas and the docs"
 	@echo "make schema  write schema.graphql and the schema of policy files anew"
@@ -25,7 +27,10 @@ dev: $(INSTALLED)
 
 # File by file, so that only one worker starts what a file's tests share, such as the gateways.
 test: $(INSTALLED)
-	$(BIN)/pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow" $(ARGS)
+
+test-slow: $(INSTALLED)
+	$(BIN)/pytest -n auto --dist loadfile -m slow $(ARGS)
 
 GATEWAYS = tests/node/gateways
 
@@ -40,6 +45,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/floors
 	$(BIN)/graphql-admin schema --check
 	$(BIN)/python -m graphql_admin.policy.file_schema --check
 	$(BIN)/python -m tools.tables --check
@@ -96,4 +102,4 @@ $(INSTALLED): pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,test]'
 	@touch $(INSTALLED)
 
-.PHONY: help dev test gateways check docs schema bench lock clean
+.PHONY: help dev test test-slow gateways check docs schema bench lock clean

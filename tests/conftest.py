@@ -19,8 +19,8 @@ from graphql_admin.settings import load_settings
 from tests.support.api import Api
 from tests.support.directory import Directory
 from tests.support.leaks import find_leaks, find_leaks_in_metrics
-from tests.support.live import listening
 from tests.support.scripted import ScriptedCognito
+from tests.support.started import listening
 from tests.support.tokens import CLIENT_ID, POOL_ID, JwksServer, Pool
 
 REGION = "eu-west-1"

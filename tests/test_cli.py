@@ -3,40 +3,17 @@ import re
 import shlex
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
-from tests.support.processes import PATIENCE, ROOT, environment, read_until, started
-
-SETTINGS = {
-    "GRAPHQL_ADMIN_USER_POOL_ID": "eu-west-1_Example00",
-    "GRAPHQL_ADMIN_CLIENT_IDS": "example",
-    "GRAPHQL_ADMIN_ADMIN_GROUPS": "Admins",
-    "AWS_ACCESS_KEY_ID": "example",
-    "AWS_SECRET_ACCESS_KEY": "example",
-    "AWS_REGION": "eu-west-1",
-    "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": "http://127.0.0.1:9",
-}
-
-
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "graphql_admin", *arguments],
-        env=environment(variables),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+from tests.support.patience import PATIENCE
+from tests.support.started import SETTINGS, run, started
 
 
 @pytest.fixture
@@ -57,8 +34,7 @@ def test_help_is_light() -> None:
     """The command line itself imports nothing heavy."""
     heavy = "{'boto3', 'strawberry', 'aiohttp', 'uvicorn', 'pydantic', 'moto'}"
     code = f"import sys, graphql_admin.cli; print({heavy} & sys.modules.keys())"
-    reply = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
-    assert reply.stdout.strip() == b"set()"
+    assert run(code=code).stdout.strip() == "set()"
 
 
 def test_dev(tmp_path: Path) -> None:
@@ -71,8 +47,8 @@ def test_dev(tmp_path: Path) -> None:
         "GRAPHQL_ADMIN_NO_SUCH_SETTING": "1",
     }
     with started("dev", "--users", "12", "--port", "0", TMPDIR=str(tmp_path), **misleading) as dev:
-        said = read_until("curl ", dev.stdout)
-        curl = said.splitlines()[-1]
+        curl = dev.wait_for(r"(?m)^curl .*\n")[0]
+        said = dev.output()
         assert re.search(r"http://127\.0\.0\.1:\d+/graphql", said)
         assert re.search(r"http://127\.0\.0\.1:\d+/AdminQueries\.$", said, flags=re.MULTILINE)
         assert len(re.findall(r"^eyJ[\w-]+\.[\w-]+\.[\w-]+$", said, flags=re.MULTILINE)) == 3
@@ -80,28 +56,45 @@ def test_dev(tmp_path: Path) -> None:
             assert re.search(f"^{who}, in .* may ", said, flags=re.MULTILINE)
         assert json.loads(shlex.split(curl)[-1])["query"] in said
 
-        reply = subprocess.run(curl, shell=True, capture_output=True, timeout=PATIENCE, check=True)
-        users = json.loads(reply.stdout)["data"]["users"]["nodes"]
+        users = answer(*shlex.split(curl))["data"]["users"]["nodes"]
         assert [user["username"] for user in users] == ["ada", "sam", "otto"]
 
-        dev.send_signal(signal.SIGINT)
-        rest, complaints = dev.communicate(timeout=PATIENCE)
-        assert dev.returncode == 0
-        assert rest.strip() == ""
+        dev.send(signal.SIGINT)
+        assert dev.wait() == 0
+        complaints = dev.log()
+        assert dev.output().removeprefix(said).strip() == ""
         assert complaints.splitlines()[0] == "Making people"
         assert "Traceback" not in complaints
     assert not list(tmp_path.iterdir())
+
+
+def answer(program: str, quiet: str, url: str, *options: str) -> Any:
+    """Return the answer that a curl line would get, whether or not there is a curl."""
+    assert (program, quiet) == ("curl", "-sS")
+    headers = {}
+    data = None
+    for option, value in zip(options[::2], options[1::2], strict=True):
+        match option:
+            case "-H":
+                name, _, content = value.partition(": ")
+                headers[name] = content
+            case "-d":
+                data = value.encode()
+            case _:
+                pytest.fail(f"what is {option}?")
+    request = urllib.request.Request(url, data, headers)
+    with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
+        return json.load(reply)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_dev_stopped_early(tmp_path: Path, stop: signal.Signals) -> None:
     """A signal while people are being made ends it without a traceback, and cleans up."""
     with started("dev", "--users", "90000", "--port", "0", TMPDIR=str(tmp_path)) as dev:
-        read_until("Making people", dev.stderr)
-        dev.send_signal(stop)
-        _, complaints = dev.communicate(timeout=PATIENCE)
-        assert dev.returncode == 130
-        assert "Traceback" not in complaints
+        dev.wait_for("Making people")
+        dev.send(stop)
+        assert dev.wait() == 130
+        assert "Traceback" not in dev.log()
     assert not list(tmp_path.iterdir())
 
 
@@ -145,15 +138,7 @@ def test_dev_stopped_in_a_finalizer(
     """A signal whose exception Python drops, since it comes in a finalizer, ends it as well."""
     package, module, name = place
     script = DROPPED.format(package=package, module=module, name=name, stop=stop)
-    reply = subprocess.run(
-        [sys.executable, "-c", script, "dev", "--users", "30", "--port", "0"],
-        env=environment({"TMPDIR": str(tmp_path)}),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
+    reply = run("dev", "--users", "30", "--port", "0", code=script, TMPDIR=str(tmp_path))
     assert reply.returncode == code
     assert "Listening" not in reply.stderr
     assert not list(tmp_path.iterdir())
@@ -172,14 +157,7 @@ def test_dev_port_in_use(busy_port: int) -> None:
 def test_dev_without_its_extra() -> None:
     """Without moto, dev says what to install."""
     code = "import sys; sys.modules['moto'] = None; import graphql_admin.cli as cli; cli.main()"
-    reply = subprocess.run(
-        [sys.executable, "-c", code, "dev", "--port", "0"],
-        env=environment({}),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    reply = run("dev", "--port", "0", code=code)
     assert reply.returncode == 1
     assert "pip install 'graphql-admin[dev]'" in reply.stderr
     assert "Traceback" not in reply.stderr
@@ -189,14 +167,13 @@ def test_dev_without_its_extra() -> None:
 def test_serve(stop: signal.Signals) -> None:
     """Serve says where it listens, hides what it runs on, and stops in good order."""
     with started("serve", GRAPHQL_ADMIN_PORT="0", **SETTINGS) as server:
-        address = read_until("Listening on ", server.stderr).split()[-1]
+        address = server.wait_for(r"Listening on (\S+)\n")[1]
         with urllib.request.urlopen(f"{address}/healthz", timeout=PATIENCE) as reply:
             assert reply.status == 200
             assert "server" not in reply.headers
-        server.send_signal(stop)
-        _, complaints = server.communicate(timeout=PATIENCE)
-        assert server.returncode == 0
-        assert "Traceback" not in complaints
+        server.send(stop)
+        assert server.wait() == 0
+        assert "Traceback" not in server.log()
 
 
 def test_serve_under_nohup() -> None:
@@ -204,15 +181,14 @@ def test_serve_under_nohup() -> None:
     ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which a child has from its parent
     try:
         with started("serve", GRAPHQL_ADMIN_PORT="0", **SETTINGS) as server:
-            address = read_until("Listening on ", server.stderr).split()[-1]
-            server.send_signal(signal.SIGHUP)
+            address = server.wait_for(r"Listening on (\S+)\n")[1]
+            server.send(signal.SIGHUP)
             for _ in range(10):
                 with urllib.request.urlopen(f"{address}/healthz", timeout=PATIENCE) as reply:
                     assert reply.status == 200
                 time.sleep(0.05)
-            server.send_signal(signal.SIGTERM)
-            server.communicate(timeout=PATIENCE)
-            assert server.returncode == 0
+            server.send(signal.SIGTERM)
+            assert server.wait() == 0
     finally:
         signal.signal(signal.SIGHUP, ignored)
 

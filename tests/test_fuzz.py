@@ -28,6 +28,8 @@ from graphql_admin.admin.schema import AdminSchema
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, failure, reply
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = AdminSchema().graphql_schema
 SECRET = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/secret"
 """What the scripted Cognito says in its errors."""

@@ -1,6 +1,7 @@
 """Nothing leaks: what a client sends and what Cognito says stays between the two."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from tests.support.leaks import PASSWORD, find_leaks, find_leaks_in_metrics
 from tests.support.scripted import Reply, ScriptedCognito, failure, hang_up, raw, reply
-from tests.support.servers import ROOT, served
+from tests.support.started import ROOT, served
 from tests.support.tokens import Pool
 
 EMAIL = "ann.private@example.com"
@@ -89,7 +90,7 @@ def test_nothing_leaks(
             client.get("/graphql", headers={"Authorization": f"Basic {PASSWORD}"}),
         ]
         counted = httpx2.get(server.metrics_url).text
-        server.process.terminate()
+        server.program.send(signal.SIGTERM)
         code, events, log = server.finish()
     assert code == 0
     assert log.count('"event":"request"') == len(answers)

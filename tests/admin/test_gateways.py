@@ -22,17 +22,20 @@ import pytest
 
 from graphql_admin.admin.schema import AdminSchema
 from tests.support.api import Api
-from tests.support.programs import Program, free_port
 from tests.support.scripted import Reply, ScriptedCognito, UserDirectory, reply
+from tests.support.started import Program, free_port
 from tests.support.tokens import CLIENT_ID, POOL_ID, Pool
 
 NODE_DIRECTORY = Path(__file__).parent.parent / "node" / "gateways"
 INSTALLED = bool(shutil.which("node")) and (NODE_DIRECTORY / "node_modules").exists()
 
-pytestmark = pytest.mark.skipif(
-    not INSTALLED and os.environ.get("CI") != "true",
-    reason="the gateways are not installed: that takes Node, npm and `make gateways`",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not INSTALLED and os.environ.get("CI") != "true",
+        reason="the gateways are not installed: that takes Node, npm and `make gateways`",
+    ),
+]
 
 SCHEMA_FILE = Path(__file__).parent.parent.parent / "schema.graphql"
 COMPOSERS = pytest.mark.parametrize("composer", ["apollo", "hive"])

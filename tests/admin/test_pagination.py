@@ -79,6 +79,7 @@ def everybody(cognito: Any) -> Directory:
     return directory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(1, 61))
 def test_walk_with_every_page_size(
     serve: Callable[..., Api], moto_url: str, everybody: Directory, first: int
@@ -89,6 +90,7 @@ def test_walk_with_every_page_size(
     assert sorted(found) == [f"user{number:04}" for number in range(PEOPLE)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LISTS)
 @pytest.mark.parametrize("first", [1, 7, 25, 60])
 def test_walk_each_list(
@@ -99,6 +101,7 @@ def test_walk_each_list(
     assert sorted(found) == [f"user{number:04}" for number in range(PEOPLE)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("oversized", [False, True])
 @pytest.mark.parametrize("first", range(1, 61))
 def test_walk_unreliable_pages(
@@ -110,6 +113,7 @@ def test_walk_unreliable_pages(
     assert walk(serve(scripted.url), kind, repeat(first)) == people.usernames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_walk_changing_first(
     serve: Callable[..., Api], scripted: ScriptedCognito, seed: int
@@ -121,6 +125,7 @@ def test_walk_changing_first(
     assert walk(serve(scripted.url), "users", sizes) == people.usernames
 
 
+@pytest.mark.slow
 def test_walk_changing_first_in_moto(
     serve: Callable[..., Api], moto_url: str, everybody: Directory
 ) -> None:
@@ -130,6 +135,7 @@ def test_walk_changing_first_in_moto(
     assert sorted(found) == [f"user{number:04}" for number in range(PEOPLE)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_resume_from_any_edge(
     serve: Callable[..., Api], scripted: ScriptedCognito, seed: int

@@ -23,11 +23,11 @@ from graphql_admin.audit.log import AuditLog, Event, Outcome
 from graphql_admin.errors import AuditUnavailable
 from graphql_admin.settings import InvalidSettings, load_settings
 from graphql_admin.targets import Target
-from tests.admin.test_guards import REPLIES, WAYS
 from tests.support.api import Api
 from tests.support.directory import Directory
 from tests.support.scripted import Reply, ScriptedCognito, failure, hang_up, held, reply
 from tests.support.tokens import CLIENT_ID, POOL_ID, Pool
+from tests.support.ways import REPLIES, WAYS
 
 DISABLE = "mutation($i: DisableUserInput!) { disableUser(input: $i) { errors { code } } }"
 BOB = {"i": {"username": "bob"}}

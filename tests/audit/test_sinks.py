@@ -15,8 +15,8 @@ import pytest
 from graphql_admin.audit.sinks import UnfitSink, open_sink
 from graphql_admin.settings import InvalidSettings
 from tests.support.api import Api
-from tests.support.processes import ROOT
 from tests.support.scripted import ScriptedCognito, reply
+from tests.support.started import ROOT
 
 DISABLE = 'mutation { disableUser(input: {username: "bob"}) { errors { code } } }'
 

@@ -46,6 +46,7 @@ class Listed(Seams):
         self.names.append(seam)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names",
     [ABLATIONS.keys() - HIDING, HIDING],

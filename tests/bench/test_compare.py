@@ -56,6 +56,7 @@ def test_verdict_output() -> None:
     assert (row["old"], row["passes"]) == (0.0004, False)
 
 
+@pytest.mark.slow
 def test_variant_runs_its_own_code(tmp_path: Path) -> None:
     """A checkout is measured by its own code, whatever is installed."""
     package = tmp_path / "graphql_admin"
@@ -68,6 +69,7 @@ def test_variant_runs_its_own_code(tmp_path: Path) -> None:
         variant(OLD, tmp_path)
 
 
+@pytest.mark.slow
 def test_checkout() -> None:
     """The old code is a folder, or what git knows under a name."""
     with checkout(str(ROOT)) as folder:

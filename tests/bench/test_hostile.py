@@ -41,6 +41,7 @@ def count_calls(server: Server, family: str, numbers: tuple[int, ...]) -> int:
     return calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_bound(server: Server, family: str) -> None:
     """Each family at the limits, and within them, stays within the bound."""

@@ -79,6 +79,7 @@ def target(tmp_path: Path) -> Iterator[Target]:
             yield Target(subject.port, stub)
 
 
+@pytest.mark.slow
 def test_target(target: Target) -> None:
     """What attackers see is how the server answered, and the stub behaves as they tell it."""
 

@@ -108,6 +108,7 @@ def told(api: Api, query: str, variables: dict[str, Any], names: set[str]) -> se
     return (words & names) - known - PROSE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_nothing_is_told(serve: Callable[..., Api], scripted: ScriptedCognito, seed: int) -> None:
     """No error of a broken document names what the client did not name."""

@@ -383,6 +383,7 @@ def generate_documents(schema: AdminSchema, seed: int, count: int) -> Iterator[D
             count -= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_generated_documents_are_answered_as_by_the_ordinary_executor(
     schema: AdminSchema, seed: int

@@ -20,8 +20,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tests.support.conversations import HIDDEN, Conversation, make
 from tests.support.echo import echo
-from tests.support.live import listening
 from tests.support.sockets import Answer, parse_all
+from tests.support.started import listening
 
 pytestmark = pytest.mark.slow
 

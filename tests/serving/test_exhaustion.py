@@ -15,8 +15,8 @@ from contextlib import ExitStack
 import pytest
 
 from tests.support.scripted import ScriptedCognito, held, reply
-from tests.support.servers import Besieged, besieged
 from tests.support.sockets import Connection, request
+from tests.support.started import Server, served
 from tests.support.tokens import Pool
 
 pytestmark = pytest.mark.slow
@@ -50,12 +50,12 @@ class Siege:
         signing_key: Signs the tokens of callers.
     """
 
-    def __init__(self, server: Besieged, signing_key: Pool) -> None:
+    def __init__(self, server: Server, signing_key: Pool) -> None:
         self.url = server.url
         self.server = server
         self.attacker = f"Authorization: Bearer {signing_key.access_token('mallory', [])}"
         self._other = f"Authorization: Bearer {signing_key.access_token('carol', [])}"
-        self.before = server.memory()
+        self.before = server.peak_memory()
 
     def check(self) -> None:
         """Ask as another client, and expect answers from a server that is not too large."""
@@ -70,7 +70,7 @@ class Siege:
             assert answer is not None
             assert (answer.status, answer.mark) == (200, "other")
             assert json.loads(answer.body) == {"data": {"viewer": {"username": "carol"}}}
-        memory = self.server.memory()
+        memory = self.server.peak_memory()
         print(f"resident: {self.before:.0f} MiB before, {memory:.0f} at most")  # noqa: T201
         assert memory < MEMORY
 
@@ -85,7 +85,7 @@ def besiege(backend: ScriptedCognito, jwks_url: str, signing_key: Pool) -> Itera
     with ExitStack() as stack:
 
         def start(descriptors: int | None = None, **settings: str) -> Siege:
-            server = besieged(backend.url, jwks_url, descriptors=descriptors, **settings)
+            server = served(backend.url, jwks_url, descriptors=descriptors, **settings)
             siege = Siege(stack.enter_context(server), signing_key)
             siege.check()
             return siege
@@ -356,4 +356,4 @@ def test_connections_end(besiege: Besiege) -> None:
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         client.close()
     siege.check()
-    assert siege.server.memory() < siege.before + 60
+    assert siege.server.peak_memory() < siege.before + 60

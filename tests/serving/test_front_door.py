@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.scripted import ScriptedCognito, reply
-from tests.support.servers import Besieged, besieged
 from tests.support.sockets import Answer, Connection, request
+from tests.support.started import Server, served
 from tests.support.tokens import Pool
 
 LAST = request("GET", "/healthz", "Connection: close", mark="last")
@@ -28,9 +28,9 @@ def backend() -> Iterator[ScriptedCognito]:
 
 
 @pytest.fixture(scope="module")
-def server(backend: ScriptedCognito, jwks_url: str) -> Iterator[Besieged]:
+def server(backend: ScriptedCognito, jwks_url: str) -> Iterator[Server]:
     """A server for the tests that leave it as it was."""
-    with besieged(backend.url, jwks_url, DEADLINE="2") as server:
+    with served(backend.url, jwks_url, DEADLINE="2") as server:
         yield server
 
 
@@ -62,7 +62,7 @@ CONNECTIONS = ["Upgrade", "upgrade, HTTP2-Settings", "keep-alive, Upgrade", "kee
 @pytest.mark.parametrize("framing", ["length", "chunks"])
 @pytest.mark.parametrize("method", ["POST", "GET"])
 def test_upgrade_with_body(
-    server: Besieged, method: str, connection: str, upgrade: str, framing: str
+    server: Server, method: str, connection: str, upgrade: str, framing: str
 ) -> None:
     """An Upgrade that is not taken is as none: the body is body, in however many segments."""
     length = [f"Content-Length: {len(SMUGGLED)}"]
@@ -86,7 +86,7 @@ def test_upgrade_with_body(
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_upgrade_is_ignored(server: Besieged, authorization: str, method: str) -> None:
+def test_upgrade_is_ignored(server: Server, authorization: str, method: str) -> None:
     """Clients that ask for HTTP/2 in every request, as curl's `--http2`, are served."""
     headers = [
         "User-Agent: curl/7.88.1",
@@ -109,7 +109,7 @@ def test_upgrade_is_ignored(server: Besieged, authorization: str, method: str) -
     assert json.loads(answers[0].body) == {"data": {"viewer": {"username": "carol"}}}
 
 
-def test_websocket_without_body(server: Besieged) -> None:
+def test_websocket_without_body(server: Server) -> None:
     """There is no WebSocket here: a handshake is answered, and nothing after it is lost."""
     headers = [
         "Connection: Upgrade",
@@ -124,7 +124,7 @@ def test_websocket_without_body(server: Besieged) -> None:
     assert statuses in ([401, 200], [403])  # refused as such, it ends the connection
 
 
-def test_bare_http2(server: Besieged) -> None:
+def test_bare_http2(server: Server) -> None:
     """HTTP/2 without an Upgrade is refused, and none of its frames is taken for a request."""
     with Connection(server.url) as client:
         client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0", SMUGGLED)
@@ -292,7 +292,7 @@ def authorized(sent: bytes, authorization: str) -> bytes:
 
 
 @pytest.mark.parametrize("sent", UNDERSTOOD.values(), ids=UNDERSTOOD.keys())
-def test_framing_understood(server: Besieged, authorization: str, sent: bytes) -> None:
+def test_framing_understood(server: Server, authorization: str, sent: bytes) -> None:
     """A request that is right is answered in whichever pieces it comes, and the next one too."""
     with_token = authorized(sent, authorization)
     status = 415 if b"Content-Type" not in sent else 200
@@ -314,7 +314,7 @@ def test_framing_understood(server: Besieged, authorization: str, sent: bytes) -
 
 
 @pytest.mark.parametrize("sent", REFUSED.values(), ids=REFUSED.keys())
-def test_framing_refused(server: Besieged, authorization: str, sent: bytes) -> None:
+def test_framing_refused(server: Server, authorization: str, sent: bytes) -> None:
     """A request that could be read in two ways is refused, and nothing after it is read at all."""
     with_token = authorized(sent, authorization)
     middle = sent.find(b"\r\n\r\n") + 4
@@ -335,7 +335,7 @@ def test_framing_refused(server: Besieged, authorization: str, sent: bytes) -> N
 
 
 @pytest.mark.parametrize("sent", EITHER.values(), ids=EITHER.keys())
-def test_framing_either(server: Besieged, authorization: str, sent: bytes) -> None:
+def test_framing_either(server: Server, authorization: str, sent: bytes) -> None:
     """Such a request has one answer, and where it is refused, that is the last."""
     with_token = authorized(sent, authorization)
     for pieces in (
@@ -353,14 +353,14 @@ def test_framing_either(server: Besieged, authorization: str, sent: bytes) -> No
 @pytest.mark.parametrize(
     ("coding", "status"), [("gzip, chunked", 501), ("br, Chunked", 501), ("gzip", 400)]
 )
-def test_transfer_coding_unknown(server: Besieged, coding: str, status: int) -> None:
+def test_transfer_coding_unknown(server: Server, coding: str, status: int) -> None:
     """A coding that is not known is 501, and one that does not end is 400: RFC 9112, 6.1, 6.3."""
     with Connection(server.url) as client:
         client.send(head(f"Transfer-Encoding: {coding}") + chunks())
         assert [answer.status for answer in client.answers()] == [status]
 
 
-def test_after_a_refusal(server: Besieged) -> None:
+def test_after_a_refusal(server: Server) -> None:
     """What was pipelined before a request that is refused is answered, and nothing after it."""
     first = request("GET", "/healthz", mark="first")
     second = request("GET", "/readyz", mark="second")
@@ -372,7 +372,7 @@ def test_after_a_refusal(server: Besieged) -> None:
         assert [status for status, _ in answers[2:]] == [400]
 
 
-def test_close_is_the_end(server: Besieged) -> None:
+def test_close_is_the_end(server: Server) -> None:
     """After a request with `Connection: close` nothing is answered, whatever comes."""
     for close in ("close", "Close", "keep-alive, close", "close, keep-alive", "x,close"):
         first = request("GET", "/healthz", f"Connection: {close}", mark="first")
@@ -381,7 +381,7 @@ def test_close_is_the_end(server: Besieged) -> None:
             assert outcome(client.answers()) == [(200, "first")]
 
 
-def test_http_1_0(server: Besieged) -> None:
+def test_http_1_0(server: Server) -> None:
     """HTTP/1.0 ends with its answer, which has no chunks, unless it asks to be kept."""
     first = b"GET /healthz HTTP/1.0\r\nX-Request-Id: first\r\n\r\n"
     with Connection(server.url) as client:
@@ -391,7 +391,7 @@ def test_http_1_0(server: Besieged) -> None:
     assert "transfer-encoding" not in answer.headers
 
 
-def test_head_has_no_body(server: Besieged) -> None:
+def test_head_has_no_body(server: Server) -> None:
     """The answer to HEAD ends with its head, or what follows would be taken for it."""
     first = request("HEAD", "/healthz", mark="first")
     with Connection(server.url) as client:
@@ -417,7 +417,7 @@ def test_head_has_no_body(server: Besieged) -> None:
         "a" * 65,
     ],
 )
-def test_response_is_not_split(server: Besieged, mark: str) -> None:
+def test_response_is_not_split(server: Server, mark: str) -> None:
     """No header of a request gets a line of its own into the response."""
     for name in ("X-Request-Id", "Origin", "Access-Control-Request-Headers", "Accept"):
         for method in ("GET", "OPTIONS"):
@@ -429,7 +429,7 @@ def test_response_is_not_split(server: Besieged, mark: str) -> None:
             assert mark not in answers[0].headers.values()
 
 
-def test_expectation(server: Besieged, authorization: str) -> None:
+def test_expectation(server: Server, authorization: str) -> None:
     """Who waits for 100 Continue gets it, or the final answer; then the next request is served."""
     waiting = head(authorization, "Content-Length: 30", "Expect: 100-continue")
     with Connection(server.url) as client:
@@ -441,7 +441,7 @@ def test_expectation(server: Besieged, authorization: str) -> None:
         assert outcome(client.answers()) == [(200, "first"), (200, "last")]
 
 
-def test_expectation_refused(server: Besieged) -> None:
+def test_expectation_refused(server: Server) -> None:
     """Who is refused at once, and sends the body all the same, does not smuggle it."""
     waiting = head(f"Content-Length: {len(SMUGGLED)}", "Expect: 100-continue")
     with Connection(server.url) as client:
@@ -450,7 +450,7 @@ def test_expectation_refused(server: Besieged) -> None:
     assert answers in ([(401, "first"), (200, "last")], [(401, "first")])
 
 
-def test_refused_before_the_body(server: Besieged) -> None:
+def test_refused_before_the_body(server: Server) -> None:
     """A request that is refused by its head ends by its framing, or with the connection."""
     for lines in ([f"Content-Length: {len(SMUGGLED)}"], [CHUNKED]):
         body = SMUGGLED if lines != [CHUNKED] else chunks()
@@ -463,7 +463,7 @@ def test_refused_before_the_body(server: Besieged) -> None:
                 assert answers in ([(status, "first"), (200, "last")], [(status, "first")])
 
 
-def test_too_large_a_body(server: Besieged, authorization: str) -> None:
+def test_too_large_a_body(server: Server, authorization: str) -> None:
     """What is left of a body that is too large is not taken for a request."""
     size = 300_000 // len(SMUGGLED) * len(SMUGGLED)
     for lines, body in (

@@ -6,63 +6,40 @@ import resource
 import selectors
 import signal
 import socket
-import subprocess
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 from graphql import get_introspection_query
 
 from graphql_admin.serving.heads import MAX_HEAD
-from tests.support.processes import PATIENCE, read_until, started
-from tests.test_cli import SETTINGS
+from tests.support.patience import PATIENCE
+from tests.support.started import Server, served
 
 MEGABYTE = 1024 * 1024
 
-BOUND = 250 * MEGABYTE
-"""Memory that a server may come to, whatever clients do."""
-
-
-class Server:
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.url = read_until("Listening on ", process.stderr).split()[-1]
-        parts = urlsplit(self.url)
-        self.address = (parts.hostname, parts.port)
-        # A log that is not read would stop the server.
-        threading.Thread(target=lambda: deque(process.stderr or (), maxlen=0), daemon=True).start()
-
-    def memory(self) -> int:
-        """Bytes that are resident."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
-        return int(pages) * resource.getpagesize()
-
-    def descriptors(self) -> int:
-        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(self.address, timeout=PATIENCE)
-
-    def is_well(self) -> bool:
-        with httpx2.Client(base_url=self.url, trust_env=False, timeout=PATIENCE) as client:
-            return client.get("/healthz").status_code == 200
+BOUND = 250.0
+"""MiB that a server may come to, whatever clients do."""
 
 
 @contextmanager
-def serving(wrapper: Sequence[str] = ()) -> Iterator[Server]:
+def serving(descriptors: int | None = None) -> Iterator[Server]:
     """A server that reads bodies without a token, which is the most that a stranger can have."""
-    variables = SETTINGS | {
-        "GRAPHQL_ADMIN_PORT": "0",
-        "GRAPHQL_ADMIN_INTROSPECTION": "public",
-    }
-    with started("serve", wrapper=wrapper, patience=5 * PATIENCE, **variables) as process:
-        yield Server(process)
+    nowhere = "http://127.0.0.1:9"
+    with served(nowhere, nowhere, descriptors=descriptors, INTROSPECTION="public") as server:
+        yield server
+
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection(server.address, timeout=PATIENCE)
+
+
+def is_well(server: Server) -> bool:
+    with httpx2.Client(base_url=server.url, trust_env=False, timeout=PATIENCE) as client:
+        return client.get("/healthz").status_code == 200
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +49,16 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def attack(server: Server, count: int, data: bytes) -> int:
+def attack(server: Server, count: int, data: bytes) -> float:
     """Send `data` on each of so many connections as far as the server takes it, and read nothing.
 
     Returns:
-        The most memory that the server came to.
+        The most memory that the server came to, in MiB.
     """
-    most = 0
+    most = 0.0
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
         for _ in range(count):
-            client = stack.enter_context(server.connect())
+            client = stack.enter_context(connect(server))
             client.setblocking(False)
             selector.register(client, selectors.EVENT_WRITE, memoryview(data))
         ready = selector.select(1)
@@ -95,7 +72,7 @@ def attack(server: Server, count: int, data: bytes) -> int:
                     selector.unregister(key.fileobj)
             most = max(most, server.memory())
             ready = selector.select(1)
-        assert server.is_well()
+        assert is_well(server)
         return max(most, server.memory())
 
 
@@ -135,39 +112,41 @@ ATTACKS: dict[str, Callable[[], tuple[int, bytes]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_memory(server: Server, name: str) -> None:
     """The server stays small, and others are served while the attack goes on."""
     count, data = ATTACKS[name]()
     assert attack(server, count, data) < BOUND
-    assert server.is_well()
+    assert is_well(server)
 
 
+@pytest.mark.slow
 def test_descriptors() -> None:
     """Idle connections beyond the descriptors make room, and are no more than there is room for."""
-    few = ("sh", "-c", 'ulimit -n 128 && exec "$0" "$@"')
-    with serving(wrapper=few) as server, ExitStack() as stack:
+    with serving(descriptors=128) as server, ExitStack() as stack:
         for _ in range(300):
-            stack.enter_context(server.connect())
-        assert server.is_well()
+            stack.enter_context(connect(server))
+        assert is_well(server)
         assert server.descriptors() < 128
 
 
+@pytest.mark.slow
 def test_no_descriptors_left() -> None:
     """A server that cannot accept connections does so again when it can."""
     with serving() as server, ExitStack() as stack:
-        pid = server.process.pid
-        assert server.is_well()
+        pid = server.program.pid
+        assert is_well(server)
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (server.descriptors(), hard))
         for _ in range(20):
             with suppress(OSError):
-                stack.enter_context(server.connect())
+                stack.enter_context(connect(server))
         began = cpu_seconds(pid)
         time.sleep(2)
         assert cpu_seconds(pid) - began < 1  # it does not spin
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
-        assert server.is_well()
+        assert is_well(server)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -177,36 +156,17 @@ def cpu_seconds(pid: int) -> float:
 
 def test_end_in_good_order() -> None:
     """On SIGTERM idle connections close, what is in flight is answered, and the process ends."""
-    with serving() as server, server.connect() as idle, server.connect() as busy:
+    with serving() as server, connect(server) as idle, connect(server) as busy:
         body = b'{"query": "{ __typename }"}'
         head = HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
         busy.sendall(head)
         assert busy.recv(65_536).startswith(b"HTTP/1.1 100 ")  # so it is in flight
         idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
         assert idle.recv(65_536).startswith(b"HTTP/1.1 200 ")
-        server.process.send_signal(signal.SIGTERM)
+        server.program.send(signal.SIGTERM)
         assert idle.recv(1) == b""
         busy.sendall(body)
         answer = b"".join(iter(lambda: busy.recv(65_536), b""))
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert b"connection: close" in answer
-        assert server.process.wait(PATIENCE) == 0
-
-
-def test_curl_that_offers_http2(server: Server) -> None:
-    """Curl's offer of HTTP/2 is not taken, and its request is answered."""
-    url, body = f"{server.url}/graphql", '{"query": "{ __typename }"}'
-    options = (
-        "-sS",
-        "--noproxy",
-        "*",
-        "--http2",
-        "-H",
-        "Content-Type: application/json",
-        "-d",
-        body,
-    )
-    command = ["curl", *options, "-w", "%{http_version} %{http_code}", url]
-    reply = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
-    assert reply.stderr == b""
-    assert reply.stdout == b'{"data":{"__typename":"Query"}}1.1 200'
+        assert server.program.wait() == 0

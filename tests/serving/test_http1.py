@@ -18,10 +18,10 @@ from graphql_admin.serving import connections, protocol
 from graphql_admin.serving.connections import Bounds
 from graphql_admin.serving.heads import MAX_FIELDS, MAX_HEAD
 from graphql_admin.web.incoming import BODY_COMPLETE
-from tests.serving.test_protocol import connect
-from tests.support.live import listening
+from tests.support.patience import PATIENCE
+from tests.support.started import listening
+from tests.support.wires import connect
 
-PATIENCE = 30
 """Seconds after which a conversation hangs."""
 
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

@@ -2,22 +2,19 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable
 from contextvars import Context, ContextVar
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.server import ServerState
+from starlette.types import Receive, Scope, Send
 
 from graphql_admin.serving.connections import BEGUN_PER_TURN
 from graphql_admin.serving.heads import MAX_HEAD
 from graphql_admin.serving.protocol import Protocol
-from tests.support.processes import PATIENCE, read_until, started
-from tests.test_cli import SETTINGS
+from tests.support.patience import PATIENCE
+from tests.support.started import SETTINGS, started
+from tests.support.wires import Wire, connect
 
 POST = (
     b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -38,10 +35,10 @@ POST = (
 def test_endless(start: bytes, line: bytes) -> None:
     """What goes on and is no body ends with its connection; other requests are served."""
     with started("serve", GRAPHQL_ADMIN_PORT="0", **SETTINGS) as server:
-        url = read_until("Listening on ", server.stderr).split()[-1]
+        url = server.wait_for(r"Listening on (\S+)\n")[1]
         address = urlsplit(url)
         sent = 0
-        with socket.create_connection((address.hostname, address.port), timeout=30) as client:
+        with socket.create_connection((address.hostname, address.port), timeout=PATIENCE) as client:
             client.sendall(start)
             try:
                 while sent < 100 * MAX_HEAD:
@@ -54,58 +51,6 @@ def test_endless(start: bytes, line: bytes) -> None:
                 large = client.post("/graphql", content=b"x" * 250_000)
                 assert large.status_code == 401
                 assert client.get("/healthz").status_code == 200
-
-
-class Wire(asyncio.Transport):
-    """A connection of which one side is the test."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pieces: list[bytes] = []
-        self.sent = asyncio.Event()
-        self.closed = asyncio.Event()
-
-    def write(self, data: Any) -> None:
-        self.pieces.append(bytes(data))
-        self.sent.set()
-
-    def writelines(self, list_of_data: Iterable[Any]) -> None:
-        self.write(b"".join(list_of_data))
-
-    def close(self) -> None:
-        self.closed.set()
-
-    def is_closing(self) -> bool:
-        return self.closed.is_set()
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def write_eof(self) -> None:
-        self.close()
-
-    def abort(self) -> None:
-        self.close()
-
-
-def connect(app: ASGIApp, number: int) -> list[tuple[Protocol, Wire]]:
-    """Return connections to one server in the running event loop."""
-    config = uvicorn.Config(app, log_config=None)
-    config.load()
-    server_state = ServerState()
-    connections = []
-    for _ in range(number):
-        protocol = Protocol(config=config, server_state=server_state, app_state={})
-        wire = Wire()
-        protocol.connection_made(wire)
-        connections.append((protocol, wire))
-    return connections
 
 
 async def answer(send: Send) -> None:
@@ -294,7 +239,7 @@ def test_websocket_ignored() -> None:
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     with started("serve", GRAPHQL_ADMIN_PORT="0", **SETTINGS) as server:
-        address = urlsplit(read_until("Listening on ", server.stderr).split()[-1])
-        with socket.create_connection((address.hostname, address.port), timeout=30) as client:
+        address = urlsplit(server.wait_for(r"Listening on (\S+)\n")[1])
+        with socket.create_connection((address.hostname, address.port), timeout=PATIENCE) as client:
             client.sendall(upgrade)
             assert client.recv(65_536).startswith(b"HTTP/1.1 401 ")

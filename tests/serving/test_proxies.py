@@ -20,8 +20,8 @@ import pytest
 
 from tests.support.proxies import NGINX_UPGRADES, Proxy, haproxy, nginx
 from tests.support.scripted import Reply, ScriptedCognito, reply
-from tests.support.servers import Besieged, besieged
 from tests.support.sockets import Answer, Connection, request
+from tests.support.started import Server, served
 from tests.support.tokens import Pool
 
 pytestmark = pytest.mark.slow
@@ -97,10 +97,10 @@ def backend(scripted: ScriptedCognito) -> Backend:
 
 
 @pytest.fixture(scope="module")
-def server(backend: Backend, scripted: ScriptedCognito, jwks_url: str) -> Iterator[Besieged]:
+def server(backend: Backend, scripted: ScriptedCognito, jwks_url: str) -> Iterator[Server]:
     """The server behind all proxies."""
     assert not backend.disabled
-    with besieged(
+    with served(
         scripted.url, jwks_url, DEADLINE="5", QUOTAS="UserPoolResourceRead=1e6,PerPool=1e6"
     ) as server:
         yield server
@@ -108,7 +108,7 @@ def server(backend: Backend, scripted: ScriptedCognito, jwks_url: str) -> Iterat
 
 @pytest.fixture(scope="module", params=list(PROXIES.values()), ids=list(PROXIES))
 def proxy(
-    request: pytest.FixtureRequest, server: Besieged, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxy]:
     """Each of the proxies."""
     start, changes = request.param
@@ -317,7 +317,7 @@ def impatient(
     """Proxies that close idle connections a second before the server does."""
     start, changes = request.param
     with (
-        besieged(scripted.url, jwks_url, KEEP_ALIVE=f"{IDLE + 1:.0f}") as server,
+        served(scripted.url, jwks_url, KEEP_ALIVE=f"{IDLE + 1:.0f}") as server,
         start(server.url, tmp_path, changes) as proxy,
     ):
         yield proxy

@@ -2,18 +2,14 @@
 
 import os
 import shutil
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
-from starlette.types import ASGIApp
+
+from tests.support.started import until
 
 FLAGS = [
     "--no-sandbox",
@@ -25,9 +21,6 @@ FLAGS = [
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-
-PATIENCE = 15.0
-"""Seconds after which what has not come will not come."""
 
 
 @contextmanager
@@ -42,35 +35,6 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
         browser.close()
-
-
-@contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
-    """Serve an application on a free port of the loopback address; gives its origin."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            until(lambda: server.started)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
-def until(holds: Callable[[], Any]) -> Any:
-    """Return what `holds` returns, once that is true.
-
-    Raises:
-        AssertionError: It was not within `PATIENCE`.
-    """
-    deadline = time.monotonic() + PATIENCE
-    while not (result := holds()):
-        assert time.monotonic() < deadline, "this never came to hold"
-        time.sleep(0.02)
-    return result
 
 
 class Visit:

@@ -4,9 +4,8 @@ import os
 import shutil
 import socket
 import ssl
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ import pytest
 from cryptography import x509
 
 from tests.support.certificates import make_certificate
-from tests.support.programs import PATIENCE, Program, free_port
+from tests.support.started import Program, free_port, until
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 
@@ -135,13 +134,9 @@ def _make_certificate(directory: Path) -> tuple[Path, str]:
 
 
 def _wait_for(port: str, running: Program) -> None:
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", int(port))).close()
-        except ConnectionRefusedError:
-            assert running.is_alive(), running.said()
-            assert time.monotonic() < end, running.said()
-            time.sleep(0.02)
-        else:
-            return
+    def answers() -> bool:
+        assert running.is_alive(), running.said()
+        with closing(socket.socket()) as client:
+            return client.connect_ex(("127.0.0.1", int(port))) == 0
+
+    until(answers)

@@ -8,7 +8,8 @@ from typing import Any
 from graphql_admin.app import create_app
 from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
 from graphql_admin.settings import load_settings
-from tests.support.browser import Visit, chromium, served
+from tests.support.browser import Visit, chromium
+from tests.support.started import listening
 
 WIDE = {"width": 1280, "height": 760}
 NARROW = {"width": 400, "height": 860}
@@ -21,7 +22,7 @@ def main(folder: Path) -> None:
         cognito.seed(40)
         os.environ.update(cognito.environment)
         app = create_app(load_settings(), cognito.ready_people)
-        with served(app) as origin, chromium() as browser:
+        with listening(app) as origin, chromium() as browser:
 
             def visit(role: str | None, **options: Any) -> Visit:
                 context = browser.new_context(**{"viewport": WIDE, **options})

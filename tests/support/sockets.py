@@ -10,8 +10,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
-PATIENCE = 15.0
-"""Seconds after which an answer that has not come, will not come."""
+from tests.support.patience import PATIENCE
 
 
 class Answer(NamedTuple):

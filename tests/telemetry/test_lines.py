@@ -15,8 +15,8 @@ import pytest
 from graphql_admin.audit.log import Event, Outcome
 from graphql_admin.telemetry.lines import printable, to_json
 from tests.support.api import Api
-from tests.support.processes import ROOT
 from tests.support.scripted import ScriptedCognito
+from tests.support.started import ROOT
 
 UNSEEN = {
     "NUL": "\0",

@@ -1,5 +1,6 @@
 """Metrics: what is counted, under few labels, and where it is read."""
 
+import signal
 from collections.abc import Callable
 
 import httpx2
@@ -10,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from graphql_admin.telemetry import metrics
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, failure, reply
-from tests.support.servers import served
+from tests.support.started import served
 from tests.support.tokens import JwksServer, Pool
 
 GROUPS = "{ groups { nodes { name } } }"
@@ -120,7 +121,7 @@ def test_served(scripted: ScriptedCognito, jwks_url: str) -> None:
             "graphql_admin_jwks_fetches",
         } <= names
         assert httpx2.get(f"{server.url}/metrics").status_code == 404
-        server.process.terminate()
+        server.program.send(signal.SIGTERM)
         assert server.finish()[0] == 0
 
 

@@ -13,16 +13,20 @@ import pytest
 
 from graphql_admin.dev.cognito import REGION, EmbeddedCognito, isolated_environment
 from tests.support.directory import Directory
-from tests.support.processes import PATIENCE, read_until, started
+from tests.support.patience import PATIENCE
+from tests.support.started import started
 
 CLIENTS = Path(__file__).parent.parent / "node" / "amplify"
 
 CLIENTS_INSTALLED = shutil.which("node") is not None and (CLIENTS / "node_modules").is_dir()
 
-pytestmark = pytest.mark.skipif(
-    not CLIENTS_INSTALLED and "CI" not in os.environ,
-    reason=f"Amplify's clients are not installed: npm ci in {CLIENTS.name}",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not CLIENTS_INSTALLED and "CI" not in os.environ,
+        reason=f"Amplify's clients are not installed: npm ci in {CLIENTS.name}",
+    ),
+]
 
 Call = Callable[..., list[dict[str, Any]]]
 
@@ -54,8 +58,8 @@ def people(embedded: EmbeddedCognito) -> Directory:
 def endpoint(embedded: EmbeddedCognito) -> Iterator[str]:
     """Where the routes are."""
     variables = dict(embedded.environment) | {"GRAPHQL_ADMIN_PORT": "0"}
-    with started("serve", patience=20 * PATIENCE, **variables) as server:
-        yield read_until("Listening on ", server.stderr).split()[-1] + "/AdminQueries"
+    with started("serve", **variables) as server:
+        yield server.wait_for(r"Listening on (\S+)\n")[1] + "/AdminQueries"
 
 
 @pytest.fixture(params=["amplify5", "amplify6"])

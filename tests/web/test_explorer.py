@@ -1,7 +1,6 @@
 import gzip
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -15,6 +14,7 @@ from starlette.testclient import TestClient
 from graphql_admin.app import explorer_routes
 from graphql_admin.settings import InvalidSettings, Settings, load_settings
 from graphql_admin.web import explorer
+from tests.support.people import Person
 from tests.support.tokens import CLIENT_ID
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -24,16 +24,6 @@ ASSETS = sorted(
     for file in resources.files("graphql_admin.web.explorer").joinpath("assets").iterdir()
     if file.name != "index.html"
 )
-
-
-@dataclass(frozen=True)
-class Person:
-    """A ready person."""
-
-    role: str = "admin"
-    username: str = "alice"
-    token: str = "a.good.token"
-    may: str = "do everything"
 
 
 def settings(**changed: Any) -> Settings:

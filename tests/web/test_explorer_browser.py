@@ -12,11 +12,14 @@ from playwright.sync_api import Browser
 from graphql_admin.actions import Action
 from graphql_admin.app import create_app
 from graphql_admin.settings import load_settings
-from tests.support.browser import Visit, chromium, served, until
+from tests.support.browser import Visit, chromium
 from tests.support.directory import Directory
+from tests.support.people import Person
 from tests.support.sign_in_page import SignInPage
+from tests.support.started import listening, until
 from tests.support.tokens import CLIENT_ID, Pool
-from tests.web.test_explorer import Person
+
+pytestmark = pytest.mark.slow
 
 AXE = (
     Path(__file__).parent.parent.parent
@@ -98,7 +101,7 @@ def start(  # noqa: PLR0917  # pytest passes fixtures by name
                 **settings,
             )
             app = create_app(read, people)
-            started = Site(stack.enter_context(served(app)), directory, signing_key)
+            started = Site(stack.enter_context(listening(app)), directory, signing_key)
             return started
 
         yield serve

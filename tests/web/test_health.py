@@ -11,8 +11,9 @@ import httpx2
 import pytest
 
 from tests.support.api import Api
+from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, held, reply
-from tests.support.servers import PATIENCE, served
+from tests.support.started import served
 from tests.support.tokens import JwksServer, Pool
 
 GROUPS = "{ groups { nodes { name } } }"
@@ -140,7 +141,7 @@ def test_stop(
             wait_until_ready(kept)
             waiting = [threads.submit(ask, number) for number in range(1, 21)]
             gate.wait_for(20)
-            server.process.send_signal(stop)
+            server.program.send(stop)
             wait_until_refused(server.url)
             gate.opened.set()
             answers = [answer.result() for answer in waiting]
@@ -179,7 +180,7 @@ def test_stop_with_a_change_under_way(
             wait_until_ready(kept)
             answer = threads.submit(act)
             assert arrived.wait(PATIENCE)
-            server.process.send_signal(stop)
+            server.program.send(stop)
             wait_until_refused(server.url)
             opened.set()
             assert answer.result().json() == {"data": {"disableUser": {"errors": []}}}

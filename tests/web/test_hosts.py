@@ -16,7 +16,7 @@ from graphql_admin.app import create_app
 from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
 from graphql_admin.hosts import LOOPBACK, AllowedHosts
 from graphql_admin.settings import InvalidSettings, load_settings
-from tests.support.live import listening
+from tests.support.started import listening
 
 LOCAL = [
     "localhost",
@@ -157,8 +157,11 @@ def test_dev_answers_this_machine(dev: str, host: str) -> None:
     assert json.loads(body)["people"][0]["token"]
 
 
-@pytest.mark.parametrize("host", ["attacker.example", "127.0.0.1.attacker.example:8000", "user@x"])
-@pytest.mark.parametrize("target", ["/explorer/config.json", "/explorer", "/graphql", "/nothing"])
+TARGETS = ["/explorer/config.json", "/explorer", "/graphql", "/nothing"]
+
+
+@pytest.mark.parametrize("host", ["attacker.example", "127.0.0.1.attacker.example:8000"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_dev_refuses_rebound_names(dev: str, host: str, target: str) -> None:
     """A page whose name was rebound to this machine gets neither a token nor anything else."""
     status, body = ask(dev, host, target=target)
@@ -166,6 +169,14 @@ def test_dev_refuses_rebound_names(dev: str, host: str, target: str) -> None:
     (error,) = json.loads(body)["errors"]
     assert error["extensions"]["code"] == "MISDIRECTED_REQUEST"
     assert host not in body.decode()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_dev_refuses_what_is_no_host(dev: str, target: str) -> None:
+    """A field that names no host is malformed, as RFC 9112, section 3.2, has it."""
+    status, body = ask(dev, "user@localhost", target=target)
+    assert status == 400
+    assert b"token" not in body
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,16 @@
 """What clients send does not stay in memory beyond the bounds, in a process as users start it."""
 
 import itertools
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.support.scripted import ScriptedCognito
-from tests.support.servers import Server, served
+from tests.support.started import Server, served
 from tests.support.tokens import POOL_ID, Pool
+
+pytestmark = pytest.mark.slow
 
 GROWTH = 60
 """MiB that a process may grow by: a full cache, and what Python's allocator keeps."""
@@ -20,16 +20,7 @@ GROWTH = 60
 def server(scripted: ScriptedCognito, jwks_url: str) -> Iterator[Server]:
     """A server in a process of its own."""
     with served(scripted.url, jwks_url) as server:
-        # Its log fills a pipe that nobody reads.
-        threading.Thread(target=server.process.stderr.read, daemon=True).start()
         yield server
-
-
-def mebibytes(server: Server) -> float:
-    """Return the resident memory of a server's process."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
-    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
 
 
 def client(server: Server, signing_key: Pool, *groups: str) -> httpx2.Client:
@@ -54,8 +45,8 @@ def test_plans(server: Server, signing_key: Pool) -> None:
             variables = {f"b{place}": value for place, value in enumerate(values[number % 128])}
             answer = ann.post("/graphql", json={"query": query, "variables": variables})
             assert "errors" not in answer.json()
-            before = before or mebibytes(server)
-        assert mebibytes(server) - before < GROWTH
+            before = before or server.memory()
+        assert server.memory() - before < GROWTH
 
 
 @pytest.mark.parametrize("length", [60_000, 255_000])
@@ -67,8 +58,8 @@ def test_documents(server: Server, signing_key: Pool, length: int) -> None:
             query = f"#{number}" + "ä" * (length // 2) + "\n{ viewer { sub } }"
             answer = ann.post("/graphql", json={"query": query})
             assert ("errors" in answer.json()) is (length > 131_072)
-            before = before or mebibytes(server)
-        assert mebibytes(server) - before < GROWTH
+            before = before or server.memory()
+        assert server.memory() - before < GROWTH
 
 
 def test_headers(server: Server) -> None:
@@ -81,5 +72,5 @@ def test_headers(server: Server) -> None:
                 "/graphql", json={"query": "{ __typename }"}, headers={"Accept": accept}
             )
             assert answer.status_code in {401, 431}
-            before = before or mebibytes(server)
-        assert mebibytes(server) - before < 10
+            before = before or server.memory()
+        assert server.memory() - before < 10

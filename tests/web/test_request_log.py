@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, failure, reply
-from tests.support.servers import ROOT
+from tests.support.started import ROOT
 
 DISABLE = 'mutation Lock { disableUser(input: {username: "bob"}) { user { email } } }'
 
@@ -72,10 +72,12 @@ def test_what_is_made_up_stays_out(serve: Callable[..., Api], lines: list[dict[s
     """Paths and methods that the server does not have are not repeated, and names are cut."""
     api = serve("http://127.0.0.1:9")
     api.client.request("BREW", "/users/ann?token=x")
-    api.send(f"query {'Q' * 1000} {{ __typename }}")
-    unknown, long = requests_in(lines)
+    api.send(f"query {'Q' * 200} {{ __typename }}")
+    api.send(f"query {'Q' * 201} {{ __typename }}")
+    unknown, long, refused = requests_in(lines)
     assert (unknown["method"], unknown["path"]) == (None, None)
-    assert long["name"] == "Q" * 64
+    assert (long["name"], long["codes"]) == ("Q" * 64, [])
+    assert (refused["name"], refused["codes"]) == (None, ["QUERY_TOO_COMPLEX"])
 
 
 def test_probes_leave_no_line(serve: Callable[..., Api], lines: list[dict[str, Any]]) -> None:

@@ -1,0 +1,177 @@
+"""Every way through the schema to a field that requires an action.
+
+The ways are read off the built schema, so that a new field is tested as it is added.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    get_named_type,
+    get_nullable_type,
+    is_input_object_type,
+    is_leaf_type,
+    is_required_argument,
+    is_required_input_field,
+)
+
+from graphql_admin.actions import Action
+from graphql_admin.admin.guards import Guard, Requires, RequiresByType, guard_of
+from graphql_admin.admin.nodes import global_id
+from graphql_admin.admin.schema import AdminSchema
+
+USER = {
+    "Username": "bob",
+    "Enabled": True,
+    "UserStatus": "CONFIRMED",
+    "Attributes": [{"Name": "sub", "Value": "sub-of-bob"}, {"Name": "email", "Value": "b@x.org"}],
+}
+GROUP = {"GroupName": "Editors"}
+REPLIES = {
+    "ListUsers": {"Users": [USER]},
+    "AdminGetUser": USER,
+    "ListUsersInGroup": {"Users": [USER]},
+    "GetGroup": {"Group": GROUP},
+    "ListGroups": {"Groups": [GROUP]},
+    "AdminListGroupsForUser": {"Groups": [GROUP]},
+}
+
+SAMPLES = {"username": '"bob"', "groupName": '"Editors"', "name": '"Editors"'}
+"""Values of arguments and input fields, by name."""
+
+SAMPLES_BY_TYPE = {"Boolean": "true", "Int": "1", "String": '"sample"'}
+"""Values of others, by the names of their types."""
+
+BEYOND_KEY = {"User": "email", "Group": "description"}
+SHORTEST = {"User": "username", "Group": "name"}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way through the schema to a field that requires an action.
+
+    Attributes:
+        path: Response path of the field.
+        document: Asks for the field, and for no other guarded one but those on the way.
+        action: What the field requires.
+        before: What the fields on the way require.
+    """
+
+    path: tuple[str, ...]
+    document: str
+    action: Action
+    before: frozenset[Action]
+
+    def __str__(self) -> str:
+        return self.document
+
+
+@dataclass(frozen=True)
+class Use:
+    """One way to use a guarded field: with these arguments, for this type of object."""
+
+    action: Action
+    arguments: str
+    selection: str
+    typename: str | None = None
+    """The object's type, where the field's type is abstract."""
+
+
+def leaf_selection(type_: Any) -> str:
+    """Return a selection below an object that reaches no guarded field."""
+    if is_leaf_type(type_):
+        return ""
+    if isinstance(type_, GraphQLUnionType | GraphQLInterfaceType):
+        return "{ __typename }"
+    if type_.name in SHORTEST:
+        return f"{{ {SHORTEST[type_.name]} }}"
+    if type_.name.endswith("Payload"):
+        return "{ errors { code } }"
+    if type_.name.endswith("Connection"):
+        return "{ pageInfo { hasNextPage } }"
+    name = next(n for n, f in type_.fields.items() if is_leaf_type(get_named_type(f.type)))
+    return f"{{ {name} }}"
+
+
+def sample(members: dict[str, Any]) -> str:
+    """Return the arguments or input fields that must be there, with values."""
+    required = {name: member for name, member in members.items() if is_required(member)}
+    return ", ".join(f"{name}: {sample_value(name, each.type)}" for name, each in required.items())
+
+
+def sample_value(name: str, type_: Any) -> str:
+    """Return a value of an argument or input field."""
+    type_ = get_nullable_type(type_)
+    if not is_input_object_type(type_):
+        return SAMPLES.get(name) or SAMPLES_BY_TYPE[type_.name]
+    one_of = type_.extensions["strawberry-definition"].is_one_of
+    return '{username: "bob"}' if one_of else f"{{{sample(type_.fields)}}}"
+
+
+def is_required(member: Any) -> bool:
+    return is_required_argument(member) or is_required_input_field(member)
+
+
+def uses(guard: Guard, field: Any, type_: Any) -> Iterator[Use]:
+    """Yield the uses of a guarded field that differ in what they require."""
+    match guard:
+        case Requires(action=action, key_of=None):
+            arguments = sample(field.args)
+            yield Use(action, f"({arguments})" if arguments else "", leaf_selection(type_))
+        case Requires(action=action):
+            yield Use(action, "", f"{{ {BEYOND_KEY[type_.name]} }}")
+        case RequiresByType(actions=actions, has_key=False):
+            for typename, key in (("User", "bob"), ("Group", "Editors")):
+                id_ = f'(id: "{global_id(typename, key)}")'
+                yield Use(actions[typename], id_, "{ id }", typename)
+        case RequiresByType(actions=actions):
+            for typename, key in (
+                ("User", 'username: "bob"'),
+                ("User", 'sub: "sub-of-bob"'),
+                ("Group", 'name: "Editors"'),
+            ):
+                reference = f'(representations: [{{__typename: "{typename}", {key}}}])'
+                beyond = f"{{ ... on {typename} {{ {BEYOND_KEY[typename]} }} }}"
+                yield Use(actions[typename], reference, beyond, typename)
+        case _:
+            raise AssertionError(f"a new kind of guard: {guard}")
+
+
+def find_ways(schema: AdminSchema) -> Iterator[Way]:
+    """Yield every way to every guarded field that passes no field twice."""
+    roots = schema.graphql_schema
+    yield from _find(roots.query_type, "query", (), frozenset())
+    yield from _find(roots.mutation_type, "mutation", (), frozenset())
+
+
+def _find(
+    type_: Any, prefix: str, path: tuple[str, ...], before: frozenset[Action]
+) -> Iterator[Way]:
+    if not isinstance(type_, GraphQLObjectType):
+        return
+    for name, field in type_.fields.items():
+        if name in path:
+            continue
+        field_type = get_named_type(field.type)
+        here = (*path, name)
+        guard = guard_of(field.extensions["strawberry-definition"])
+        if guard is None:
+            yield from _find(field_type, f"{prefix} {{ {name}", here, before)
+            continue
+        for use in uses(guard, field, field_type):
+            opened = f"{prefix} {{ {name}{use.arguments}"
+            document = f"{opened} {use.selection}"
+            document += "}" * (document.count("{") - document.count("}"))
+            yield Way(here, document, use.action, before)
+            if use.typename:
+                opened += f" {{ ... on {use.typename}"
+                field_type = SCHEMA.graphql_schema.type_map[use.typename]
+            yield from _find(field_type, opened, here, before | {use.action})
+
+
+SCHEMA = AdminSchema()
+WAYS = list(dict.fromkeys(find_ways(SCHEMA)))
