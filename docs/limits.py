@@ -171,8 +171,8 @@ CALLERS = (
         "File descriptors, and all callers from one whose calls are slow.",
     ),
     Limit(
-        "Each quota of Cognito, in calls per second; of the calls in flight, at most as many as one "
-        "second admits",
+        "Each quota of Cognito, in calls per second; of the calls in flight, at most as many as "
+        "one second admits",
         "`QUOTAS` × {settings.quota_share}",
         "calls wait",
         "The account's quotas, and all callers from one whose calls are slow.",
@@ -184,8 +184,8 @@ CALLERS = (
         "Requests, from a wait that cannot end well.",
     ),
     Limit(
-        "Pause after Cognito throttled a call: for calls about that user, or for the whole category "
-        "where calls about two users are throttled within a second",
+        "Pause after Cognito throttled a call: for calls about that user, or for the whole "
+        "category where calls about two users are throttled within a second",
         "{cognito.FIRST_PAUSE:s} to {cognito.LONGEST_PAUSE:s}",
         "calls wait",
         "All callers from one user who is called about too often.",
@@ -292,7 +292,9 @@ CALLERS = (
 )
 
 REQUESTS = (
-    Limit("Characters of a document", "{settings.max_document}", "`QUERY_TOO_COMPLEX`", "the lexer"),
+    Limit(
+        "Characters of a document", "{settings.max_document}", "`QUERY_TOO_COMPLEX`", "the lexer"
+    ),
     Limit(
         "Lexical tokens of a document",
         "{settings.max_tokens}; {web.MAX_TOKENS} for the documents behind Admin Queries' routes",

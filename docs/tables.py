@@ -106,9 +106,8 @@ def _example(path: str, schema: GraphQLSchema) -> str:
         required = [
             name for name, field in input_.fields.items() if isinstance(field.type, GraphQLNonNull)
         ]
-        return (
-            f"mutation {{ {path}(input: {{{', '.join(required)}}}) {{ errors {{ code message }} }} }}"
-        )
+        call = f"{path}(input: {{{', '.join(required)}}})"
+        return f"mutation {{ {call} {{ errors {{ code message }} }} }}"
     parent, _, name = path.rpartition(".")
     queries = schema.query_type
     assert queries is not None  # noqa: S101  # every schema has queries
@@ -185,28 +184,48 @@ _NUMERIC = re.compile(r"(.*?) (?:that|of|to|for|under|at)\b")
 
 
 def _form_of(field: FieldInfo, docstring: str) -> str:
+    """Return what a setting may be, in words.
+
+    Raises:
+        ValueError: There are no words for its type.
+    """
     kinds = tuple(_kinds(field.annotation))
     for kind in kinds:
         if issubclass(kind, StrEnum):
-            choices = ", ".join(f"`{choice}`" for choice in kind)
-            if Mapping in kinds:
-                return f"list of `NAME=NUMBER`; the names are {choices}"
-            return f"list of {choices}" if frozenset in kinds else f"one of {choices}"
-    if frozenset in kinds:
-        return "list"
-    match kinds:
-        case (kind,) if issubclass(kind, bool):
-            return "`true` or `false`"
-        case (kind,) if issubclass(kind, int | float):
-            unit = _NUMERIC.match(docstring)
-            if unit is None:
-                raise ValueError(f"{docstring!r} does not begin with a unit")
-            return ", ".join([_lower(unit[1]), *_bounds_of(field)])
-        case (kind,) if issubclass(kind, Path):
-            return "path"
-        case (kind,) if issubclass(kind, str):
-            return "string"
-    raise ValueError(f"there is no word for {field.annotation}")
+            return _first_of(_CHOICES, kinds) + ", ".join(f"`{choice}`" for choice in kind)
+    words = _first_of(_FORMS, kinds)
+    return words or ", ".join([_unit_of(docstring), *_bounds_of(field)])
+
+
+_CHOICES = {
+    Mapping: "list of `NAME=NUMBER`; the names are ",
+    frozenset: "list of ",
+    StrEnum: "one of ",
+}
+
+_FORMS = {
+    frozenset: "list",
+    bool: "`true` or `false`",
+    int: "",
+    float: "",
+    Path: "path",
+    str: "string",
+}
+"""By type, the first that fits. Nothing for numbers, whose docstrings have the unit."""
+
+
+def _first_of(words: Mapping[Any, str], kinds: Sequence[type]) -> str:
+    for type_, text in words.items():
+        if any(issubclass(kind, type_) for kind in kinds):
+            return text
+    raise ValueError(f"there are no words for {kinds}")
+
+
+def _unit_of(docstring: str) -> str:
+    unit = _NUMERIC.match(docstring)
+    if unit is None:
+        raise ValueError(f"{docstring!r} does not begin with a unit")
+    return unit[1] if unit[1][:2].isupper() else unit[1][0].lower() + unit[1][1:]
 
 
 def _kinds(annotation: Any) -> Iterator[type]:
@@ -231,10 +250,6 @@ def _bounds_of(field: FieldInfo) -> Iterator[str]:
         for name, words in _BOUNDS.items():
             if (bound := getattr(constraint, name, None)) is not None:
                 yield f"{words} {bound:g}" if isinstance(bound, float) else f"{words} {bound}"
-
-
-def _lower(words: str) -> str:
-    return words if words[:2].isupper() else words[0].lower() + words[1:]
 
 
 def _name_settings(text: str) -> str:
