@@ -169,8 +169,11 @@ class ValidationFailed(Refusal):
 
 
 class QueryTooComplex(Refusal):
-    """The document is too long or too deep, or has too many aliases, directives, fragments or root
-    fields; or the variables have too many values."""
+    """The document or its variables are beyond a limit.
+
+    The document is too long or too deep, or has too many aliases, directives, fragments or root
+    fields; or the variables have too many values.
+    """
 
     code = "QUERY_TOO_COMPLEX"
     status = 400
@@ -259,8 +262,10 @@ class AuditUnavailable(Refusal):
 
 
 class Overloaded(Refusal):
-    """The caller has too many requests in flight. Nothing was changed. Try again after `Retry-After`
-    seconds."""
+    """The caller has too many requests in flight.
+
+    Nothing was changed. Try again after `Retry-After` seconds.
+    """
 
     code = "OVERLOADED"
     status = 503
@@ -276,8 +281,9 @@ class ShuttingDown(Refusal):
 
 
 class Throttled(Refusal):
-    """Cognito's quotas do not allow it in time; `extensions.retryAfter` is the number of seconds to
-    wait. Nothing was changed.
+    """Cognito's quotas do not allow it in time.
+
+    Nothing was changed. Try again after `extensions.retryAfter` seconds.
 
     Args:
         message: For people.

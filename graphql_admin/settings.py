@@ -249,8 +249,8 @@ class Settings(BaseSettings):
     its own, or that sends a request into a connection that is just being closed."""
 
     max_pending: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
-    """Bytes that may be in memory of incomplete requests, and of responses that clients do not read,
-    over all connections. Beyond that, the largest of the caller who has most is ended."""
+    """Bytes that may be in memory of incomplete requests, and of responses that clients do not
+    read, over all connections. Beyond that, the largest of the caller who has most is ended."""
 
     deadline: float = Field(default=15.0, gt=0, le=300)
     """Seconds that one request may take, waiting for Cognito included."""
@@ -264,7 +264,7 @@ class Settings(BaseSettings):
     region, so leave some to its other apps, and divide it among the processes of this server."""
     audit_file: Path | None = None
     """File on a disk of this machine, or pipe, that audit events are appended to; a rotated one is
-    opened anew. By default they go to standard output, and all other log lines to standard error."""
+    opened anew. By default they go to standard output, all other log lines to standard error."""
     allowed_hosts: Annotated[_NonEmptyStrings, AfterValidator(_require_hosts)] | None = None
     """Hosts that the server answers for, as requests name them in `Host`: names, `*.example.com`,
     addresses, networks, or `*` for any. By default any, and with `dev` this machine's."""
