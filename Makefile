@@ -16,7 +16,7 @@ help:
 	@echo "make gateways  install gateways for the tests, which takes Node 20 or later and npm"
 	@echo "make check   lint, types, import floors, and drift of the schemas and the docs"
 	@echo "make schema  write schema.graphql and the schema of policy files anew"
-	@echo "make docs    write the tables of the README anew"
+	@echo "make docs    write the tables of the documentation anew"
 	@echo "make bench   measure the server beside its peers, and write the pages that show it;"
 	@echo "             takes Node 20 or later, npm, and a quarter of an hour"
 	@echo "make lock    write the locks of the image anew (UPGRADE=--upgrade for newer releases)"
@@ -48,10 +48,10 @@ check: $(INSTALLED)
 	$(BIN)/python .ci/floors
 	$(BIN)/graphql-admin schema --check
 	$(BIN)/python -m graphql_admin.policy.file_schema --check
-	$(BIN)/python -m tools.tables --check
+	$(BIN)/python -m docs.tables --check
 
 docs: $(INSTALLED)
-	$(BIN)/python -m tools.tables
+	$(BIN)/python -m docs.tables
 
 schema: $(INSTALLED)
 	$(BIN)/graphql-admin schema --output schema.graphql

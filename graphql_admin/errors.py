@@ -83,7 +83,7 @@ class NotFound(Refusal):
 
 
 class MethodNotAllowed(Refusal):
-    """The HTTP method cannot be used for this.
+    """The HTTP method cannot be used here: use POST, or GET for a query.
 
     Args:
         message: For people.
@@ -102,7 +102,7 @@ class MethodNotAllowed(Refusal):
 
 
 class NotAcceptable(Refusal):
-    """The client takes no media type that this server can answer in."""
+    """The client accepts no JSON."""
 
     code = "NOT_ACCEPTABLE"
     status = 406
@@ -110,7 +110,7 @@ class NotAcceptable(Refusal):
 
 
 class UnsupportedMediaType(Refusal):
-    """The body is not of a media type that this server reads."""
+    """The body is not JSON."""
 
     code = "UNSUPPORTED_MEDIA_TYPE"
     status = 415
@@ -166,7 +166,11 @@ class ValidationFailed(Refusal):
 
 
 class QueryTooComplex(Refusal):
-    """The document is beyond one of the limits that are set for every document."""
+    """The document or its variables are beyond a limit.
+
+    The document is too long or too deep, or has too many aliases, directives, fragments or root
+    fields; or the variables have too many values.
+    """
 
     code = "QUERY_TOO_COMPLEX"
     status = 400
@@ -174,7 +178,7 @@ class QueryTooComplex(Refusal):
 
 
 class QueryTooExpensive(Refusal):
-    """The query takes, or may take, more calls of Cognito than one request is allowed."""
+    """The query takes, or may take, too many calls to Cognito, or refers to too many objects."""
 
     code = "QUERY_TOO_EXPENSIVE"
     status = 400
@@ -182,7 +186,7 @@ class QueryTooExpensive(Refusal):
 
 
 class TooManyErrors(Refusal):
-    """The response has as many errors as one may have, and there are more: beside data, always."""
+    """The last of more errors than a response may have; its message says how many are left out."""
 
     code = "TOO_MANY_ERRORS"
     status = 200
@@ -198,7 +202,7 @@ class OperationNotFound(Refusal):
 
 
 class Unauthenticated(Refusal):
-    """The request carries no token, or one that is not good."""
+    """The request has no token, or not a valid one."""
 
     code = "UNAUTHENTICATED"
     status = 401
@@ -214,7 +218,7 @@ class Forbidden(Refusal):
 
 
 class BadUserInput(Refusal):
-    """A value in the request cannot be right, whatever the state of the user pool.
+    """A value in the request cannot be right; `extensions.field` may say which.
 
     Args:
         message: What is wrong with it, without repeating the value.
@@ -239,7 +243,7 @@ class InvalidCursor(Refusal):
 
 
 class AmbiguousUser(Refusal):
-    """More than one user matches what was meant to identify one."""
+    """More than one user has this e-mail address or phone number."""
 
     code = "AMBIGUOUS_USER"
     status = 409
@@ -247,7 +251,7 @@ class AmbiguousUser(Refusal):
 
 
 class AuditUnavailable(Refusal):
-    """The audit event of a change could not be written, so the change was not made."""
+    """The change could not have been recorded. Nothing was changed."""
 
     code = "AUDIT_UNAVAILABLE"
     status = 503
@@ -255,7 +259,10 @@ class AuditUnavailable(Refusal):
 
 
 class Overloaded(Refusal):
-    """The caller has as many requests under way as this server takes of one caller now."""
+    """The caller has too many requests in flight.
+
+    Nothing was changed. Try again after `Retry-After` seconds.
+    """
 
     code = "OVERLOADED"
     status = 503
@@ -263,7 +270,7 @@ class Overloaded(Refusal):
 
 
 class ShuttingDown(Refusal):
-    """This server answers what it has in hand, and takes nothing new."""
+    """This process finishes its requests and takes no new ones; another may."""
 
     code = "SHUTTING_DOWN"
     status = 503
@@ -271,7 +278,9 @@ class ShuttingDown(Refusal):
 
 
 class Throttled(Refusal):
-    """Cognito takes no more calls now, or not in time; nothing was changed.
+    """Cognito's quotas do not allow it in time.
+
+    Nothing was changed. Try again after `extensions.retryAfter` seconds.
 
     Args:
         message: For people.
@@ -288,7 +297,7 @@ class Throttled(Refusal):
 
 
 class TimedOut(Refusal):
-    """Cognito did not answer within the request's deadline."""
+    """Cognito took too long. A change may or may not have been made."""
 
     code = "TIMEOUT"
     status = 504
@@ -296,7 +305,7 @@ class TimedOut(Refusal):
 
 
 class UpstreamFailed(Refusal):
-    """Cognito failed, answered nonsense, or refused this server's own credentials."""
+    """Cognito failed, or refused this server's credentials; 503 instead while there are no keys."""
 
     code = "UPSTREAM_ERROR"
     status = 502

@@ -147,34 +147,35 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     user_pool_id: str = Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d_[0-9a-zA-Z]+$", max_length=55)
-    """The user pool, such as `eu-west-1_AbCdEf123`."""
+    """The user pool, such as `eu-west-1_AbCdEf123`. Its id names the region."""
 
     client_ids: _NonEmptyStrings
-    """App clients whose tokens are good here."""
+    """App clients whose tokens are accepted."""
 
     dev: bool = False
     """Admit what only a local emulator needs: http for keys, and keys that are public.
     Set by `graphql-admin dev`; refused at start unless Cognito's endpoint is loopback."""
 
     admin_groups: _NonEmptyStrings | None = None
-    """Groups whose members may do everything. `*` is every signed-in user."""
+    """Groups whose members may do everything. `*` is every signed-in user. Set either this or
+    `policy_file`."""
 
     policy_file: Path | None = Field(default=None, validate_default=True)
-    """TOML file that gives each group its actions, instead of `admin_groups`."""
+    """TOML file that says which group may do what. Set either this or `admin_groups`."""
 
     disabled_actions: _Actions = frozenset()
-    """Actions taken out of the schema altogether."""
+    """Actions that are removed from the schema."""
 
     token_use: Annotated[frozenset[TokenUse], NoDecode, BeforeValidator(_split_at_commas)] = (
         frozenset({TokenUse.ACCESS})
     )
-    """Kinds of token that are good here."""
+    """Kinds of token that are accepted."""
 
     issuer: Annotated[str, AfterValidator(_require_https)] | None = None
-    """The `iss` of good tokens, where it is neither of Cognito's two forms for the pool."""
+    """The `iss` of accepted tokens, where it is neither of Cognito's two forms for the pool."""
 
     jwks_url: str | None = None
-    """Where the pool's keys are, where that is not below the issuer."""
+    """URL of the pool's keys, where that is not below the issuer."""
 
     introspection: Introspection = Introspection.AUTHENTICATED
     """Who may read the schema from the server."""
@@ -188,7 +189,7 @@ class Settings(BaseSettings):
     directives, and does not start with them."""
 
     host: str = "127.0.0.1"
-    """Address to listen on."""
+    """Address to listen on; the image sets `0.0.0.0`."""
 
     port: int = Field(default=8000, ge=0, le=65535)
     """TCP port to listen on."""
@@ -197,11 +198,11 @@ class Settings(BaseSettings):
     """TCP port for Prometheus' `/metrics`, at the same address; without one there are none."""
 
     max_concurrency: int = Field(default=1000, ge=1)
-    """Requests under way at once that call Cognito. A caller may have as many as are free, so one
-    alone may have half. More are turned away."""
+    """Requests in flight that call Cognito. A caller may have as many as are free, so one alone may
+    have half. More are rejected as `OVERLOADED`."""
 
     max_connections: int = Field(default=4096, ge=1)
-    """Connections of clients at once, as far as the limit on file descriptors admits them. For one
+    """Connections of clients at once, as far as the limit on file descriptors allows. For one
     more, the longest idle is closed, or the new one where none is idle."""
 
     keep_alive: float = Field(default=75.0, gt=0, le=3600)
@@ -209,23 +210,22 @@ class Settings(BaseSettings):
     its own, or that sends a request into a connection that is just being closed."""
 
     max_pending: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
-    """Bytes that may be in memory of requests that have not arrived whole, and of responses that
-    clients do not take, over all connections. Beyond that the largest is ended, of the caller who
-    has most."""
+    """Bytes that may be in memory of incomplete requests, and of responses that clients do not
+    read, over all connections. Beyond that, the largest of the caller who has most is ended."""
 
     deadline: float = Field(default=15.0, gt=0, le=300)
     """Seconds that one request may take, waiting for Cognito included."""
 
     quotas: _Quotas = Field(default_factory=dict)
-    """Calls per second that AWS grants the account, where not the default; such as
+    """Calls to Cognito per second that AWS grants the account, where it raised a quota; such as
     `UserRead=240,UserList=60`."""
 
     quota_share: float = Field(default=1.0, gt=0, le=1)
     """Part of each quota that this process may use. The quotas are of the whole account and
     region, so leave some to its other apps, and divide it among the processes of this server."""
     audit_file: Path | None = None
-    """File that audit events are appended to, on a disk of this machine; a rotated one is opened
-    anew. By default they go to standard output, and all other log lines to standard error."""
+    """File on a disk of this machine, or pipe, that audit events are appended to; a rotated one is
+    opened anew. By default they go to standard output, all other log lines to standard error."""
     allowed_hosts: Annotated[_NonEmptyStrings, AfterValidator(_require_hosts)] | None = None
     """Hosts that the server answers for, as requests name them in `Host`: names, `*.example.com`,
     addresses, networks, or `*` for any. By default any, and with `dev` this machine's."""
@@ -242,13 +242,13 @@ class Settings(BaseSettings):
     """Bytes that a request's body, or its query string, may have."""
 
     get_queries: bool = True
-    """Whether a query may come by GET."""
+    """Whether queries are accepted by GET, too."""
 
     max_document: int = Field(default=65_536, ge=1024)
     """Characters that a GraphQL document may have."""
 
     max_tokens: int = Field(default=2000, ge=100)
-    """Lexical tokens that a GraphQL document may have, comments aside."""
+    """Lexical tokens that a GraphQL document may have, without comments."""
 
     max_depth: int = Field(default=20, ge=1)
     """Fields that may stand one below another."""
@@ -263,7 +263,7 @@ class Settings(BaseSettings):
     """Fields that an operation may begin with."""
 
     max_spreads: int = Field(default=200, ge=0)
-    """Fragments that a document may spread."""
+    """Fragments that a document may spread, each counted as often as it is executed."""
 
     max_values: int = Field(default=5000, ge=100)
     """Values that the variables may have, those in lists and objects included."""
@@ -272,7 +272,7 @@ class Settings(BaseSettings):
     """Objects that a request may ask `_entities` for, whether alike or not."""
 
     max_calls: int = Field(default=150, ge=1)
-    """Calls of Cognito that one request may take."""
+    """Calls to Cognito that one request may take."""
 
     explorer: bool = False
     """Serve the explorer, a page to try queries in. `graphql-admin dev` turns it on."""

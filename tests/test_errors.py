@@ -10,7 +10,7 @@ from graphql_admin import errors
 from graphql_admin.admin.action_errors import ActionError
 from graphql_admin.errors import ActionFailed, AdminError, BadUserInput, UserNotFound
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parent.parent / "docs" / "errors.md").read_text(encoding="utf-8")
 
 
 def leaves(kind: type[AdminError] = AdminError) -> Iterator[type[AdminError]]:
@@ -26,10 +26,10 @@ LEAVES = list(leaves())
 
 @pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.code)
 def test_error_is_documented(kind: type[AdminError]) -> None:
-    """Every code is in the tree at the top of the module and, with its status, in the README."""
+    """Every code is in the tree at the top of the module and, with its status, in the docs."""
     assert re.search(rf"── {kind.__name__} +{kind.code}\b", errors.__doc__ or "")
     status = "" if issubclass(kind, ActionFailed) else f" {kind.status}"
-    assert re.search(rf"^\| `{kind.code}` \|{status}", README, re.MULTILINE)
+    assert re.search(rf"^\| `{kind.code}` \|{status}", PAGE, re.MULTILINE)
     assert kind.message
 
 

@@ -17,7 +17,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent.parent
-COPIED = ("graphql_admin", "tests", "tools", "README.md", "schema.graphql", "pyproject.toml")
+COPIED = ("graphql_admin", "tests", "docs", "schema.graphql", "pyproject.toml")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "node", "node_modules", "vendor", ".*")
 
 
@@ -64,7 +64,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     insert(changes, imports)
     run(folder, "ruff", "check", "--fix", "--select", "I", "--quiet", "graphql_admin")
     run(folder, "graphql_admin", "schema", "--output", "schema.graphql")
-    run(folder, "tools.tables")
+    run(folder, "docs.tables")
     return folder
 
 
@@ -134,11 +134,11 @@ def test_schema(copy: Path) -> None:
 
 
 def test_table_of_actions(copy: Path) -> None:
-    """The README has the rows."""
-    readme = (copy / "README.md").read_text(encoding="utf-8")
-    assert "| `deleteGroup` | `deleteGroup` | – | DeleteGroup |\n" in readme
-    assert "| `setUserPassword` | `setUserPassword` | – | AdminSetUserPassword |\n" in readme
-    run(copy, "tools.tables", "--check")
+    """The page of actions has the rows."""
+    page = (copy / "docs" / "actions.md").read_text(encoding="utf-8")
+    assert "| `deleteGroup` | `deleteGroup` | – | DeleteGroup |\n" in page
+    assert "| `setUserPassword` | `setUserPassword` | – | AdminSetUserPassword |\n" in page
+    run(copy, "docs.tables", "--check")
 
 
 def test_errors_of_the_operations(copy: Path) -> None:

@@ -1,0 +1,544 @@
+"""Every limit, and what it protects: the rows of `docs/limits.md`.
+
+A value is never written here. `{serving.MAX_HEAD:bytes}` is the constant `MAX_HEAD` of a module in
+the room `serving`, `{cognito.UserPool.connections}` the default of a parameter, and
+`{settings.max_pending:bytes}` a setting with its default. A constant called `MAX_…` that has no
+row, and is not in `NOT_LIMITS`, fails `make check`.
+"""
+
+import ast
+import inspect
+import pkgutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from graphql.validation import validation_context
+from graphql.validation.rules import overlapping_fields_can_be_merged
+
+from graphql_admin.settings import Settings
+
+PACKAGE = "graphql_admin"
+ROOMS = ("admin", "audit", "cognito", "engine", "policy", "serving", "tokens", "web")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A row. Each text may hold values in braces."""
+
+    what: str
+    value: str
+    beyond: str
+    protects: str
+
+    @property
+    def texts(self) -> tuple[str, str, str, str]:
+        """The cells of the row, as they are written here."""
+        return (self.what, self.value, self.beyond, self.protects)
+
+
+LISTS = (
+    Limit(
+        "Items of a page",
+        "1 to {admin.MAX_FIRST}, {admin.DEFAULT_FIRST} by default",
+        "`BAD_USER_INPUT`",
+        "Cognito's own bound of a page",
+    ),
+    Limit(
+        "Calls to fill up one page where Cognito's pages are short, beyond those that its items "
+        "need",
+        "{admin.SPARE_CALLS}",
+        "a short page with an `endCursor`",
+        "Cognito's quotas",
+    ),
+    Limit(
+        "Name of a user or group",
+        "{admin.MAX_LENGTH} characters",
+        "`BAD_USER_INPUT`; in a payload `INVALID_VALUE`",
+        "Cognito's own bound",
+    ),
+    Limit(
+        "Value of a filter",
+        "{admin.MAX_FILTER_LENGTH} characters",
+        "`BAD_USER_INPUT`",
+        "Cognito's own bound",
+    ),
+)
+
+CONNECTIONS = (
+    Limit(
+        "Head of a request, request line included",
+        "{serving.MAX_HEAD:bytes}, {serving.MAX_FIELDS} fields",
+        "431 or 414, closed",
+        "memory",
+    ),
+    Limit(
+        "Time for a head, from its first byte, or for the first head from the connection on",
+        "{serving.HEAD_TIME:s}",
+        "408, closed; without a byte, closed",
+        "connections",
+    ),
+    Limit("Idle between requests", "{settings.keep_alive:s}", "closed", "connections"),
+    Limit(
+        "Digits of `Content-Length`",
+        "{serving.MAX_LENGTH_DIGITS}",
+        "413, closed",
+        "time",
+    ),
+    Limit(
+        "Body of a request, or its query string",
+        "{settings.max_body:bytes}",
+        "`PAYLOAD_TOO_LARGE` or `URI_TOO_LONG`",
+        "memory",
+    ),
+    Limit(
+        "Lines between the chunks of a body",
+        "{serving.MAX_LINE:bytes} each; {serving.MAX_FRAMING:bytes} together, and a byte for "
+        "every eight of content",
+        "400, closed",
+        "time",
+    ),
+    Limit(
+        "Body that the application has not asked for yet",
+        "{serving.HIGH_WATER:bytes}",
+        "no more is read",
+        "memory",
+    ),
+    Limit(
+        "Rest of a body that is not read",
+        "{serving.MAX_DISCARD:bytes}, {serving.HEAD_TIME:s}",
+        "closed",
+        "time",
+    ),
+    Limit(
+        "Requests sent before the response",
+        "what one read brings",
+        "no more is read",
+        "memory",
+    ),
+    Limit("Time to take a response", "{serving.WRITE_TIME:s}", "reset", "memory"),
+    Limit(
+        "Bytes of incomplete requests and of responses that clients do not take, over all "
+        "connections",
+        "{settings.max_pending:bytes}",
+        "the largest of the caller who has most ends: 503, or a reset",
+        "memory",
+    ),
+    Limit(
+        "Connections",
+        "{settings.max_connections}, and three quarters of the file descriptors; at least "
+        "{serving.RESERVE} descriptors are kept",
+        "the longest idle is closed; where none is idle, the oldest unfinished of the address that "
+        "has most, or the new one",
+        "file descriptors",
+    ),
+    Limit(
+        "Requests begun in one turn of the event loop",
+        "{serving.BEGUN_PER_TURN}",
+        "wait for the next turn",
+        "latency",
+    ),
+    Limit(
+        "Time that a request may take",
+        "{settings.deadline:s}",
+        "`TIMEOUT`, or `REQUEST_TIMEOUT` while it arrives",
+        "places, and clients from waiting",
+    ),
+)
+
+CALLERS = (
+    Limit(
+        "Requests in flight that call Cognito, shared between callers",
+        "{settings.max_concurrency}",
+        "`OVERLOADED`",
+        "Memory, and all callers from one who asks for much. A request takes its place once it has "
+        "arrived whole and before its first call, and gives it back before the response is sent.",
+    ),
+    Limit(
+        "Requests that take no call to Cognito",
+        "no limit",
+        "–",
+        "`viewer`, errors and the like wait for nothing: each is answered at once, before the next "
+        "begins.",
+    ),
+    Limit(
+        "Connections to Cognito, shared between callers",
+        "{cognito.UserPool.connections}",
+        "calls wait",
+        "File descriptors, and all callers from one whose calls are slow.",
+    ),
+    Limit(
+        "Each quota of Cognito, in calls per second; of the calls in flight, at most as many as "
+        "one second admits",
+        "`QUOTAS` × {settings.quota_share}",
+        "calls wait",
+        "The account's quotas, and all callers from one whose calls are slow.",
+    ),
+    Limit(
+        "Part of the time left to a request in which a call may wait for its turn",
+        "{cognito.WAITING_SHARE:%}",
+        "`THROTTLED` at once",
+        "Requests, from a wait that cannot end well.",
+    ),
+    Limit(
+        "Pause after Cognito throttled a call: for calls about that user, or for the whole "
+        "category where calls about two users are throttled within a second",
+        "{cognito.FIRST_PAUSE:s} to {cognito.LONGEST_PAUSE:s}",
+        "calls wait",
+        "All callers from one user who is called about too often.",
+    ),
+    Limit(
+        "Quotas of single users that are remembered",
+        "{cognito.MAX_USER_BUCKETS}, and those of users who are called about",
+        "idle ones are dropped",
+        "memory",
+    ),
+    Limit(
+        "Names known to be another spelling of a `Username`, so that calls by each count as about "
+        "one user",
+        "{cognito.MAX_NAMES}",
+        "the least recently used is dropped",
+        "memory",
+    ),
+    Limit(
+        "Attempts of one call, not counting those that Cognito throttled; time for each",
+        "{cognito.ATTEMPTS}, {cognito.UserPool.attempt_timeout:s}",
+        "`UPSTREAM_ERROR` or `TIMEOUT`",
+        "Cognito, and the deadline",
+    ),
+    Limit(
+        "Reply of Cognito",
+        "{cognito.MAX_REPLY_BYTES:bytes}, and {cognito.MAX_FRAMING_BYTES:bytes} of heads and "
+        "framing",
+        "`UPSTREAM_ERROR`",
+        "memory",
+    ),
+    Limit(
+        "Length of a token",
+        "{tokens.MAX_TOKEN_LENGTH:bytes}",
+        "`UNAUTHENTICATED`",
+        "memory and time",
+    ),
+    Limit(
+        "Lifetime of a token, which Cognito never exceeds",
+        "{tokens.MAX_LIFETIME:s}",
+        "`UNAUTHENTICATED`",
+        "users, from forged tokens",
+    ),
+    Limit(
+        "Verified callers that are remembered",
+        "{tokens.MAX_REMEMBERED_SIZE:bytes}",
+        "the least recently used is dropped",
+        "memory",
+    ),
+    Limit(
+        "Requests that wait for the pool's first keys",
+        "{tokens.MAX_WAITING}",
+        "`UPSTREAM_ERROR`, 503",
+        "Memory, and the server from forged tokens while the keys' endpoint hangs.",
+    ),
+    Limit(
+        "Fetches of the pool's keys",
+        "one in {tokens.FETCH_INTERVAL:s}, and one every {tokens.MAX_KEY_AGE:s}; "
+        "{tokens.MAX_KEYS_SIZE:bytes}",
+        "the keys that are known stay",
+        "that endpoint",
+    ),
+    Limit(
+        "Callers whose authority is remembered",
+        "{policy.MAX_KEPT}, {policy.MAX_AGE:s} each",
+        "the oldest is dropped",
+        "memory",
+    ),
+    Limit(
+        "Pages of one user's groups that a decision reads",
+        "{policy.MAX_PAGES}",
+        "the write is refused",
+        "Cognito's quotas",
+    ),
+    Limit(
+        "Targets that one caller may have reserved, for {policy.KEPT:s} each",
+        "{policy.MAX_PER_CALLER}",
+        "the write is refused",
+        "memory",
+    ),
+    Limit(
+        "Audit events that wait in memory for the sink to work again",
+        "{audit.MAX_WAITING:bytes}",
+        "`AUDIT_UNAVAILABLE`",
+        "memory",
+    ),
+    Limit(
+        "Space on the disk of `AUDIT_FILE` without which no change is made",
+        "{audit.MIN_ROOM:bytes}",
+        "`AUDIT_UNAVAILABLE`",
+        "events, from being cut off",
+    ),
+    Limit(
+        "Symbolic links that the path of `AUDIT_FILE` may lead through",
+        "{audit.MAX_LINKS}",
+        "the server does not start",
+        "the start, from a circle",
+    ),
+    Limit(
+        "Name of a user or group in an audit event; of an operation in the log",
+        "{audit.MAX_NAME_LENGTH} characters; {web.MAX_NAME_LENGTH} characters",
+        "cut off",
+        "disks",
+    ),
+)
+
+REQUESTS = (
+    Limit(
+        "Characters of a document", "{settings.max_document}", "`QUERY_TOO_COMPLEX`", "the lexer"
+    ),
+    Limit(
+        "Lexical tokens of a document",
+        "{settings.max_tokens}; {web.MAX_TOKENS} for the documents behind Admin Queries' routes",
+        "`QUERY_TOO_COMPLEX`",
+        "the parser",
+    ),
+    Limit("Depth of fields", "{settings.max_depth}", "`QUERY_TOO_COMPLEX`", "execution"),
+    Limit(
+        "Fields with an alias, or repeated",
+        "{settings.max_aliases}",
+        "`QUERY_TOO_COMPLEX`",
+        "validation and the response's size",
+    ),
+    Limit("Directives", "{settings.max_directives}", "`QUERY_TOO_COMPLEX`", "validation"),
+    Limit("Root fields", "{settings.max_root_fields}", "`QUERY_TOO_COMPLEX`", "Cognito's quotas"),
+    Limit(
+        "Fragments spread, each as often as it is executed",
+        "{settings.max_spreads}",
+        "`QUERY_TOO_COMPLEX`",
+        "validation",
+    ),
+    Limit(
+        "Values in the variables, those in lists and objects included",
+        "{settings.max_values}",
+        "`QUERY_TOO_COMPLEX`",
+        "the time to coerce them",
+    ),
+    Limit(
+        "Objects that `_entities` is asked for",
+        "{settings.max_representations}",
+        "`QUERY_TOO_EXPENSIVE`",
+        "the response's size",
+    ),
+    Limit(
+        "Calls to Cognito",
+        "{settings.max_calls}",
+        "`QUERY_TOO_EXPENSIVE`",
+        "Cognito's quotas",
+    ),
+    Limit(
+        "Operations in a document",
+        "{engine.MAX_OPERATIONS}",
+        "`QUERY_TOO_COMPLEX`",
+        "Validation, which looks at what they share once for each.",
+    ),
+    Limit(
+        "Characters of a name",
+        "{engine.MAX_NAME}",
+        "`QUERY_TOO_COMPLEX`",
+        "Errors and responses, which repeat names.",
+    ),
+    Limit(
+        "Errors of validation, and one that says that it stopped; of variables",
+        "{engine.MAX_ERRORS}; {admin.MAX_ERRORS}",
+        "validation stops",
+        "The time to make them. Unknown directives are one error together.",
+    ),
+    Limit(
+        "Errors of an execution",
+        "{web.MAX_ERRORS}",
+        "one more, `TOO_MANY_ERRORS`, says how many are left out",
+        "the response's size",
+    ),
+    Limit(
+        "`locations` of an error",
+        "{engine.MAX_PLACES}",
+        "left out",
+        "the response's size",
+    ),
+    Limit(
+        "Comparisons of fields that have one name in the response; visits of shared fragments",
+        "{graphql.comparisons}; {graphql.fragments}",
+        "`QUERY_TOO_COMPLEX`",
+        "validation",
+    ),
+    Limit(
+        "Introspection fields (`__schema`, `__type`, `_service` and all below) with an alias",
+        "none",
+        "`GRAPHQL_VALIDATION_FAILED`",
+        "the time to write the schema out",
+    ),
+    Limit(
+        "Cache of documents; of plans. Least recently used first; nothing of requests without a "
+        "valid token",
+        "{engine.CACHE_BYTES:bytes}; {engine.PLAN_BYTES:bytes}",
+        "an entry above an eighth of it is not kept",
+        "memory",
+    ),
+    Limit(
+        "Characters of `Accept`; of all that are cached",
+        "{web.MAX_ACCEPT}; {web.NEGOTIATED_BYTES:bytes}",
+        "the header is ignored",
+        "time and memory",
+    ),
+    Limit(
+        "Characters of `Content-Type`",
+        "{web.MAX_CONTENT_TYPE}",
+        "`UNSUPPORTED_MEDIA_TYPE`",
+        "time",
+    ),
+)
+
+SECTIONS: Mapping[str, Sequence[Limit]] = {
+    "limits of lists": LISTS,
+    "limits of connections": CONNECTIONS,
+    "limits between callers": CALLERS,
+    "limits within a request": REQUESTS,
+}
+
+NOT_LIMITS = {
+    ("admin", "MAX_LIMIT"): "the same as MAX_FIRST",
+    ("engine", "MAX_INT"): "the range of GraphQL's Int",
+}
+"""Constants that are called `MAX_…` and need no row, with the reason."""
+
+
+class Value:
+    """A value that formats itself with the unit that a row gives: bytes, s or %."""
+
+    def __init__(self, value: float, setting: str | None = None) -> None:
+        self._value = value
+        self._setting = setting
+
+    def __format__(self, unit: str) -> str:
+        text = to_text(self._value, unit)
+        return f"`{self._setting.upper()}` ({text})" if self._setting else text
+
+
+def to_text(value: float, unit: str = "") -> str:
+    """Return a number as people read it."""
+    if unit == "%":
+        return f"{value:.0%}"
+    if unit == "s":
+        if value < 1:
+            return f"{value * 1000:g} ms"
+        return f"{value / 3600:g} h" if value >= 3600 else f"{value:g} s"
+    if unit == "bytes":
+        for power, name in ((2**20, "MiB"), (2**10, "KiB")):
+            if value >= power and value % power == 0:
+                return f"{value // power:,} {name}"
+        return f"{value:,} bytes"
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+class Room:
+    """The constants of a room, and the defaults of its classes' parameters, as attributes.
+
+    Args:
+        name: The room's.
+        used: Gets the names that are asked for.
+    """
+
+    def __init__(self, name: str, used: set[tuple[str, str]]) -> None:
+        self._name = name
+        self._used = used
+
+    def __getattr__(self, name: str) -> "Value | Parameters":
+        """Return the constant or class called `name`, with or without a leading underscore.
+
+        Raises:
+            LookupError: No module of the room defines it, or several do.
+        """
+        values = [module[name] for module in definitions_of(self._name) if name in module]
+        if len(values) != 1:
+            raise LookupError(f"{self._name} has {len(values)} definitions of {name}")
+        (value,) = values
+        self._used.add((self._name, name))
+        return Parameters(value) if isinstance(value, type) else Value(value)
+
+
+class Parameters:
+    """The defaults of a class's parameters, as attributes."""
+
+    def __init__(self, class_: type[Any]) -> None:
+        self._parameters = inspect.signature(class_).parameters
+
+    def __getattr__(self, name: str) -> Value:
+        return Value(self._parameters[name].default)
+
+
+class SettingsRoom:
+    """The settings' defaults, as attributes."""
+
+    def __getattr__(self, name: str) -> Value:
+        return Value(Settings.model_fields[name].default, setting=name)
+
+
+class GraphQLCore:
+    """The budgets of graphql-core's validation, as the server sets them."""
+
+    @property
+    def comparisons(self) -> Value:
+        """Comparisons of fields, of which each takes two of the budget."""
+        return Value(overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET // 2)
+
+    @property
+    def fragments(self) -> Value:
+        """Visits of fragments that operations share."""
+        return Value(validation_context.MAX_FRAGMENT_WORK)
+
+
+@cache
+def definitions_of(room: str) -> tuple[Mapping[str, Any], ...]:
+    """Return what each module of a room defines, by its name without a leading underscore."""
+    package = import_module(f"{PACKAGE}.{room}")
+    found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    return tuple(map(_definitions, (package, *(import_module(each.name) for each in found))))
+
+
+def _definitions(module: ModuleType) -> Mapping[str, Any]:
+    names: list[str] = []
+    for node in ast.parse(inspect.getsource(module)).body:
+        match node:
+            case ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                names.append(name)
+            case ast.Assign(targets=targets):
+                names += [target.id for target in targets if isinstance(target, ast.Name)]
+    return {name.removeprefix("_"): vars(module)[name] for name in names if name in vars(module)}
+
+
+def table_of(limits: Sequence[Limit]) -> list[list[str]]:
+    """Return the rows of a table, with the values in them."""
+    return [[_fill(text, set()) for text in limit.texts] for limit in limits]
+
+
+def undocumented() -> Iterator[str]:
+    """Yield constants called `MAX_…`, and settings, that are limits and have no row."""
+    used: set[tuple[str, str]] = set(NOT_LIMITS)
+    texts = [text for limits in SECTIONS.values() for limit in limits for text in limit.texts]
+    for text in texts:
+        _fill(text, used)
+    for room in ROOMS:
+        names = {
+            name
+            for module in definitions_of(room)
+            for name, value in module.items()
+            if name.startswith("MAX_") and isinstance(value, int | float)
+        }
+        yield from (f"{room}.{name}" for name in sorted(names) if (room, name) not in used)
+    for name in Settings.model_fields:
+        if name.startswith("max_") and not any(f"{{settings.{name}" in text for text in texts):
+            yield f"settings.{name}"
+
+
+def _fill(text: str, used: set[tuple[str, str]]) -> str:
+    rooms = {room: Room(room, used) for room in ROOMS}
+    return text.format(**rooms, settings=SettingsRoom(), graphql=GraphQLCore())

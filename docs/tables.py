@@ -1,0 +1,367 @@
+"""Tables of the documentation that follow from the code.
+
+    python -m docs.tables           # writes them
+    python -m docs.tables --check   # writes nothing; fails where one is not up to date
+
+Each stands in a page between two comments, which name it.
+"""
+
+import ast
+import inspect
+import re
+import sys
+import types
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    get_named_type,
+    parse,
+)
+from pydantic.fields import FieldInfo
+
+from docs import limits
+from graphql_admin.actions import Action
+from graphql_admin.admin.guards import Requires, guard_of
+from graphql_admin.admin.schema import AdminSchema
+from graphql_admin.engine.fields import definition_of
+from graphql_admin.errors import ActionFailed, AdminError, Refusal
+from graphql_admin.settings import Settings
+from graphql_admin.web.amplify import ADMIN_QUERIES
+
+DOCS = Path("docs")
+
+NONE = "–"
+
+
+def table_of_actions() -> str:
+    """The actions, and how each is to be had."""
+    schema = AdminSchema().graphql_schema
+    rows = [
+        [
+            f"`{action.label}`",
+            ", ".join(f"`{path}`" for path in paths_to(action, schema)),
+            f"`{_route_of(action)}`" if action in ADMIN_QUERIES else NONE,
+            ", ".join(action.operations) or NONE,
+        ]
+        for action in Action
+    ]
+    return to_table(["Action", "GraphQL", "Admin Queries", "Cognito"], rows)
+
+
+def paths_to(action: Action, schema: GraphQLSchema) -> Iterator[str]:
+    """Yield the fields that every use of requires an action; those of the root by name alone.
+
+    What a payload shows comes after its mutation, which is named.
+    """
+    roots = (schema.query_type, schema.mutation_type)
+    for type_ in schema.type_map.values():
+        if not isinstance(type_, GraphQLObjectType) or type_.name.endswith("Payload"):
+            continue
+        for name, field in type_.fields.items():
+            definition = definition_of(field)
+            guard = guard_of(definition) if definition else None
+            if isinstance(guard, Requires) and guard.action is action and guard.key_of is None:
+                yield name if type_ in roots else f"{type_.name}.{name}"
+
+
+def table_of_routes() -> str:
+    """The routes of Admin Queries, and the GraphQL that does the same."""
+    schema = AdminSchema().graphql_schema
+    rows = [
+        [
+            f"`{_route_of(action)}`",
+            ", ".join(f"`{name}`" for name in _parameters(query.document)),
+            ", ".join(f"`{_example(path, schema)}`" for path in paths_to(action, schema)),
+        ]
+        for action, query in ADMIN_QUERIES.items()
+    ]
+    return to_table(["Route", "Parameters", "GraphQL"], rows)
+
+
+def _route_of(action: Action) -> str:
+    return f"{'POST' if action.write else 'GET'} /{action.label}"
+
+
+def _parameters(document: str) -> list[str]:
+    (operation,) = parse(document).definitions
+    assert isinstance(operation, OperationDefinitionNode)  # noqa: S101  # the route's own
+    return [node.variable.name.value for node in operation.variable_definitions or ()]
+
+
+def _example(path: str, schema: GraphQLSchema) -> str:
+    mutations = schema.mutation_type
+    if mutations and path in mutations.fields:
+        input_ = get_named_type(mutations.fields[path].args["input"].type)
+        assert isinstance(input_, GraphQLInputObjectType)  # noqa: S101  # the schema's rule
+        required = [
+            name for name, field in input_.fields.items() if isinstance(field.type, GraphQLNonNull)
+        ]
+        call = f"{path}(input: {{{', '.join(required)}}})"
+        return f"mutation {{ {call} {{ errors {{ code message }} }} }}"
+    parent, _, name = path.rpartition(".")
+    queries = schema.query_type
+    assert queries is not None  # noqa: S101  # every schema has queries
+    type_ = schema.type_map[parent] if parent else queries
+    assert isinstance(type_, GraphQLObjectType)  # noqa: S101  # fields are objects'
+    field = type_.fields[name]
+    text = f"{name}{_arguments(field.args)} {{ … }}"
+    if not parent:
+        return f"{{ {text} }}"
+    root = parent.lower()
+    return f"{{ {root}{_arguments(queries.fields[root].args)} {{ {text} }} }}"
+
+
+def _arguments(arguments: Collection[str]) -> str:
+    return f"({', '.join(arguments)})" if arguments else ""
+
+
+def table_of_settings() -> str:
+    """The settings, in the order of their class."""
+    docstrings = docstrings_of(Settings)
+    rows = [
+        [
+            f"`{name.upper()}`",
+            _default_of(field),
+            _form_of(field, docstrings[name]),
+            _name_settings(docstrings[name]),
+        ]
+        for name, field in Settings.model_fields.items()
+    ]
+    return to_table(["Variable", "Default", "Form", "Meaning"], rows)
+
+
+def docstrings_of(class_: type) -> Mapping[str, str]:
+    """Return the docstrings of a class's attributes, on one line each.
+
+    Raises:
+        ValueError: An annotated attribute has none.
+    """
+    (definition,) = ast.parse(inspect.getsource(class_)).body
+    assert isinstance(definition, ast.ClassDef)  # noqa: S101  # the source of a class
+    docstrings = {}
+    following = [*definition.body[1:], None]
+    for node, after in zip(definition.body, following, strict=True):
+        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)):
+            continue
+        match after:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                docstrings[node.target.id] = _to_line(text)
+            case _:
+                raise ValueError(f"{class_.__name__}.{node.target.id} has no docstring")
+    return docstrings
+
+
+def _default_of(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    match field.get_default(call_default_factory=True):
+        case None | "":
+            return NONE
+        case bool(value):
+            return f"`{str(value).lower()}`"
+        case frozenset() | dict() as values:
+            return f"`{','.join(values)}`" if values else NONE
+        case int(value) | float(value):
+            return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+        case value:
+            return f"`{value}`"
+
+
+_BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+
+_NUMERIC = re.compile(r"(.*?) (?:that|of|to|for|under|at)\b")
+"""The docstring of a setting that is a number begins with what it counts."""
+
+
+def _form_of(field: FieldInfo, docstring: str) -> str:
+    """Return what a setting may be, in words.
+
+    Raises:
+        ValueError: There are no words for its type.
+    """
+    kinds = tuple(_kinds(field.annotation))
+    for kind in kinds:
+        if issubclass(kind, StrEnum):
+            return _first_of(_CHOICES, kinds) + ", ".join(f"`{choice}`" for choice in kind)
+    words = _first_of(_FORMS, kinds)
+    return words or ", ".join([_unit_of(docstring), *_bounds_of(field)])
+
+
+_CHOICES = {
+    Mapping: "list of `NAME=NUMBER`; the names are ",
+    frozenset: "list of ",
+    StrEnum: "one of ",
+}
+
+_FORMS = {
+    frozenset: "list",
+    bool: "`true` or `false`",
+    int: "",
+    float: "",
+    Path: "path",
+    str: "string",
+}
+"""By type, the first that fits. Nothing for numbers, whose docstrings have the unit."""
+
+
+def _first_of(words: Mapping[Any, str], kinds: Sequence[type]) -> str:
+    for type_, text in words.items():
+        if any(issubclass(kind, type_) for kind in kinds):
+            return text
+    raise ValueError(f"there are no words for {kinds}")
+
+
+def _unit_of(docstring: str) -> str:
+    unit = _NUMERIC.match(docstring)
+    if unit is None:
+        raise ValueError(f"{docstring!r} does not begin with a unit")
+    return unit[1] if unit[1][:2].isupper() else unit[1][0].lower() + unit[1][1:]
+
+
+def _kinds(annotation: Any) -> Iterator[type]:
+    """Yield the types that an annotation is made of, but for None."""
+    origin = get_origin(annotation)
+    if origin is None:
+        if isinstance(annotation, type) and annotation is not types.NoneType:
+            yield annotation
+    elif origin in (Union, types.UnionType):
+        for argument in get_args(annotation):
+            yield from _kinds(argument)
+    elif hasattr(annotation, "__metadata__"):
+        yield from _kinds(get_args(annotation)[0])
+    else:
+        yield origin
+        for argument in get_args(annotation):
+            yield from _kinds(argument)
+
+
+def _bounds_of(field: FieldInfo) -> Iterator[str]:
+    for constraint in field.metadata:
+        for name, words in _BOUNDS.items():
+            if (bound := getattr(constraint, name, None)) is not None:
+                yield f"{words} {bound:g}" if isinstance(bound, float) else f"{words} {bound}"
+
+
+def _name_settings(text: str) -> str:
+    """Give settings that a docstring names the names of their variables."""
+
+    def rename(match: re.Match[str]) -> str:
+        return f"`{match[1].upper()}`" if match[1] in Settings.model_fields else match[0]
+
+    return re.sub(r"`(\w+)`", rename, text)
+
+
+def table_of_errors(kind: type[AdminError]) -> str:
+    """The errors below `kind`, in the order of their statuses."""
+    rows = [
+        [f"`{error.code}`", str(error.status), meaning_of(error), error.message]
+        for error in sorted(leaves(kind), key=lambda error: error.status)
+    ]
+    return to_table(["Code", "Status", "Meaning", "Message, by default"], rows)
+
+
+def table_of_payload_codes() -> str:
+    """The codes that a payload may have, as the schema describes them."""
+    codes = AdminSchema().graphql_schema.type_map["ActionErrorCode"]
+    assert isinstance(codes, GraphQLEnumType)  # noqa: S101  # the schema's own
+    rows = [[f"`{name}`", value.description or ""] for name, value in codes.values.items()]
+    return to_table(["Code", "Meaning"], rows)
+
+
+def leaves(kind: type[AdminError]) -> Iterator[type[AdminError]]:
+    """Yield the errors that are raised, from their tree."""
+    for subclass in kind.__subclasses__():
+        if "code" in vars(subclass):
+            yield subclass
+        yield from leaves(subclass)
+
+
+def meaning_of(error: type[AdminError]) -> str:
+    """Return an error's docstring without the sections on its arguments."""
+    docstring, _, _ = inspect.cleandoc(error.__doc__ or "").partition("\n\nArgs:")
+    return _to_line(docstring)
+
+
+def table_of_limits(name: str) -> str:
+    """A section of the limits.
+
+    Raises:
+        ValueError: A limit of the code is in no section.
+    """
+    if missing := list(limits.undocumented()):
+        raise ValueError(f"docs/limits.py has no row for {', '.join(missing)}")
+    header = ["Limit", "Value", "Beyond it", "Protects"]
+    return to_table(header, limits.table_of(limits.SECTIONS[name]))
+
+
+def _to_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def to_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines).replace(" --- ", "---")
+
+
+TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "actions.md": {"actions": table_of_actions},
+    "admin-queries.md": {"routes": table_of_routes},
+    "settings.md": {"settings": table_of_settings},
+    "errors.md": {
+        "outcomes": table_of_payload_codes,
+        "refusals": partial(table_of_errors, Refusal),
+        "outcomes over REST": partial(table_of_errors, ActionFailed),
+    },
+    "limits.md": {name: partial(table_of_limits, name) for name in limits.SECTIONS},
+}
+"""The tables of each page, by their names."""
+
+
+def rewrite(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
+    """Return a page with every table between its comments as it is now.
+
+    Raises:
+        ValueError: A table has no place there.
+    """
+    for name, make in tables.items():
+        begin = f"<!-- {name}: written by `make docs`, from the code -->\n"
+        end = f"<!-- the end of {name} -->\n"
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise ValueError(f"there must be one place for the table of {name}")
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = f"{before}{begin}\n{make()}\n\n{end}{after}"
+    return text
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the tables, or check them; returns the exit code."""
+    stale = []
+    for name, tables in TABLES.items():
+        page = DOCS / name
+        old = page.read_text(encoding="utf-8")
+        new = rewrite(old, tables)
+        if old == new:
+            continue
+        if "--check" in arguments:
+            stale.append(page)
+        else:
+            page.write_text(new, encoding="utf-8")
+    for page in stale:
+        print(f"{page} is not up to date. Run: make docs", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

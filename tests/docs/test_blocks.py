@@ -1,0 +1,226 @@
+"""What stands in the pages' blocks of code is true: it is carried out on `graphql-admin dev`.
+
+Commands that start with `curl`, queries and mutations are sent to it, in the order of the page, and
+answered as the page says; `…` in an answer stands for anything. Files are read by what reads them.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+from uuid import uuid4
+
+import pytest
+from graphql import ExecutableDefinitionNode, parse
+
+from graphql_admin.cli import main
+from graphql_admin.settings import PREFIX, load_settings
+from tests.support.pages import PAGES, ROOT, Block, blocks_of, name_of
+from tests.support.processes import started
+
+PATIENCE = 300
+"""Seconds after which a server that hangs is ended."""
+
+NOT_RUN = {"pip", "npx", "rover", "hive"}
+"""Commands that are not of this repository, and reach for the network."""
+
+
+@dataclass
+class Dev:
+    """A server with an embedded Cognito, as `make dev` starts it."""
+
+    url: str
+    token: str
+    """An administrator's."""
+    output: IO[str]
+    """Where audit events go."""
+    request_id: str = ""
+    """The last request's."""
+    reply: Any = None
+    """What it was answered."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """What the page has exported so far."""
+
+    def send(self, path: str, body: str) -> None:
+        self.request_id = uuid4().hex
+        headers = {
+            "Authorization": f"Bearer {self.token}",
+            "Content-Type": "application/json",
+            "X-Request-Id": self.request_id,
+        }
+        request = Request(self.url + path, body.encode(), headers)
+        try:
+            with urlopen(request, timeout=PATIENCE) as response:
+                self.reply = json.load(response)
+        except HTTPError as error:
+            raise AssertionError(error.read().decode()) from error
+
+    def event(self) -> Any:
+        """Return the audit event that the last request left."""
+        for line in self.output:
+            if self.request_id in line:
+                return json.loads(line)
+        raise AssertionError("the server has ended")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Dev]:
+    """The server of all pages: each leaves the pool as it found it."""
+    with started("dev", "--port", "0", patience=PATIENCE) as process:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if line.startswith("curl "):
+                break
+        url = re.search(r"http://127\.0\.0\.1:\d+", said)
+        token = re.search(r"^ada .*\n(eyJ\S+)$", said, re.MULTILINE)
+        assert url, said
+        assert token, said
+        yield Dev(url[0], token[1], process.stdout)
+
+
+@pytest.fixture
+def dev(server: Dev) -> Dev:
+    """The server, as a page finds it."""
+    return Dev(server.url, server.token, server.output)
+
+
+def is_like(actual: Any, expected: Any) -> bool:
+    """Whether a value is what a page shows, where `…` stands for anything."""
+    match expected:
+        case dict():
+            return (
+                isinstance(actual, dict)
+                and actual.keys() == expected.keys()
+                and all(is_like(actual[key], value) for key, value in expected.items())
+            )
+        case list():
+            return (
+                isinstance(actual, list)
+                and len(actual) == len(expected)
+                and all(map(is_like, actual, expected))
+            )
+        case str():
+            pattern = ".*".join(map(re.escape, expected.split("…")))
+            return isinstance(actual, str) and re.fullmatch(pattern, actual) is not None
+    return bool(actual == expected)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_blocks(page: Path, dev: Dev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each block of a page does what the page says of it."""
+    for block, following in pairwise([*blocks_of(page), None]):
+        assert block is not None
+        run(block, following, page, dev, tmp_path)
+    with monkeypatch.context() as environment:
+        for name, value in dev.variables.items():
+            environment.setenv(name, value)
+        if any(name.startswith(PREFIX) for name in dev.variables):
+            load_settings()
+
+
+def run(block: Block, following: Block | None, page: Path, dev: Dev, folder: Path) -> None:
+    """Carry out a block, or read it as what it is for reads it."""
+    match block.language:
+        case "graphql":
+            definitions = parse(block.text).definitions
+            if any(isinstance(node, ExecutableDefinitionNode) for node in definitions):
+                dev.send("/graphql", json.dumps({"query": block.text}))
+                check(dev, following)
+        case "sh":
+            for line in commands_of(block):
+                run_command(line, following, dev)
+        case "json" if block.label == "audit":
+            event = dev.event()
+            assert is_like(event, json.loads(block.text)), event
+        case "json":
+            assert is_like(dev.reply, json.loads(block.text)), dev.reply
+        case "toml":
+            file = folder / "policy.toml"
+            file.write_text(block.text, encoding="utf-8")
+            assert load_settings(user_pool_id="eu-west-1_Aa", client_ids="a", policy_file=file)
+        case "js":
+            check_javascript(block.text, folder)
+        case "python":
+            assert page.name == "contributing.md"  # `tests/admin/test_new_action.py` runs these
+        case language:
+            assert language in {"swift", "text"}, f"what is to be done with {language}?"
+
+
+def check(dev: Dev, following: Block | None) -> None:
+    """Check that a request went well, unless the page shows something else."""
+    if following is None or following[:2] != ("json", ""):
+        assert "errors" not in dev.reply, dev.reply
+        for payload in dev.reply["data"].values():
+            assert not (isinstance(payload, dict) and payload.get("errors")), dev.reply
+
+
+def commands_of(block: Block) -> list[list[str]]:
+    """Return the words of each command, up to a pipe."""
+    lines = block.text.replace("\\\n", " ").splitlines()
+    commands = [shlex.split(line.partition(" | ")[0], comments=True) for line in lines]
+    return [words for words in commands if words]
+
+
+def run_command(words: Sequence[str], following: Block | None, dev: Dev) -> None:
+    """Carry out a command, or check that it could be."""
+    match words:
+        case ["curl", "-sS", url, *options]:
+            given = dict(zip(options[::2], options[1::2], strict=True))
+            assert given.keys() == {"-H", "-d"}
+            assert f"Authorization: Bearer {chr(36)}TOKEN" in options
+            dev.send(urlsplit(url).path, given["-d"])
+            check(dev, following)
+        case ["export", assignment]:
+            name, _, value = assignment.partition("=")
+            dev.variables[name] = value
+        case ["graphql-admin", name, *arguments]:
+            assert main.commands[name].make_context(name, list(arguments))
+        case ["make", target, *_]:
+            makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+        case ["python", "-m", module, *_]:
+            assert importlib.util.find_spec(module)
+        case [program, *_]:
+            assert program in NOT_RUN
+
+
+def check_javascript(text: str, folder: Path) -> None:
+    """Check that JavaScript parses; in CI there must be what can tell."""
+    node = shutil.which("node")
+    assert node or "CI" not in os.environ
+    if node:
+        file = folder / "block.mjs"
+        file.write_text(text, encoding="utf-8")
+        ended = subprocess.run(
+            [node, "--check", file], capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "is_same"),
+    [
+        ({"a": "2026-11-26"}, {"a": "2026-…"}, True),
+        ({"a": "2025-11-26"}, {"a": "2026-…"}, False),
+        ({"a": 1, "b": 2}, {"a": 1}, False),
+        ({"a": [1, 2]}, {"a": [1]}, False),
+        ({"a": None}, {"a": "…"}, False),
+        ({"a": "x.y"}, {"a": "x.y"}, True),
+    ],
+)
+def test_answers_are_compared(actual: Any, expected: Any, *, is_same: bool) -> None:
+    """An answer with something missing, more or else is not what the page says."""
+    assert is_like(actual, expected) is is_same

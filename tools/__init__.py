@@ -1,1 +1,0 @@
-"""What makes parts of this repository from others."""
