@@ -22,7 +22,6 @@ from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
 from graphql_admin.cognito.pool import UserPool
 from graphql_admin.cognito.quotas import Quotas
-from graphql_admin.cognito.shares import Places
 from graphql_admin.engine.documents import Documents
 from graphql_admin.engine.limits import Limits
 from graphql_admin.errors import AdminError, AuditUnavailable, GroupNotFound, UserNotFound
@@ -35,6 +34,7 @@ from graphql_admin.web.cors import BrowserSafety
 from graphql_admin.web.executor import Executor
 from graphql_admin.web.graphql import FaultBarrier, GraphQLEndpoint, Shortcut, refuse_path
 from graphql_admin.web.health import PATHS, Gate, Health
+from graphql_admin.web.in_flight import InFlight
 from graphql_admin.web.request_log import RequestLog
 from graphql_admin.web.trusted_hosts import TrustedHosts
 
@@ -114,7 +114,7 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
         reader=parts.pool.reader,
         gate=Attempts(parts.pool.writer, parts.audit),
         max_calls=settings.max_calls,
-        places=Places(settings.max_concurrency),
+        in_flight=InFlight(settings.max_concurrency),
     )
     endpoint = GraphQLEndpoint(
         executor=executor,

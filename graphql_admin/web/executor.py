@@ -28,7 +28,6 @@ from graphql_admin.admin.context import Context, Gate
 from graphql_admin.admin.permissions import Policy
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.cognito.access import PoolReader
-from graphql_admin.cognito.shares import Places
 from graphql_admin.engine.documents import Document
 from graphql_admin.errors import (
     AdminError,
@@ -48,6 +47,7 @@ from graphql_admin.errors import (
 )
 from graphql_admin.telemetry import request_record as records
 from graphql_admin.tokens.verifier import Caller, TokenVerifier, bearer_token
+from graphql_admin.web.in_flight import InFlight
 
 log = structlog.get_logger(__name__)
 
@@ -89,8 +89,8 @@ class Executor:
     max_calls: int
     """Calls of Cognito that one request may take."""
 
-    places: Places
-    """For requests that call Cognito, from when their bodies are here until their results are."""
+    in_flight: InFlight
+    """Requests that call Cognito, from when their bodies are here until their results are."""
 
     async def authenticate(self, authorization: str, deadline: float) -> Caller:
         """Return who asks.
@@ -138,7 +138,7 @@ class Executor:
         Raises:
             InvalidDocument: The operation may take more calls of Cognito than are allowed, or its
                 variables hold too much.
-            Overloaded: The caller has no place left.
+            Overloaded: The caller has too much in flight.
         """
         record = records.current()
         record.operation_kind = operation.operation.value
@@ -157,12 +157,8 @@ class Executor:
             result = await self.schema.run(document.ast, operation, variables, context)
             return Execution(result, estimated, context.calls)
         holder = "" if caller is None else caller.sub
-        if not self.places.take(holder):
-            raise Overloaded
-        try:
+        with self.in_flight.holding(holder, document, variables):
             result = await self.schema.run(document.ast, operation, variables, context)
-        finally:
-            self.places.give_back(holder)
         return Execution(result, estimated, context.calls)
 
 
