@@ -28,7 +28,6 @@ from graphql_admin.admin.permissions import Policy
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
 from graphql_admin.cognito.access import PoolReader, PoolWriter
-from graphql_admin.cognito.shares import Places
 from graphql_admin.engine.documents import Documents
 from graphql_admin.engine.limits import MAX_NAME, MAX_OPERATIONS, Limits
 from graphql_admin.errors import UpstreamFailed
@@ -37,6 +36,7 @@ from graphql_admin.tokens.caller import Caller, TokenUse
 from graphql_admin.tokens.verifier import TokenVerifier
 from graphql_admin.web.executor import Executor
 from graphql_admin.web.graphql import GraphQLEndpoint
+from graphql_admin.web.in_flight import InFlight
 
 BOUND = 100
 """Milliseconds of CPU that no request may take before Cognito is called."""
@@ -394,7 +394,7 @@ class Server:
             reader=PoolReader("eu-west-1_AbCdEf123", _refuse_call),
             gate=Attempts(PoolWriter(_refuse_call), AuditLog(Path(self._events.name))),
             max_calls=Settings.model_fields["max_calls"].default,
-            places=Places(Settings.model_fields["max_concurrency"].default),
+            in_flight=InFlight(Settings.model_fields["max_concurrency"].default),
         )
         self._endpoint = GraphQLEndpoint(
             executor=executor,

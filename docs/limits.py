@@ -158,6 +158,13 @@ CALLERS = (
         "arrived whole and before its first call, and gives it back before the response is sent.",
     ),
     Limit(
+        "Estimated size of the documents and variables of those requests, shared between callers",
+        "{web.MAX_BYTES:b}",
+        "`OVERLOADED`",
+        "Memory. A request takes more of it than its body has bytes; a document that several have "
+        "counts once.",
+    ),
+    Limit(
         "Requests that take no call to Cognito",
         "no limit",
         "–",

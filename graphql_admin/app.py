@@ -24,7 +24,6 @@ from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
 from graphql_admin.cognito.pool import InvalidAwsSettings, UserPool
 from graphql_admin.cognito.quotas import Quotas
-from graphql_admin.cognito.shares import Places
 from graphql_admin.engine.documents import Documents
 from graphql_admin.engine.limits import Limits
 from graphql_admin.errors import AdminError, AuditUnavailable, GroupNotFound, UserNotFound
@@ -162,7 +161,7 @@ def _make_executor(parts: Parts, gate: Attempts) -> Executor:
         reader=parts.pool.reader,
         gate=gate,
         max_calls=parts.settings.max_calls,
-        places=Places(parts.settings.max_concurrency),
+        in_flight=InFlight(parts.settings.max_concurrency),
     )
 
 

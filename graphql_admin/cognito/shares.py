@@ -30,22 +30,23 @@ class Places:
         self._held: dict[str, int] = {}
         """By caller; whoever holds none is not in it."""
 
-    def take(self, caller: str) -> bool:
-        """Take a place for a caller, and tell whether there was one."""
+    def take(self, caller: str, number: int = 1) -> bool:
+        """Take a place for a caller, or several, and tell whether there were so many."""
         held = self._held.get(caller, 0)
-        if held >= self._free or (held and self._free <= self._reserved):
+        left = self._free - number
+        if held > left or (held and left < self._reserved):
             return False
-        self._held[caller] = held + 1
-        self._free -= 1
+        self._held[caller] = held + number
+        self._free = left
         return True
 
-    def give_back(self, caller: str) -> None:
-        """Give back a place of a caller."""
-        self._free += 1
-        if self._held[caller] == 1:
+    def give_back(self, caller: str, number: int = 1) -> None:
+        """Give back a place of a caller, or several."""
+        self._free += number
+        if self._held[caller] == number:
             del self._held[caller]
         else:
-            self._held[caller] -= 1
+            self._held[caller] -= number
 
 
 class Slots:

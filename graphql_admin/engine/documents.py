@@ -66,6 +66,7 @@ class Document:
         costs: Of the operations, by the same names.
         max_calls: Calls of Cognito that an operation may take.
         limits: What its variables may have at most.
+        size: Its estimated size in memory, with its text, in bytes.
     """
 
     ast: DocumentNode
@@ -73,6 +74,7 @@ class Document:
     costs: Mapping[str | None, Cost]
     max_calls: int
     limits: Limits
+    size: int
 
     compiled: dict[str | None, CompiledOperation | None] = field(default_factory=dict)
     """What `Runner` compiled of the operations so far, by the same names."""
@@ -161,8 +163,7 @@ class Documents:
         if document is None:
             document = self._load(text)
             if keep:
-                size = sys.getsizeof(text) + document_size(document.ast)
-                self._cache.put(text, document, size)
+                self._cache.put(text, document, document.size)
         return document
 
     def _load(self, text: str) -> Document:
@@ -172,7 +173,7 @@ class Documents:
             check_limits(ast, self._limits)
             if errors := find_errors(self._schema, ast, hidden=self._hidden):
                 raise InvalidDocument(ValidationFailed, errors)
-            return self._describe(ast)
+            return self._describe(ast, sys.getsizeof(text) + document_size(ast))
         except QueryTooComplex as error:
             raise InvalidDocument(QueryTooComplex, [GraphQLError(error.message)]) from error
         except FragmentCycle as cycle:
@@ -201,14 +202,14 @@ class Documents:
             # know where they are.
             source.body = ""
 
-    def _describe(self, ast: DocumentNode) -> Document:
+    def _describe(self, ast: DocumentNode, size: int) -> Document:
         operations = {
             name_of(node): node
             for node in ast.definitions
             if isinstance(node, OperationDefinitionNode)
         }
         costs = {name: self._costs.estimate(ast, node) for name, node in operations.items()}
-        return Document(ast, operations, costs, self._max_calls, self._limits)
+        return Document(ast, operations, costs, self._max_calls, self._limits, size)
 
 
 SAFE_SYNTAX_MESSAGE = re.compile(

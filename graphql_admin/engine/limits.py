@@ -6,6 +6,7 @@ every spread costs no more to refuse than any other. Fragments that no operation
 to the same limits, since validation looks at them too.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -181,6 +182,21 @@ def check_variables(variables: Mapping[str, Any] | None, limits: Limits) -> None
         if left < 0:
             raise QueryTooComplex(f"Variables may have at most {limits.values} values.")
         waiting += value
+
+
+def size_of(variables: Mapping[str, Any] | None) -> int:
+    """Return the estimated size in memory of variables that were decoded from JSON, in bytes."""
+    size = 0
+    waiting: list[Any] = [variables] if variables else []
+    while waiting:
+        value = waiting.pop()
+        size += sys.getsizeof(value)
+        if isinstance(value, dict):
+            waiting += value  # its keys
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return size
 
 
 class _Scale:

@@ -13,12 +13,12 @@ from graphql_admin.admin.context import Context, Gate
 from graphql_admin.admin.permissions import Policy
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.cognito.access import PoolReader
-from graphql_admin.cognito.shares import Places
 from graphql_admin.engine.documents import Document
-from graphql_admin.errors import Overloaded, TimedOut
+from graphql_admin.errors import TimedOut
 from graphql_admin.telemetry import request_record as records
 from graphql_admin.tokens.caller import Caller
 from graphql_admin.tokens.verifier import TokenVerifier, bearer_token
+from graphql_admin.web.in_flight import InFlight
 
 
 class Execution(NamedTuple):
@@ -50,8 +50,8 @@ class Executor:
     max_calls: int
     """Calls of Cognito that one request may take."""
 
-    places: Places
-    """For requests that call Cognito, from when their bodies are here until their results are."""
+    in_flight: InFlight
+    """Requests that call Cognito, from when their bodies are here until their results are."""
 
     async def authenticate(self, authorization: str, deadline: float) -> Caller:
         """Return who asks.
@@ -99,7 +99,7 @@ class Executor:
         Raises:
             InvalidDocument: The operation may take more calls of Cognito than are allowed, or its
                 variables hold too much.
-            Overloaded: The caller has no place left.
+            Overloaded: The caller has too much in flight.
         """
         record = records.current()
         record.operation_kind = operation.operation.value
@@ -117,10 +117,6 @@ class Executor:
             result = await self.schema.runner.run(document, operation, variables, context)
             return Execution(result, estimated, context.calls)
         holder = "" if caller is None else caller.sub
-        if not self.places.take(holder):
-            raise Overloaded
-        try:
+        with self.in_flight.holding(holder, document, variables):
             result = await self.schema.runner.run(document, operation, variables, context)
-        finally:
-            self.places.give_back(holder)
         return Execution(result, estimated, context.calls)

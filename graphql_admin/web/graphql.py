@@ -126,11 +126,7 @@ class GraphQLEndpoint:
         caller = await self._authenticate(http_request, deadline)
         if caller is not None:  # nothing is kept of who has no token
             self._remember(http_request.headers(b"accept"), media_type)
-        if http_request.method == "POST":
-            parameters = await self._read_body(http_request, deadline)
-        else:
-            parameters = self._read_query_string(http_request)
-        request = GraphQLRequest.from_mapping(parameters)
+        request = await self._read(http_request, deadline)
         document = self._documents.load(request.query, keep=caller is not None)
         operation = document.operation(request.operation_name)
         if http_request.method != "POST" and is_mutation(operation):
@@ -165,6 +161,12 @@ class GraphQLEndpoint:
         if self._anonymous:
             return None
         raise Unauthenticated
+
+    async def _read(self, request: Incoming, deadline: float) -> GraphQLRequest:
+        # Of what else the client sent, nothing is held while Cognito is waited for.
+        if request.method == "POST":
+            return GraphQLRequest.from_mapping(await self._read_body(request, deadline))
+        return GraphQLRequest.from_mapping(self._read_query_string(request))
 
     async def _read_body(self, request: Incoming, deadline: float) -> Mapping[str, Any]:
         if request.media_type() != JSON:

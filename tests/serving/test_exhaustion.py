@@ -330,6 +330,40 @@ def test_whole_bodies(besiege: Besiege, backend: ScriptedCognito, value: bytes) 
         siege.check()
 
 
+SIGN_OUT = "mutation { signUserOut(input: {}) { errors { code } } }"
+
+OVERSIZED = {
+    "member": lambda _: {"query": SIGN_OUT, "unknown": [[]] * 60_000},
+    "variable": lambda _: {
+        "query": SIGN_OUT,
+        "variables": {"unknown": "x" * 250_000 + "\U0001f600"},
+    },
+    "objects": lambda _: {"query": SIGN_OUT, "variables": {"unknown": [{"a": {}}] * 2400}},
+}
+"""Requests that take more memory than their bodies have bytes, by their number."""
+
+
+@pytest.mark.parametrize("parameters", OVERSIZED.values(), ids=OVERSIZED.keys())
+def test_whole_bodies_of_many(
+    besiege: Besiege,
+    backend: ScriptedCognito,
+    signing_key: Pool,
+    parameters: Callable[[int], dict[str, object]],
+) -> None:
+    """What requests of many callers hold while Cognito is slow has one bound in bytes."""
+    opened = threading.Event()
+    backend.on("AdminUserGlobalSignOut", held(opened, reply({})))
+    siege = besiege()
+    tokens = [signing_key.access_token(f"mallory{number}", []) for number in range(8)]
+    with ExitStack() as stack:
+        stack.callback(opened.set)
+        for number, client in enumerate(attack(stack, siege.url, 400)):
+            body = json.dumps(parameters(number), ensure_ascii=False).encode()
+            bearer = f"Authorization: Bearer {tokens[number % len(tokens)]}"
+            pour(client, request("POST", "/graphql", JSON, bearer, body=body))
+        siege.check()
+
+
 def test_descriptors(besiege: Besiege) -> None:
     """When there are as many connections as there can be, the idle ones make room."""
     siege = besiege(descriptors=128)

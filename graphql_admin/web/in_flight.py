@@ -1,0 +1,72 @@
+"""What requests that call Cognito hold while they wait for it, shared between their callers."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from graphql_admin.cognito.shares import Places
+from graphql_admin.engine.documents import Document
+from graphql_admin.engine.limits import size_of
+from graphql_admin.errors import Overloaded
+
+MAX_BYTES = 32 * 2**20
+"""Estimated size of the documents and variables of all requests in flight that call Cognito. What
+is in the cache of documents counts too: it may be evicted while requests hold it."""
+
+
+@dataclass(slots=True)
+class _Share:
+    """A document that requests in flight have in common."""
+
+    caller: str
+    """Whose request was the first of them. The document counts as this caller's until the last."""
+
+    requests: int = 0
+
+
+class InFlight:
+    """Requests in flight that call Cognito.
+
+    Args:
+        max_requests: How many there may be.
+        max_bytes: Estimated size of their documents and variables.
+    """
+
+    def __init__(self, max_requests: int, max_bytes: int = MAX_BYTES) -> None:
+        self._places = Places(max_requests)
+        self._memory = Places(max_bytes)
+        self._shares: dict[int, _Share] = {}
+        """By the identity of the document, which the requests keep from being another's."""
+
+    @contextmanager
+    def holding(
+        self, caller: str, document: Document, variables: Mapping[str, Any] | None
+    ) -> Iterator[None]:
+        """Count a request of a caller until the end of the `with` block.
+
+        Raises:
+            Overloaded: The caller has too much in flight.
+        """
+        own = size_of(variables)
+        identity = id(document)
+        share = self._shares.get(identity)
+        needed = own if share else own + document.size
+        if not self._places.take(caller):
+            raise Overloaded
+        if not self._memory.take(caller, needed):
+            self._places.give_back(caller)
+            raise Overloaded
+        if share is None:
+            share = self._shares[identity] = _Share(caller)
+        share.requests += 1
+        try:
+            yield
+        finally:
+            self._places.give_back(caller)
+            if own:
+                self._memory.give_back(caller, own)
+            share.requests -= 1
+            if not share.requests:
+                del self._shares[identity]
+                self._memory.give_back(share.caller, document.size)
