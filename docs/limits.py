@@ -159,7 +159,7 @@ CALLERS = (
     ),
     Limit(
         "Estimated size of the documents and variables of those requests, shared between callers",
-        "{web.MAX_BYTES:b}",
+        "{web.MAX_BYTES:bytes}",
         "`OVERLOADED`",
         "Memory. A request takes more of it than its body has bytes; a document that several have "
         "counts once.",
@@ -354,8 +354,8 @@ REQUESTS = (
         "Errors and responses, which repeat names.",
     ),
     Limit(
-        "Errors of validation, and one that says that it stopped; of variables",
-        "{engine.MAX_ERRORS}; {admin.MAX_ERRORS}",
+        "Errors of validation, and one that says that it stopped; errors of variables",
+        "{engine.MAX_ERRORS} of each",
         "validation stops",
         "The time to make them. Unknown directives are one error together.",
     ),
@@ -412,6 +412,7 @@ SECTIONS: Mapping[str, Sequence[Limit]] = {
 }
 
 NOT_LIMITS = {
+    ("admin", "MAX_ERRORS"): "the engine's, for variables",
     ("admin", "MAX_LIMIT"): "the same as MAX_FIRST",
     ("engine", "MAX_INT"): "the range of GraphQL's Int",
 }
@@ -462,11 +463,11 @@ class Room:
         """Return the constant or class called `name`, with or without a leading underscore.
 
         Raises:
-            LookupError: No module of the room defines it, or several do.
+            LookupError: No module of the room defines it, or two do and differ.
         """
-        values = [module[name] for module in definitions_of(self._name) if name in module]
+        values = {module[name] for module in definitions_of(self._name) if name in module}
         if len(values) != 1:
-            raise LookupError(f"{self._name} has {len(values)} definitions of {name}")
+            raise LookupError(f"{self._name} has {len(values)} values of {name}")
         (value,) = values
         self._used.add((self._name, name))
         return Parameters(value) if isinstance(value, type) else Value(value)

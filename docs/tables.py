@@ -34,7 +34,7 @@ from graphql_admin.actions import Action
 from graphql_admin.admin.guards import Requires, guard_of
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.engine.fields import definition_of
-from graphql_admin.errors import ActionFailed, AdminError, Refusal
+from graphql_admin.errors import AdminError, Refusal
 from graphql_admin.settings import Settings
 from graphql_admin.web.amplify import ADMIN_QUERIES
 
@@ -261,11 +261,12 @@ def _name_settings(text: str) -> str:
     return re.sub(r"`(\w+)`", rename, text)
 
 
-def table_of_errors(kind: type[AdminError]) -> str:
-    """The errors below `kind`, in the order of their statuses."""
+def table_of_errors(*, refusals: bool) -> str:
+    """The errors at the top level of a response, or all others; in the order of their statuses."""
+    errors = [error for error in leaves() if issubclass(error, Refusal) is refusals]
     rows = [
         [f"`{error.code}`", str(error.status), meaning_of(error), error.message]
-        for error in sorted(leaves(kind), key=lambda error: error.status)
+        for error in sorted(errors, key=lambda error: error.status)
     ]
     return to_table(["Code", "Status", "Meaning", "Message, by default"], rows)
 
@@ -278,7 +279,7 @@ def table_of_payload_codes() -> str:
     return to_table(["Code", "Meaning"], rows)
 
 
-def leaves(kind: type[AdminError]) -> Iterator[type[AdminError]]:
+def leaves(kind: type[AdminError] = AdminError) -> Iterator[type[AdminError]]:
     """Yield the errors that are raised, from their tree."""
     for subclass in kind.__subclasses__():
         if "code" in vars(subclass):
@@ -320,8 +321,8 @@ TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "settings.md": {"settings": table_of_settings},
     "errors.md": {
         "outcomes": table_of_payload_codes,
-        "refusals": partial(table_of_errors, Refusal),
-        "outcomes over REST": partial(table_of_errors, ActionFailed),
+        "refusals": partial(table_of_errors, refusals=True),
+        "outcomes over REST": partial(table_of_errors, refusals=False),
     },
     "limits.md": {name: partial(table_of_limits, name) for name in limits.SECTIONS},
 }

@@ -37,6 +37,7 @@ from graphql_admin.web.executor import Executor
 from graphql_admin.web.fallbacks import FaultBarrier, refuse_path
 from graphql_admin.web.graphql import GraphQLEndpoint, Shortcut
 from graphql_admin.web.health import PATHS, Draining, Health
+from graphql_admin.web.in_flight import InFlight
 from graphql_admin.web.request_log import RequestLog
 from graphql_admin.web.trusted_hosts import TrustedHosts
 

@@ -163,7 +163,8 @@ def check(dev: Dev, following: Block | None) -> None:
     """Check that a request went well, unless the page shows something else."""
     if following is None or following[:2] != ("json", ""):
         assert "errors" not in dev.reply, dev.reply
-        for payload in dev.reply["data"].values():
+        assert "code" not in dev.reply, dev.reply
+        for payload in dev.reply.get("data", {}).values():
             assert not (isinstance(payload, dict) and payload.get("errors")), dev.reply
 
 

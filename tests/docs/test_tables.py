@@ -58,7 +58,7 @@ def test_limit_without_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_row_without_a_limit() -> None:
     """A row on a constant that is no longer there fails."""
     row = limits.Limit("", "{serving.MAX_NONSENSE}", "", "")
-    with pytest.raises(LookupError, match="serving has 0 definitions of MAX_NONSENSE"):
+    with pytest.raises(LookupError, match="serving has 0 values of MAX_NONSENSE"):
         limits.table_of([row])
 
 

@@ -16,7 +16,7 @@ const generated = {
   ],
 };
 
-/** What the README tells to make of it. */
+/** What docs/admin-queries.md tells to make of it. */
 const moved = (config, endpoint) => ({
   ...config,
   aws_cloud_logic_custom: config.aws_cloud_logic_custom.map((api) =>
