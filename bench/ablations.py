@@ -286,10 +286,9 @@ def _incoming(seams: Seams) -> None:
     seams.replace("web.incoming:Incoming", make)
 
 
-@ablation("header-caches", "the cache of `Accept` and `Content-Type` as read", "read each time")
+@ablation("header-caches", "the cache of `Accept` as read", "read each time")
 def _header_caches(seams: Seams) -> None:
-    seams.replace("web.graphql:negotiate", _uncached)
-    seams.replace("web.incoming:_media_type", _uncached)
+    seams.replace("web.graphql:GraphQLEndpoint._remember", lambda _: lambda *_: None)
 
 
 @ablation("whole-bodies", "a body that is here read without a timer", "a timer for each")

