@@ -15,6 +15,7 @@ import pytest
 from graphql_admin.audit.log import Event, Outcome
 from graphql_admin.telemetry.lines import printable, to_json
 from tests.support.api import Api
+from tests.support.patience import PATIENCE
 from tests.support.scripted import ScriptedCognito
 from tests.support.started import ROOT
 
@@ -114,7 +115,9 @@ logging.getLogger("other").warning("event %s", unseen.replace("\\n", ""))
 def run_log(**streams: Any) -> subprocess.CompletedProcess[bytes]:
     """Log what is not printable, from a process of its own."""
     code = LOG.format(unseen="".join(UNSEEN.values()))
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60, **streams)
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, timeout=PATIENCE, **streams
+    )
 
 
 def test_log_lines() -> None:
