@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from graphql_admin.audit.log import Event, Outcome
+from graphql_admin.targets import Target
 from graphql_admin.telemetry.lines import printable, to_json
 from tests.support.api import Api
 from tests.support.patience import PATIENCE
@@ -46,7 +47,8 @@ SEEN = "Zoë 李 ✓ \U0001f600"
 
 def event(name: str) -> bytes:
     """Return the line of an event in which every text of somebody's making is `name`."""
-    return Event(name, name, name, {name}, "disableUser", name, name, Outcome.DONE, None).to_line()
+    target = Target(name, name)
+    return Event(name, name, name, {name}, "disableUser", target, Outcome.DONE, None).to_line()
 
 
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN.keys())
