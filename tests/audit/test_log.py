@@ -25,6 +25,7 @@ from graphql_admin.settings import InvalidSettings, load_settings
 from graphql_admin.targets import Target
 from tests.support.api import Api
 from tests.support.directory import Directory
+from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, failure, hang_up, held, reply
 from tests.support.tokens import CLIENT_ID, POOL_ID, Pool
 from tests.support.ways import REPLIES, WAYS
@@ -225,7 +226,7 @@ def test_cancelled(
                     headers={"Authorization": signing_key.access_token("root", ["Admins"])},
                 )
             )
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 while not scripted.requests:  # noqa: ASYNC110  # they come on another thread
                     await asyncio.sleep(0.01)
             request.cancel()

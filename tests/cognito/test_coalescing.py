@@ -13,6 +13,7 @@ from graphql_admin.cognito.coalescing import SharedReads
 from graphql_admin.cognito.quotas import Permit, Quotas
 from graphql_admin.errors import AdminError, Throttled, TimedOut, UpstreamFailed
 from tests.support import loops
+from tests.support.patience import PATIENCE
 
 
 class Source:
@@ -42,7 +43,7 @@ def play(act: Act, *, keep: bool = False) -> None:
         def ask(within: float = 20) -> asyncio.Task[dict[str, Any]]:
             return loop.create_task(reads.get("key", source.read, deadline=loop.time() + within))
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await act(reads, source, ask)
 
     asyncio.run(run())

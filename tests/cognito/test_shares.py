@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from graphql_admin.cognito.shares import Places, Slots
+from tests.support.patience import PATIENCE
 
 
 def take_all(places: Places, caller: str) -> int:
@@ -73,7 +74,7 @@ def play(act: Callable[[Slots], Awaitable[None]], limit: int) -> None:
     """Run `act` with so many slots."""
 
     async def run() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await act(Slots(limit))
 
     asyncio.run(run())

@@ -20,6 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tests.support.conversations import HIDDEN, Conversation, make
 from tests.support.echo import echo
+from tests.support.patience import PATIENCE
 from tests.support.sockets import Answer, parse_all
 from tests.support.started import listening
 
@@ -33,11 +34,8 @@ PAUSE = 0.003
 QUIET = 0.5
 """Seconds after which a server that says nothing waits for more, most likely."""
 
-LONG_QUIET = 10.0
+LONG_QUIET = 4.0
 """The same where something is amiss, so that none fails because the machine is slow."""
-
-PATIENCE = 30.0
-"""Seconds after which an answer that has to come has not come."""
 
 EXPLAINED = {
     "an empty line before": "h11 refuses it, and RFC 9112, section 2.2, wants it ignored.",

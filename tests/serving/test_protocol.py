@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from contextvars import Context, ContextVar
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -13,13 +13,21 @@ from graphql_admin.serving.connections import BEGUN_PER_TURN
 from graphql_admin.serving.heads import MAX_HEAD
 from graphql_admin.serving.protocol import Protocol
 from tests.support.patience import PATIENCE
-from tests.support.started import SETTINGS, started
+from tests.support.started import Server, served
 from tests.support.wires import Wire, connect
 
 POST = (
     b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
 )
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One for all tests here, which is to go on serving after each."""
+    nowhere = "http://127.0.0.1:9"
+    with served(nowhere, nowhere) as server:
+        yield server
 
 
 @pytest.mark.parametrize(
@@ -32,25 +40,22 @@ POST = (
     ],
     ids=["head", "trailers", "trailer", "chunk extension"],
 )
-def test_endless(start: bytes, line: bytes) -> None:
+def test_endless(server: Server, start: bytes, line: bytes) -> None:
     """What goes on and is no body ends with its connection; other requests are served."""
-    with started("serve", GRAPHQL_ADMIN_PORT="0", **SETTINGS) as server:
-        url = server.wait_for(r"Listening on (\S+)\n")[1]
-        address = urlsplit(url)
-        sent = 0
-        with socket.create_connection((address.hostname, address.port), timeout=PATIENCE) as client:
-            client.sendall(start)
-            try:
-                while sent < 100 * MAX_HEAD:
-                    sent += client.send(line)
-            except ConnectionError:
-                pass
-        assert MAX_HEAD < sent < 100 * MAX_HEAD
-        with httpx2.Client(base_url=url, trust_env=False) as client:
-            for _ in range(3):  # one connection, many heads
-                large = client.post("/graphql", content=b"x" * 250_000)
-                assert large.status_code == 401
-                assert client.get("/healthz").status_code == 200
+    sent = 0
+    with socket.create_connection(server.address, timeout=PATIENCE) as client:
+        client.sendall(start)
+        try:
+            while sent < 100 * MAX_HEAD:
+                sent += client.send(line)
+        except ConnectionError:
+            pass
+    assert MAX_HEAD < sent < 100 * MAX_HEAD
+    with httpx2.Client(base_url=server.url, trust_env=False) as client:
+        for _ in range(3):  # one connection, many heads
+            large = client.post("/graphql", content=b"x" * 250_000)
+            assert large.status_code == 401
+            assert client.get("/healthz").status_code == 200
 
 
 async def answer(send: Send) -> None:
@@ -232,14 +237,12 @@ def test_trailers_are_no_headers() -> None:
     assert names == [b"host", b"transfer-encoding", b"connection"]
 
 
-def test_websocket_ignored() -> None:
+def test_websocket_ignored(server: Server) -> None:
     """An offer to speak WebSocket is not taken: the request is answered as without it."""
     upgrade = (
         b"GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
-    with started("serve", GRAPHQL_ADMIN_PORT="0", **SETTINGS) as server:
-        address = urlsplit(server.wait_for(r"Listening on (\S+)\n")[1])
-        with socket.create_connection((address.hostname, address.port), timeout=PATIENCE) as client:
-            client.sendall(upgrade)
-            assert client.recv(65_536).startswith(b"HTTP/1.1 401 ")
+    with socket.create_connection(server.address, timeout=PATIENCE) as client:
+        client.sendall(upgrade)
+        assert client.recv(65_536).startswith(b"HTTP/1.1 401 ")

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from graphql_admin.audit.log import Event, Outcome
+from graphql_admin.targets import Target
 from graphql_admin.telemetry.lines import printable, to_json
 from tests.support.api import Api
+from tests.support.patience import PATIENCE
 from tests.support.scripted import ScriptedCognito
 from tests.support.started import ROOT
 
@@ -45,7 +47,8 @@ SEEN = "Zoë 李 ✓ \U0001f600"
 
 def event(name: str) -> bytes:
     """Return the line of an event in which every text of somebody's making is `name`."""
-    return Event(name, name, name, {name}, "disableUser", name, name, Outcome.DONE, None).to_line()
+    target = Target(name, name)
+    return Event(name, name, name, {name}, "disableUser", target, Outcome.DONE, None).to_line()
 
 
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN.keys())
@@ -114,7 +117,9 @@ logging.getLogger("other").warning("event %s", unseen.replace("\\n", ""))
 def run_log(**streams: Any) -> subprocess.CompletedProcess[bytes]:
     """Log what is not printable, from a process of its own."""
     code = LOG.format(unseen="".join(UNSEEN.values()))
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60, **streams)
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, timeout=PATIENCE, **streams
+    )
 
 
 def test_log_lines() -> None:

@@ -15,10 +15,10 @@ import pytest
 from graphql_admin.cognito.pool import UserPool
 from tests.support.api import Api
 from tests.support.api import Reply as Answer
+from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, held, reply
 from tests.support.tokens import JwksServer, Pool
 
-PATIENCE = 30
 """Seconds after which what hangs fails its test."""
 
 GROUPS = "{{ groups(first: {}) {{ nodes {{ name }} }} }}"  # reads that are alike share a call

@@ -20,13 +20,13 @@ from starlette.testclient import TestClient
 
 from graphql_admin.web.fallbacks import FaultBarrier
 from tests.support.api import Api
+from tests.support.patience import PATIENCE
 from tests.support.scripted import ScriptedCognito, reply
 
 RESPONSE_JSON = "application/graphql-response+json"
 JSON = "application/json"
 TYPENAME = "{ __typename }"
 DISABLE = 'mutation { disableUser(input: {username: "bob"}) { errors { code } } }'
-PATIENCE = 30
 """Seconds after which a server that does not answer fails its test."""
 
 
