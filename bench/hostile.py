@@ -21,9 +21,7 @@ from typing import Any, Self, TypeAlias, cast
 import orjson
 from graphql import get_introspection_query
 
-from graphql_admin.actions import Action
 from graphql_admin.admin.attempts import Attempts
-from graphql_admin.admin.permissions import Policy
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
 from graphql_admin.cognito.access import PoolReader, PoolWriter
@@ -31,6 +29,7 @@ from graphql_admin.cognito.shares import Places
 from graphql_admin.engine.documents import Documents
 from graphql_admin.engine.limits import MAX_NAME, MAX_OPERATIONS, Limits
 from graphql_admin.errors import UpstreamFailed
+from graphql_admin.policy.grants import Grants, Policy
 from graphql_admin.settings import Settings, TokenUse
 from graphql_admin.tokens.verifier import Caller, TokenVerifier
 from graphql_admin.web.executor import Executor
@@ -387,7 +386,7 @@ class Server:
         executor = Executor(
             schema,
             cast("TokenVerifier", _Verifier()),
-            Policy({"Admins": frozenset(Action)}),
+            Grants(Policy.of_administrators({"Admins"})),
             reader=PoolReader("eu-west-1_AbCdEf123", _refuse_call),
             gate=Attempts(PoolWriter(_refuse_call), AuditLog(Path(self._events.name))),
             max_calls=Settings.model_fields["max_calls"].default,

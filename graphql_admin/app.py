@@ -17,7 +17,6 @@ from starlette.types import ASGIApp
 
 from graphql_admin.actions import Action
 from graphql_admin.admin.attempts import Attempts
-from graphql_admin.admin.permissions import Policy
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
 from graphql_admin.cognito.pool import UserPool
@@ -27,6 +26,7 @@ from graphql_admin.engine.documents import Documents
 from graphql_admin.engine.limits import Limits
 from graphql_admin.errors import AdminError, AuditUnavailable, GroupNotFound, UserNotFound
 from graphql_admin.hosts import AllowedHosts
+from graphql_admin.policy.grants import Grants
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
 from graphql_admin.tokens.verifier import TokenVerifier
 from graphql_admin.web import explorer
@@ -47,7 +47,7 @@ class Parts:
     verifier: TokenVerifier
     pool: UserPool
     audit: AuditLog
-    policy: Policy
+    grants: Grants
     schema: AdminSchema
 
 
@@ -83,7 +83,7 @@ def make_parts(settings: Settings) -> Parts:
         verifier=TokenVerifier.from_settings(settings),
         pool=pool,
         audit=_open_audit_log(settings.audit_file),
-        policy=Policy(settings.grants, settings.disabled_actions),
+        grants=Grants(settings.policy, settings.disabled_actions),
         schema=AdminSchema(
             settings.disabled_actions,
             service=settings.introspection is not Introspection.OFF,
@@ -110,7 +110,7 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
     executor = Executor(
         schema=parts.schema,
         verifier=parts.verifier,
-        policy=parts.policy,
+        grants=parts.grants,
         reader=parts.pool.reader,
         gate=Attempts(parts.pool.writer, parts.audit),
         max_calls=settings.max_calls,

@@ -149,7 +149,7 @@ def _check_account(_: click.Context, __: click.Parameter, account: str | None) -
 def iam_policy(account: str | None, partition: str | None) -> None:
     """Print the least IAM policy with which the server can carry out the enabled actions."""
     from graphql_admin.actions import Action  # noqa: PLC0415
-    from graphql_admin.admin.permissions import iam_policy as policy  # noqa: PLC0415
+    from graphql_admin.policy.iam import iam_policy as policy  # noqa: PLC0415
 
     with _settings_explained():
         settings = _load_settings()
@@ -168,7 +168,8 @@ def iam_policy(account: str | None, partition: str | None) -> None:
         )
     )
     enabled = frozenset(Action) - settings.disabled_actions
-    click.echo(json.dumps(policy(pool_arn, enabled), indent=2))
+    statement = policy(pool_arn, enabled, knows_groups=settings.knows_groups)
+    click.echo(json.dumps(statement, indent=2))
 
 
 @main.command()

@@ -27,7 +27,8 @@ from botocore.config import Config
 
 from graphql_admin.actions import Action
 from graphql_admin.hosts import LOOPBACK, AllowedHosts
-from graphql_admin.settings import ANYONE, PREFIX
+from graphql_admin.policy.grants import ALL
+from graphql_admin.settings import PREFIX
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -53,7 +54,7 @@ _SUPPORT = (
 )
 
 _GRANTS: Mapping[str, list[str]] = {
-    "Admins": [ANYONE],
+    "Admins": [ALL],
     "Support": [action.label for action in _SUPPORT],
 }
 

@@ -21,7 +21,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from graphql_admin.errors import Unauthenticated, UpstreamFailed
-from graphql_admin.settings import ANYONE, Settings, TokenUse
+from graphql_admin.settings import Settings, TokenUse
 from graphql_admin.telemetry import metrics
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -81,11 +81,17 @@ class Caller:
     """Who makes a request, as the verified token says."""
 
     sub: str
-    username: str
+    """A machine's is the `client_id` of its app client."""
+    username: str | None
+    """None of a machine, which is no user of the pool."""
     groups: frozenset[str]
     token_use: TokenUse
     expires_at: float
     """Epoch seconds."""
+    is_machine: bool = False
+    """Whether the token was issued for client credentials, and no user signed in."""
+    scopes: frozenset[str] = frozenset()
+    """A machine's. Those of a user's token give no rights, and are left out."""
 
 
 def bearer_token(authorization: str) -> str:
@@ -257,6 +263,7 @@ class TokenVerifier:
         client_ids: The app clients whose tokens are good.
         token_uses: The kinds of token that are good.
         keys: What tokens are signed with.
+        admits_machines: Whether tokens are good that no user signed in for.
         clock: Epoch seconds.
     """
 
@@ -267,12 +274,14 @@ class TokenVerifier:
         client_ids: Collection[str],
         token_uses: Collection[TokenUse],
         keys: KeySet,
+        admits_machines: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.keys = keys
         self._issuers = frozenset(issuers)
         self._client_ids = frozenset(client_ids)
         self._token_uses = frozenset(token_uses)
+        self._admits_machines = admits_machines
         self._clock = clock
         self._remembered = _RememberedCallers()
 
@@ -295,6 +304,7 @@ class TokenVerifier:
                 settings.jwks_url or f"{issuers[0]}/.well-known/jwks.json",
                 admit_public_keys=settings.dev,
             ),
+            admits_machines=settings.policy.scopes is not None,
         )
 
     def recall(self, authorization: str) -> Caller | None:
@@ -369,12 +379,27 @@ class TokenVerifier:
         if _text(claims, "aud" if is_id else "client_id") not in self._client_ids:
             _refuse("client")
 
+        if not is_id and _is_machine(claims):
+            return self._read_machine(claims, expires_at)
         return Caller(
             sub=_text(claims, "sub"),
             username=_text(claims, "cognito:username" if is_id else "username"),
             groups=_groups(claims),
             token_use=TokenUse(token_use),
             expires_at=expires_at,
+        )
+
+    def _read_machine(self, claims: dict[str, Any], expires_at: float) -> Caller:
+        if not self._admits_machines:
+            _refuse("client credentials, and no [scopes] in the policy")
+        return Caller(
+            sub=_text(claims, "sub"),
+            username=None,
+            groups=frozenset(),
+            token_use=TokenUse.ACCESS,
+            expires_at=expires_at,
+            is_machine=True,
+            scopes=_scopes(claims),
         )
 
     def _check_times(self, claims: dict[str, Any]) -> float:
@@ -424,8 +449,9 @@ _SIZE_OF_ENTRY = 400
 
 def _size_of(caller: Caller) -> int:
     """Return about how many bytes it takes to remember a caller."""
-    texts = (caller.sub, caller.username, *caller.groups)
-    return _SIZE_OF_ENTRY + getsizeof(caller.groups) + sum(map(getsizeof, texts))
+    texts = (caller.sub, caller.username, *caller.groups, *caller.scopes)
+    sets = (caller.groups, caller.scopes)
+    return _SIZE_OF_ENTRY + sum(map(getsizeof, sets)) + sum(map(getsizeof, texts))
 
 
 def _digest(token: str) -> bytes:
@@ -453,12 +479,29 @@ def _moment(claims: dict[str, Any], name: str) -> float:
     return value
 
 
+def _is_machine(claims: dict[str, Any]) -> bool:
+    """Tell whether an access token was issued for client credentials.
+
+    RFC 9068, section 2.2: its `sub` is then the client itself. Cognito gives it no `username`.
+    """
+    return claims.get("sub") == claims.get("client_id") and claims.keys().isdisjoint(_OF_USERS)
+
+
+_OF_USERS = frozenset({"username", "cognito:username", "cognito:groups"})
+"""Claims of users."""
+
+
+def _scopes(claims: dict[str, Any]) -> frozenset[str]:
+    # RFC 6749, section 3.3: separated by spaces.
+    return frozenset(_text(claims, "scope").split(" ")) - {""}
+
+
 def _groups(claims: dict[str, Any]) -> frozenset[str]:
     groups = claims.get("cognito:groups", [])
     if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         _refuse("no valid cognito:groups")
     # Cognito admits `*` as the name of a group. To a policy it means every signed-in user.
-    return frozenset(groups) - {ANYONE}
+    return frozenset(groups) - {"*"}
 
 
 def _read_key(entry: object) -> tuple[str, jwt.PyJWK]:

@@ -25,7 +25,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from graphql_admin.admin.context import Context, Gate
-from graphql_admin.admin.permissions import Policy
+from graphql_admin.admin.permissions import rights_of
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.cognito.access import PoolReader
 from graphql_admin.cognito.shares import Places
@@ -46,6 +46,7 @@ from graphql_admin.errors import (
     UnsupportedMediaType,
     UriTooLong,
 )
+from graphql_admin.policy.grants import Grants
 from graphql_admin.telemetry import request_record as records
 from graphql_admin.tokens.verifier import Caller, TokenVerifier, bearer_token
 
@@ -80,7 +81,7 @@ class Executor:
 
     verifier: TokenVerifier
 
-    policy: Policy
+    grants: Grants
 
     reader: PoolReader
 
@@ -146,7 +147,7 @@ class Executor:
         estimated = document.estimate(operation, variables)
         context = Context(
             caller=caller,
-            allowed=self.policy.actions_of(caller),
+            allowed=rights_of(caller, self.grants).actions,
             plans=document.plans,
             pool=self.reader,
             gate=self.gate,
