@@ -29,6 +29,7 @@ from graphql_admin.cognito.shares import Places
 from graphql_admin.engine.documents import Documents
 from graphql_admin.engine.limits import MAX_NAME, MAX_OPERATIONS, Limits
 from graphql_admin.errors import UpstreamFailed
+from graphql_admin.policy.decisions import Decisions
 from graphql_admin.policy.grants import Grants, Policy
 from graphql_admin.settings import Settings, TokenUse
 from graphql_admin.tokens.verifier import Caller, TokenVerifier
@@ -383,10 +384,12 @@ class Server:
                 root_fields=ROOMS["roots"],
             ),
         )
+        grants = Grants(Policy.of_administrators({"Admins"}))
         executor = Executor(
             schema,
             cast("TokenVerifier", _Verifier()),
-            Grants(Policy.of_administrators({"Admins"})),
+            grants,
+            Decisions(grants),
             reader=PoolReader("eu-west-1_AbCdEf123", _refuse_call),
             gate=Attempts(PoolWriter(_refuse_call), AuditLog(Path(self._events.name))),
             max_calls=Settings.model_fields["max_calls"].default,

@@ -1,7 +1,6 @@
 """The composition root: settings in, an ASGI application out."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -15,7 +14,6 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from graphql_admin.actions import Action
 from graphql_admin.admin.attempts import Attempts
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
@@ -24,8 +22,9 @@ from graphql_admin.cognito.quotas import Quotas
 from graphql_admin.cognito.shares import Places
 from graphql_admin.engine.documents import Documents
 from graphql_admin.engine.limits import Limits
-from graphql_admin.errors import AdminError, AuditUnavailable, GroupNotFound, UserNotFound
+from graphql_admin.errors import AuditUnavailable
 from graphql_admin.hosts import AllowedHosts
+from graphql_admin.policy.decisions import Decisions
 from graphql_admin.policy.grants import Grants
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
 from graphql_admin.tokens.verifier import TokenVerifier
@@ -111,6 +110,7 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
         schema=parts.schema,
         verifier=parts.verifier,
         grants=parts.grants,
+        decisions=Decisions(parts.grants, knows_groups=settings.knows_groups),
         reader=parts.pool.reader,
         gate=Attempts(parts.pool.writer, parts.audit),
         max_calls=settings.max_calls,
@@ -185,52 +185,6 @@ class _Application(Starlette):
         outermost = super().build_middleware_stack()
         assert isinstance(outermost, ServerErrorMiddleware)  # noqa: S101  # nothing else is lost
         return outermost.app
-
-
-async def check(settings: Settings) -> list[str]:
-    """Ask the pool and its keys whether they answer.
-
-    Returns:
-        What is wrong with them, in sentences.
-
-    Raises:
-        InvalidSettings: The settings do not fit the environment.
-    """
-    parts = make_parts(settings)
-    problems = []
-    try:
-        await parts.verifier.keys.load()
-    except AdminError:
-        problems.append("The pool's keys could not be fetched; see the log.")
-    operations = {
-        operation
-        for action in set(Action) - settings.disabled_actions
-        for operation in action.operations
-        if operation in PROBES
-    }
-    if not operations:
-        problems.append("The user pool was not asked: no enabled action reads from it.")
-    async with parts.pool:
-        for operation in sorted(operations)[:1]:
-            deadline = asyncio.get_running_loop().time() + settings.deadline
-            try:
-                await parts.pool.reader.read(operation, PROBES[operation], deadline=deadline)
-            except (UserNotFound, GroupNotFound):
-                pass
-            except AdminError as error:
-                problems.append(f"The user pool did not answer well ({error.code}); see the log.")
-    return problems
-
-
-PROBES: Mapping[str, Mapping[str, object]] = {
-    "AdminGetUser": {"Username": "graphql-admin-check"},
-    "AdminListGroupsForUser": {"Username": "graphql-admin-check"},
-    "GetGroup": {"GroupName": "graphql-admin-check"},
-    "ListGroups": {"Limit": 1},
-    "ListUsers": {"Limit": 1},
-    "ListUsersInGroup": {"GroupName": "graphql-admin-check"},
-}
-"""Calls that change nothing, of which the first that the policy needs is made by `check`."""
 
 
 def _open_audit_log(path: Path | None) -> AuditLog:

@@ -175,13 +175,14 @@ def iam_policy(account: str | None, partition: str | None) -> None:
 @main.command()
 def check() -> None:
     """Check the settings, and whether the user pool and its keys answer."""
-    from graphql_admin.app import check as check_pool  # noqa: PLC0415
+    from graphql_admin.check import check as check_pool  # noqa: PLC0415
 
     with _settings_explained():
         settings = _load_settings()
         _create_app(settings)
-    if problems := asyncio.run(check_pool(settings)):
-        _complain(problems)
+    findings = asyncio.run(check_pool(settings))
+    _complain([*findings.problems, *(f"Note: {note}" for note in findings.notes)])
+    if findings.problems:
         sys.exit(_POOL_OR_KEYS)
     click.echo("The settings are good; the user pool and its keys answer.")
 

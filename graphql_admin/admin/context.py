@@ -10,6 +10,8 @@ from graphql_admin.actions import Action
 from graphql_admin.cognito.access import PoolReader
 from graphql_admin.cognito.coalescing import SharedReads
 from graphql_admin.errors import AdminError, Forbidden, QueryTooExpensive, Unauthenticated
+from graphql_admin.policy.decisions import Decisions
+from graphql_admin.policy.grants import Rights
 from graphql_admin.targets import Change, Target
 from graphql_admin.telemetry import metrics
 from graphql_admin.telemetry import request_record as records
@@ -32,8 +34,11 @@ class Context:
     caller: Caller | None
     """Who asks; None is a request without a token, which may only read the schema."""
 
-    allowed: frozenset[Action]
-    """What the caller may do."""
+    rights: Rights
+    """What the caller may do, as their token says."""
+
+    decisions: Decisions
+    """Tell on whom they may act."""
 
     plans: dict[str | None, Any]
     """What `execution` compiled of the document's operations so far, by their names; kept as long
@@ -74,7 +79,7 @@ class Context:
         """
         records.current().actions.add(action.label)
         caller = self.demand_token()
-        if action not in self.allowed:
+        if action not in self.rights.actions:
             message = f"You are not allowed to do this: it requires the action {action.label}."
             raise Forbidden(message)
         return caller

@@ -27,7 +27,7 @@ from strawberry.types.base import StrawberryObjectDefinition, get_object_definit
 from strawberry.types.field import StrawberryField
 
 from graphql_admin.actions import Action
-from graphql_admin.admin import changes
+from graphql_admin.admin import allowed, changes
 from graphql_admin.admin import federation as references
 from graphql_admin.admin.context import Context, Info
 from graphql_admin.admin.features import Feature
@@ -104,7 +104,7 @@ class ViewerQuery:
             username=caller.username or caller.sub,
             sub=caller.sub,
             groups=sorted(caller.groups),
-            actions=[action.label for action in Action if action in info.context.allowed],
+            actions=[action.label for action in Action if action in info.context.rights.actions],
         )
 
 
@@ -126,6 +126,7 @@ FEATURES = (
     Feature(query=ViewerQuery),
     users.FEATURE,
     groups.FEATURE,
+    allowed.FEATURE,
     references.FEATURE,
     changes.FEATURE,
     Feature(query=ServiceQuery),

@@ -6,9 +6,13 @@ from typing import Any, Protocol
 import structlog
 
 from graphql_admin.cognito.operations import is_read
-from graphql_admin.errors import Internal
+from graphql_admin.errors import Internal, UpstreamFailed
 
 log = structlog.get_logger(__name__)
+
+
+class MissingRight(UpstreamFailed):
+    """AWS does not let this server's own credentials call the operation."""
 
 
 class Call(Protocol):

@@ -224,14 +224,22 @@ class Decisions:
         """Return the changes that the principal may make to a user; memberships, of some group.
 
         Raises:
-            ValueError: Not all is known of the user that decisions can ask for.
+            ValueError: Not all is known of the user that it depends on.
         """
-        if user.sub is None or (self._knows_groups and user.groups is None):
+        if user.sub is None or (user.groups is None and self.depends_on_groups(principal)):
             raise ValueError("the user has not been read")
         return frozenset(
             action
             for action, rule in self._rules.items()
             if action in principal.rights.actions and self._is_allowed_on(principal, rule, user)
+        )
+
+    def depends_on_groups(self, principal: Principal) -> bool:
+        """Tell whether a user's groups matter for which changes the principal may make to them."""
+        return not principal.rights.has_every and any(
+            Read.GROUPS in self.possible_reads(action)
+            for action in self._rules
+            if action in principal.rights.actions
         )
 
     def _is_allowed_on(self, principal: Principal, rule: Rule, user: User) -> bool:
@@ -244,7 +252,8 @@ class Decisions:
             if not principal.rights.grants:
                 return False
             effect = Effect.NONE  # of some group that gives no rights
-        return isinstance(self._decide_on_user(principal, rule, effect, user), Allowed)
+        # What is still to be read, if anything, is what the action takes from the user.
+        return not isinstance(self._decide_on_user(principal, rule, effect, user), Refused)
 
     def allowed_on_group(self, principal: Principal, group: str) -> frozenset[Action]:
         """Return the changes that the principal may make to a group; memberships, of some user."""

@@ -46,6 +46,7 @@ from graphql_admin.errors import (
     UnsupportedMediaType,
     UriTooLong,
 )
+from graphql_admin.policy.decisions import Decisions
 from graphql_admin.policy.grants import Grants
 from graphql_admin.telemetry import request_record as records
 from graphql_admin.tokens.verifier import Caller, TokenVerifier, bearer_token
@@ -82,6 +83,8 @@ class Executor:
     verifier: TokenVerifier
 
     grants: Grants
+
+    decisions: Decisions
 
     reader: PoolReader
 
@@ -147,7 +150,8 @@ class Executor:
         estimated = document.estimate(operation, variables)
         context = Context(
             caller=caller,
-            allowed=rights_of(caller, self.grants).actions,
+            rights=rights_of(caller, self.grants),
+            decisions=self.decisions,
             plans=document.plans,
             pool=self.reader,
             gate=self.gate,
