@@ -1,5 +1,6 @@
 """The composition root: settings in, an ASGI application out."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from graphql_admin.admin.attempts import Attempts
+from graphql_admin.admin.authorization import Authorization
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
 from graphql_admin.cognito.pool import UserPool
@@ -24,8 +26,10 @@ from graphql_admin.engine.documents import Documents
 from graphql_admin.engine.limits import Limits
 from graphql_admin.errors import AuditUnavailable
 from graphql_admin.hosts import AllowedHosts
+from graphql_admin.policy.authority import MAX_AGE, Authority
 from graphql_admin.policy.decisions import Decisions
 from graphql_admin.policy.grants import Grants
+from graphql_admin.policy.reservations import LocalReservations
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
 from graphql_admin.tokens.verifier import TokenVerifier
 from graphql_admin.web import explorer
@@ -47,6 +51,7 @@ class Parts:
     pool: UserPool
     audit: AuditLog
     grants: Grants
+    authorization: Authorization
     schema: AdminSchema
 
 
@@ -77,12 +82,14 @@ def make_parts(settings: Settings) -> Parts:
         raise InvalidSettings(
             ["GRAPHQL_ADMIN_DEV: is for a Cognito on this machine, and the endpoint is elsewhere"]
         )
+    grants = Grants(settings.policy, settings.disabled_actions)
     return Parts(
         settings=settings,
         verifier=TokenVerifier.from_settings(settings),
         pool=pool,
         audit=_open_audit_log(settings.audit_file),
-        grants=Grants(settings.policy, settings.disabled_actions),
+        grants=grants,
+        authorization=_make_authorization(settings, grants),
         schema=AdminSchema(
             settings.disabled_actions,
             service=settings.introspection is not Introspection.OFF,
@@ -110,9 +117,9 @@ def build_app(parts: Parts, people: Callable[[], Sequence[explorer.Person]] = tu
         schema=parts.schema,
         verifier=parts.verifier,
         grants=parts.grants,
-        decisions=Decisions(parts.grants, knows_groups=settings.knows_groups),
+        decisions=parts.authorization.decisions,
         reader=parts.pool.reader,
-        gate=Attempts(parts.pool.writer, parts.audit),
+        gate=Attempts(parts.pool.writer, parts.audit, parts.authorization),
         max_calls=settings.max_calls,
         places=Places(settings.max_concurrency),
     )
@@ -185,6 +192,25 @@ class _Application(Starlette):
         outermost = super().build_middleware_stack()
         assert isinstance(outermost, ServerErrorMiddleware)  # noqa: S101  # nothing else is lost
         return outermost.app
+
+
+def _make_authorization(settings: Settings, grants: Grants) -> Authorization:
+    max_age = settings.authority_max_age
+    return Authorization(
+        grants,
+        Decisions(grants, knows_groups=settings.knows_groups),
+        Authority(
+            max_age=MAX_AGE if max_age is None else max_age,
+            knows_groups=settings.knows_groups,
+            clock=_now,
+        ),
+        LocalReservations(_now),
+    )
+
+
+def _now() -> float:
+    """Return the time by the clock that deadlines are of."""
+    return asyncio.get_running_loop().time()
 
 
 def _open_audit_log(path: Path | None) -> AuditLog:

@@ -23,6 +23,7 @@ AdminError
 │   ├── InvalidCursor          INVALID_CURSOR                 this cursor is not of this list
 │   ├── AmbiguousUser          AMBIGUOUS_USER                 more than one user matches
 │   ├── AuditUnavailable       AUDIT_UNAVAILABLE              no change without a record of it
+│   ├── AuthorityUnavailable   AUTHORITY_UNAVAILABLE          the caller's rights cannot be read
 │   ├── Overloaded             OVERLOADED                     too many of one caller's requests
 │   ├── ShuttingDown           SHUTTING_DOWN                  this server takes no more requests
 │   ├── Throttled              THROTTLED                      Cognito asks to slow down
@@ -35,7 +36,10 @@ AdminError
     ├── WrongState             WRONG_STATE
     ├── AlreadyExists          ALREADY_EXISTS
     ├── LimitExceeded          LIMIT_EXCEEDED
-    └── RejectedByTrigger      REJECTED_BY_TRIGGER
+    ├── RejectedByTrigger      REJECTED_BY_TRIGGER
+    ├── OutOfScope             OUT_OF_SCOPE
+    ├── OwnAccount             OWN_ACCOUNT
+    └── Conflict               CONFLICT
 
 A `BadUserInput` met by a mutation is an expected outcome too: its payload says INVALID_VALUE.
 A `UserNotFound` or `GroupNotFound` met by a query is a null; in `_entities`, also an error.
@@ -257,6 +261,14 @@ class AuditUnavailable(Refusal):
     message = "Changes cannot be recorded at the moment, so none are made. Nothing was changed."
 
 
+class AuthorityUnavailable(Refusal):
+    """What the caller may still do could not be read, so the change was not made."""
+
+    code = "AUTHORITY_UNAVAILABLE"
+    status = 503
+    message = "The user pool did not say whether you may still do this. Nothing was changed."
+
+
 class Overloaded(Refusal):
     """The caller has as many requests under way as this server takes of one caller now."""
 
@@ -315,9 +327,18 @@ class Internal(Refusal):
 
 
 class Outcome(AdminError):
-    """An expected way for an action to end, reported in its payload."""
+    """An expected way for an action to end, reported in its payload.
 
-    field: ClassVar[str | None] = None
+    Args:
+        message: For people.
+        field: The input field that it is about. Default: the class's own.
+    """
+
+    field: str | None = None
+
+    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field or type(self).field
 
 
 class UserNotFound(Outcome):
@@ -371,6 +392,30 @@ class RejectedByTrigger(Outcome):
     message = "A Lambda trigger of the user pool refused the action."
 
 
+class OutOfScope(Outcome):
+    """The caller has the action, and may not do it to this user or group."""
+
+    code = "OUT_OF_SCOPE"
+    status = 403
+    message = "You may not do this to this user or group."
+
+
+class OwnAccount(Outcome):
+    """The caller may do it to others, and not to themselves."""
+
+    code = "OWN_ACCOUNT"
+    status = 403
+    message = "This cannot be done to one's own account."
+
+
+class Conflict(Outcome):
+    """Another change stands in the way; nothing was changed."""
+
+    code = "CONFLICT"
+    status = 409
+    message = "Another change stands in the way. Try again in half a minute."
+
+
 @strawberry.enum(description="How an action ended other than well.")
 class ActionErrorCode(Enum):
     USER_NOT_FOUND = strawberry.enum_value(
@@ -392,6 +437,20 @@ class ActionErrorCode(Enum):
     )
     REJECTED_BY_TRIGGER = strawberry.enum_value(
         "REJECTED_BY_TRIGGER", description="A Lambda trigger of the pool refused the action."
+    )
+    OUT_OF_SCOPE = strawberry.enum_value(
+        "OUT_OF_SCOPE",
+        description="The user, or the group, has or gives rights beyond one's own, or is "
+        "protected; nothing was changed.",
+    )
+    OWN_ACCOUNT = strawberry.enum_value(
+        "OWN_ACCOUNT",
+        description="It may be done to others, and not to oneself; nothing was changed.",
+    )
+    CONFLICT = strawberry.enum_value(
+        "CONFLICT",
+        description="One's own rights are being changed, or were a moment ago; nothing was "
+        "changed. Try again in half a minute.",
     )
     INVALID_VALUE = strawberry.enum_value(
         "INVALID_VALUE", description="A value of the input cannot be right; nothing was changed."

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 import strawberry
@@ -117,6 +118,15 @@ class Context:
             lambda: self.count(self.pool.read, operation, parameters),
             deadline=self.deadline,
         )
+
+    async def read_anew(self, operation: str, **parameters: object) -> Reply:
+        """Call an operation as `read` does, with a reply that nobody has read before.
+
+        Raises:
+            QueryTooExpensive: The request has used up its calls.
+            AdminError: The call failed.
+        """
+        return await self.count(partial(self.pool.read, anew=True), operation, parameters)
 
     async def count(
         self,

@@ -183,6 +183,7 @@ class UserPool:
         *,
         deadline: float,
         caller: str = "",
+        anew: bool = False,
     ) -> dict[str, Any]:
         try:
             described = describe(operation)
@@ -199,6 +200,8 @@ class UserPool:
             raise TimedOut("The request ran out of time. Nothing was changed.")
         user = parameters.get("Username")
         call = _Call(described, body, user if isinstance(user, str) else None, caller, deadline)
+        if described.is_read and anew:
+            return await self._carry_out(call, await self._wait_for_permit(call))
         if described.is_read:
             return await self._reads.get_in_turn(
                 (operation, body),

@@ -25,7 +25,7 @@ from graphql_admin.actions import Action
 from graphql_admin.admin.guards import Guard, Requires, RequiresByType, guard_of
 from graphql_admin.admin.nodes import global_id
 from graphql_admin.admin.schema import AdminSchema
-from graphql_admin.policy.iam import iam_policy
+from graphql_admin.policy.iam import checks_of, iam_policy
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, reply
 
@@ -38,7 +38,7 @@ USER = {
 GROUP = {"GroupName": "Editors"}
 REPLIES = {
     "ListUsers": {"Users": [USER]},
-    "AdminGetUser": USER,
+    "AdminGetUser": {**USER, "UserAttributes": USER["Attributes"]},
     "ListUsersInGroup": {"Users": [USER]},
     "GetGroup": {"Group": GROUP},
     "ListGroups": {"Groups": [GROUP]},
@@ -216,8 +216,9 @@ def start(
 
 
 def operations_of(actions: frozenset[Action]) -> set[str]:
-    """Return the Cognito operations that these actions need."""
-    return {operation for action in actions for operation in action.operations}
+    """Return the Cognito operations that these actions need, and the decisions on them."""
+    operations = {operation for action in actions for operation in action.operations}
+    return operations.union(checks_of(actions, knows_groups=True))
 
 
 CLOSED = [way for way in WAYS if not way.action.open_to_signed_in]

@@ -9,25 +9,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graphql_admin.actions import Action
+from graphql_admin.actions import Action, Effect, Oneself, Row
 from graphql_admin.cognito.operations import is_read
 from graphql_admin.policy.decisions import (
     RULES,
     Allowed,
     Decision,
     Decisions,
-    Effect,
-    Kind,
     NeedsTarget,
     Principal,
     Read,
     Reason,
     Refused,
-    Rule,
     Target,
     User,
 )
 from graphql_admin.policy.grants import ALL, FOR_ANYONE, Given, Grants, Policy, Rights
+from graphql_admin.targets import TargetKind
 
 CHANGES = frozenset(RULES) - {Action.SIGN_USER_OUT}
 PROTECTED = "6f1c0000-0000-4000-8000-000000000000"
@@ -212,8 +210,8 @@ def test_caller_without_the_right(action: Action, target: str) -> None:
     rule = RULES[action]
     rights = replace(principal(POLICY, "Admins").rights, actions=frozenset(Action) - {action})
     wanted = Target(
-        None if rule.kind is Kind.ONESELF else TARGETS[target],
-        "Beta" if rule.kind is Kind.MEMBERSHIP else None,
+        None if rule.on_oneself is Oneself.ONLY else TARGETS[target],
+        "Beta" if rule.target is TargetKind.MEMBERSHIP else None,
     )
     decision = Decisions(Grants(POLICY)).decide(Principal("caller", rights), action, wanted)
     assert isinstance(decision, Refused)
@@ -273,12 +271,21 @@ def test_target_of_another_kind(action: Action, target: Target) -> None:
         Decisions(Grants(POLICY)).decide(principal(POLICY, "Admins"), action, target)
 
 
+DELETE_USER = Row(
+    name="deleteUser",
+    sentence="Delete a user.",
+    write="AdminDeleteUser",
+    target=TargetKind.USER,
+    effect=Effect.TAKES,
+)
+
+
 class Later(Enum):
     """Actions on groups as they may come, and one that takes over an account."""
 
-    UPDATE_GROUP = Rule(Kind.GROUP)
-    DELETE_GROUP = Rule(Kind.GROUP, Effect.TAKES)
-    SET_PASSWORD = Rule(Kind.USER, on_oneself=False)
+    UPDATE_GROUP = replace(DELETE_USER, target=TargetKind.GROUP, effect=Effect.NONE)
+    DELETE_GROUP = replace(DELETE_USER, target=TargetKind.GROUP)
+    SET_PASSWORD = replace(DELETE_USER, effect=Effect.NONE, on_oneself=Oneself.NEVER)
 
     @property
     def label(self) -> str:
@@ -443,8 +450,8 @@ POLICIES = st.builds(
 COMBINATIONS = [
     (action, group)
     for action, rule in RULES.items()
-    for group in (NAMES if rule.kind is Kind.MEMBERSHIP else [None])
-    if rule.kind is not Kind.ONESELF
+    for group in (NAMES if rule.target is TargetKind.MEMBERSHIP else [None])
+    if rule.on_oneself is not Oneself.ONLY
 ]
 
 
@@ -459,7 +466,7 @@ def test_properties(
     caller = Principal("0", grants.of_user(own))
     user = User("0" if is_self else "1", own if is_self else other)
     assert user.groups is not None
-    theirs = grants.of_user(user.groups).actions
+    theirs = grants.of_user(user.groups)
     offered = decisions.allowed_on_user(caller, user)
     possible = set()
     for action, group in COMBINATIONS:
@@ -470,7 +477,8 @@ def test_properties(
             continue
         possible.add(action)
         assert action in caller.rights.actions
-        assert theirs <= caller.rights.actions
+        assert theirs.actions <= caller.rights.actions
+        assert ALL in caller.rights.grants or theirs.grants <= caller.rights.grants
         assert not grants.is_protected_user(user.sub or "")
         if group is not None:
             assert grants.actions_of_groups({group}) <= caller.rights.actions
