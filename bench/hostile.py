@@ -21,16 +21,19 @@ from typing import Any, Self, TypeAlias, cast
 import orjson
 from graphql import get_introspection_query
 
-from graphql_admin.actions import Action
 from graphql_admin.admin.attempts import Attempts
+from graphql_admin.admin.authorization import Authorization
 from graphql_admin.admin.guards import takes_call
-from graphql_admin.admin.permissions import Policy
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
 from graphql_admin.cognito.access import PoolReader, PoolWriter
 from graphql_admin.engine.documents import Documents
 from graphql_admin.engine.limits import MAX_NAME, MAX_OPERATIONS, Limits
 from graphql_admin.errors import UpstreamFailed
+from graphql_admin.policy.authority import Authority
+from graphql_admin.policy.decisions import Decisions
+from graphql_admin.policy.grants import Grants, Policy
+from graphql_admin.policy.reservations import LocalReservations
 from graphql_admin.settings import Settings
 from graphql_admin.tokens.caller import Caller, TokenUse
 from graphql_admin.tokens.verifier import TokenVerifier
@@ -387,12 +390,24 @@ class Server:
                 root_fields=ROOMS["roots"],
             ),
         )
+        grants = Grants(Policy.of_administrators({"Admins"}))
+        decisions = Decisions(grants)
         executor = Executor(
             schema,
             cast("TokenVerifier", _Verifier()),
-            Policy({"Admins": frozenset(Action)}),
+            grants,
+            decisions,
             reader=PoolReader("eu-west-1_AbCdEf123", _refuse_call),
-            gate=Attempts(PoolWriter(_refuse_call), AuditLog(Path(self._events.name))),
+            gate=Attempts(
+                PoolWriter(_refuse_call),
+                AuditLog(Path(self._events.name)),
+                Authorization(
+                    grants,
+                    decisions,
+                    Authority(clock=self._loop.time),
+                    LocalReservations(self._loop.time),
+                ),
+            ),
             max_calls=Settings.model_fields["max_calls"].default,
             in_flight=InFlight(Settings.model_fields["max_concurrency"].default),
         )

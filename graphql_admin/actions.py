@@ -12,8 +12,20 @@ class Oneself(Enum):
     TOO = "too"
     """To oneself as to others."""
 
+    NEVER = "never"
+    """Not to oneself: with a stolen token it could take the owner's account over. What takes
+    rights is never done to oneself, whatever its row says."""
+
     ONLY = "only"
     """To oneself and to nobody else; where no user is named, oneself is meant."""
+
+
+class Effect(Enum):
+    """What an action does to the rights of its target."""
+
+    NONE = "none"
+    GIVES = "gives"
+    TAKES = "takes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +49,11 @@ class Row:
     """The Cognito operations that read what it gives."""
 
     checks: tuple[str, ...] = ()
-    """The Cognito operations that read what decides whether it is allowed."""
+    """The Cognito operations that read what decides whether it is allowed, beyond those that
+    every change takes (`policy.decisions`)."""
+
+    effect: Effect = Effect.NONE
+    """What it does to the rights of its target; of a membership, where the group gives rights."""
 
     on_oneself: Oneself = Oneself.TOO
 
@@ -91,12 +107,14 @@ class Action(Enum):
         sentence="Add a user to a group.",
         write="AdminAddUserToGroup",
         target=TargetKind.MEMBERSHIP,
+        effect=Effect.GIVES,
     )
     REMOVE_USER_FROM_GROUP = Row(
         name="removeUserFromGroup",
         sentence="Remove a user from a group.",
         write="AdminRemoveUserFromGroup",
         target=TargetKind.MEMBERSHIP,
+        effect=Effect.TAKES,
     )
     CONFIRM_USER_SIGN_UP = Row(
         name="confirmUserSignUp",
@@ -109,12 +127,14 @@ class Action(Enum):
         sentence="Disable a user.",
         write="AdminDisableUser",
         target=TargetKind.USER,
+        effect=Effect.TAKES,
     )
     ENABLE_USER = Row(
         name="enableUser",
         sentence="Enable a user.",
         write="AdminEnableUser",
         target=TargetKind.USER,
+        effect=Effect.GIVES,
     )
     SIGN_USER_OUT = Row(
         name="signUserOut",
@@ -131,6 +151,7 @@ class Action(Enum):
     )
 
     def __init__(self, row: Row) -> None:
+        self.row = row
         self.label = row.name
         self.sentence = row.sentence
         self.write = row.write

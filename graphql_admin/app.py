@@ -16,18 +16,21 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from graphql_admin.actions import Action
 from graphql_admin.admin.attempts import Attempts
+from graphql_admin.admin.authorization import Authorization
 from graphql_admin.admin.guards import takes_call
-from graphql_admin.admin.permissions import Policy
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
 from graphql_admin.cognito.pool import InvalidAwsSettings, UserPool
 from graphql_admin.cognito.quotas import Quotas
 from graphql_admin.engine.documents import Documents
 from graphql_admin.engine.limits import Limits
-from graphql_admin.errors import AdminError, AuditUnavailable, GroupNotFound, UserNotFound
+from graphql_admin.errors import AuditUnavailable
 from graphql_admin.hosts import AllowedHosts
+from graphql_admin.policy.authority import MAX_AGE, Authority
+from graphql_admin.policy.decisions import Decisions
+from graphql_admin.policy.grants import Grants
+from graphql_admin.policy.reservations import LocalReservations
 from graphql_admin.settings import Introspection, InvalidSettings, Settings
 from graphql_admin.tokens.verifier import TokenVerifier
 from graphql_admin.web import explorer
@@ -50,7 +53,8 @@ class Parts:
     verifier: TokenVerifier
     pool: UserPool
     audit: AuditLog
-    policy: Policy
+    grants: Grants
+    authorization: Authorization
     schema: AdminSchema
 
 
@@ -84,12 +88,14 @@ def make_parts(settings: Settings) -> Parts:
         raise InvalidSettings(
             ["GRAPHQL_ADMIN_DEV: is for a Cognito on this machine, and the endpoint is elsewhere"]
         )
+    grants = Grants(settings.policy, settings.disabled_actions)
     return Parts(
         settings=settings,
         verifier=make_verifier(settings),
         pool=pool,
         audit=_open_audit_log(settings.audit_file),
-        policy=Policy(settings.grants, settings.disabled_actions),
+        grants=grants,
+        authorization=_make_authorization(settings, grants),
         schema=AdminSchema(
             settings.disabled_actions,
             service=settings.introspection is not Introspection.OFF,
@@ -109,6 +115,7 @@ def make_verifier(settings: Settings) -> TokenVerifier:
         issuer=settings.issuer,
         jwks_url=settings.jwks_url,
         admit_public_keys=settings.dev,
+        admits_machines=settings.policy.scopes is not None,
     )
 
 
@@ -124,7 +131,7 @@ def build_app(
     """
     settings = parts.settings
     health = Health(parts.verifier.keys, parts.pool)
-    gate = Attempts(parts.pool.writer, parts.audit)
+    gate = Attempts(parts.pool.writer, parts.audit, parts.authorization)
     executor = _make_executor(parts, gate)
     endpoint: ASGIApp = _make_endpoint(parts, executor)
     if settings.explorer:
@@ -158,7 +165,8 @@ def _make_executor(parts: Parts, gate: Attempts) -> Executor:
     return Executor(
         schema=parts.schema,
         verifier=parts.verifier,
-        policy=parts.policy,
+        grants=parts.grants,
+        decisions=parts.authorization.decisions,
         reader=parts.pool.reader,
         gate=gate,
         max_calls=parts.settings.max_calls,
@@ -260,50 +268,23 @@ class Application(Starlette):
         return outermost.app
 
 
-async def check(settings: Settings) -> list[str]:
-    """Ask the pool and its keys whether they answer.
-
-    Returns:
-        What is wrong with them, in sentences.
-
-    Raises:
-        InvalidSettings: The settings do not fit the environment.
-    """
-    parts = make_parts(settings)
-    problems = []
-    try:
-        await parts.verifier.keys.load()
-    except AdminError:
-        problems.append("The pool's keys could not be fetched; see the log.")
-    operations = {
-        operation
-        for action in set(Action) - settings.disabled_actions
-        for operation in action.operations
-        if operation in PROBES
-    }
-    if not operations:
-        problems.append("The user pool was not asked: no enabled action reads from it.")
-    async with parts.pool:
-        for operation in sorted(operations)[:1]:
-            deadline = asyncio.get_running_loop().time() + settings.deadline
-            try:
-                await parts.pool.reader.read(operation, PROBES[operation], deadline=deadline)
-            except (UserNotFound, GroupNotFound):
-                pass
-            except AdminError as error:
-                problems.append(f"The user pool did not answer well ({error.code}); see the log.")
-    return problems
+def _make_authorization(settings: Settings, grants: Grants) -> Authorization:
+    max_age = settings.authority_max_age
+    return Authorization(
+        grants,
+        Decisions(grants, knows_groups=settings.knows_groups),
+        Authority(
+            max_age=MAX_AGE if max_age is None else max_age,
+            knows_groups=settings.knows_groups,
+            clock=_now,
+        ),
+        LocalReservations(_now),
+    )
 
 
-PROBES: Mapping[str, Mapping[str, object]] = {
-    "AdminGetUser": {"Username": "graphql-admin-check"},
-    "AdminListGroupsForUser": {"Username": "graphql-admin-check"},
-    "GetGroup": {"GroupName": "graphql-admin-check"},
-    "ListGroups": {"Limit": 1},
-    "ListUsers": {"Limit": 1},
-    "ListUsersInGroup": {"GroupName": "graphql-admin-check"},
-}
-"""Calls that change nothing, of which the first that the policy needs is made by `check`."""
+def _now() -> float:
+    """Return the time by the clock that deadlines are of."""
+    return asyncio.get_running_loop().time()
 
 
 def _open_audit_log(path: Path | None) -> AuditLog:

@@ -150,7 +150,7 @@ def _check_account(_: click.Context, __: click.Parameter, account: str | None) -
 def iam_policy(account: str | None, partition: str | None) -> None:
     """Print the least IAM policy with which the server can carry out the enabled actions."""
     from graphql_admin.actions import Action  # noqa: PLC0415
-    from graphql_admin.admin.permissions import iam_policy as policy  # noqa: PLC0415
+    from graphql_admin.policy.iam import iam_policy as policy  # noqa: PLC0415
 
     with _settings_explained():
         settings = _load_settings()
@@ -169,19 +169,21 @@ def iam_policy(account: str | None, partition: str | None) -> None:
         )
     )
     enabled = frozenset(Action) - settings.disabled_actions
-    click.echo(json.dumps(policy(pool_arn, enabled), indent=2))
+    statement = policy(pool_arn, enabled, knows_groups=settings.knows_groups)
+    click.echo(json.dumps(statement, indent=2))
 
 
 @main.command()
 def check() -> None:
     """Check the settings, and whether the user pool and its keys answer."""
-    from graphql_admin.app import check as check_pool  # noqa: PLC0415
+    from graphql_admin.check import check as check_pool  # noqa: PLC0415
 
     with _settings_explained():
         settings = _load_settings()
         _create_app(settings)
-    if problems := asyncio.run(check_pool(settings)):
-        _complain(problems)
+    findings = asyncio.run(check_pool(settings))
+    _complain([*findings.problems, *(f"Note: {note}" for note in findings.notes)])
+    if findings.problems:
         sys.exit(_POOL_OR_KEYS)
     click.echo("The settings are good; the user pool and its keys answer.")
 

@@ -23,6 +23,7 @@ AdminError
 │   ├── InvalidCursor          INVALID_CURSOR                 this cursor is not of this list
 │   ├── AmbiguousUser          AMBIGUOUS_USER                 more than one user matches
 │   ├── AuditUnavailable       AUDIT_UNAVAILABLE              no change without a record of it
+│   ├── AuthorityUnavailable   AUTHORITY_UNAVAILABLE          the caller's rights cannot be read
 │   ├── Overloaded             OVERLOADED                     too many of one caller's requests
 │   ├── ShuttingDown           SHUTTING_DOWN                  this server takes no more requests
 │   ├── Throttled              THROTTLED                      Cognito asks to slow down
@@ -35,7 +36,10 @@ AdminError
     ├── WrongState             WRONG_STATE
     ├── AlreadyExists          ALREADY_EXISTS
     ├── LimitExceeded          LIMIT_EXCEEDED
-    └── RejectedByTrigger      REJECTED_BY_TRIGGER
+    ├── RejectedByTrigger      REJECTED_BY_TRIGGER
+    ├── OutOfScope             OUT_OF_SCOPE
+    ├── OwnAccount             OWN_ACCOUNT
+    └── Conflict               CONFLICT
 
 A `BadUserInput` met by a mutation is an expected failure too: its payload says INVALID_VALUE.
 A `UserNotFound` or `GroupNotFound` met by a query is a null; in `_entities`, also an error.
@@ -258,6 +262,14 @@ class AuditUnavailable(Refusal):
     message = "Changes cannot be recorded at the moment, so none are made. Nothing was changed."
 
 
+class AuthorityUnavailable(Refusal):
+    """What the caller may still do could not be read, so the change was not made."""
+
+    code = "AUTHORITY_UNAVAILABLE"
+    status = 503
+    message = "The user pool did not say whether you may still do this. Nothing was changed."
+
+
 class Overloaded(Refusal):
     """The caller has too many requests in flight.
 
@@ -321,9 +333,18 @@ class Internal(Refusal):
 
 
 class ActionFailed(AdminError):
-    """An expected way for an action to fail, reported in its payload."""
+    """An expected way for an action to fail, reported in its payload.
 
-    field: ClassVar[str | None] = None
+    Args:
+        message: For people.
+        field: The input field that it is about. Default: the class's own.
+    """
+
+    field: str | None = None
+
+    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field or type(self).field
 
 
 class UserNotFound(ActionFailed):
@@ -375,6 +396,30 @@ class RejectedByTrigger(ActionFailed):
     code = "REJECTED_BY_TRIGGER"
     status = 409
     message = "A Lambda trigger of the user pool refused the action."
+
+
+class OutOfScope(ActionFailed):
+    """The caller has the action, and may not do it to this user or group."""
+
+    code = "OUT_OF_SCOPE"
+    status = 403
+    message = "You may not do this to this user or group."
+
+
+class OwnAccount(ActionFailed):
+    """The caller may do it to others, and not to themselves."""
+
+    code = "OWN_ACCOUNT"
+    status = 403
+    message = "This cannot be done to one's own account."
+
+
+class Conflict(ActionFailed):
+    """Another change stands in the way; nothing was changed."""
+
+    code = "CONFLICT"
+    status = 409
+    message = "Another change stands in the way. Try again in half a minute."
 
 
 def payload_code(error: AdminError) -> str:

@@ -6,12 +6,11 @@ there (credentials, `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER` and the like), 
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -27,15 +26,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from graphql_admin.actions import Action
 from graphql_admin.cognito.categories import Quota
 from graphql_admin.hosts import ANY, LOOPBACK, AllowedHosts
+from graphql_admin.policy.authority import MAX_AGE
+from graphql_admin.policy.file import InvalidPolicy, read_policy
+from graphql_admin.policy.grants import Policy
 from graphql_admin.tokens.caller import TokenUse
 
 PREFIX = "GRAPHQL_ADMIN_"
-
-ANYONE = "*"
-"""In place of a group: every signed-in user. In place of an action: all of them."""
-
-Grants = Mapping[str, frozenset[Action]]
-"""The actions that each group gives its members; the group `*` is every signed-in user."""
 
 
 class InvalidSettings(Exception):
@@ -133,6 +129,21 @@ _Actions = Annotated[
 ]
 
 
+def _read_age(value: object) -> object:
+    if value == "token":
+        return None
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= _LONGEST_AGE:
+        raise ValueError(f"must be seconds from 0 to {_LONGEST_AGE}, or the word `token`")
+    return seconds
+
+
+_LONGEST_AGE = 3600
+_Age = Annotated[float | None, BeforeValidator(_read_age)]
+
 _Quotas = Annotated[
     Mapping[Quota, Annotated[float, Field(gt=0, allow_inf_nan=False)]],
     NoDecode,
@@ -161,7 +172,12 @@ class Settings(BaseSettings):
     `policy_file`."""
 
     policy_file: Path | None = Field(default=None, validate_default=True)
-    """TOML file that says which group may do what. Set either this or `admin_groups`."""
+    """TOML file that says who may do what. Set either this or `admin_groups`."""
+
+    authority_max_age: _Age = MAX_AGE
+    """Seconds for which the pool's answer on a caller (enabled, in which groups) is trusted before
+    a change. `0` asks each time. `token` takes the groups from the token alone, for pools whose
+    Pre-token-generation trigger writes them."""
 
     disabled_actions: _Actions = frozenset()
     """Actions that are removed from the schema."""
@@ -305,11 +321,16 @@ class Settings(BaseSettings):
         return AllowedHosts(self.allowed_hosts or (LOOPBACK if self.dev else ANY))
 
     @cached_property
-    def grants(self) -> Grants:
-        """What each group may do, from whichever of the two settings says so."""
+    def policy(self) -> Policy:
+        """Who may do what, from whichever of the two settings says so."""
         if self.policy_file is not None:
             return _read_policy(self.policy_file)
-        return {group: frozenset(Action) for group in self.admin_groups or ()}
+        return Policy.of_administrators(self.admin_groups or ())
+
+    @property
+    def knows_groups(self) -> bool:
+        """Whether the pool's groups are those that give rights, and not the token's alone."""
+        return self.authority_max_age is not None
 
     @field_validator("policy_file")
     @classmethod
@@ -376,41 +397,43 @@ def load_settings(**overrides: object) -> Settings:
     try:
         settings = Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
-        problems += [_sentence(problem["loc"], problem["msg"]) for problem in error.errors()]
+        for problem in error.errors():
+            problems += _sentences(problem["loc"], problem["msg"], problem.get("ctx", {}))
     if problems:
         raise InvalidSettings(problems)
     return settings
 
 
-def _sentence(location: tuple[int | str, ...], message: str) -> str:
+def _sentences(
+    location: tuple[int | str, ...], message: str, details: Mapping[str, Any]
+) -> list[str]:
     variable = PREFIX + str(location[0]).upper() if location else PREFIX + "*"
-    return f"{variable}: {message.removeprefix('Value error, ')}"
+    match details.get("error"):
+        case _InvalidFile() as invalid:
+            said = [f"{invalid.path}: {problem}" for problem in invalid.problems]
+        case _:
+            said = [message.removeprefix("Value error, ")]
+    return [f"{variable}: {each}" for each in said]
 
 
-def _read_policy(path: Path) -> Grants:
+class _InvalidFile(ValueError):
+    """A file that a setting names cannot be meant.
+
+    Args:
+        path: The file.
+        problems: All that is wrong with it.
+    """
+
+    def __init__(self, path: Path, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.path = path
+        self.problems = problems
+
+
+def _read_policy(path: Path) -> Policy:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return read_policy(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read {str(path)!r}: {error}") from error
-    groups = table.pop("groups", None)
-    if table or not isinstance(groups, dict) or not groups:
-        raise ValueError("must hold one table, [groups], with a list of actions for each group")
-    grants, problems = {}, []
-    for group, labels in groups.items():
-        try:
-            grants[group] = _read_grant(group, labels)
-        except ValueError as error:
-            problems.append(str(error))
-    if problems:
-        raise ValueError("; ".join(problems))
-    return grants
-
-
-def _read_grant(group: str, labels: object) -> frozenset[Action]:
-    if not group.strip():
-        raise ValueError("names a group with an empty name")
-    if not isinstance(labels, list) or not labels or "" in labels:
-        raise ValueError(f"group {group!r} must have a list of actions, such as ['listUsers']")
-    actions = _find_actions([label for label in labels if label != ANYONE])
-    assert isinstance(actions, frozenset)  # noqa: S101  # of a list
-    return frozenset(Action) if ANYONE in labels else actions
+    except InvalidPolicy as invalid:
+        raise _InvalidFile(path, invalid.problems) from invalid

@@ -113,14 +113,20 @@ def make_app(monkeypatch: pytest.MonkeyPatch, jwks_url: str) -> Callable[..., St
 
 
 @pytest.fixture
-def serve(make_app: Callable[..., Starlette], signing_key: Pool) -> Iterator[Callable[..., Api]]:
+def serve(
+    make_app: Callable[..., Starlette],
+    signing_key: Pool,
+    moto_url: str,
+    cognito: CognitoIdentityProviderClient,
+) -> Iterator[Callable[..., Api]]:
     """Start this server in front of a Cognito: `serve(url, pool_id, **settings)`."""
     with ExitStack() as stack:
 
         def start(url: str, pool_id: str = POOL_ID, **settings: Any) -> Api:
             app = make_app(url, pool_id, **settings)
             client = stack.enter_context(TestClient(app, raise_server_exceptions=False))
-            return Api(client, signing_key, pool_id)
+            directory = Directory(cognito, pool_id) if url == moto_url else None
+            return Api(client, signing_key, pool_id, directory)
 
         yield start
 

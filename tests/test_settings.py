@@ -6,6 +6,7 @@ import pytest
 
 from graphql_admin.actions import Action
 from graphql_admin.app import create_app
+from graphql_admin.policy.grants import FOR_ANYONE, Given, Policy
 from graphql_admin.settings import InvalidSettings, Settings, load_settings
 from graphql_admin.tokens.caller import TokenUse
 
@@ -36,7 +37,8 @@ def test_least_settings(environment: pytest.MonkeyPatch) -> None:
     settings = load_settings()
     assert settings.region == "eu-west-1"
     assert settings.client_ids == {"web", "cli"}
-    assert settings.grants == {"Admins": frozenset(Action), "Owners": frozenset(Action)}
+    assert settings.policy == Policy.of_administrators({"Admins", "Owners"})
+    assert (settings.authority_max_age, settings.knows_groups) == (10, True)
     assert settings.token_use == {TokenUse.ACCESS}
     assert (settings.dev, settings.introspection) == (False, "authenticated")
 
@@ -115,8 +117,62 @@ def test_policy_invalid(
     path = tmp_path / "policy.toml"
     path.write_text(text)
     set_(environment, POLICY_FILE=str(path))
+    assert any(said in problem for problem in problems())
+
+
+def test_policy_problems_each_with_its_line(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Every bad line of a policy is said at once, each with the file and its number."""
+    path = tmp_path / "policy.toml"
+    path.write_text(
+        """[groups]
+Staff = ["getUser",
+  "deleteEverything"]
+"*" = []
+[grant]
+Staff = ["Beta"]
+[protected]
+users = ["ada"]
+"""
+    )
+    set_(environment, POLICY_FILE=str(path), PORT="many")
+    begins = f"GRAPHQL_ADMIN_POLICY_FILE: {path}: line "
+    found = problems()
+    assert [p.removeprefix(begins)[:2] for p in found if p.startswith(begins)] == [
+        "3:",
+        "4:",
+        "5:",
+        "8:",
+    ]
+    assert len(found) == 5
+
+
+def test_policy_for_every_signed_in_user(environment: pytest.MonkeyPatch) -> None:
+    """`*` gives every signed-in user what it always gave, whatever actions there are by now."""
+    set_(environment, ADMIN_GROUPS="*,Admins")
+    groups = load_settings().policy.groups
+    assert groups["*"].actions == FOR_ANYONE
+    assert groups["Admins"].actions == frozenset(Action)
+
+
+@pytest.mark.parametrize(
+    ("said", "age"), [("0", 0), ("2.5", 2.5), ("3600", 3600), ("token", None), (" 5 ", 5)]
+)
+def test_authority(environment: pytest.MonkeyPatch, said: str, age: float | None) -> None:
+    """How long the pool's word on a caller counts is a number of seconds, or the token decides."""
+    set_(environment, ADMIN_GROUPS="Admins", AUTHORITY_MAX_AGE=said)
+    settings = load_settings()
+    assert settings.authority_max_age == age
+    assert settings.knows_groups is (age is not None)
+
+
+@pytest.mark.parametrize("said", ["", "-1", "nan", "inf", "3601", "Token", "never"])
+def test_authority_invalid(environment: pytest.MonkeyPatch, said: str) -> None:
+    """What is neither is refused, and says what it must be."""
+    set_(environment, ADMIN_GROUPS="Admins", AUTHORITY_MAX_AGE=said)
     (problem,) = problems()
-    assert said in problem
+    assert problem.startswith("GRAPHQL_ADMIN_AUTHORITY_MAX_AGE: must be seconds from 0 to 3600")
 
 
 def test_policy_missing(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -131,10 +187,12 @@ def test_policy(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text('[groups]\nStaff = ["getUser", "listUsers"]\nOwners = ["*"]\n')
     set_(environment, POLICY_FILE=str(path))
-    assert load_settings().grants == {
-        "Staff": {Action.GET_USER, Action.LIST_USERS},
-        "Owners": frozenset(Action),
-    }
+    assert load_settings().policy == Policy(
+        {
+            "Staff": Given(frozenset({Action.GET_USER, Action.LIST_USERS})),
+            "Owners": Given(frozenset(Action), is_everything=True),
+        }
+    )
 
 
 def test_nothing_left(environment: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,20 @@ class ActionErrorCode(Enum):
     REJECTED_BY_TRIGGER = strawberry.enum_value(
         "REJECTED_BY_TRIGGER", description="A Lambda trigger of the pool refused the action."
     )
+    OUT_OF_SCOPE = strawberry.enum_value(
+        "OUT_OF_SCOPE",
+        description="The user, or the group, has or gives rights beyond one's own, or is "
+        "protected; nothing was changed.",
+    )
+    OWN_ACCOUNT = strawberry.enum_value(
+        "OWN_ACCOUNT",
+        description="It may be done to others, and not to oneself; nothing was changed.",
+    )
+    CONFLICT = strawberry.enum_value(
+        "CONFLICT",
+        description="One's own rights are being changed, or were a moment ago; nothing was "
+        "changed. Try again in half a minute.",
+    )
     INVALID_VALUE = strawberry.enum_value(
         "INVALID_VALUE", description="A value of the input cannot be right; nothing was changed."
     )

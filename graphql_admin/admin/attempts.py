@@ -4,12 +4,15 @@ Nothing else has what writes to Cognito, so that a change that nobody decided on
 event, cannot be made. Mutations come here, and Amplify's routes by way of them.
 """
 
+from collections.abc import Mapping
+
 from graphql_admin.actions import Action, Oneself
+from graphql_admin.admin.authorization import Authorization
 from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context
 from graphql_admin.audit.log import AuditLog, Event, Outcome, outcome_of
 from graphql_admin.cognito.access import PoolWriter
-from graphql_admin.errors import AdminError, Forbidden, Internal, payload_code
+from graphql_admin.errors import AdminError, Internal, payload_code
 from graphql_admin.targets import Change, Target
 from graphql_admin.telemetry import request_record as records
 from graphql_admin.tokens.caller import Caller
@@ -21,11 +24,13 @@ class Attempts:
     Args:
         writer: What writes to Cognito. Nothing else may have it.
         audit: Where the events go.
+        authorization: Decides.
     """
 
-    def __init__(self, writer: PoolWriter, audit: AuditLog) -> None:
+    def __init__(self, writer: PoolWriter, audit: AuditLog, authorization: Authorization) -> None:
         self._writer = writer
         self._audit = audit
+        self._authorization = authorization
 
     async def attempt(self, context: Context, action: Action, change: Change) -> Target:
         """Carry out a change for the request's caller.
@@ -36,8 +41,12 @@ class Attempts:
         Raises:
             Unauthenticated: The request carries no token.
             Forbidden: The caller may not do this.
+            OutOfScope: Not to this user or group.
+            OwnAccount: Not to themselves.
+            Conflict: Not while their own rights are being taken.
             BadUserInput: A value of the change cannot be right.
             AuditUnavailable: The sink of events does not work. Nothing was called.
+            AuthorityUnavailable: The pool did not say whether the caller may still do this.
             AdminError: Cognito did not answer well.
         """
         aim = _aim(context.caller, action, change.target())
@@ -45,11 +54,12 @@ class Attempts:
         outcome, is_sent = Outcome.FAILED, False
         code: str | None = "CANCELLED"
         try:
-            target = _decide(context.demand(action), action, aim)
-            parameters = _parameters(target, change)
+            self._authorization.check(context, action, aim)
+            parameters = _parameters(aim, change)
             self._audit.demand()
-            outcome, is_sent = Outcome.UNKNOWN, True
-            await self._write(context, action, parameters)
+            async with self._authorization.allow(context, action, aim) as target:
+                outcome, is_sent = Outcome.UNKNOWN, True
+                await self._write(context, action, {**parameters, **_names(target)})
         except AdminError as error:
             outcome, code = outcome_of(error, is_sent=is_sent), payload_code(error)
             raise
@@ -79,26 +89,18 @@ def _aim(caller: Caller | None, action: Action, given: Target) -> Target:
     return given
 
 
-def _decide(caller: Caller, action: Action, aim: Target) -> Target:
-    """Return the target as Cognito is to be told it, if `caller`, who has the right, may act on it.
-
-    Raises:
-        Forbidden: The caller may not.
-    """
-    if action.on_oneself is not Oneself.ONLY:
-        return aim
-    if aim.user not in {caller.username, caller.sub}:
-        raise Forbidden("You may do this to nobody but yourself.")
-    return aim._replace(user=caller.username)
+def _parameters(aim: Target, change: Change) -> Mapping[str, object]:
+    """Return what Cognito's operation takes beyond the target, whose names can be right."""
+    if aim.user is not None:
+        check_name(aim.user, "username")
+    if aim.group is not None:
+        check_name(aim.group, "groupName")
+    return change.parameters()
 
 
-def _parameters(target: Target, change: Change) -> dict[str, object]:
-    parameters = dict(change.parameters())
-    if target.user is not None:
-        parameters["Username"] = check_name(target.user, "username")
-    if target.group is not None:
-        parameters["GroupName"] = check_name(target.group, "groupName")
-    return parameters
+def _names(target: Target) -> dict[str, str]:
+    names = {"Username": target.user, "GroupName": target.group}
+    return {name: value for name, value in names.items() if value is not None}
 
 
 def _event(

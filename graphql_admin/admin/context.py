@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 import strawberry
@@ -10,6 +11,8 @@ from graphql_admin.actions import Action
 from graphql_admin.cognito.access import PoolReader
 from graphql_admin.cognito.coalescing import SharedReads
 from graphql_admin.errors import AdminError, Forbidden, QueryTooExpensive, Unauthenticated
+from graphql_admin.policy.decisions import Decisions
+from graphql_admin.policy.grants import Rights
 from graphql_admin.targets import Change, Target
 from graphql_admin.telemetry import metrics
 from graphql_admin.telemetry import request_record as records
@@ -32,8 +35,11 @@ class Context:
     caller: Caller | None
     """Who asks; None is a request without a token, which may only read the schema."""
 
-    allowed: frozenset[Action]
-    """What the caller may do."""
+    rights: Rights
+    """What the caller may do, as their token says."""
+
+    decisions: Decisions
+    """Tell on whom they may act."""
 
     pool: PoolReader
 
@@ -70,7 +76,7 @@ class Context:
         """
         records.current().actions.add(action.label)
         caller = self.demand_token()
-        if action not in self.allowed:
+        if action not in self.rights.actions:
             message = f"You are not allowed to do this: it requires the action {action.label}."
             raise Forbidden(message)
         return caller
@@ -108,6 +114,15 @@ class Context:
             lambda: self.count(self.pool.read, operation, parameters),
             deadline=self.deadline,
         )
+
+    async def read_anew(self, operation: str, **parameters: object) -> Reply:
+        """Call an operation as `read` does, with a reply that nobody has read before.
+
+        Raises:
+            QueryTooExpensive: The request has used up its calls.
+            AdminError: The call failed.
+        """
+        return await self.count(partial(self.pool.read, anew=True), operation, parameters)
 
     async def count(
         self,

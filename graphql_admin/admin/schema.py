@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
+from enum import Enum
 from inspect import isabstract
 from itertools import chain
 from typing import Literal
@@ -17,7 +18,7 @@ from strawberry.types.base import StrawberryObjectDefinition, get_object_definit
 from strawberry.types.field import StrawberryField
 
 from graphql_admin.actions import Action
-from graphql_admin.admin import changes
+from graphql_admin.admin import allowed, changes
 from graphql_admin.admin import federation as references
 from graphql_admin.admin.context import Info
 from graphql_admin.admin.features import Feature
@@ -58,11 +59,28 @@ DATE_TIME = strawberry.scalar(
 )
 
 
+@strawberry.enum(description="What a caller is.")
+class CallerKind(Enum):
+    PERSON = strawberry.enum_value(
+        "PERSON", description="A user of the pool. Their groups say what they may do."
+    )
+    MACHINE = strawberry.enum_value(
+        "MACHINE",
+        description="An app client with a token for client credentials. The token's scopes say "
+        "what it may do.",
+    )
+
+
 @strawberry.type(description="The caller, as their token tells.")
 class Viewer:
-    username: str = strawberry.field(description="The caller's username.")
-    sub: str = strawberry.field(description="The caller's unique id.")
-    groups: list[str] = strawberry.field(description="The groups that the token names.")
+    kind: CallerKind = strawberry.field(description="Whether the caller is a person or a machine.")
+    username: str = strawberry.field(
+        description="The caller's username; a machine's is its client id."
+    )
+    sub: str = strawberry.field(description="The caller's unique id; a machine's is its client id.")
+    groups: list[str] = strawberry.field(
+        description="The groups that the token names; a machine has none."
+    )
     actions: list[str] = strawberry.field(description="What the caller may do, by action name.")
 
 
@@ -72,10 +90,11 @@ class ViewerQuery:
     async def viewer(self, info: Info) -> Viewer | None:
         caller = info.context.demand_token()
         return Viewer(
-            username=caller.username,
+            kind=CallerKind.MACHINE if caller.is_machine else CallerKind.PERSON,
+            username=caller.username or caller.sub,
             sub=caller.sub,
             groups=sorted(caller.groups),
-            actions=[action.label for action in Action if action in info.context.allowed],
+            actions=[action.label for action in Action if action in info.context.rights.actions],
         )
 
 
@@ -97,6 +116,7 @@ FEATURES = (
     Feature(query=ViewerQuery),
     users.FEATURE,
     groups.FEATURE,
+    allowed.FEATURE,
     references.FEATURE,
     changes.FEATURE,
     Feature(query=ServiceQuery),

@@ -15,6 +15,8 @@ from graphql_admin.engine.documents import Document, Documents, InvalidDocument
 from graphql_admin.engine.limits import Limits
 from graphql_admin.engine.runner import Runner
 from graphql_admin.errors import Internal, UserNotFound
+from graphql_admin.policy.decisions import Decisions
+from graphql_admin.policy.grants import Grants, Policy, Rights
 from graphql_admin.targets import Change, Target
 from graphql_admin.tokens.caller import Caller
 
@@ -143,7 +145,8 @@ class _Offline(Context):
 def _make_context() -> _Offline:
     return _Offline(
         caller=_CALLER,
-        allowed=frozenset(Action),
+        rights=Rights(frozenset(Action)),
+        decisions=Decisions(Grants(Policy.of_administrators({"Admins"}))),
         pool=PoolReader("eu-west-1_AbCdEf123", _call),
         gate=_Gate(),
         deadline=0,

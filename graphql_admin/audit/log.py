@@ -29,8 +29,12 @@ from graphql_admin.audit.sinks import open_sink
 from graphql_admin.errors import (
     AdminError,
     AuditUnavailable,
+    AuthorityUnavailable,
+    Conflict,
     Forbidden,
     Internal,
+    OutOfScope,
+    OwnAccount,
     TimedOut,
     Unauthenticated,
     UpstreamFailed,
@@ -56,7 +60,8 @@ class Outcome(StrEnum):
 
     DONE = "done"
     REFUSED = "refused"
-    """The caller has no right to do it, or it could not be audited; Cognito was not called."""
+    """The caller may not do it, or it could not be told whether they may, or it could not be
+    audited; nothing was changed."""
     FAILED = "failed"
     """Nothing was changed, for another reason that the code gives."""
     UNKNOWN = "unknown"
@@ -65,7 +70,11 @@ class Outcome(StrEnum):
 
 _OUTCOMES: dict[type[AdminError], Outcome] = {
     AuditUnavailable: Outcome.REFUSED,
+    AuthorityUnavailable: Outcome.REFUSED,
+    Conflict: Outcome.REFUSED,
     Forbidden: Outcome.REFUSED,
+    OutOfScope: Outcome.REFUSED,
+    OwnAccount: Outcome.REFUSED,
     Unauthenticated: Outcome.REFUSED,
     TimedOut: Outcome.UNKNOWN,
     UpstreamFailed: Outcome.UNKNOWN,

@@ -6,9 +6,13 @@ from typing import Any, Protocol
 import structlog
 
 from graphql_admin.cognito.operations import is_read
-from graphql_admin.errors import Internal
+from graphql_admin.errors import Internal, UpstreamFailed
 
 log = structlog.get_logger(__name__)
+
+
+class MissingRight(UpstreamFailed):
+    """AWS does not let this server's own credentials call the operation."""
 
 
 class Call(Protocol):
@@ -21,8 +25,9 @@ class Call(Protocol):
         *,
         deadline: float,
         caller: str = "",
+        anew: bool = False,
     ) -> dict[str, Any]:
-        """Call an operation; the arguments are those of `PoolWriter.write`."""
+        """Call an operation; the arguments are those of `read` and `write`."""
         ...
 
 
@@ -47,6 +52,7 @@ class PoolReader:
         *,
         deadline: float,
         caller: str = "",
+        anew: bool = False,
     ) -> Awaitable[dict[str, Any]]:
         """Carry out an operation that changes nothing.
 
@@ -58,6 +64,7 @@ class PoolReader:
             parameters: As in Cognito's API. The pool's id is added where it belongs.
             deadline: When to give up, in seconds of the event loop's clock.
             caller: On whose behalf; where calls must wait, callers take turns.
+            anew: Make a call of one's own, so that nothing in the reply is older than this.
 
         Returns:
             Cognito's reply as JSON has it (times are seconds since 1970). Others may have it too:
@@ -71,7 +78,7 @@ class PoolReader:
         if not is_read(operation):
             log.error("an operation that changes something is no read", operation=operation)
             raise Internal
-        return self._call(operation, parameters, deadline=deadline, caller=caller)
+        return self._call(operation, parameters, deadline=deadline, caller=caller, anew=anew)
 
 
 class PoolWriter:

@@ -45,7 +45,6 @@ _THROTTLING = frozenset(
 OWN_CREDENTIALS_REFUSED = frozenset(
     {
         # Each also comes with `Exception` behind it.
-        "AccessDenied",
         "ExpiredToken",
         "InvalidSignature",
         "MissingAuthenticationToken",

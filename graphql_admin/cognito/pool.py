@@ -24,7 +24,7 @@ from botocore.httpsession import ProxyConfiguration, where
 from botocore.model import OperationNotFoundError
 from botocore.utils import get_environ_proxies
 
-from graphql_admin.cognito.access import PoolReader, PoolWriter
+from graphql_admin.cognito.access import MissingRight, PoolReader, PoolWriter
 from graphql_admin.cognito.coalescing import SharedReads
 from graphql_admin.cognito.credentials import Keyring
 from graphql_admin.cognito.operations import (
@@ -186,6 +186,7 @@ class UserPool:
         *,
         deadline: float,
         caller: str = "",
+        anew: bool = False,
     ) -> dict[str, Any]:
         try:
             described = describe(operation)
@@ -202,6 +203,8 @@ class UserPool:
             raise TimedOut("The request ran out of time. Nothing was changed.")
         user = parameters.get("Username")
         call = _Call(described, body, user if isinstance(user, str) else None, caller, deadline)
+        if described.is_read and anew:
+            return await self._carry_out(call, await self._wait_for_permit(call))
         if described.is_read:
             return await self._reads.get_in_turn(
                 (operation, body),
@@ -356,14 +359,18 @@ def _read_error(operation: Operation, status: int, code: str) -> Exception:
         return meaning()
     if status >= 500:
         return _AttemptFailed(UpstreamFailed(), f"status {status} {code}".rstrip())
-    if code.removesuffix("Exception") in OWN_CREDENTIALS_REFUSED:
-        event = "AWS refused this server's own credentials: wrong, expired, or without this right"
+    failure = UpstreamFailed()
+    if code.removesuffix("Exception") == "AccessDenied":
+        event = "this server's own credentials have no right to call this; see `iam-policy`"
+        failure = MissingRight()
+    elif code.removesuffix("Exception") in OWN_CREDENTIALS_REFUSED:
+        event = "AWS refused this server's own credentials: wrong or expired"
     elif code == "ResourceNotFoundException":
         event = "there is no such user pool in this account and region"
     else:
         event = "call of Cognito failed"
     log.error(event, operation=operation.name, status=status, code=code)
-    return UpstreamFailed()
+    return failure
 
 
 def _find_code(error_type: str, reply: bytes) -> str:

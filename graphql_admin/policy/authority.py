@@ -10,7 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from graphql_admin.errors import AdminError, TimedOut, UpstreamFailed
+from graphql_admin.errors import (
+    AdminError,
+    QueryTooExpensive,
+    Throttled,
+    TimedOut,
+    UpstreamFailed,
+    UserNotFound,
+)
 from graphql_admin.policy.decisions import Reason, Refused
 
 MAX_AGE = 10.0
@@ -47,6 +54,7 @@ class Reader(Protocol):
         """Return a page of the names of a user's groups, and the token of the next page.
 
         Raises:
+            UserNotFound: There is none of that name.
             AdminError: They cannot be told.
         """
 
@@ -152,8 +160,8 @@ class Authority:
         failure: AdminError | None = None
         try:
             standing = await self._read(sub, username, reader, reading.began)
-        except TimedOut:
-            raise  # others may have more time, and read for themselves
+        except (TimedOut, Throttled, QueryTooExpensive):
+            raise  # others may have more time, or more calls, and read for themselves
         except AdminError as error:
             failure = error
             raise
@@ -178,7 +186,10 @@ class Authority:
         # A name can be another's by now; a `sub` never is.
         if user is None or not user.enabled or user.sub != sub:
             return _Standing(began, is_good=False, groups=frozenset())
-        groups = await read_groups(reader, user.username) if self._knows_groups else frozenset()
+        try:
+            groups = await read_groups(reader, user.username) if self._knows_groups else frozenset()
+        except UserNotFound:  # deleted since
+            return _Standing(began, is_good=False, groups=frozenset())
         return _Standing(began, is_good=True, groups=groups)
 
     def _keep(self, sub: str, standing: _Standing) -> None:

@@ -7,9 +7,10 @@ The rules:
 
 - The caller must have the action.
 - Nobody changes a protected user or group, or who is in such a group.
-- Scope: what the target's groups give must be among what the caller has; so must what a group
-  gives that is given or taken, and `[grants]`, where there is one, must list it. Equals may act
-  on each other. Of users in a protected group only who has every right may change anything.
+- Scope: what the target's groups give must be among what the caller has, actions and the groups
+  of `[grants]` alike; so must what a group gives that is given or taken, and `[grants]`, where
+  there is one, must list it. Equals may act on each other. Of users in a protected group only who
+  has every right may change anything.
 - Oneself: nobody takes rights from themselves, or does to themselves what a stolen token could
   take its owner's account over with; and who has not every right adds themselves to no group.
 
@@ -23,8 +24,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from graphql_admin.actions import Action
+from graphql_admin.actions import Action, Effect, Oneself, Row
 from graphql_admin.policy.grants import Grants, Rights, is_listed
+from graphql_admin.targets import TargetKind
 
 
 class Reason(Enum):
@@ -36,24 +38,6 @@ class Reason(Enum):
     CONFLICT = "CONFLICT"
 
 
-class Kind(Enum):
-    """What an action is on."""
-
-    ONESELF = "oneself"
-    USER = "user"
-    MEMBERSHIP = "membership"
-    """A user and a group."""
-    GROUP = "group"
-
-
-class Effect(Enum):
-    """What an action does to the rights of its target."""
-
-    NONE = "none"
-    GIVES = "gives"
-    TAKES = "takes"
-
-
 class Read(Enum):
     """What is read of a target, and by which operation of Cognito."""
 
@@ -63,26 +47,8 @@ class Read(Enum):
     """All of the user's groups, by the username that the first read brought."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What the decisions need to know of an action that changes something."""
-
-    kind: Kind
-    effect: Effect = Effect.NONE
-    """Of a membership: where the group gives rights."""
-    on_oneself: bool = True
-    """Whether it may be done to one's own account, though it takes no rights. For memberships the
-    rules above say it."""
-
-
-RULES: Mapping[Action, Rule] = {
-    Action.ADD_USER_TO_GROUP: Rule(Kind.MEMBERSHIP, Effect.GIVES),
-    Action.REMOVE_USER_FROM_GROUP: Rule(Kind.MEMBERSHIP, Effect.TAKES),
-    Action.CONFIRM_USER_SIGN_UP: Rule(Kind.USER),
-    Action.DISABLE_USER: Rule(Kind.USER, Effect.TAKES),
-    Action.ENABLE_USER: Rule(Kind.USER, Effect.GIVES),
-    Action.SIGN_USER_OUT: Rule(Kind.ONESELF),
-}
+RULES: Mapping[Action, Row] = {action: action.row for action in Action if action.write}
+"""What the decisions need to know of each action that changes something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +147,7 @@ class Decisions:
         grants: Grants,
         *,
         knows_groups: bool = True,
-        rules: Mapping[Action, Rule] = RULES,
+        rules: Mapping[Action, Row] = RULES,
     ) -> None:
         self._grants = grants
         self._knows_groups = knows_groups
@@ -197,8 +163,8 @@ class Decisions:
             ValueError: The target is not of the action's kind.
         """
         rule = self._rules[action]
-        needs_user = rule.kind in {Kind.USER, Kind.MEMBERSHIP}
-        needs_group = rule.kind in {Kind.MEMBERSHIP, Kind.GROUP}
+        needs_user = _is_on_user(rule)
+        needs_group = rule.target is not TargetKind.USER
         if (target.user is None) == needs_user or (target.group is None) == needs_group:
             raise ValueError(f"{action} is not for {target}")
         if action not in principal.rights.actions:
@@ -208,7 +174,7 @@ class Decisions:
             refused = self._refusal_of_group(principal, rule, target.group)
             if refused is not None:
                 return refused
-            if rule.kind is Kind.MEMBERSHIP and not self._grants.gives_rights(target.group):
+            if rule.target is TargetKind.MEMBERSHIP and not self._grants.gives_rights(target.group):
                 effect = Effect.NONE
         if target.user is None:
             return Allowed(effect)
@@ -216,7 +182,7 @@ class Decisions:
 
     def possible_reads(self, action: Action) -> tuple[Read, ...]:
         """Return the reads that a decision on `action` may ask for, in their order."""
-        if self._rules[action].kind not in {Kind.USER, Kind.MEMBERSHIP}:
+        if not _is_on_user(self._rules[action]):
             return ()
         return (Read.USER, Read.GROUPS) if self._knows_groups else (Read.USER,)
 
@@ -224,9 +190,9 @@ class Decisions:
         """Return the changes that the principal may make to a user; memberships, of some group.
 
         Raises:
-            ValueError: Not all is known of the user that decisions can ask for.
+            ValueError: Not all is known of the user that it depends on.
         """
-        if user.sub is None or (self._knows_groups and user.groups is None):
+        if user.sub is None or (user.groups is None and self.depends_on_groups(principal)):
             raise ValueError("the user has not been read")
         return frozenset(
             action
@@ -234,17 +200,26 @@ class Decisions:
             if action in principal.rights.actions and self._is_allowed_on(principal, rule, user)
         )
 
-    def _is_allowed_on(self, principal: Principal, rule: Rule, user: User) -> bool:
-        if rule.kind is Kind.GROUP:
+    def depends_on_groups(self, principal: Principal) -> bool:
+        """Tell whether a user's groups matter for which changes the principal may make to them."""
+        return not principal.rights.has_every and any(
+            Read.GROUPS in self.possible_reads(action)
+            for action in self._rules
+            if action in principal.rights.actions
+        )
+
+    def _is_allowed_on(self, principal: Principal, rule: Row, user: User) -> bool:
+        if rule.target is TargetKind.GROUP:
             return False
-        if rule.kind is Kind.ONESELF:
+        if rule.on_oneself is Oneself.ONLY:
             return _is_oneself(principal, user)
         effect = rule.effect
-        if rule.kind is Kind.MEMBERSHIP:
+        if rule.target is TargetKind.MEMBERSHIP:
             if not principal.rights.grants:
                 return False
             effect = Effect.NONE  # of some group that gives no rights
-        return isinstance(self._decide_on_user(principal, rule, effect, user), Allowed)
+        # What is still to be read, if anything, is what the action takes from the user.
+        return not isinstance(self._decide_on_user(principal, rule, effect, user), Refused)
 
     def allowed_on_group(self, principal: Principal, group: str) -> frozenset[Action]:
         """Return the changes that the principal may make to a group; memberships, of some user."""
@@ -252,19 +227,19 @@ class Decisions:
             action
             for action, rule in self._rules.items()
             if action in principal.rights.actions
-            and rule.kind in {Kind.MEMBERSHIP, Kind.GROUP}
+            and rule.target is not TargetKind.USER
             and self._refusal_of_group(principal, rule, group) is None
         )
 
-    def _refusal_of_group(self, principal: Principal, rule: Rule, group: str) -> Refused | None:
+    def _refusal_of_group(self, principal: Principal, rule: Row, group: str) -> Refused | None:
         if self._grants.is_protected_group(group):
             return _PROTECTED_GROUP
-        if not self._grants.actions_of_groups((group,)) <= principal.rights.actions:
+        if not self._grants.are_within((group,), principal.rights):
             return _MORE_FROM_GROUP
-        if rule.kind is Kind.MEMBERSHIP and not is_listed(group, principal.rights.grants):
+        if rule.target is TargetKind.MEMBERSHIP and not is_listed(group, principal.rights.grants):
             return _NOT_GRANTED
         if (
-            rule.kind is Kind.GROUP
+            rule.target is TargetKind.GROUP
             and rule.effect is Effect.TAKES
             and self._grants.names_group(group)
         ):
@@ -272,7 +247,7 @@ class Decisions:
         return None
 
     def _decide_on_user(
-        self, principal: Principal, rule: Rule, effect: Effect, user: User
+        self, principal: Principal, rule: Row, effect: Effect, user: User
     ) -> Decision:
         if not (principal.rights.has_every or self._knows_groups):
             return _UNKNOWN_RIGHTS
@@ -283,7 +258,7 @@ class Decisions:
         )
 
     def _decide_on_identity(
-        self, principal: Principal, rule: Rule, effect: Effect, user: User
+        self, principal: Principal, rule: Row, effect: Effect, user: User
     ) -> Decision | None:
         """Decide by who the user is; None if that does not matter, or admits the action."""
         has_every = principal.rights.has_every
@@ -298,11 +273,11 @@ class Decisions:
         return _OWN_ACCOUNT if _is_oneself(principal, user) and not on_oneself else None
 
     def _decide_on_rights(
-        self, principal: Principal, rule: Rule, effect: Effect, user: User
+        self, principal: Principal, rule: Row, effect: Effect, user: User
     ) -> Decision | None:
         """Decide by what the user's groups give; None if that is as it should be."""
         has_every = principal.rights.has_every
-        takes_all = effect is Effect.TAKES and rule.kind is Kind.USER
+        takes_all = effect is Effect.TAKES and rule.target is TargetKind.USER
         # What takes all of a user's rights depends on whether there are any.
         if not self._knows_groups or (has_every and not takes_all):
             return None
@@ -316,19 +291,23 @@ class Decisions:
         return Allowed() if takes_none else None
 
     def _refusal_of_scope(self, principal: Principal, groups: frozenset[str]) -> Refused | None:
-        if not self._grants.actions_of_groups(groups) <= principal.rights.actions:
+        if not self._grants.are_within(groups, principal.rights):
             return _MORE_RIGHTS
         if any(map(self._grants.is_protected_group, groups)):
             return _PROTECTED_USER
         return None
 
 
-def _may_be_on_oneself(rule: Rule, effect: Effect, *, has_every: bool) -> bool:
+def _may_be_on_oneself(rule: Row, effect: Effect, *, has_every: bool) -> bool:
     if effect is Effect.TAKES:
         return False
-    if rule.kind is Kind.MEMBERSHIP:
+    if rule.target is TargetKind.MEMBERSHIP:
         return has_every or rule.effect is not Effect.GIVES
-    return rule.on_oneself
+    return rule.on_oneself is not Oneself.NEVER
+
+
+def _is_on_user(rule: Row) -> bool:
+    return rule.target is not TargetKind.GROUP and rule.on_oneself is not Oneself.ONLY
 
 
 def _is_oneself(principal: Principal, user: User) -> bool:

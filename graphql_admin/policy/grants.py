@@ -89,7 +89,8 @@ class Rights:
     `[grants]` has a say in it."""
 
     has_every: bool = False
-    """Whether these are all enabled actions, but for those that are for anyone signed in."""
+    """Whether these are all enabled actions, but for those that are for anyone signed in, and all
+    groups."""
 
 
 class Grants:
@@ -140,10 +141,11 @@ class Grants:
     ) -> Rights:
         given = {name: table[name] for name in names if name in table}
         actions = always.union(*(each.actions for each in given.values())) - self._disabled
+        grants = self._grants_of(given, names)
         return Rights(
             actions=actions,
-            grants=self._grants_of(given, names),
-            has_every=self._every <= actions,
+            grants=grants,
+            has_every=self._every <= actions and ALL in grants,
         )
 
     def _grants_of(self, given: Mapping[str, Given], names: frozenset[str]) -> frozenset[str]:
@@ -163,6 +165,15 @@ class Grants:
         names = [name for name in groups if name in table and name != ANYONE]
         actions = frozenset[Action]().union(*(table[name].actions for name in names))
         return actions & self._every
+
+    def are_within(self, groups: Collection[str], rights: Rights) -> bool:
+        """Tell whether all that these groups give is among `rights`."""
+        if not self.actions_of_groups(groups) <= rights.actions:
+            return False
+        table = self._policy.groups
+        names = frozenset(groups) - {ANYONE}
+        given = {name: table[name] for name in names if name in table}
+        return ALL in rights.grants or self._grants_of(given, names) <= rights.grants
 
     def gives_rights(self, group: str) -> bool:
         """Tell whether a member of the group may do anything, or grant anything, for being one."""

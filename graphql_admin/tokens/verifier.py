@@ -67,6 +67,7 @@ class TokenVerifier:
         client_ids: The app clients whose tokens are good.
         token_uses: The kinds of token that are good.
         keys: What tokens are signed with.
+        admits_machines: Whether tokens are good that no user signed in for.
         clock: Epoch seconds.
     """
 
@@ -77,12 +78,14 @@ class TokenVerifier:
         client_ids: Collection[str],
         token_uses: Collection[TokenUse],
         keys: KeySet,
+        admits_machines: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.keys = keys
         self._issuers = frozenset(issuers)
         self._client_ids = frozenset(client_ids)
         self._token_uses = frozenset(token_uses)
+        self._admits_machines = admits_machines
         self._clock = clock
         self._remembered = _RememberedCallers()
 
@@ -97,6 +100,7 @@ class TokenVerifier:
         issuer: str | None = None,
         jwks_url: str | None = None,
         admit_public_keys: bool = False,
+        admits_machines: bool = False,
     ) -> Self:
         """Make a verifier for the tokens of a user pool.
 
@@ -108,6 +112,7 @@ class TokenVerifier:
             issuer: The `iss` of good tokens, where it is neither of Cognito's two forms.
             jwks_url: Where the keys are, where that is not below the issuer.
             admit_public_keys: As for `KeySet`.
+            admits_machines: As for the class.
         """
         # Which of the two is in a token depends on how the pool was set up.
         hosts = ("cognito-idp", "issuer-cognito-idp")
@@ -122,6 +127,7 @@ class TokenVerifier:
                 jwks_url or f"{issuers[0]}/.well-known/jwks.json",
                 admit_public_keys=admit_public_keys,
             ),
+            admits_machines=admits_machines,
         )
 
     def recall(self, authorization: str) -> Caller | None:
@@ -196,12 +202,27 @@ class TokenVerifier:
         if _text(claims, "aud" if is_id else "client_id") not in self._client_ids:
             _refuse("client")
 
+        if not is_id and _is_machine(claims):
+            return self._read_machine(claims, expires_at)
         return Caller(
             sub=_text(claims, "sub"),
             username=_text(claims, "cognito:username" if is_id else "username"),
             groups=_groups(claims),
             token_use=TokenUse(token_use),
             expires_at=expires_at,
+        )
+
+    def _read_machine(self, claims: dict[str, Any], expires_at: float) -> Caller:
+        if not self._admits_machines:
+            _refuse("client credentials, and no [scopes] in the policy")
+        return Caller(
+            sub=_text(claims, "sub"),
+            username=None,
+            groups=frozenset(),
+            token_use=TokenUse.ACCESS,
+            expires_at=expires_at,
+            is_machine=True,
+            scopes=_scopes(claims),
         )
 
     def _check_times(self, claims: dict[str, Any]) -> float:
@@ -251,8 +272,9 @@ _SIZE_OF_ENTRY = 400
 
 def _size_of(caller: Caller) -> int:
     """Return about how many bytes it takes to remember a caller."""
-    texts = (caller.sub, caller.username, *caller.groups)
-    return _SIZE_OF_ENTRY + getsizeof(caller.groups) + sum(map(getsizeof, texts))
+    texts = (caller.sub, caller.username, *caller.groups, *caller.scopes)
+    sets = (caller.groups, caller.scopes)
+    return _SIZE_OF_ENTRY + sum(map(getsizeof, sets)) + sum(map(getsizeof, texts))
 
 
 def _digest(token: str) -> bytes:
@@ -278,6 +300,23 @@ def _moment(claims: dict[str, Any], name: str) -> float:
     if not 0 <= value < _YEAR_10000:
         _refuse(f"no valid {name}")
     return value
+
+
+def _is_machine(claims: dict[str, Any]) -> bool:
+    """Tell whether an access token was issued for client credentials.
+
+    RFC 9068, section 2.2: its `sub` is then the client itself. Cognito gives it no `username`.
+    """
+    return claims.get("sub") == claims.get("client_id") and claims.keys().isdisjoint(_OF_USERS)
+
+
+_OF_USERS = frozenset({"username", "cognito:username", "cognito:groups"})
+"""Claims of users."""
+
+
+def _scopes(claims: dict[str, Any]) -> frozenset[str]:
+    # RFC 6749, section 3.3: separated by spaces.
+    return frozenset(_text(claims, "scope").split(" ")) - {""}
 
 
 def _groups(claims: dict[str, Any]) -> frozenset[str]:

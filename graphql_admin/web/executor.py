@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 from graphql import ExecutionResult, OperationDefinitionNode
 
 from graphql_admin.admin.context import Context, Gate
-from graphql_admin.admin.permissions import Policy
+from graphql_admin.admin.permissions import rights_of
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.cognito.access import PoolReader
 from graphql_admin.engine.documents import Document
 from graphql_admin.errors import TimedOut
+from graphql_admin.policy.decisions import Decisions
+from graphql_admin.policy.grants import Grants
 from graphql_admin.telemetry import request_record as records
 from graphql_admin.tokens.caller import Caller
 from graphql_admin.tokens.verifier import TokenVerifier, bearer_token
@@ -41,7 +43,9 @@ class Executor:
 
     verifier: TokenVerifier
 
-    policy: Policy
+    grants: Grants
+
+    decisions: Decisions
 
     reader: PoolReader
 
@@ -107,7 +111,8 @@ class Executor:
         estimated = document.estimate(operation, variables)
         context = Context(
             caller=caller,
-            allowed=self.policy.actions_of(caller),
+            rights=rights_of(caller, self.grants),
+            decisions=self.decisions,
             pool=self.reader,
             gate=self.gate,
             deadline=deadline,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from graphql_admin.actions import Action
-from graphql_admin.admin.permissions import iam_policy
+from graphql_admin.policy.iam import iam_policy
 from tests.support.api import Api
 from tests.support.directory import Directory
 from tests.support.scripted import ScriptedCognito, reply
@@ -90,4 +90,9 @@ def test_iam() -> None:
     """The IAM policy has the operation of the row."""
     actions = [Action.labelled("deleteGroup"), Action.labelled("setUserPassword")]
     (statement,) = iam_policy("arn", actions)["Statement"]
-    assert statement["Action"] == ["cognito-idp:AdminSetUserPassword", "cognito-idp:DeleteGroup"]
+    assert set(statement["Action"]) == {
+        "cognito-idp:AdminGetUser",
+        "cognito-idp:AdminListGroupsForUser",
+        "cognito-idp:AdminSetUserPassword",
+        "cognito-idp:DeleteGroup",
+    }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graphql_admin.actions import Action
-from graphql_admin.admin.permissions import iam_policy
+from graphql_admin.policy.iam import checks_of, iam_policy
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, reply
 from tests.support.ways import REPLIES, SCHEMA, WAYS, Way
@@ -47,8 +47,9 @@ def start(
 
 
 def operations_of(actions: frozenset[Action]) -> set[str]:
-    """Return the Cognito operations that these actions need."""
-    return {operation for action in actions for operation in action.operations}
+    """Return the Cognito operations that these actions need, and the decisions on them."""
+    operations = {operation for action in actions for operation in action.operations}
+    return operations.union(checks_of(actions, knows_groups=True))
 
 
 CLOSED = [way for way in WAYS if not way.action.open_to_signed_in]
@@ -174,8 +175,27 @@ def test_iam_policy(disabled: Action | None) -> None:
     (statement,) = iam_policy(arn, actions)["Statement"]
     assert statement["Resource"] == arn
     assert statement["Effect"] == "Allow"
-    expected = {f"cognito-idp:{operation}" for a in actions for operation in a.operations}
-    assert set(statement["Action"]) == expected
+    expected = {operation for action in actions for operation in action.operations}
+    # What decides whether a change may be made is read whether or not people may read it.
+    expected |= {"AdminGetUser", "AdminListGroupsForUser"}
+    assert set(statement["Action"]) == {f"cognito-idp:{operation}" for operation in expected}
+
+
+@pytest.mark.parametrize(
+    ("labels", "knows_groups", "checks"),
+    [
+        (["disableUser"], True, {"AdminGetUser", "AdminListGroupsForUser"}),
+        (["disableUser"], False, {"AdminGetUser"}),
+        (["signUserOut"], True, set()),
+        (["listUsers", "viewer"], True, set()),
+    ],
+)
+def test_iam_policy_of_checks(labels: list[str], knows_groups: bool, checks: set[str]) -> None:
+    """What the checks read is in every policy with a change of others, and in no other."""
+    actions = [Action.labelled(label) for label in labels]
+    (statement,) = iam_policy("arn", actions, knows_groups=knows_groups)["Statement"]
+    expected = {operation for action in actions for operation in action.operations} | checks
+    assert set(statement["Action"]) == {f"cognito-idp:{operation}" for operation in expected}
 
 
 def test_iam_policy_lists_what_is_called(serve: Callable[..., Api], backend: Any) -> None:

@@ -637,8 +637,9 @@ def test_own_credentials_refused(backend: ScriptedCognito, code: str) -> None:
     assert caught.value.message == UpstreamFailed.message
     assert logs == [
         {
-            "event": "AWS refused this server's own credentials: wrong, expired, or without this"
-            " right",
+            "event": "this server's own credentials have no right to call this; see `iam-policy`"
+            if code.startswith("AccessDenied")
+            else "AWS refused this server's own credentials: wrong or expired",
             "log_level": "error",
             "operation": WRITE,
             "status": 400,

@@ -198,10 +198,10 @@ def test_environment_is_a_servers(
     settings = load_settings()
     assert settings.dev
     assert settings.user_pool_id == cognito.pool_id
-    assert settings.grants["Admins"] == frozenset(Action)
-    assert Action.DISABLE_USER in settings.grants["Support"]
-    assert Action.ADD_USER_TO_GROUP not in settings.grants["Support"]
-    assert settings.grants.keys() == {"Admins", "Support"}
+    assert settings.policy.groups["Admins"].actions == frozenset(Action)
+    assert Action.DISABLE_USER in settings.policy.groups["Support"].actions
+    assert settings.policy.grants == {"Support": {"Editors", "Readers"}}
+    assert settings.policy.groups.keys() == {"Admins", "Support"}
 
 
 def test_isolated_environment(monkeypatch: pytest.MonkeyPatch) -> None:

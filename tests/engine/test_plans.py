@@ -37,6 +37,8 @@ from graphql_admin.engine.fallbacks import Fallback
 from graphql_admin.engine.fields import reader_of
 from graphql_admin.engine.limits import Limits
 from graphql_admin.errors import UpstreamFailed, UserNotFound
+from graphql_admin.policy.decisions import Decisions
+from graphql_admin.policy.grants import Grants, Policy, Rights
 from graphql_admin.tokens.caller import Caller
 
 DEADLINE = 1e9
@@ -170,7 +172,8 @@ def make_context(pool: Pool, caller: Caller | None = CALLER) -> Context:
     """Return the context of a request by a caller who may do all but one action."""
     return Context(
         caller=caller,
-        allowed=frozenset(Action) - {Action.LIST_USERS_IN_GROUP},
+        rights=Rights(frozenset(Action) - {Action.LIST_USERS_IN_GROUP}),
+        decisions=Decisions(Grants(Policy.of_administrators({"Admins"}))),
         pool=pool,  # type: ignore[arg-type]
         gate=Attempts(pool, EVENTS),  # type: ignore[arg-type]
         deadline=DEADLINE,

@@ -9,25 +9,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graphql_admin.actions import Action
+from graphql_admin.actions import Action, Effect, Oneself, Row
 from graphql_admin.cognito.operations import is_read
 from graphql_admin.policy.decisions import (
     RULES,
     Allowed,
     Decision,
     Decisions,
-    Effect,
-    Kind,
     NeedsTarget,
     Principal,
     Read,
     Reason,
     Refused,
-    Rule,
     Target,
     User,
 )
 from graphql_admin.policy.grants import ALL, FOR_ANYONE, Given, Grants, Policy, Rights
+from graphql_admin.targets import TargetKind
 
 CHANGES = frozenset(RULES) - {Action.SIGN_USER_OUT}
 PROTECTED = "6f1c0000-0000-4000-8000-000000000000"
@@ -212,8 +210,8 @@ def test_caller_without_the_right(action: Action, target: str) -> None:
     rule = RULES[action]
     rights = replace(principal(POLICY, "Admins").rights, actions=frozenset(Action) - {action})
     wanted = Target(
-        None if rule.kind is Kind.ONESELF else TARGETS[target],
-        "Beta" if rule.kind is Kind.MEMBERSHIP else None,
+        None if rule.on_oneself is Oneself.ONLY else TARGETS[target],
+        "Beta" if rule.target is TargetKind.MEMBERSHIP else None,
     )
     decision = Decisions(Grants(POLICY)).decide(Principal("caller", rights), action, wanted)
     assert isinstance(decision, Refused)
@@ -273,12 +271,21 @@ def test_target_of_another_kind(action: Action, target: Target) -> None:
         Decisions(Grants(POLICY)).decide(principal(POLICY, "Admins"), action, target)
 
 
+DELETE_USER = Row(
+    name="deleteUser",
+    sentence="Delete a user.",
+    write="AdminDeleteUser",
+    target=TargetKind.USER,
+    effect=Effect.TAKES,
+)
+
+
 class Later(Enum):
     """Actions on groups as they may come, and one that takes over an account."""
 
-    UPDATE_GROUP = Rule(Kind.GROUP)
-    DELETE_GROUP = Rule(Kind.GROUP, Effect.TAKES)
-    SET_PASSWORD = Rule(Kind.USER, on_oneself=False)
+    UPDATE_GROUP = replace(DELETE_USER, target=TargetKind.GROUP, effect=Effect.NONE)
+    DELETE_GROUP = replace(DELETE_USER, target=TargetKind.GROUP)
+    SET_PASSWORD = replace(DELETE_USER, effect=Effect.NONE, on_oneself=Oneself.NEVER)
 
     @property
     def label(self) -> str:
@@ -368,11 +375,27 @@ def test_allowed_on_user_without_grants() -> None:
     assert allowed == CHANGES - {Action.ADD_USER_TO_GROUP, Action.REMOVE_USER_FROM_GROUP}
 
 
-@pytest.mark.parametrize("user", [User(), User("plain")])
-def test_allowed_on_user_unread(user: User) -> None:
+@pytest.mark.parametrize(
+    ("caller", "user"), [("admin", User()), ("support", User()), ("support", User("plain"))]
+)
+def test_allowed_on_user_unread(caller: str, user: User) -> None:
     """What is not known of a user is not taken for nothing."""
     with pytest.raises(ValueError, match="not been read"):
-        Decisions(Grants(POLICY)).allowed_on_user(principal(POLICY, "Admins"), user)
+        Decisions(Grants(POLICY)).allowed_on_user(CALLERS[caller](POLICY), user)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("knows_groups", [True, False])
+def test_allowed_on_user_whose_groups_do_not_matter(caller: str, knows_groups: bool) -> None:
+    """Where a user's groups are not to be read, they change nothing."""
+    decisions = Decisions(Grants(POLICY), knows_groups=knows_groups)
+    who = CALLERS[caller](POLICY)
+    depends = decisions.depends_on_groups(who)
+    assert depends == (knows_groups and caller in {"support", "support machine"})
+    if not depends:
+        for target in TARGETS.values():
+            unread = decisions.allowed_on_user(who, replace(target, groups=None))
+            assert unread == decisions.allowed_on_user(who, target)
 
 
 MEMBERSHIP = {Action.ADD_USER_TO_GROUP, Action.REMOVE_USER_FROM_GROUP}
@@ -427,8 +450,8 @@ POLICIES = st.builds(
 COMBINATIONS = [
     (action, group)
     for action, rule in RULES.items()
-    for group in (NAMES if rule.kind is Kind.MEMBERSHIP else [None])
-    if rule.kind is not Kind.ONESELF
+    for group in (NAMES if rule.target is TargetKind.MEMBERSHIP else [None])
+    if rule.on_oneself is not Oneself.ONLY
 ]
 
 
@@ -443,7 +466,7 @@ def test_properties(
     caller = Principal("0", grants.of_user(own))
     user = User("0" if is_self else "1", own if is_self else other)
     assert user.groups is not None
-    theirs = grants.of_user(user.groups).actions
+    theirs = grants.of_user(user.groups)
     offered = decisions.allowed_on_user(caller, user)
     possible = set()
     for action, group in COMBINATIONS:
@@ -454,7 +477,8 @@ def test_properties(
             continue
         possible.add(action)
         assert action in caller.rights.actions
-        assert theirs <= caller.rights.actions
+        assert theirs.actions <= caller.rights.actions
+        assert ALL in caller.rights.grants or theirs.grants <= caller.rights.grants
         assert not grants.is_protected_user(user.sub or "")
         if group is not None:
             assert grants.actions_of_groups({group}) <= caller.rights.actions

@@ -6,22 +6,20 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from graphql_admin.actions import Action
+from graphql_admin.actions import Action, Effect, Row
 from graphql_admin.policy.decisions import (
     RULES,
     Allowed,
     Decision,
     Decisions,
-    Effect,
-    Kind,
     Principal,
     Refused,
-    Rule,
     Target,
     User,
 )
-from graphql_admin.policy.grants import Given, Grants, Policy
+from graphql_admin.policy.grants import ALL, Given, Grants, Policy
 from graphql_admin.policy.reservations import LocalReservations, Reservation
+from graphql_admin.targets import TargetKind
 
 # There is no action yet that deletes. This one stands in for it, as a deletion would be decided.
 DELETE = Action.CONFIRM_USER_SIGN_UP
@@ -30,7 +28,13 @@ OPERATIONS = {
     Action.REMOVE_USER_FROM_GROUP: RULES[Action.REMOVE_USER_FROM_GROUP],
     Action.ENABLE_USER: RULES[Action.ENABLE_USER],
     Action.DISABLE_USER: RULES[Action.DISABLE_USER],
-    DELETE: Rule(Kind.USER, Effect.TAKES),
+    DELETE: Row(
+        name="deleteUser",
+        sentence="Delete a user.",
+        write="AdminDeleteUser",
+        target=TargetKind.USER,
+        effect=Effect.TAKES,
+    ),
 }
 GROUPS: dict[str, frozenset[Action]] = {
     "Admins": frozenset(Action),
@@ -38,7 +42,18 @@ GROUPS: dict[str, frozenset[Action]] = {
     "Keepers": frozenset({Action.REMOVE_USER_FROM_GROUP, Action.ENABLE_USER}),
     "Cleaners": frozenset({Action.ADD_USER_TO_GROUP, DELETE}),
 }
-GRANTS = Grants(Policy({name: Given(actions) for name, actions in GROUPS.items()}))
+WITHOUT_GRANTS = Policy({name: Given(actions) for name, actions in GROUPS.items()})
+WITH_GRANTS = Policy(
+    {**WITHOUT_GRANTS.groups, "Admins": Given(GROUPS["Admins"], is_everything=True)},
+    grants={
+        "Support": frozenset({"Support", "Cleaners"}),
+        "Keepers": frozenset({"Support", "Keepers", "Cleaners"}),
+        "Cleaners": frozenset({"Cleaners"}),
+    },
+)
+POLICIES = pytest.mark.parametrize(
+    "policy", [WITHOUT_GRANTS, WITH_GRANTS], ids=["without grants", "with grants"]
+)
 
 Groups = frozenset[str]
 
@@ -47,9 +62,13 @@ class Person(NamedTuple):
     enabled: bool
     groups: Groups
 
-    @property
-    def rights(self) -> frozenset[Action]:
-        return GRANTS.of_user(self.groups).actions if self.enabled else frozenset()
+    def rights(self, grants: Grants) -> frozenset[Action | str]:
+        """Return the actions, and the groups that may be given and taken."""
+        if not self.enabled:
+            return frozenset()
+        rights = grants.of_user(self.groups)
+        given = frozenset(GROUPS) if ALL in rights.grants else rights.grants
+        return rights.actions | given
 
 
 class Change(NamedTuple):
@@ -73,15 +92,13 @@ class Change(NamedTuple):
 CHANGES = [
     Change(action, group)
     for action, rule in OPERATIONS.items()
-    for group in (GROUPS if rule.kind is Kind.MEMBERSHIP else [None])
+    for group in (GROUPS if rule.target is TargetKind.MEMBERSHIP else [None])
 ]
 SETS = [frozenset(chosen) for count in range(5) for chosen in combinations(GROUPS, count)]
 PEOPLE: list[Person | None] = [
     None,  # who was deleted
     *(Person(enabled, groups) for enabled in (True, False) for groups in SETS),
 ]
-RIGHTS = [person.rights if person else frozenset() for person in PEOPLE]
-
 Pool = tuple[int, ...]
 """What each of the three is, as a place in PEOPLE."""
 
@@ -107,12 +124,14 @@ class WithoutOneself(Decisions):
         return super().decide(nobody, action, target)
 
 
-def outcomes(decisions: Decisions, caller: int, target: int, *, is_self: bool) -> set[int]:
+def outcomes(
+    grants: Grants, decisions: Decisions, caller: int, target: int, *, is_self: bool
+) -> set[int]:
     """Return what the target may be after one change by the caller."""
     by, to = PEOPLE[caller], PEOPLE[target]
     if by is None or to is None or not by.enabled:
         return set()
-    principal = Principal("0", GRANTS.of_user(by.groups))
+    principal = Principal("0", grants.of_user(by.groups))
     user = User("0" if is_self else "1", to.groups)
     return {
         PEOPLE.index(change.apply(to))
@@ -130,23 +149,28 @@ class Step(NamedTuple):
     by: int
     to: int
     after: Pool
+    rights: list[frozenset[Action | str]]
+    """What each in PEOPLE may do."""
 
     def loses(self) -> bool:
         """Tell whether somebody enabled had a right that nobody enabled has any more."""
-        kept = RIGHTS[self.after[0]].union(*(RIGHTS[each] for each in self.after[1:]))
-        return not kept.issuperset(RIGHTS[self.before[self.to]])
+        kept = self.rights[self.after[0]].union(*(self.rights[each] for each in self.after[1:]))
+        return not kept.issuperset(self.rights[self.before[self.to]])
 
     def raises(self) -> bool:
         """Tell whether somebody has a right now that neither they had nor who changed them."""
-        had = RIGHTS[self.before[self.to]] | RIGHTS[self.before[self.by]]
-        return not had.issuperset(RIGHTS[self.after[self.to]])
+        had = self.rights[self.before[self.to]] | self.rights[self.before[self.by]]
+        return not had.issuperset(self.rights[self.after[self.to]])
 
 
-def explore(decisions: Decisions) -> Iterator[Step]:
+def explore(policy: Policy, kind: type[Decisions] = Decisions) -> Iterator[Step]:
     """Yield every allowed change from every state that can be reached."""
+    grants = Grants(policy)
+    decisions = kind(grants, rules=OPERATIONS)
+    rights = [person.rights(grants) if person else frozenset() for person in PEOPLE]
     places = range(len(PEOPLE))
     changes = {
-        (by, to, is_self): outcomes(decisions, by, to, is_self=is_self)
+        (by, to, is_self): outcomes(grants, decisions, by, to, is_self=is_self)
         for by, to, is_self in product(places, places, [True, False])
         if by == to or not is_self
     }
@@ -156,22 +180,24 @@ def explore(decisions: Decisions) -> Iterator[Step]:
         for by, to in product(range(3), range(3)):
             for changed in changes[pool[by], pool[to], by == to]:
                 after = (*pool[:to], changed, *pool[to + 1 :])
-                yield Step(pool, by, to, after)
+                yield Step(pool, by, to, after, rights)
                 if after not in seen:
                     seen.add(after)
                     left.append(after)
 
 
-def test_no_right_is_ever_lost() -> None:
+@POLICIES
+def test_no_right_is_ever_lost(policy: Policy) -> None:
     """Nobody loses the last of a right, or gets one from who has it not, in any sequence."""
     states = set()
-    for step in explore(Decisions(GRANTS, rules=OPERATIONS)):
+    for step in explore(policy):
         states.add(step.after)
         assert not step.loses()
         assert not step.raises()
     assert len(states) > 20_000
 
 
+@POLICIES
 @pytest.mark.parametrize(
     ("decisions", "wrong"),
     [
@@ -181,9 +207,11 @@ def test_no_right_is_ever_lost() -> None:
         (WithoutOneself, Step.loses),
     ],
 )
-def test_each_rule_is_needed(decisions: type[Decisions], wrong: Callable[[Step], bool]) -> None:
+def test_each_rule_is_needed(
+    policy: Policy, decisions: type[Decisions], wrong: Callable[[Step], bool]
+) -> None:
     """Without one of the rules a right is lost, or gained from nobody."""
-    assert any(map(wrong, explore(decisions(GRANTS, rules=OPERATIONS))))
+    assert any(map(wrong, explore(policy, decisions)))
 
 
 # Two, or three, who take each other's rights at once.

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 
+from tests.support.directory import Directory
 from tests.support.tokens import Pool
 
 
@@ -45,10 +46,19 @@ class Api:
         client: Sends HTTP requests to the server.
         signing_key: Signs the tokens of callers.
         pool_id: The user pool that the tokens are of.
+        directory: The same, where it keeps users. Who sends a mutation without a token of their
+            own is there first.
     """
 
-    def __init__(self, client: httpx2.Client, signing_key: Pool, pool_id: str) -> None:
+    def __init__(
+        self,
+        client: httpx2.Client,
+        signing_key: Pool,
+        pool_id: str,
+        directory: Directory | None = None,
+    ) -> None:
         self.client = client
+        self._directory = directory
         self.pool_id = pool_id
         self._signing_key = signing_key
 
@@ -56,6 +66,13 @@ class Api:
         """Return an access token for a user in these groups."""
         issuer = f"https://cognito-idp.eu-west-1.amazonaws.com/{self.pool_id}"
         return self._signing_key.access_token(username, list(groups), **{"iss": issuer, **claims})
+
+    def token_of_user(self, *groups: str, username: str = "root") -> str:
+        """Return an access token for a user who is in the pool, and in these groups there."""
+        if self._directory is None:
+            return self.token(*groups, username=username)
+        sub = self._directory.enroll(username, *groups)
+        return self.token(*groups, username=username, sub=sub)
 
     def send(
         self,
@@ -73,7 +90,9 @@ class Api:
             token: The token to send; an empty one sends none.
             groups: The groups of the token that is sent where none is given.
         """
-        token = self.token(*groups) if token is None else token
+        if token is None:
+            changes = query.lstrip().startswith("mutation")
+            token = self.token_of_user(*groups) if changes else self.token(*groups)
         return Reply(
             self.client.post(
                 "/graphql",

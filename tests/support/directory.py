@@ -57,6 +57,21 @@ class Directory:
         reply = self.cognito.admin_get_user(UserPoolId=self.pool_id, Username=username)
         return dict(reply)
 
+    def enroll(self, username: str, *groups: str) -> str:
+        """See to it that a user is there, in these groups at least, and return the `sub`."""
+        known = self.cognito.list_groups(UserPoolId=self.pool_id)["Groups"]
+        for name in set(groups) - {group["GroupName"] for group in known}:
+            self.add_group(name)
+        try:
+            attributes = self.user(username)["UserAttributes"]
+        except self.cognito.exceptions.UserNotFoundException:
+            return self.add_user(username, *groups)
+        for group in groups:
+            self.cognito.admin_add_user_to_group(
+                UserPoolId=self.pool_id, Username=username, GroupName=group
+            )
+        return next(str(each["Value"]) for each in attributes if each["Name"] == "sub")
+
     def groups_of(self, username: str) -> set[str]:
         """Return the names of a user's groups."""
         reply = self.cognito.admin_list_groups_for_user(UserPoolId=self.pool_id, Username=username)

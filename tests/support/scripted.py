@@ -8,7 +8,9 @@
         assert [request.operation for request in backend.requests] == ["AdminDisableUser"]
 
 An operation that is not scripted, or whose replies are used up, gets a 500 and fails the test
-when the `with` block ends. `UserDirectory` is a ready script of users in unreliable pages.
+when the `with` block ends. Whoever is among `callers` is in the pool, without a script; what is
+read of them is in `authority`, not in `requests`. `UserDirectory` is a ready script of users in
+unreliable pages.
 """
 
 import random
@@ -27,6 +29,9 @@ from typing import Any, Self
 import orjson
 
 JSON = "application/x-amz-json-1.1"
+
+GROUPS_OF_CALLERS = ("Admins", "Clerks", "Others", "Owners", "Readers", "Staff", "Support")
+"""Groups that callers are in as the pool has it; a test's token says which of them count."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,11 @@ class ScriptedCognito:
         self.requests: list[Request] = []
         self.unexpected: list[str] = []
         """Operations that came without a script for them. Clear it if a test means them to."""
+        self.callers: dict[str, Sequence[str]] = {"root": GROUPS_OF_CALLERS}
+        """Who is in the pool, enabled, by username, and in which groups; their `sub` is that of
+        the tokens of `tests.support.tokens`."""
+        self.authority: list[Request] = []
+        """What was asked of the callers."""
         self._scripts: dict[str, Script | list[Script]] = {}
         self._lock = threading.Lock()
         self._stopped = False
@@ -154,6 +164,10 @@ class ScriptedCognito:
 
     def _take(self, request: Request) -> Reply:
         with self._lock:
+            told = self._tell_of_caller(request)
+            if told is not None:
+                self.authority.append(request)
+                return told
             self.requests.append(request)
             script = self._scripts.get(request.operation, [])
             if isinstance(script, list):
@@ -170,6 +184,27 @@ class ScriptedCognito:
             if self._stopped:
                 return hang_up()
         return answer
+
+    def _tell_of_caller(self, request: Request) -> Reply | None:
+        username = request.parameters.get("Username")
+        if username not in self.callers:
+            return None
+        match request.operation:
+            case "AdminGetUser":
+                return reply(user_of(username))
+            case "AdminListGroupsForUser":
+                return reply({"Groups": [{"GroupName": each} for each in self.callers[username]]})
+        return None
+
+
+def user_of(username: str, *, sub: str | None = None, enabled: bool = True) -> dict[str, Any]:
+    """Return what AdminGetUser says of a user whom `tests.support.tokens` makes tokens for."""
+    return {
+        "Username": username,
+        "UserAttributes": [{"Name": "sub", "Value": sub or f"sub-of-{username}"}],
+        "Enabled": enabled,
+        "UserStatus": "CONFIRMED",
+    }
 
 
 class _Server(ThreadingHTTPServer):

@@ -33,7 +33,7 @@ USER = {
 GROUP = {"GroupName": "Editors"}
 REPLIES = {
     "ListUsers": {"Users": [USER]},
-    "AdminGetUser": USER,
+    "AdminGetUser": {**USER, "UserAttributes": USER["Attributes"]},
     "ListUsersInGroup": {"Users": [USER]},
     "GetGroup": {"Group": GROUP},
     "ListGroups": {"Groups": [GROUP]},

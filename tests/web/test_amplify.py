@@ -90,7 +90,9 @@ class AdminQueries:
         **options: Any,
     ) -> httpx2.Response:
         """Call a route with `parameters`, or with all that any route takes."""
-        token = self.api.token(*groups, username="bob") if token is None else token
+        if token is None:
+            username = "bob" if route in {"signUserOut", *READING} else "root"
+            token = self.api.token_of_user(*groups, username=username)
         headers = {"Authorization": token} if token else {}
         parameters = NAMES if parameters is None else parameters
         where = {"json": parameters} if route in WRITING else {"params": parameters}

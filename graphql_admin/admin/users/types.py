@@ -147,15 +147,7 @@ class User(Node):
     async def groups(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Group] | None:
-        listing = Listing(
-            "AdminListGroupsForUser",
-            rows="Groups",
-            key="GroupName",
-            token="NextToken",
-            parameters={"Username": self.key},
-            sort_key=by_precedence,
-            limit=MAX_FIRST,
-        )
+        listing = list_groups_of(self.key)
         return await paginate(info.context, listing, Group, first=first, after=after)
 
     @classmethod
@@ -208,6 +200,19 @@ def list_users(criterion: Criterion | None, *, field: str) -> Listing:
         token="PaginationToken",
         parameters={"Filter": criterion.expression(field)},
         keep=criterion.admits,
+    )
+
+
+def list_groups_of(username: str) -> Listing:
+    """Return the list of the groups that a user is in."""
+    return Listing(
+        "AdminListGroupsForUser",
+        rows="Groups",
+        key="GroupName",
+        token="NextToken",
+        parameters={"Username": username},
+        sort_key=by_precedence,
+        limit=MAX_FIRST,
     )
 
 

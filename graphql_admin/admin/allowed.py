@@ -1,0 +1,65 @@
+"""What the caller may do to one user or group, so that a frontend need not offer the rest.
+
+It follows from the caller's token, and decides nothing: each change is decided on when it comes.
+"""
+
+from collections.abc import Collection
+
+import strawberry
+
+from graphql_admin.actions import Action
+from graphql_admin.admin.context import Context, Info
+from graphql_admin.admin.features import Feature
+from graphql_admin.admin.groups.types import Group
+from graphql_admin.admin.guards import guarded
+from graphql_admin.admin.pagination import read_all
+from graphql_admin.admin.users.types import User, find_user, list_groups_of
+from graphql_admin.policy.decisions import Principal
+from graphql_admin.policy.decisions import User as Known
+
+
+def _labels(actions: Collection[Action]) -> list[str]:
+    return [action.label for action in Action if action in actions]
+
+
+def _principal(context: Context) -> Principal:
+    caller = context.demand_token()
+    return Principal(caller.sub, context.rights, caller.is_machine)
+
+
+@guarded(
+    Action.LIST_GROUPS_FOR_USER,
+    name="allowedActions",
+    description="The changes that the caller may make to this user, by action name; null if the "
+    "user is gone. To add to a group or remove from one takes that group's consent too: see its "
+    "own `allowedActions`.",
+)
+async def allowed_on_user(user: strawberry.Parent[User], info: Info) -> list[str] | None:
+    context = info.context
+    sub = user.values.get("sub")
+    if sub is None:  # of whom only the key is known
+        found = await find_user(context, user.key)
+        if found is None:
+            return None
+        user, sub = found, found.sub()
+    principal = _principal(context)
+    groups = None
+    if context.decisions.depends_on_groups(principal):
+        rows = await read_all(context, list_groups_of(user.key))
+        groups = frozenset(row["GroupName"] for row in rows)
+    return _labels(context.decisions.allowed_on_user(principal, Known(sub, groups)))
+
+
+@guarded(
+    Action.VIEWER,
+    name="allowedActions",
+    description="The changes that the caller may make to this group, or to who is in it, by "
+    "action name.",
+)
+async def allowed_on_group(group: strawberry.Parent[Group], info: Info) -> list[str] | None:
+    decisions = info.context.decisions
+    return _labels(decisions.allowed_on_group(_principal(info.context), group.key))
+
+
+FEATURE = Feature(extends={User: (allowed_on_user,), Group: (allowed_on_group,)})
+"""What the caller may do to each."""

@@ -1,0 +1,192 @@
+"""`graphql-admin check`: what it finds wrong with a pool, and what it could not look at."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphql_admin.check import Findings, check
+from graphql_admin.settings import load_settings
+from tests.conftest import NO_QUOTAS
+from tests.support.directory import Directory
+from tests.support.scripted import ScriptedCognito, failure, reply
+from tests.support.tokens import CLIENT_ID, POOL_ID
+
+POLICY = """
+[groups]
+Admins = ["*"]
+Support = ["listUsers"]
+"*" = ["listGroups"]
+[scopes]
+"api/all" = ["*"]
+[grants]
+Support = ["Customers"]
+"api/all" = ["*"]
+[protected]
+groups = ["Billing"]
+"""
+TRIGGER = "arn:aws:lambda:eu-west-1:123456789012:function:secret-name"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, jwks_url: str, tmp_path: Path) -> Callable[..., Findings]:
+    """Check a pool of a Cognito with a policy: `run(url, pool_id, policy, **settings)`."""
+
+    def run(url: str, pool_id: str = POOL_ID, policy: str = POLICY, **settings: Any) -> Findings:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
+        path = tmp_path / "policy.toml"
+        path.write_text(policy)
+        loaded = load_settings(
+            user_pool_id=pool_id,
+            client_ids=CLIENT_ID,
+            dev=True,
+            jwks_url=jwks_url,
+            quotas=NO_QUOTAS,
+            policy_file=path,
+            **settings,
+        )
+        return asyncio.run(check(loaded))
+
+    return run
+
+
+@pytest.fixture
+def pool(directory: Directory) -> Directory:
+    """A pool with the groups of the policy."""
+    for name in ("Admins", "Support", "Customers", "Billing"):
+        directory.add_group(name)
+    return directory
+
+
+@pytest.fixture
+def backend(scripted: ScriptedCognito) -> ScriptedCognito:
+    """A Cognito that has every group, and no user."""
+    for operation in ("AdminGetUser", "AdminListGroupsForUser"):
+        scripted.on(operation, failure("UserNotFoundException"))
+    scripted.on("GetGroup", lambda given: reply({"Group": {"GroupName": given["GroupName"]}}))
+    scripted.on("ListGroups", reply({"Groups": []}))
+    scripted.on("ListUsers", reply({"Users": []}))
+    scripted.on("ListUsersInGroup", failure("ResourceNotFoundException"))
+    scripted.on("DescribeUserPool", reply({"UserPool": {"LambdaConfig": {}}}))
+    return scripted
+
+
+def test_good(run: Callable[..., Findings], pool: Directory, moto_url: str) -> None:
+    """A pool that has what the policy names is good, and there is nothing to say."""
+    assert run(moto_url, pool.pool_id) == Findings()
+
+
+@pytest.mark.parametrize("disabled", ["", "getGroup"])
+def test_unknown_groups(
+    run: Callable[..., Findings], pool: Directory, moto_url: str, disabled: str
+) -> None:
+    """Groups that the policy names and the pool does not have are named, whichever way is open."""
+    policy = POLICY.replace("Support =", "Suport =").replace('"Billing"', '"Billing", "a b"')
+    # A page is 60.
+    for number in range(70):
+        pool.add_group(f"A{number}")
+    found = run(moto_url, pool.pool_id, policy, disabled_actions=disabled)
+    assert found == Findings(
+        ["The policy names groups that the pool does not have: 'Suport', 'a b'."]
+    )
+
+
+def test_groups_not_compared(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
+    """Where no action lists groups, it is said that they were not compared."""
+    found = run(backend.url, disabled_actions="getGroup,listGroups")
+    assert found.problems == []
+    assert [note for note in found.notes if "were not compared" in note]
+    assert not {"GetGroup", "ListGroups"} & set(backend.operations())
+
+
+@pytest.mark.parametrize("operation", ["AdminGetUser", "AdminListGroupsForUser"])
+@pytest.mark.parametrize("code", ["AccessDeniedException", "AccessDenied"])
+def test_right_of_the_checks(
+    run: Callable[..., Findings], backend: ScriptedCognito, operation: str, code: str
+) -> None:
+    """A right without which every change is refused is named, also where its action is off."""
+    backend.on(operation, failure(code))
+    (problem,) = run(backend.url, disabled_actions="getUser,listGroupsForUser").problems
+    assert f"no right to {operation}." in problem
+    assert "every change is refused" in problem
+
+
+def test_other_rights(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
+    """Every right that is missing is named, and of a read it is not said that changes need it."""
+    backend.on("ListUsers", failure("AccessDeniedException"))
+    backend.on("GetGroup", failure("AccessDeniedException"))
+    names = ("Admins", "Support", "Customers", "Billing")
+    backend.on("ListGroups", reply({"Groups": [{"GroupName": name} for name in names]}))
+    found = run(backend.url)
+    begins = "The server's own credentials have no right to "
+    assert [each.removeprefix(begins).split(".")[0] for each in found.problems] == [
+        "GetGroup",
+        "ListUsers",
+    ]
+    assert "every change" not in "".join(found.problems)
+
+
+def test_reads_alone_need_no_checks(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
+    """A server that changes nothing needs no right to check who may."""
+    changes = "addUserToGroup,removeUserFromGroup,confirmUserSignUp,disableUser,enableUser"
+    run(backend.url, disabled_actions=f"{changes},getUser,listGroupsForUser")
+    assert not {"AdminGetUser", "AdminListGroupsForUser"} & set(backend.operations())
+
+
+@pytest.mark.parametrize(
+    ("triggers", "age", "said"),
+    [
+        ({}, "10", None),
+        ({"PreSignUp": TRIGGER}, "10", None),
+        ({"PreTokenGeneration": TRIGGER}, "10", "has a Pre-token-generation trigger"),
+        (
+            {"PreTokenGenerationConfig": {"LambdaVersion": "V2_0", "LambdaArn": TRIGGER}},
+            "0",
+            "has a Pre-token-generation trigger",
+        ),
+        ({"PreTokenGeneration": TRIGGER}, "token", None),
+        ({}, "token", "has no Pre-token-generation trigger"),
+    ],
+)
+def test_trigger(
+    run: Callable[..., Findings],
+    backend: ScriptedCognito,
+    triggers: dict[str, Any],
+    age: str,
+    said: str | None,
+) -> None:
+    """A trigger that may write other groups into tokens is found, and what to set is said."""
+    backend.on("DescribeUserPool", reply({"UserPool": {"LambdaConfig": triggers}}))
+    found = run(backend.url, authority_max_age=age)
+    notes = [note for note in found.notes if "were not compared" not in note]
+    assert found.problems == []
+    assert len(notes) == (said is not None)
+    assert all(said and said in note and "AUTHORITY_MAX_AGE=token" in note for note in notes)
+    assert TRIGGER not in "".join(found.notes)
+
+
+@pytest.mark.parametrize("answer", [failure("AccessDeniedException"), reply({"UserPool": None})])
+def test_trigger_not_looked_at(
+    run: Callable[..., Findings], backend: ScriptedCognito, answer: Any
+) -> None:
+    """Without the right to look for a trigger, it is said that nobody looked; that is no fault."""
+    backend.on("DescribeUserPool", answer)
+    found = run(backend.url)
+    assert found.problems == []
+    assert ["was not looked at" in note for note in found.notes] == [True]
+
+
+def test_token_mode(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
+    """In `token` mode no groups of users are read for the checks, nor compared."""
+    found = run(backend.url, authority_max_age="token", disabled_actions="listGroupsForUser")
+    assert "AdminListGroupsForUser" not in backend.operations()
+    assert [note for note in found.notes if "were not compared" in note]
+
+
+def test_away(run: Callable[..., Findings]) -> None:
+    """A pool that does not answer is said once."""
+    found = run("http://127.0.0.1:9", deadline=2)
+    assert len(found.problems) == 1
+    assert "did not answer well" in found.problems[0]
