@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from docs import limits, tables
+from docs.values import to_text
 from tests.support.pages import ROOT
 
 WRITTEN = [(page, name) for page, each in tables.TABLES.items() for name in each]
@@ -77,4 +78,4 @@ def test_row_without_a_limit() -> None:
 )
 def test_units(value: float, unit: str, text: str) -> None:
     """Values are shown with their units."""
-    assert limits.to_text(value, unit) == text
+    assert to_text(value, unit) == text
