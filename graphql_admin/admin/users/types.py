@@ -1,7 +1,8 @@
 """Users of the user pool."""
 
 from collections.abc import Mapping
-from typing import Annotated, Self, TypeVar
+from functools import partial
+from typing import Annotated, Self
 
 import strawberry
 import structlog
@@ -14,7 +15,7 @@ from graphql_admin.admin.context import Context, Info
 from graphql_admin.admin.features import Feature
 from graphql_admin.admin.groups.types import Group, by_precedence
 from graphql_admin.admin.guards import guarded
-from graphql_admin.admin.nodes import Node
+from graphql_admin.admin.nodes import KEY, Node
 from graphql_admin.admin.pagination import (
     DEFAULT_FIRST,
     MAX_FIRST,
@@ -35,7 +36,7 @@ from graphql_admin.admin.users.filters import (
     read_attributes,
 )
 from graphql_admin.cognito.operations import Timestamp, to_timestamp
-from graphql_admin.engine.fields import shown
+from graphql_admin.engine.fields import FieldReader, held, shown
 from graphql_admin.errors import AmbiguousUser, UpstreamFailed, UserNotFound
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,31 @@ def _read_bool(text: str | None) -> bool | None:
     return None if text is None else _BOOLS.get(text.lower())
 
 
+def _read_status(name: object) -> UserStatus:
+    return STATUSES.get(name) or UserStatus.UNKNOWN
+
+
+def _broken_promise(member: str) -> UpstreamFailed:
+    """Return the error of a user without what every user of Cognito has.
+
+    Cognito, or what imitates it, is at fault.
+    """
+    log.error("user of Cognito without a member", member=member)
+    return UpstreamFailed()
+
+
+def _attribute(name: str) -> FieldReader:
+    return FieldReader(
+        lambda user: user.values.get(name), lambda users: [user.values.get(name) for user in users]
+    )
+
+
+def _member(name: str) -> FieldReader:
+    return FieldReader(
+        lambda user: user.row.get(name), lambda users: [user.row.get(name) for user in users]
+    )
+
+
 @strawberry.federation.type(keys=["username", "sub"], description="A user of the user pool.")
 class User(Node):
     row: strawberry.Private[Row]
@@ -70,71 +96,68 @@ class User(Node):
         self.row = row
         self.values = read_attributes(row)
 
-    @shown(
+    username = held(
+        KEY,
+        str,
         "The user's name in the pool, which never changes. In a mutation's payload where nothing "
         "beyond the key is selected: the name as it was given.",
         of_key=True,
     )
-    def username(self) -> str:
-        return self.key
-
-    @shown("The user's unique id, the `sub` of their tokens.")
-    def sub(self) -> str:
-        sub: str = _promised(self.values.get("sub"), "sub")
-        return sub
-
-    @shown("E-mail address.")
-    def email(self) -> str | None:
-        return self.values.get("email")
-
-    @shown("Whether the e-mail is verified.")
-    def email_verified(self) -> bool | None:
-        return _read_bool(self.values.get("email_verified"))
-
-    @shown("Phone number, in E.164 form.")
-    def phone_number(self) -> str | None:
-        return self.values.get("phone_number")
-
-    @shown("Whether the phone number is verified.")
-    def phone_number_verified(self) -> bool | None:
-        return _read_bool(self.values.get("phone_number_verified"))
-
-    @shown("Full name.")
-    def name(self) -> str | None:
-        return self.values.get("name")
-
-    @shown("Given name.")
-    def given_name(self) -> str | None:
-        return self.values.get("given_name")
-
-    @shown("Family name.")
-    def family_name(self) -> str | None:
-        return self.values.get("family_name")
-
-    @shown("The name the user goes by.")
-    def preferred_username(self) -> str | None:
-        return self.values.get("preferred_username")
-
-    @shown("Where the user is in the account's life.")
-    def status(self) -> UserStatus:
-        return STATUSES.get(self.row.get("UserStatus")) or UserStatus.UNKNOWN
-
-    @shown("The status in Cognito's own word, also where it is new to this server.")
-    def user_status(self) -> str | None:
-        return self.row.get("UserStatus")
-
-    @shown("Whether the user may sign in.")
-    def enabled(self) -> bool:
-        enabled: bool = _promised(self.row.get("Enabled"), "Enabled")
-        return enabled
-
-    @shown("When the user was made.")
-    def created_at(self) -> Timestamp | None:
-        return to_timestamp(self.row.get("UserCreateDate"))
-
-    @shown("When the user last changed.")
-    def updated_at(self) -> Timestamp | None:
-        return to_timestamp(self.row.get("UserLastModifiedDate"))
+    sub = held(
+        _attribute("sub"),
+        str,
+        "The user's unique id, the `sub` of their tokens.",
+        missing=partial(_broken_promise, "sub"),
+    )
+    email = held(_attribute("email"), str | None, "E-mail address.")
+    email_verified = held(
+        _attribute("email_verified"),
+        bool | None,
+        "Whether the e-mail is verified.",
+        convert=_read_bool,
+    )
+    phone_number = held(_attribute("phone_number"), str | None, "Phone number, in E.164 form.")
+    phone_number_verified = held(
+        _attribute("phone_number_verified"),
+        bool | None,
+        "Whether the phone number is verified.",
+        convert=_read_bool,
+    )
+    name = held(_attribute("name"), str | None, "Full name.")
+    given_name = held(_attribute("given_name"), str | None, "Given name.")
+    family_name = held(_attribute("family_name"), str | None, "Family name.")
+    preferred_username = held(
+        _attribute("preferred_username"), str | None, "The name the user goes by."
+    )
+    status = held(
+        _member("UserStatus"),
+        UserStatus,
+        "Where the user is in the account's life.",
+        convert=_read_status,
+    )
+    user_status = held(
+        _member("UserStatus"),
+        str | None,
+        "The status in Cognito's own word, also where it is new to this server.",
+    )
+    enabled = held(
+        _member("Enabled"),
+        bool,
+        "Whether the user may sign in.",
+        missing=partial(_broken_promise, "Enabled"),
+    )
+    created_at = held(
+        _member("UserCreateDate"),
+        Timestamp | None,
+        "When the user was made.",
+        convert=to_timestamp,
+    )
+    updated_at = held(
+        _member("UserLastModifiedDate"),
+        Timestamp | None,
+        "When the user last changed.",
+        convert=to_timestamp,
+    )
 
     @shown("Every attribute, standard and custom, in Cognito's own form.")
     def attributes(self) -> list[UserAttribute]:
@@ -164,21 +187,6 @@ class User(Node):
     def from_token(cls, username: str, sub: str) -> Self:
         """Make a user of whom no more is known than what their token says."""
         return cls({"Username": username, "Attributes": [{"Name": "sub", "Value": sub}]})
-
-
-_Member = TypeVar("_Member")
-
-
-def _promised(value: _Member | None, member: str) -> _Member:
-    """Return what every user of Cognito has.
-
-    Raises:
-        UpstreamFailed: This one has not, so that Cognito, or what imitates it, is at fault.
-    """
-    if value is None:
-        log.error("user of Cognito without a member", member=member)
-        raise UpstreamFailed
-    return value
 
 
 def list_users(criterion: Criterion | None, *, field: str) -> Listing:
@@ -226,7 +234,8 @@ async def find_user(context: Context, username: str) -> User | None:
         reply = await context.read("AdminGetUser", Username=username)
     except UserNotFound:
         return None
-    _promised(reply.get("Username"), "Username")
+    if reply.get("Username") is None:
+        raise _broken_promise("Username")
     return User(reply)
 
 
