@@ -162,6 +162,7 @@ def explore(decisions: Decisions) -> Iterator[Step]:
                     left.append(after)
 
 
+@pytest.mark.slow
 def test_no_right_is_ever_lost() -> None:
     """Nobody loses the last of a right, or gets one from who has it not, in any sequence."""
     states = set()
