@@ -19,6 +19,7 @@ from graphql_admin.settings import load_settings
 from tests.support.api import Api
 from tests.support.directory import Directory
 from tests.support.leaks import find_leaks, find_leaks_in_metrics
+from tests.support.patience import PATIENCE
 from tests.support.scripted import ScriptedCognito
 from tests.support.started import listening
 from tests.support.tokens import CLIENT_ID, POOL_ID, JwksServer, Pool
@@ -138,7 +139,9 @@ def listen(make_app: Callable[..., Starlette], signing_key: Pool) -> Iterator[Ca
 
         def start(url: str, **settings: Any) -> Api:
             base_url = stack.enter_context(listening(make_app(url, **settings)))
-            client = stack.enter_context(httpx2.Client(base_url=base_url, trust_env=False))
+            client = stack.enter_context(
+                httpx2.Client(base_url=base_url, trust_env=False, timeout=PATIENCE)
+            )
             return Api(client, signing_key, POOL_ID)
 
         yield start

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from tests.support.leaks import PASSWORD, find_leaks, find_leaks_in_metrics
+from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, failure, hang_up, raw, reply
 from tests.support.started import ROOT, served
 from tests.support.tokens import Pool
@@ -78,7 +79,7 @@ def test_nothing_leaks(
     headers = {"Authorization": f"Bearer {token}"}
     with (
         served(scripted.url, jwks_url) as server,
-        httpx2.Client(base_url=server.url, headers=headers) as client,
+        httpx2.Client(base_url=server.url, headers=headers, timeout=PATIENCE) as client,
     ):
         answers = [client.post("/graphql", json=body) for body in secrets_in_every_place(token)]
         answers += [
@@ -89,7 +90,7 @@ def test_nothing_leaks(
             client.get("/graphql", headers={"Authorization": f"Bearer {token}x"}),
             client.get("/graphql", headers={"Authorization": f"Basic {PASSWORD}"}),
         ]
-        counted = httpx2.get(server.metrics_url).text
+        counted = httpx2.get(server.metrics_url, timeout=PATIENCE).text
         server.program.send(signal.SIGTERM)
         code, events, log = server.finish()
     assert code == 0

@@ -562,6 +562,7 @@ def outcome(world: World, raw: bytes, cuts: list[int]) -> object:
 few = settings(derandomize=True, max_examples=60, deadline=None)
 
 
+@pytest.mark.slow
 @few
 @given(raw=replies(), cuts=PIECES)
 def test_random_replies(raw: bytes, cuts: list[int]) -> None:
@@ -571,6 +572,7 @@ def test_random_replies(raw: bytes, cuts: list[int]) -> None:
     assert len(set(given_by.values())) == 1, given_by
 
 
+@pytest.mark.slow
 @few
 @given(raw=replies(), at=st.integers(0, 300), byte=st.binary(max_size=2), cuts=PIECES)
 def test_random_damage(raw: bytes, at: int, byte: bytes, cuts: list[int]) -> None:

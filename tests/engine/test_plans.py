@@ -494,6 +494,7 @@ def test_guarded_field_is_never_plain(schema: AdminSchema) -> None:
     assert not any(reader_of(field) for field in guarded)
 
 
+@pytest.mark.slow
 def test_freed_documents(schema: AdminSchema) -> None:
     """A document whose nodes take the memory of a freed one's gets its own fields."""
     fields = ["username", "sub", "email", "name", "status", "enabled", "createdAt", "id"]

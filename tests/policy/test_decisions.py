@@ -455,6 +455,7 @@ COMBINATIONS = [
 ]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(POLICIES, GROUPS, GROUPS, st.booleans())
 def test_properties(

@@ -234,6 +234,7 @@ def _accepts(document: dict[str, Any]) -> bool:
     return True
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 @given(_DOCUMENTS)
 def test_file_schema_and_parser_agree(document: dict[str, Any]) -> None:

@@ -186,6 +186,7 @@ def explore(policy: Policy, kind: type[Decisions] = Decisions) -> Iterator[Step]
                     left.append(after)
 
 
+@pytest.mark.slow
 @POLICIES
 def test_no_right_is_ever_lost(policy: Policy) -> None:
     """Nobody loses the last of a right, or gets one from who has it not, in any sequence."""

@@ -131,6 +131,7 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> set[tuple[Any, ...]]:
     }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(_documents())
 def test_lines_are_those_of_what_tomllib_finds(text: str) -> None:

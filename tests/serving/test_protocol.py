@@ -51,7 +51,7 @@ def test_endless(server: Server, start: bytes, line: bytes) -> None:
         except ConnectionError:
             pass
     assert MAX_HEAD < sent < 100 * MAX_HEAD
-    with httpx2.Client(base_url=server.url, trust_env=False) as client:
+    with httpx2.Client(base_url=server.url, trust_env=False, timeout=PATIENCE) as client:
         for _ in range(3):  # one connection, many heads
             large = client.post("/graphql", content=b"x" * 250_000)
             assert large.status_code == 401

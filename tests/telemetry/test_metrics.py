@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from graphql_admin.telemetry import metrics
 from tests.support.api import Api
+from tests.support.patience import PATIENCE
 from tests.support.scripted import ScriptedCognito, failure, reply
 from tests.support.started import served
 from tests.support.tokens import JwksServer, Pool
@@ -109,7 +110,7 @@ def test_labels_are_bounded(serve: Callable[..., Api], counted: Counted) -> None
 def test_served(scripted: ScriptedCognito, jwks_url: str) -> None:
     """The server has metrics on a port of their own, and not on the other."""
     with served(scripted.url, jwks_url) as server:
-        text = httpx2.get(server.metrics_url).text
+        text = httpx2.get(server.metrics_url, timeout=PATIENCE).text
         names = {family.name for family in text_string_to_metric_families(text)}
         assert {
             "graphql_admin_requests",
@@ -120,7 +121,7 @@ def test_served(scripted: ScriptedCognito, jwks_url: str) -> None:
             "graphql_admin_cognito_throttles",
             "graphql_admin_jwks_fetches",
         } <= names
-        assert httpx2.get(f"{server.url}/metrics").status_code == 404
+        assert httpx2.get(f"{server.url}/metrics", timeout=PATIENCE).status_code == 404
         server.program.send(signal.SIGTERM)
         assert server.finish()[0] == 0
 

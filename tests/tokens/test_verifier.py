@@ -790,6 +790,7 @@ async def test_memory_is_bounded(
     assert signatures == [first, second, third, first]
 
 
+@pytest.mark.slow
 async def test_memory_of_callers_with_many_groups(
     verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:

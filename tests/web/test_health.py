@@ -131,7 +131,10 @@ def test_stop(
             with httpx2.Client(timeout=PATIENCE) as client:
                 return client.post(f"{server.url}/graphql", json={"query": query}, headers=headers)
 
-        with ThreadPoolExecutor(20) as threads, httpx2.Client(base_url=server.url) as kept:
+        with (
+            ThreadPoolExecutor(20) as threads,
+            httpx2.Client(base_url=server.url, timeout=PATIENCE) as kept,
+        ):
             wait_until_ready(kept)
             waiting = [threads.submit(ask, number) for number in range(1, 21)]
             gate.wait_for(20)
@@ -170,7 +173,10 @@ def test_stop_with_a_change_under_way(
                 url = f"{server.url}/graphql"
                 return client.post(url, json={"query": document}, headers=headers)
 
-        with ThreadPoolExecutor(1) as threads, httpx2.Client(base_url=server.url) as kept:
+        with (
+            ThreadPoolExecutor(1) as threads,
+            httpx2.Client(base_url=server.url, timeout=PATIENCE) as kept,
+        ):
             wait_until_ready(kept)
             answer = threads.submit(act)
             assert arrived.wait(PATIENCE)
@@ -190,7 +196,9 @@ def wait_until_refused(url: str) -> None:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
-            answer = httpx2.post(f"{url}/graphql", json={"query": "{ __typename }"})
+            answer = httpx2.post(
+                f"{url}/graphql", json={"query": "{ __typename }"}, timeout=PATIENCE
+            )
         except (httpx2.ConnectError, httpx2.RemoteProtocolError, httpx2.ReadError):
             return
         if answer.status_code == 503:

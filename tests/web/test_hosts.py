@@ -16,6 +16,7 @@ from graphql_admin.app import create_app
 from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
 from graphql_admin.hosts import LOOPBACK, AllowedHosts
 from graphql_admin.settings import InvalidSettings, load_settings
+from tests.support.patience import PATIENCE
 from tests.support.started import listening
 
 LOCAL = [
@@ -216,7 +217,7 @@ def test_rebound_preflight_and_mutation(dev: str, cognito: EmbeddedCognito) -> N
         "Origin": "http://attacker.example",
     }
     query = {"query": 'mutation { disableUser(input: {username: "richard"}) { errors { code } } }'}
-    answer = httpx2.post(f"{dev}/graphql", json=query, headers=headers)
+    answer = httpx2.post(f"{dev}/graphql", json=query, headers=headers, timeout=PATIENCE)
     assert answer.status_code == 421
     assert "access-control-allow-origin" not in answer.headers
     assert plain(cognito).admin_get_user(UserPoolId=cognito.pool_id, Username="richard")["Enabled"]
@@ -242,6 +243,7 @@ def ask_cognito(url: str, **headers: str) -> httpx2.Response:
     return httpx2.post(
         url,
         content=b'{"MaxResults": 10}',
+        timeout=PATIENCE,
         headers={"X-Amz-Target": LIST_POOLS, "Authorization": AUTHORIZATION, **given},
     )
 
@@ -275,7 +277,9 @@ def test_embedded_cognito_answers_no_foreign_page(cognito: EmbeddedCognito, orig
     answer = ask_cognito(cognito.endpoint_url, Origin=origin)
     assert answer.status_code == 403
     assert "access-control-allow-origin" not in answer.headers
-    reset = httpx2.post(f"{cognito.endpoint_url}/moto-api/reset", headers={"Origin": origin})
+    reset = httpx2.post(
+        f"{cognito.endpoint_url}/moto-api/reset", headers={"Origin": origin}, timeout=PATIENCE
+    )
     assert reset.status_code == 403
     assert plain(cognito).describe_user_pool(UserPoolId=cognito.pool_id)
     preflight = httpx2.request(
@@ -290,8 +294,11 @@ def test_embedded_cognito_answers_no_foreign_page(cognito: EmbeddedCognito, orig
 def test_embedded_cognito_without_an_origin(cognito: EmbeddedCognito) -> None:
     """A page that does not say where it is from is told by its browser to be of another site."""
     url = f"{cognito.endpoint_url}/moto-api/data.json"
-    assert httpx2.get(url, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
-    assert httpx2.get(url, headers={"Sec-Fetch-Site": "none"}).status_code == 200
+    assert (
+        httpx2.get(url, timeout=PATIENCE, headers={"Sec-Fetch-Site": "cross-site"}).status_code
+        == 403
+    )
+    assert httpx2.get(url, timeout=PATIENCE, headers={"Sec-Fetch-Site": "none"}).status_code == 200
 
 
 def test_embedded_cognito_answers_local_pages(cognito: EmbeddedCognito) -> None:

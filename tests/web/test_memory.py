@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from tests.support.patience import PATIENCE
 from tests.support.scripted import ScriptedCognito
 from tests.support.started import Server, served
 from tests.support.tokens import POOL_ID, Pool
@@ -28,7 +29,10 @@ def client(server: Server, signing_key: Pool, *groups: str) -> httpx2.Client:
     issuer = f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL_ID}"
     token = signing_key.access_token("ann", list(groups), iss=issuer)
     return httpx2.Client(
-        base_url=server.url, headers={"Authorization": f"Bearer {token}"}, trust_env=False
+        base_url=server.url,
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=PATIENCE,
     )
 
 
@@ -64,7 +68,7 @@ def test_documents(server: Server, signing_key: Pool, length: int) -> None:
 
 def test_headers(server: Server) -> None:
     """Nothing long is remembered of headers, and nothing at all without a token."""
-    with httpx2.Client(base_url=server.url, trust_env=False) as mallory:
+    with httpx2.Client(base_url=server.url, trust_env=False, timeout=PATIENCE) as mallory:
         before = 0.0
         for number in range(300):
             accept = f"application/json;v={number};w=" + "a" * 50_000
