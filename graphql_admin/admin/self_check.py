@@ -18,7 +18,7 @@ from graphql_admin.errors import Internal, UserNotFound
 from graphql_admin.policy.decisions import Decisions
 from graphql_admin.policy.grants import Grants, Policy, Rights
 from graphql_admin.targets import Change, Target
-from graphql_admin.tokens.caller import Caller
+from graphql_admin.tokens.caller import Caller, TokenUse
 
 
 class Sample(NamedTuple):
@@ -104,7 +104,7 @@ _CALLER = Caller(
     username="ann",
     sub="sub-of-ann",
     groups=frozenset({"Editors"}),
-    token_use="access",  # type: ignore[arg-type]  # the enum stands above this room
+    token_use=TokenUse.ACCESS,
     expires_at=0,
 )
 

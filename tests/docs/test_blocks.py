@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -27,9 +27,9 @@ from graphql import ExecutableDefinitionNode, parse
 from graphql_admin.cli import main
 from graphql_admin.settings import PREFIX, load_settings
 from tests.support.pages import PAGES, ROOT, Block, blocks_of, name_of
-from tests.support.processes import started
+from tests.support.patience import PATIENCE
+from tests.support.started import Program, started
 
-PATIENCE = 300
 """Seconds after which a server that hangs is ended."""
 
 NOT_RUN = {"pip", "npx", "rover", "hive"}
@@ -43,7 +43,7 @@ class Dev:
     url: str
     token: str
     """An administrator's."""
-    output: IO[str]
+    process: Program
     """Where audit events go."""
     request_id: str = ""
     """The last request's."""
@@ -68,33 +68,27 @@ class Dev:
 
     def event(self) -> Any:
         """Return the audit event that the last request left."""
-        for line in self.output:
-            if self.request_id in line:
-                return json.loads(line)
-        raise AssertionError("the server has ended")
+        line = self.process.wait_for(rf"(?m)^.*{self.request_id}.*\n")[0]
+        return json.loads(line)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Dev]:
     """The server of all pages: each leaves the pool as it found it."""
-    with started("dev", "--port", "0", patience=PATIENCE) as process:
-        assert process.stdout is not None
-        said = ""
-        for line in process.stdout:
-            said += line
-            if line.startswith("curl "):
-                break
+    with started("dev", "--port", "0") as process:
+        process.wait_for(r"(?m)^curl .*\n")
+        said = process.output()
         url = re.search(r"http://127\.0\.0\.1:\d+", said)
         token = re.search(r"^ada .*\n(eyJ\S+)$", said, re.MULTILINE)
         assert url, said
         assert token, said
-        yield Dev(url[0], token[1], process.stdout)
+        yield Dev(url[0], token[1], process)
 
 
 @pytest.fixture
 def dev(server: Dev) -> Dev:
     """The server, as a page finds it."""
-    return Dev(server.url, server.token, server.output)
+    return Dev(server.url, server.token, server.process)
 
 
 def is_like(actual: Any, expected: Any) -> bool:
