@@ -29,8 +29,7 @@ from graphql_admin.settings import PREFIX, load_settings
 from tests.support.pages import PAGES, ROOT, Block, blocks_of, name_of
 from tests.support.patience import PATIENCE
 from tests.support.started import Program, started
-
-"""Seconds after which a server that hangs is ended."""
+from tests.support.started import run as run_to_end
 
 NOT_RUN = {"pip", "npx", "rover", "hive"}
 """Commands that are not of this repository, and reach for the network."""
@@ -186,6 +185,8 @@ def run_command(words: Sequence[str], following: Block | None, dev: Dev) -> None
         case ["make", target, *_]:
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
             assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+        case ["python", "-c", code]:
+            assert run_to_end(code=code).returncode == 0
         case ["python", "-m", module, *_]:
             assert importlib.util.find_spec(module)
         case [program, *_]:
