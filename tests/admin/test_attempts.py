@@ -187,7 +187,7 @@ def audited(
     ("call", "target", "ending"),
     [
         ('disableUser(input: {username: ""})', ("", None), ("failed", "INVALID_VALUE")),
-        ('disableUser(input: {username: "bob"})', ("bob", None), ("done", None)),
+        ('enableUser(input: {username: "bob"})', ("bob", None), ("done", None)),
         (
             'addUserToGroup(input: {username: "bob", groupName: ""})',
             ("bob", ""),

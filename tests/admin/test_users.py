@@ -481,28 +481,28 @@ def test_act_on_unknown_group(api: Api, directory: Directory, action: str) -> No
 
 def test_mutation_calls_cognito_once(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """An action is one call, and one more only if more than the key is asked of the user."""
-    scripted.on("AdminDisableUser", reply({}))
-    scripted.on("AdminGetUser", reply({"Username": "bob", "UserAttributes": [], "Enabled": False}))
+    scripted.on("AdminEnableUser", reply({}))
+    scripted.on("AdminGetUser", reply({"Username": "bob", "UserAttributes": [], "Enabled": True}))
     api = serve(scripted.url)
     variables = {"input": {"username": "bob"}}
-    api.send(act("disableUser", "user { __typename id username }"), variables)
-    assert scripted.operations() == ["AdminDisableUser"]
+    api.send(act("enableUser", "user { __typename id username }"), variables)
+    assert scripted.operations() == ["AdminEnableUser"]
     fragment = " fragment F on User { ... @include(if: true) { enabled } }"
-    answer = api.send(act("disableUser", "user { ...F }") + fragment, variables)
-    assert answer.data["disableUser"]["user"] == {"enabled": False}
-    assert scripted.operations()[1:] == ["AdminDisableUser", "AdminGetUser"]
+    answer = api.send(act("enableUser", "user { ...F }") + fragment, variables)
+    assert answer.data["enableUser"]["user"] == {"enabled": True}
+    assert scripted.operations()[1:] == ["AdminEnableUser", "AdminGetUser"]
 
 
 def test_mutation_read_back_fails(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """A failed read-back is an error at its path, and the action stays done."""
-    scripted.on("AdminDisableUser", reply({}))
+    scripted.on("AdminEnableUser", reply({}))
     scripted.on("AdminGetUser", failure("AccessDeniedException"))
     answer = serve(scripted.url).send(
-        act("disableUser", "user { email }"), {"input": {"username": "bob"}}
+        act("enableUser", "user { email }"), {"input": {"username": "bob"}}
     )
-    assert answer.partial == {"disableUser": {"user": None, "errors": []}}
+    assert answer.partial == {"enableUser": {"user": None, "errors": []}}
     assert [(e["path"], e["extensions"]["code"]) for e in answer.errors] == [
-        (["disableUser", "user"], "UPSTREAM_ERROR")
+        (["enableUser", "user"], "UPSTREAM_ERROR")
     ]
 
 

@@ -176,6 +176,7 @@ def test_outcome(
     ending: tuple[str, str | None],
 ) -> None:
     """However an attempt ends there is one event, and in doubt it says so."""
+    scripted.people["bob"] = ()
     scripted.on("AdminDisableUser", answer)
     audited(deadline=1).send(DISABLE, BOB)
     assert sink.endings() == [ending]
@@ -185,6 +186,7 @@ def test_readback_that_fails(
     audited: Callable[..., Api], scripted: ScriptedCognito, sink: Sink
 ) -> None:
     """What was done is done, though it could not be read back."""
+    scripted.people["bob"] = ()
     scripted.on("AdminDisableUser", reply({}))
     scripted.on("AdminGetUser", failure("InternalErrorException", 500))
     api = audited()
@@ -200,6 +202,7 @@ def test_cancelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An attempt that is cancelled under way leaves an event that does not claim to know."""
+    scripted.people["bob"] = ()
     scripted.on("AdminDisableUser", held(threading.Event(), reply({})))
     monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", scripted.url)
     settings = load_settings(
@@ -242,7 +245,7 @@ def test_target_is_what_was_given(
     audited: Callable[..., Api], scripted: ScriptedCognito, sink: Sink, username: str
 ) -> None:
     """The target is the name that was given, an empty one too, and never the caller for it."""
-    scripted.on("AdminDisableUser", reply({}))
+    scripted.on("AdminGetUser", failure("UserNotFoundException"))
     scripted.on("AdminUserGlobalSignOut", reply({}))
     api = audited()
     sign_out = "mutation ($i: SignUserOutInput!) { signUserOut(input: $i) { errors { code } } }"
@@ -321,6 +324,7 @@ def test_pipe_without_a_reader(
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    scripted.people["bob"] = ()
     scripted.on("AdminDisableUser", reply({}))
     api = serve(scripted.url, audit_file=pipe)
     assert api.send(DISABLE, BOB).data
@@ -384,6 +388,7 @@ def test_sink_breaks_under_way(
         arrived.set()
         return held(gate, reply({}))
 
+    scripted.people["bob"] = ()
     scripted.on("AdminDisableUser", carry_out)
     scripted.on("AdminEnableUser", reply({}))
     api = audited()
@@ -406,6 +411,7 @@ def test_sink_breaks_under_way(
 
 def test_rotation(serve: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path) -> None:
     """After the file was renamed, events go to a new one that only its owner may read."""
+    scripted.people["bob"] = ()
     scripted.on("AdminDisableUser", reply({}))
     path = tmp_path / "audit.jsonl"
     api = serve(scripted.url, audit_file=path)
@@ -421,6 +427,7 @@ def test_standard_output(
     serve: Callable[..., Api], scripted: ScriptedCognito, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Without a file, events go to standard output."""
+    scripted.people["bob"] = ()
     scripted.on("AdminDisableUser", reply({}))
     serve(scripted.url).send(DISABLE, BOB)
     lines = [line for line in capfd.readouterr().out.splitlines() if line.startswith("{")]

@@ -205,6 +205,7 @@ def test_link_put_there_at_rotation(
     serve: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path, shared: Path
 ) -> None:
     """The rules hold whenever the file is opened anew; where they fail, nothing is changed."""
+    scripted.people["bob"] = ()
     scripted.on("AdminDisableUser", reply({}))
     path = shared / "audit.jsonl"
     target = tmp_path / "target"

@@ -234,6 +234,20 @@ def test_what_a_supporter_may_do_to_whom(
     }
 
 
+def test_supporter_cannot_lock_an_admin_out(
+    embedded: EmbeddedCognito, send: Callable[..., Any]
+) -> None:
+    """What a supporter is not offered is refused, too."""
+    person = next(person for person in embedded.people if person.role == "supporter")
+    for change in (
+        'disableUser(input: {username: "ada"})',
+        'addUserToGroup(input: {username: "otto", groupName: "Admins"})',
+        'addUserToGroup(input: {username: "otto", groupName: "Support"})',
+    ):
+        answer = send(f"mutation {{ it: {change} {{ errors {{ code }} }} }}", person.token)
+        assert answer == {"data": {"it": {"errors": [{"code": "OUT_OF_SCOPE"}]}}}
+
+
 def allowed(groups: tuple[str, ...]) -> frozenset[Action]:
     """Return what dev mode's policy is documented to give."""
     if "Admins" in groups:

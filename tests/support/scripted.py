@@ -8,7 +8,7 @@
         assert [request.operation for request in backend.requests] == ["AdminDisableUser"]
 
 An operation that is not scripted, or whose replies are used up, gets a 500 and fails the test
-when the `with` block ends. Whoever is among `callers` is in the pool, without a script; what is
+when the `with` block ends. Whoever is among `people` is in the pool, without a script; what is
 read of them is in `authority`, not in `requests`. `UserDirectory` is a ready script of users in
 unreliable pages.
 """
@@ -120,7 +120,7 @@ class ScriptedCognito:
         self.requests: list[Request] = []
         self.unexpected: list[str] = []
         """Operations that came without a script for them. Clear it if a test means them to."""
-        self.callers: dict[str, Sequence[str]] = {"root": GROUPS_OF_CALLERS}
+        self.people: dict[str, Sequence[str]] = {"root": GROUPS_OF_CALLERS}
         """Who is in the pool, enabled, by username, and in which groups; their `sub` is that of
         the tokens of `tests.support.tokens`."""
         self.authority: list[Request] = []
@@ -187,13 +187,13 @@ class ScriptedCognito:
 
     def _tell_of_caller(self, request: Request) -> Reply | None:
         username = request.parameters.get("Username")
-        if username not in self.callers:
+        if username not in self.people:
             return None
         match request.operation:
             case "AdminGetUser":
                 return reply(user_of(username))
             case "AdminListGroupsForUser":
-                return reply({"Groups": [{"GroupName": each} for each in self.callers[username]]})
+                return reply({"Groups": [{"GroupName": each} for each in self.people[username]]})
         return None
 
 

@@ -66,7 +66,13 @@ const FITS = {
 function examplesThatChange(viewer, { users, groups }, changes, spared) {
   // Not oneself either: a new operator's first click should not lock the operator out.
   const keep = new Set([viewer.username, ...spared.map(({ username }) => username)]);
-  const others = users.filter(({ username }) => !keep.has(username));
+  // Who is in a group that the viewer cannot give has more rights, most likely: they come last.
+  const closed = groups.filter(({ allowedActions }) => allowedActions?.length === 0);
+  const above = new Set(closed.flatMap(({ members }) => members ?? []));
+  const isAbove = ({ username }) => Number(above.has(username));
+  const others = users
+    .filter(({ username }) => !keep.has(username))
+    .toSorted((one, another) => isAbove(one) - isAbove(another));
   // Nor should it hand out the operator's own rights: one's own groups come last.
   const isOwn = ({ name }) => Number(viewer.groups.includes(name));
   const sorted = groups.toSorted((one, another) => isOwn(one) - isOwn(another));

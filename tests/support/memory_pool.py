@@ -1,0 +1,149 @@
+"""A user pool in memory: to be called in this process, or scripted as a Cognito over HTTP.
+
+It resolves a name as Cognito does, by username, `sub` or e-mail address, and its lists may lag
+behind: a read brings what was so many seconds ago.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from graphql_admin.cognito.operations import translate
+from tests.support.scripted import Reply, ScriptedCognito, failure, reply
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user of the pool."""
+
+    username: str
+    sub: str
+    email: str
+    groups: frozenset[str] = frozenset()
+    enabled: bool = True
+
+
+@dataclass
+class MemoryPool:
+    """The pool.
+
+    Attributes:
+        now: Seconds, by whose clock reads lag.
+        lag: Seconds that reads lag behind.
+        writes: The operations that changed something, each with the username it was told.
+    """
+
+    now: Callable[[], float] = lambda: 0.0
+    lag: float = 0.0
+    writes: list[tuple[str, str]] = field(default_factory=list)
+    _states: list[tuple[float, dict[str, Person]]] = field(
+        default_factory=lambda: [(float("-inf"), {})]
+    )
+
+    def add(self, username: str, *groups: str, sub: str | None = None) -> Person:
+        """Put a user into the pool, as if they had always been there."""
+        person = Person(
+            username, sub or f"sub-of-{username}", f"{username}@example.com", frozenset(groups)
+        )
+        for _, people in self._states:
+            people[username] = person
+        return person
+
+    def change(self, username: str, /, **members: Any) -> None:
+        """Change a user from now on."""
+        people = dict(self.people)
+        people[username] = replace(people[username], **members)
+        self._states.append((self.now(), people))
+
+    def remove(self, username: str) -> None:
+        """Delete a user from now on."""
+        people = {name: each for name, each in self.people.items() if name != username}
+        self._states.append((self.now(), people))
+
+    @property
+    def people(self) -> dict[str, Person]:
+        """The users, by username, as they are."""
+        return self._states[-1][1]
+
+    def install(self, backend: ScriptedCognito) -> None:
+        """Reply from this pool."""
+        backend.people.clear()
+        for operation in self._handlers():
+            backend.on(operation, self._scripted(operation))
+
+    def _scripted(self, operation: str) -> Callable[[dict[str, Any]], Reply]:
+        def script(parameters: dict[str, Any]) -> Reply:
+            result = self._carry_out(operation, parameters)
+            return failure(result) if isinstance(result, str) else reply(result)
+
+        return script
+
+    def call(self, operation: str, parameters: Mapping[str, object]) -> dict[str, Any]:
+        """Carry out an operation.
+
+        Raises:
+            AdminError: As `UserPool` raises it.
+        """
+        result = self._carry_out(operation, parameters)
+        if isinstance(result, str):
+            error = translate(operation, result)
+            raise error
+        return result
+
+    def _carry_out(self, operation: str, parameters: Mapping[str, object]) -> dict[str, Any] | str:
+        is_read = operation in {"AdminGetUser", "AdminListGroupsForUser"}
+        at = self.now() - self.lag if is_read else self.now()
+        people = next(people for since, people in reversed(self._states) if since <= at)
+        name = parameters["Username"]
+        person = next(
+            (each for each in people.values() if name in {each.username, each.sub, each.email}),
+            None,
+        )
+        if person is None:
+            return "UserNotFoundException"
+        if not is_read:
+            self.writes.append((operation, str(name)))
+        return self._handlers()[operation](person, str(parameters.get("GroupName")))
+
+    def _handlers(self) -> dict[str, Callable[[Person, str], dict[str, Any]]]:
+        return {
+            "AdminGetUser": self._get,
+            "AdminListGroupsForUser": self._list_groups,
+            "AdminEnableUser": self._enable,
+            "AdminDisableUser": self._disable,
+            "AdminAddUserToGroup": self._add,
+            "AdminRemoveUserFromGroup": self._take,
+            "AdminConfirmSignUp": self._nothing,
+            "AdminUserGlobalSignOut": self._nothing,
+        }
+
+    def _get(self, person: Person, _: str) -> dict[str, Any]:
+        attributes = {"sub": person.sub, "email": person.email}
+        return {
+            "Username": person.username,
+            "UserAttributes": [{"Name": n, "Value": v} for n, v in attributes.items()],
+            "Enabled": person.enabled,
+            "UserStatus": "CONFIRMED",
+        }
+
+    def _list_groups(self, person: Person, _: str) -> dict[str, Any]:
+        return {"Groups": [{"GroupName": name} for name in sorted(person.groups)]}
+
+    def _enable(self, person: Person, _: str) -> dict[str, Any]:
+        self.change(person.username, enabled=True)
+        return {}
+
+    def _disable(self, person: Person, _: str) -> dict[str, Any]:
+        self.change(person.username, enabled=False)
+        return {}
+
+    def _add(self, person: Person, group: str) -> dict[str, Any]:
+        self.change(person.username, groups=person.groups | {group})
+        return {}
+
+    def _take(self, person: Person, group: str) -> dict[str, Any]:
+        self.change(person.username, groups=person.groups - {group})
+        return {}
+
+    def _nothing(self, person: Person, _: str) -> dict[str, Any]:  # noqa: ARG002
+        return {}
