@@ -76,14 +76,16 @@ function examplesThatChange(viewer, { users, groups }, changes, spared) {
   // Nor should it hand out the operator's own rights: one's own groups come last.
   const isOwn = ({ name }) => Number(viewer.groups.includes(name));
   const sorted = groups.toSorted((one, another) => isOwn(one) - isOwn(another));
-  const pairs = sorted.flatMap((group) =>
-    others.map((user) => ({
-      username: user.username,
-      name: group.name,
-      isMember: group.members?.includes(user.username),
-      allowedActions: actionsOnBoth(user.allowedActions, group.allowedActions),
-    })),
-  );
+  const pairs = sorted
+    .flatMap((group) =>
+      others.map((user) => ({
+        username: user.username,
+        name: group.name,
+        isMember: group.members?.includes(user.username),
+        allowedActions: actionsOnBoth(user.allowedActions, group.allowedActions),
+      })),
+    )
+    .toSorted((one, another) => isAbove(one) - isAbove(another));
   const nobody = { username: "", name: groups[0]?.name ?? "" };
   const pick = (action, candidates) => {
     // Where it is not known whether the viewer may, the server will say so.
