@@ -177,7 +177,14 @@ def _recall(seams: Seams) -> None:
 
 @ablation("policy", "the cache of what groups give", "the union made each time")
 def _policy(seams: Seams) -> None:
-    seams.replace("policy.grants:lru_cache", lambda _: lambda **_: lambda function: function)
+    def make(original: Any) -> Any:
+        def init(self: Any, *arguments: Any, **named: Any) -> None:
+            original(self, *arguments, **named)
+            self.of_user, self.of_machine = self._of_user, self._of_machine
+
+        return init
+
+    seams.replace("policy.grants:Grants.__init__", make)
 
 
 # Cognito
