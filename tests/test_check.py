@@ -10,6 +10,7 @@ import pytest
 from graphql_admin.check import Findings, check
 from graphql_admin.settings import load_settings
 from tests.conftest import NO_QUOTAS
+from tests.support.api import Api
 from tests.support.directory import Directory
 from tests.support.scripted import ScriptedCognito, failure, reply
 from tests.support.tokens import CLIENT_ID, POOL_ID
@@ -117,6 +118,8 @@ def test_other_rights(run: Callable[..., Findings], backend: ScriptedCognito) ->
     """Every right that is missing is named, and of a read it is not said that changes need it."""
     backend.on("ListUsers", failure("AccessDeniedException"))
     backend.on("GetGroup", failure("AccessDeniedException"))
+    names = ("Admins", "Support", "Customers", "Billing")
+    backend.on("ListGroups", reply({"Groups": [{"GroupName": name} for name in names]}))
     found = run(backend.url)
     begins = "The server's own credentials have no right to "
     assert [each.removeprefix(begins).split(".")[0] for each in found.problems] == [
@@ -181,6 +184,32 @@ def test_token_mode(run: Callable[..., Findings], backend: ScriptedCognito) -> N
     found = run(backend.url, authority_max_age="token", disabled_actions="listGroupsForUser")
     assert "AdminListGroupsForUser" not in backend.operations()
     assert [note for note in found.notes if "were not compared" in note]
+
+
+@pytest.mark.parametrize("operation", ["AdminGetUser", "AdminListGroupsForUser"])
+def test_running_server_names_it(
+    serve: Callable[..., Api],
+    backend: ScriptedCognito,
+    capsys: pytest.CaptureFixture[str],
+    operation: str,
+) -> None:
+    """Where the server has no right to check who may make a change, it makes none and says why."""
+    backend.callers.clear()
+    root = {"Username": "root", "Enabled": True}
+    backend.on(
+        "AdminGetUser", reply({**root, "UserAttributes": [{"Name": "sub", "Value": "sub-of-root"}]})
+    )
+    backend.on(operation, failure("AccessDeniedException"))
+    api = serve(backend.url)
+    sent = api.send(
+        'mutation { disableUser(input: {username: "bob"}) { errors { code } } }',
+        token=api.token("Admins"),
+    )
+    assert sent.codes == ["AUTHORITY_UNAVAILABLE"]
+    assert "AdminDisableUser" not in backend.operations()
+    lines = [line for line in capsys.readouterr().out.splitlines() if "no right to call" in line]
+    assert len(lines) == 1
+    assert operation in lines[0]
 
 
 def test_away(run: Callable[..., Findings]) -> None:

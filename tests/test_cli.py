@@ -195,6 +195,21 @@ def test_check(cognito: EmbeddedCognito) -> None:
     assert "answer" in reply.stdout
 
 
+def test_check_of_the_policy(cognito: EmbeddedCognito) -> None:
+    """What of the policy is not in the pool is said in words, with exit code 1; so are notes."""
+    variables = dict(cognito.environment)
+    del variables["GRAPHQL_ADMIN_POLICY_FILE"]
+    variables["GRAPHQL_ADMIN_ADMIN_GROUPS"] = "Admins,Owners"
+    reply = run("check", **variables)
+    assert (reply.returncode, reply.stdout) == (1, "")
+    assert reply.stderr == "The policy names groups that the pool does not have: 'Owners'.\n"
+
+    reply = run("check", **variables, GRAPHQL_ADMIN_AUTHORITY_MAX_AGE="token")
+    assert reply.returncode == 0
+    assert "answer" in reply.stdout
+    assert [line.split(":")[0] for line in reply.stderr.splitlines()] == ["Note", "Note"]
+
+
 def test_check_with_a_pool_that_is_away(cognito: EmbeddedCognito) -> None:
     """A pool that does not answer is said in words, with exit code 1."""
     away = {"AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": "http://127.0.0.1:9"}
@@ -233,7 +248,7 @@ def test_iam_policy() -> None:
         "iam-policy",
         "--account",
         "111122223333",
-        **(SETTINGS | {"GRAPHQL_ADMIN_DISABLED_ACTIONS": "disableUser"}),
+        **(SETTINGS | {"GRAPHQL_ADMIN_DISABLED_ACTIONS": "disableUser,getUser,listGroupsForUser"}),
     )
     [statement] = json.loads(reply.stdout)["Statement"]
     assert statement["Resource"] == (
@@ -241,6 +256,10 @@ def test_iam_policy() -> None:
     )
     assert "cognito-idp:AdminEnableUser" in statement["Action"]
     assert "cognito-idp:AdminDisableUser" not in statement["Action"]
+    # Without these no change can be made, whether or not they are read for anybody.
+    assert {"cognito-idp:AdminGetUser", "cognito-idp:AdminListGroupsForUser"} <= set(
+        statement["Action"]
+    )
     assert reply.stderr == ""
 
 

@@ -51,12 +51,19 @@ _SUPPORT = (
     Action.DISABLE_USER,
     Action.ENABLE_USER,
     Action.CONFIRM_USER_SIGN_UP,
+    Action.ADD_USER_TO_GROUP,
+    Action.REMOVE_USER_FROM_GROUP,
 )
 
-_GRANTS: Mapping[str, list[str]] = {
-    "Admins": [ALL],
-    "Support": [action.label for action in _SUPPORT],
+_POLICY: Mapping[str, Mapping[str, list[str]]] = {
+    "groups": {
+        "Admins": [ALL],
+        "Support": [action.label for action in _SUPPORT],
+    },
+    "grants": {"Support": ["Editors", "Readers"]},
 }
+"""The tables of a policy file. Helpers have the rights of helpers, and not those of admins: the
+server lets them neither disable an admin nor become one."""
 
 
 class MissingExtra(Exception):
@@ -104,7 +111,8 @@ class EmbeddedCognito:
     client_id: str
     jwks_url: str
     policy_file: Path
-    """TOML for `GRAPHQL_ADMIN_POLICY_FILE`: all to Admins, a few actions to Support."""
+    """TOML for `GRAPHQL_ADMIN_POLICY_FILE`: all to Admins, a few actions to Support, and these not
+    on admins."""
 
     people: tuple[ReadyPerson, ...] = ()
     """An admin, a supporter and an ordinary user, once people are seeded."""
@@ -197,7 +205,14 @@ class EmbeddedCognito:
             ReadyPerson(role, person.username, person.groups, self.token(person.username), may)
             for role, person, may in (
                 ("admin", _ADMIN, "do everything"),
-                ("supporter", _SUPPORTER, "use " + ", ".join(_GRANTS["Support"])),
+                (
+                    "supporter",
+                    _SUPPORTER,
+                    "use "
+                    + ", ".join(_POLICY["groups"]["Support"])
+                    + ", on people who may do no more themselves; and add people to no group but "
+                    + " and ".join(_POLICY["grants"]["Support"]),
+                ),
                 ("ordinary user", _ORDINARY_USER, "ask who they are and sign themselves out"),
             )
         )
@@ -350,8 +365,11 @@ class _LocalOnly:
 def _policy_file() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="graphql-admin-") as directory:
         path = Path(directory) / "policy.toml"
-        rows = (f"{group} = {json.dumps(labels)}" for group, labels in _GRANTS.items())
-        path.write_text("\n".join(["[groups]", *rows, ""]), encoding="utf-8")
+        lines = chain.from_iterable(
+            (f"[{name}]", *(f"{key} = {json.dumps(names)}" for key, names in table.items()), "")
+            for name, table in _POLICY.items()
+        )
+        path.write_text("\n".join(lines), encoding="utf-8")
         yield path
 
 

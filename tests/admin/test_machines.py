@@ -117,6 +117,23 @@ def test_no_right(start: Callable[..., Api]) -> None:
     assert api.send("{ users { nodes { username } } }", token=machine(api)).codes == ["FORBIDDEN"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        'disableUser(input: {username: "ada"})',
+        'addUserToGroup(input: {username: "ada", groupName: "Customers"})',
+        'addUserToGroup(input: {username: "carl", groupName: "Admins"})',
+    ],
+)
+def test_out_of_scope(start: Callable[..., Api], directory: Directory, change: str) -> None:
+    """A machine acts on nobody who may do more than it, and gives nobody more."""
+    api = start()
+    sent = api.send(f"mutation {{ it: {change} {{ errors {{ code }} }} }}", token=machine(api))
+    assert sent.data == {"it": {"errors": [{"code": "OUT_OF_SCOPE"}]}}
+    assert directory.user("ada")["Enabled"]
+    assert (directory.groups_of("ada"), directory.groups_of("carl")) == ({"Admins"}, set())
+
+
 def test_scopes_of_users(start: Callable[..., Api]) -> None:
     """A user's token gets nothing from `[scopes]`, whatever scopes it has."""
     api = start()

@@ -201,7 +201,7 @@ def test_environment_is_a_servers(
     assert settings.user_pool_id == cognito.pool_id
     assert settings.policy.groups["Admins"].actions == frozenset(Action)
     assert Action.DISABLE_USER in settings.policy.groups["Support"].actions
-    assert Action.ADD_USER_TO_GROUP not in settings.policy.groups["Support"].actions
+    assert settings.policy.grants == {"Support": {"Editors", "Readers"}}
     assert settings.policy.groups.keys() == {"Admins", "Support"}
 
 

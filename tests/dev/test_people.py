@@ -206,6 +206,49 @@ def test_sign_out(
         refresh()
 
 
+def test_what_a_supporter_may_do_to_whom(
+    embedded: EmbeddedCognito, send: Callable[..., Any]
+) -> None:
+    """A supporter helps ordinary people, and can neither lock an admin out nor become one."""
+    person = next(person for person in embedded.people if person.role == "supporter")
+    users = "{ users(first: 3) { nodes { username allowedActions } } }"
+    on_users = send(users, person.token)["data"]["users"]["nodes"]
+    assert {each["username"]: each["allowedActions"] for each in on_users} == {
+        "ada": [],
+        "sam": ["removeUserFromGroup", "confirmUserSignUp", "enableUser", "signUserOut"],
+        "otto": [
+            "addUserToGroup",
+            "removeUserFromGroup",
+            "confirmUserSignUp",
+            "disableUser",
+            "enableUser",
+        ],
+    }
+    groups = "{ groups { nodes { name allowedActions } } }"
+    on_groups = send(groups, person.token)["data"]["groups"]["nodes"]
+    may = ["addUserToGroup", "removeUserFromGroup"]
+    assert {each["name"]: each["allowedActions"] for each in on_groups} == {
+        "Admins": [],
+        "Editors": may,
+        "Readers": may,
+        "Support": [],
+    }
+
+
+def test_supporter_cannot_lock_an_admin_out(
+    embedded: EmbeddedCognito, send: Callable[..., Any]
+) -> None:
+    """What a supporter is not offered is refused, too."""
+    person = next(person for person in embedded.people if person.role == "supporter")
+    for change in (
+        'disableUser(input: {username: "ada"})',
+        'addUserToGroup(input: {username: "otto", groupName: "Admins"})',
+        'addUserToGroup(input: {username: "otto", groupName: "Support"})',
+    ):
+        answer = send(f"mutation {{ it: {change} {{ errors {{ code }} }} }}", person.token)
+        assert answer == {"data": {"it": {"errors": [{"code": "OUT_OF_SCOPE"}]}}}
+
+
 def allowed(groups: tuple[str, ...]) -> frozenset[Action]:
     """Return what dev mode's policy is documented to give."""
     if "Admins" in groups:
@@ -220,6 +263,8 @@ def allowed(groups: tuple[str, ...]) -> frozenset[Action]:
                 Action.DISABLE_USER,
                 Action.ENABLE_USER,
                 Action.CONFIRM_USER_SIGN_UP,
+                Action.ADD_USER_TO_GROUP,
+                Action.REMOVE_USER_FROM_GROUP,
             }
         )
     return frozenset()

@@ -375,11 +375,27 @@ def test_allowed_on_user_without_grants() -> None:
     assert allowed == CHANGES - {Action.ADD_USER_TO_GROUP, Action.REMOVE_USER_FROM_GROUP}
 
 
-@pytest.mark.parametrize("user", [User(), User("plain")])
-def test_allowed_on_user_unread(user: User) -> None:
+@pytest.mark.parametrize(
+    ("caller", "user"), [("admin", User()), ("support", User()), ("support", User("plain"))]
+)
+def test_allowed_on_user_unread(caller: str, user: User) -> None:
     """What is not known of a user is not taken for nothing."""
     with pytest.raises(ValueError, match="not been read"):
-        Decisions(Grants(POLICY)).allowed_on_user(principal(POLICY, "Admins"), user)
+        Decisions(Grants(POLICY)).allowed_on_user(CALLERS[caller](POLICY), user)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("knows_groups", [True, False])
+def test_allowed_on_user_whose_groups_do_not_matter(caller: str, knows_groups: bool) -> None:
+    """Where a user's groups are not to be read, they change nothing."""
+    decisions = Decisions(Grants(POLICY), knows_groups=knows_groups)
+    who = CALLERS[caller](POLICY)
+    depends = decisions.depends_on_groups(who)
+    assert depends == (knows_groups and caller in {"support", "support machine"})
+    if not depends:
+        for target in TARGETS.values():
+            unread = decisions.allowed_on_user(who, replace(target, groups=None))
+            assert unread == decisions.allowed_on_user(who, target)
 
 
 MEMBERSHIP = {Action.ADD_USER_TO_GROUP, Action.REMOVE_USER_FROM_GROUP}

@@ -66,16 +66,32 @@ const FITS = {
 function examplesThatChange(viewer, { users, groups }, changes, spared) {
   // Not oneself either: a new operator's first click should not lock the operator out.
   const keep = new Set([viewer.username, ...spared.map(({ username }) => username)]);
-  const others = users.filter(({ username }) => !keep.has(username));
+  // Who is in a group that the viewer cannot give has more rights, most likely: they come last.
+  const closed = groups.filter(({ allowedActions }) => allowedActions?.length === 0);
+  const above = new Set(closed.flatMap(({ members }) => members ?? []));
+  const isAbove = ({ username }) => Number(above.has(username));
+  const others = users
+    .filter(({ username }) => !keep.has(username))
+    .toSorted((one, another) => isAbove(one) - isAbove(another));
   // Nor should it hand out the operator's own rights: one's own groups come last.
   const isOwn = ({ name }) => Number(viewer.groups.includes(name));
   const sorted = groups.toSorted((one, another) => isOwn(one) - isOwn(another));
-  const pairs = sorted.flatMap(({ name, members }) =>
-    others.map(({ username }) => ({ username, name, isMember: members?.includes(username) })),
-  );
+  const pairs = sorted
+    .flatMap((group) =>
+      others.map((user) => ({
+        username: user.username,
+        name: group.name,
+        isMember: group.members?.includes(user.username),
+        allowedActions: actionsOnBoth(user.allowedActions, group.allowedActions),
+      })),
+    )
+    .toSorted((one, another) => isAbove(one) - isAbove(another));
   const nobody = { username: "", name: groups[0]?.name ?? "" };
-  const pick = (action, candidates) =>
-    candidates.find(FITS[action] ?? (() => true)) ?? candidates[0] ?? nobody;
+  const pick = (action, candidates) => {
+    // Where it is not known whether the viewer may, the server will say so.
+    const open = candidates.filter(({ allowedActions }) => allowedActions?.includes(action) ?? true);
+    return open.find(FITS[action] ?? (() => true)) ?? open[0] ?? candidates[0] ?? nobody;
+  };
   const targets = {
     oneself: () => ({ username: viewer.username }),
     user: (action) => ({ username: pick(action, others).username }),
@@ -99,6 +115,10 @@ function examplesThatChange(viewer, { users, groups }, changes, spared) {
     changing(action, ...selections[target], { ...targets[target](action), ...values }),
   );
 }
+
+/** What may be done to two things together, each of which may be unknown. */
+const actionsOnBoth = (some, others) =>
+  some && others ? some.filter((action) => others.includes(action)) : (some ?? others);
 
 function reading(action, query, variables) {
   return { action, changes: false, query, operationName: capitalized(action), variables };
@@ -125,6 +145,7 @@ const capitalized = (word) => word[0].toUpperCase() + word.slice(1);
 
 const VIEWER = `query Viewer {
   viewer {
+    kind
     username
     groups
     actions

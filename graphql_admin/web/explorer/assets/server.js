@@ -3,9 +3,10 @@
 /**
  * @typedef {{username: string, groups: string[], actions: string[]}} Viewer
  * @typedef {{
- *   users: {username: string, status?: string, enabled?: boolean}[],
- *   groups: {name: string, members?: string[]}[],
- * }} Surroundings What the viewer may see of the pool; a group's members where those are shown too.
+ *   users: {username: string, status?: string, enabled?: boolean, allowedActions?: string[]}[],
+ *   groups: {name: string, members?: string[], allowedActions?: string[]}[],
+ * }} Surroundings What the viewer may see of the pool; a group's members, and what the viewer may do
+ * to each, where those are shown too.
  */
 
 const WHO_AM_I = "query Viewer { viewer { username groups actions } }";
@@ -65,14 +66,20 @@ export async function whoIs(token) {
 export async function lookAround({ actions, groups }, token) {
   const may = (action) => actions.includes(action);
   const ofGroup = may("listUsersInGroup") ? "users(first: 10) { nodes { username } }" : "";
+  const ofUser = may("listGroupsForUser") ? "allowedActions" : "";
   const parts = [];
-  if (may("listUsers")) parts.push("users(first: 25) { nodes { username status enabled } }");
-  if (may("listGroups")) parts.push(`groups(first: 5) { nodes { name ${ofGroup} } }`);
+  if (may("listUsers")) {
+    parts.push(`users(first: 25) { nodes { username status enabled ${ofUser} } }`);
+  }
+  if (may("listGroups")) {
+    parts.push(`groups(first: 5) { nodes { name allowedActions ${ofGroup} } }`);
+  }
   const query = `query LookAround { ${parts.join(" ")} }`;
   const data = parts.length > 0 ? (await send({ query }, token)).result.data : null;
   const seen =
-    data?.groups?.nodes.map(({ name, users }) => ({
+    data?.groups?.nodes.map(({ name, allowedActions, users }) => ({
       name,
+      allowedActions,
       members: users?.nodes.map(({ username }) => username),
     })) ?? groups.map((name) => ({ name }));
   const inGroups = new Set(seen.flatMap(({ members }) => members ?? []));

@@ -1,0 +1,132 @@
+"""`docs/permissions.md`: its policies are good, and its table is what is decided."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft7Validator
+
+from graphql_admin.actions import Action
+from graphql_admin.policy.decisions import (
+    Allowed,
+    Decisions,
+    Principal,
+    Reason,
+    Refused,
+    Target,
+    User,
+)
+from graphql_admin.policy.file import read_policy
+from graphql_admin.policy.file_schema import PATH
+from graphql_admin.policy.grants import Grants
+from graphql_admin.policy.reservations import KEPT, MAX_PER_CALLER
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "permissions.md").read_text(encoding="utf-8")
+README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```toml\n(.*?)^```", PAGE + README, flags=re.MULTILINE | re.DOTALL)
+POLICIES = [block for block in BLOCKS if "[groups]" in block]
+
+SUB = "6f1c0000-0000-4000-8000-000000000000"
+POLICY = f"""
+[groups]
+Admins = ["*"]
+Helpers = ["addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "disableUser",
+           "enableUser"]
+Readers = ["listUsers"]
+[protected]
+groups = ["Finance"]
+users = ["{SUB}"]
+"""
+GRANTS = Grants(read_policy(POLICY))
+DECISIONS = Decisions(GRANTS)
+
+ROWS = {
+    "confirm, enable": [(Action.CONFIRM_USER_SIGN_UP, None), (Action.ENABLE_USER, None)],
+    "disable, remove from a group that gives rights": [
+        (Action.DISABLE_USER, None),
+        (Action.REMOVE_USER_FROM_GROUP, "Helpers"),
+    ],
+    "add to a group": [(Action.ADD_USER_TO_GROUP, "Helpers")],
+}
+CALLERS = {"every right": "Admins", "some rights": "Helpers"}
+
+
+def targets(group: str) -> list[User | None]:
+    """Return whom each column is about, for a caller in a group; None where there is nobody."""
+    more = User("admin", frozenset({"Readers"})) if group == "Helpers" else None
+    return [
+        User("nobody", frozenset({"Customers"})),
+        User("equal", frozenset({group})),
+        more,
+        User("member", frozenset({"Finance"})),
+        User(SUB, frozenset()),
+        User("self", frozenset({group})),
+    ]
+
+
+def cells() -> list[tuple[str, str, list[str]]]:
+    """Return the rows of the page's table: the caller's rights, what is done, and the cells."""
+    table = PAGE.split("## Who may do what to whom")[1].split("\n## ")[0]
+    lines = [line.strip("| ").split(" | ") for line in table.splitlines() if line[:2] == "| "]
+    found, caller = [], ""
+    for first, *rest in lines[1:]:
+        named = re.match(r"A caller with (\w+ \w+): ", first)
+        caller = named[1] if named else caller
+        what = first.removeprefix(f"A caller with {caller}: ").removeprefix("… ")
+        found.append((caller, what, rest))
+    return found
+
+
+def test_table_is_whole() -> None:
+    """The page has a row for every caller and every kind of change."""
+    assert {(caller, what) for caller, what, _ in cells()} == {
+        (caller, what) for caller in CALLERS for what in ROWS
+    }
+
+
+@pytest.mark.parametrize(("caller", "what", "said"), cells())
+def test_table(caller: str, what: str, said: list[str]) -> None:
+    """Each cell says what is decided."""
+    group = CALLERS[caller]
+    principal = Principal("self", GRANTS.of_user(frozenset({group})))
+    for action, changed in ROWS[what]:
+        for target, cell in zip(targets(group), said, strict=True):
+            if target is None:
+                assert cell == "–"
+                continue
+            decision = DECISIONS.decide(principal, action, Target(target, changed))
+            if isinstance(decision, Allowed):
+                assert cell == "yes", (action, target)
+                continue
+            assert isinstance(decision, Refused)
+            no = "no" if decision.reason is Reason.OUT_OF_SCOPE else ""
+            assert cell in {no, f"`{decision.reason.value}`"}, (action, target)
+
+
+def test_policies() -> None:
+    """Every policy that the pages show starts a server, and pleases an editor."""
+    assert len(POLICIES) == 4
+    schema = Draft7Validator(json.loads(PATH.read_text(encoding="utf-8")))
+    for text in POLICIES:
+        policy = read_policy(text)
+        assert policy.groups
+        schema.validate(tomllib.loads(text))
+
+
+def test_policies_keep_helpers_down() -> None:
+    """In none of them can anybody but those with every right give a group more than they have."""
+    for text in POLICIES:
+        grants = Grants(read_policy(text))
+        for group in read_policy(text).groups:
+            rights = grants.of_user(frozenset({group}))
+            for given in rights.grants - {"*"}:
+                assert grants.actions_of_groups((given,)) <= rights.actions, (group, given)
+
+
+def test_figures() -> None:
+    """The figures on the page are those of the code."""
+    assert f"for {KEPT:.0f} seconds after" in PAGE
+    assert f"more than {MAX_PER_CALLER} users" in PAGE
