@@ -192,13 +192,14 @@ def _recall(seams: Seams) -> None:
 
 @ablation("policy", "the cache of what groups give", "the union made each time")
 def _policy(seams: Seams) -> None:
-    def make(_: Any) -> Any:
-        def actions_of(self: Any, caller: Any) -> Any:
-            return self._actions_of_groups(caller.groups) if caller else frozenset()
+    def make(original: Any) -> Any:
+        def init(self: Any, *arguments: Any, **named: Any) -> None:
+            original(self, *arguments, **named)
+            self.of_user, self.of_machine = self._of_user, self._of_machine
 
-        return actions_of
+        return init
 
-    seams.replace("admin.permissions:Policy.actions_of", make)
+    seams.replace("policy.grants:Grants.__init__", make)
 
 
 # Cognito

@@ -20,7 +20,7 @@ import asyncio
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -30,6 +30,7 @@ import orjson
 import uvloop
 
 from bench.people import (
+    ADMIN_GROUP,
     PAGE_SIZE,
     PAGES,
     POOL_ID,
@@ -38,7 +39,7 @@ from bench.people import (
     page_of,
     page_token,
 )
-from bench.tokens import Issuer
+from bench.tokens import Issuer, sub_of
 
 CATEGORIES = {
     "ListUsers": "UserList",
@@ -141,9 +142,9 @@ class Backend:
         """Answer whoever drives the stub, with a whole HTTP reply; "" is none."""
         match method, path:
             case "GET", "/tokens":
-                return _reply([self._issuer.access_token(f"admin-{n}") for n in range(PAGES)])
+                return _reply([self._issue(f"admin-{n}") for n in range(PAGES)])
             case "POST", "/tokens":
-                return _reply([self._issuer.access_token(**each) for each in orjson.loads(body)])
+                return _reply([self._issue(**each) for each in orjson.loads(body)])
             case "PUT", _:
                 return self._adjust(path, orjson.loads(body))
             case "GET", "/counts":
@@ -152,6 +153,18 @@ class Backend:
                 return _reply(self._issuer.jwks) if self._serves_keys else b""
             case _:
                 return _http("404 Not Found", b"{}")
+
+    def _issue(self, username: str, groups: Sequence[str] = (ADMIN_GROUP,)) -> str:
+        """Return the token of a user who is in the pool, and in these groups."""
+        user = {
+            "Username": username,
+            "UserAttributes": [{"Name": "sub", "Value": sub_of(username)}],
+            "Enabled": True,
+            "UserStatus": "CONFIRMED",
+        }
+        self._people[username] = _reply(user)
+        self._groups[username] = _reply({"Groups": [{"GroupName": name} for name in groups]})
+        return self._issuer.access_token(username, groups)
 
     def _adjust(self, path: str, value: Any) -> bytes:
         match path:

@@ -17,6 +17,11 @@ _KEY_ID = "bench-key"
 _LIFETIME = 24 * 3600
 
 
+def sub_of(username: str) -> str:
+    """Return the `sub` of a user."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, username))
+
+
 class Issuer:
     """The pool's signing key, which lives as long as the process."""
 
@@ -34,7 +39,7 @@ class Issuer:
         """A token of a member of these groups, good for a day; of an administrator by default."""
         now = int(time.time())
         claims = {
-            "sub": str(uuid.uuid4()),
+            "sub": sub_of(username),
             "cognito:groups": list(groups),
             "iss": ISSUER,
             "version": 2,

@@ -10,7 +10,7 @@ from graphql_admin.actions import Action
 from graphql_admin.policy.iam import checks_of, iam_policy
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, reply
-from tests.support.ways import REPLIES, SCHEMA, WAYS, Way
+from tests.support.ways import MAX_CALLS, REPLIES, SCHEMA, WAYS, Way
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def start(
     serve: Callable[..., Api], backend: ScriptedCognito, policy: Callable[..., Path]
 ) -> Start:
     """Start the server with a policy that gives these actions to the group Staff."""
-    return lambda actions: serve(backend.url, policy_file=policy(actions))
+    return lambda actions: serve(backend.url, policy_file=policy(actions), max_calls=MAX_CALLS)
 
 
 def operations_of(actions: frozenset[Action]) -> set[str]:
@@ -117,14 +117,14 @@ def test_denied_to_others(start: Start, backend: Any, groups: tuple[str, ...]) -
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_allowed_to_administrators(serve: Callable[..., Api], backend: Any, way: Way) -> None:
     """Whoever is in an administrators' group may do everything, in whichever of them."""
-    api = serve(backend.url, admin_groups="Owners, Admins")
+    api = serve(backend.url, admin_groups="Owners, Admins", max_calls=MAX_CALLS)
     for group in ("Owners", "Admins"):
         assert api.send(way.document, groups=("Readers", group)).data
 
 
 def test_everyone_may_do_everything_if_said_so(serve: Callable[..., Api], backend: Any) -> None:
     """`*` as the administrators' group lets every signed-in user in, and nobody else."""
-    api = serve(backend.url, admin_groups="*")
+    api = serve(backend.url, admin_groups="*", max_calls=MAX_CALLS)
     for way in WAYS:
         assert api.send(way.document, groups=()).data
     assert api.send(WAYS[0].document, token="").response.status_code == 401
@@ -200,7 +200,7 @@ def test_iam_policy_of_checks(labels: list[str], knows_groups: bool, checks: set
 
 def test_iam_policy_lists_what_is_called(serve: Callable[..., Api], backend: Any) -> None:
     """The operations that all ways together call are those of the IAM policy."""
-    api = serve(backend.url)
+    api = serve(backend.url, max_calls=MAX_CALLS)
     for way in WAYS:
         api.send(way.document)
     for by in ('username: "bob"', 'sub: "sub-of-bob"'):

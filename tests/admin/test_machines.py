@@ -160,7 +160,7 @@ def test_scopes_of_users(start: Callable[..., Api]) -> None:
         {"exp": 1},
         {"token_use": "id", "aud": CLIENT_ID},
     ],
-    ids=str,
+    ids="-".join,
 )
 def test_not_a_machine(start: Callable[..., Api], claims: dict[str, Any]) -> None:
     """A token that is neither a user's nor a machine's is not good."""

@@ -96,7 +96,7 @@ def test_events_are_the_attempts(
             scripted.on(operation, reply(REPLIES.get(operation, {})))
     policy = tmp_path / "policy.toml"
     policy.write_text('[groups]\nStaff = ["*"]\nReaders = ["listUsers"]\n')
-    api = audited(policy_file=policy, introspection="public")
+    api = audited(policy_file=policy, introspection="public", max_calls=10_000)
     staff = api.token("Staff", username="root")
     reader = api.token("Readers", "Others", username="ann")
     expired = api.token("Staff", iat=1_600_000_000, exp=1_600_000_100)

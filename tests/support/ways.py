@@ -46,6 +46,9 @@ SAMPLES = {"username": '"bob"', "groupName": '"Editors"', "name": '"Editors"'}
 SAMPLES_BY_TYPE = {"Boolean": "true", "Int": "1", "String": '"sample"'}
 """Values of others, by the names of their types."""
 
+MAX_CALLS = 10_000
+"""Enough for every way, whatever it may cost where pages are full."""
+
 BEYOND_KEY = {"User": "email", "Group": "description"}
 SHORTEST = {"User": "username", "Group": "name"}
 
