@@ -160,7 +160,9 @@ def test_scopes_of_users(start: Callable[..., Api]) -> None:
         {"exp": 1},
         {"token_use": "id", "aud": CLIENT_ID},
     ],
-    ids="-".join,
+    ids=lambda claims: ", ".join(
+        f"{name} {'absent' if value is ABSENT else value}" for name, value in claims.items()
+    ),
 )
 def test_not_a_machine(start: Callable[..., Api], claims: dict[str, Any]) -> None:
     """A token that is neither a user's nor a machine's is not good."""
