@@ -20,7 +20,7 @@ from tests.support.scripted import (
 from tests.support.tokens import ABSENT, Pool
 
 USER = '{ user(by: {username: "bob"}) { username } }'
-DISABLE = 'mutation { disableUser(input: {username: "bob"}) { user { username } errors { code } } }'
+ENABLE = 'mutation { enableUser(input: {username: "bob"}) { user { username } errors { code } } }'
 SECRET = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_Secret"
 
 
@@ -52,7 +52,7 @@ def test_token_refused(
     api = serve(scripted.url)
     bodies = set()
     for reason, token in bad_tokens(api, signing_key).items():
-        for document in (USER, DISABLE, "{ __typename }"):
+        for document in (USER, ENABLE, "{ __typename }"):
             answer = api.send(document, token=token)
             assert answer.response.status_code == 401, reason
             assert answer.response.headers["www-authenticate"].startswith("Bearer")
@@ -105,16 +105,16 @@ def test_cognito_unwell(
     serve: Callable[..., Api], scripted: ScriptedCognito, fault: Reply, code: str
 ) -> None:
     """Whatever Cognito does, the client gets a code and none of its words, and the server lives."""
-    for operation in ("AdminGetUser", "AdminDisableUser"):
+    for operation in ("AdminGetUser", "AdminEnableUser"):
         scripted.on(operation, fault)
     # What is throttled is tried again until the deadline.
     api = serve(scripted.url, deadline=2 if code == "THROTTLED" else 15)
-    for document, field in ((USER, "user"), (DISABLE, "disableUser")):
+    for document, field in ((USER, "user"), (ENABLE, "enableUser")):
         answer = api.send(document)
         assert answer.partial == {field: None}
         assert answer.codes == [code]
         assert "arn:" not in answer.response.text
-    assert (scripted.operations().count("AdminDisableUser") > 1) == (code == "THROTTLED")
+    assert (scripted.operations().count("AdminEnableUser") > 1) == (code == "THROTTLED")
     scripted.on("AdminGetUser", reply({"Username": "bob", "UserAttributes": []}))
     assert api.send(USER).data == {"user": {"username": "bob"}}
 
@@ -122,20 +122,20 @@ def test_cognito_unwell(
 def test_cognito_slow(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """A Cognito that does not answer in time is TIMEOUT, and the server lives on."""
     never = threading.Event()
-    for operation in ("AdminGetUser", "AdminDisableUser"):
+    for operation in ("AdminGetUser", "AdminEnableUser"):
         scripted.on(operation, held(never, reply({})))
     api = serve(scripted.url, deadline=0.3)
     assert api.send(USER).codes == ["TIMEOUT"]
-    assert api.send(DISABLE).codes == ["TIMEOUT"]
+    assert api.send(ENABLE).codes == ["TIMEOUT"]
     scripted.on("AdminGetUser", reply({"Username": "bob", "UserAttributes": []}))
     assert serve(scripted.url).send(USER).data == {"user": {"username": "bob"}}
 
 
 def test_cognito_dead(serve: Callable[..., Api]) -> None:
-    """A Cognito that is not there is UPSTREAM_ERROR."""
+    """A Cognito that is not there is UPSTREAM_ERROR; nor does it say who may change something."""
     api = serve("http://127.0.0.1:9")
     assert api.send(USER).codes == ["UPSTREAM_ERROR"]
-    assert api.send(DISABLE).codes == ["UPSTREAM_ERROR"]
+    assert api.send(ENABLE).codes == ["AUTHORITY_UNAVAILABLE"]
 
 
 def test_operation_that_an_emulator_lacks(
@@ -144,8 +144,8 @@ def test_operation_that_an_emulator_lacks(
     """Neither moto's HTML 500 nor cognito-local's `Unsupported` looks like success."""
     api = serve(scripted.url)
     for answer in (raw(b"<!doctype html>", 500), failure("Unsupported", 500)):
-        scripted.on("AdminDisableUser", answer)
-        assert api.send(DISABLE).codes == ["UPSTREAM_ERROR"]
+        scripted.on("AdminEnableUser", answer)
+        assert api.send(ENABLE).codes == ["UPSTREAM_ERROR"]
 
 
 def test_keys_unavailable(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:

@@ -14,7 +14,7 @@ from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, failure, reply
 from tests.support.started import ROOT
 
-DISABLE = 'mutation Lock { disableUser(input: {username: "bob"}) { user { email } } }'
+ENABLE = 'mutation Lock { enableUser(input: {username: "bob"}) { user { email } } }'
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def test_request_line(
     serve: Callable[..., Api], scripted: ScriptedCognito, lines: list[dict[str, Any]]
 ) -> None:
     """A request leaves one line: who asked for which actions, what came of it, at what cost."""
-    scripted.on("AdminDisableUser", reply({}))
+    scripted.on("AdminEnableUser", reply({}))
     scripted.on("AdminGetUser", failure("InternalErrorException", 500))
-    serve(scripted.url).send(DISABLE)
+    serve(scripted.url).send(ENABLE)
     (line,) = requests_in(lines)
     assert line.pop("ms") > 0
     assert line == {
@@ -45,10 +45,10 @@ def test_request_line(
         "status": 200,
         "operation": "mutation",
         "name": "Lock",
-        "actions": ["disableUser", "getUser"],
+        "actions": ["enableUser", "getUser"],
         "sub": "sub-of-root",
         "codes": ["UPSTREAM_ERROR"],
-        "cognito_calls": 2,
+        "cognito_calls": 4,  # two of them are of the caller
     }
 
 
