@@ -66,8 +66,8 @@ class Document:
         costs: Of the operations, by the same names.
         max_calls: Calls of Cognito that an operation may take.
         limits: What its variables may have at most.
-        repeats: How often a response may have any part of a reply.
         size: Its estimated size in memory, with its text, in bytes.
+        repeats: How often a response may have any part of a reply.
     """
 
     ast: DocumentNode
@@ -75,8 +75,8 @@ class Document:
     costs: Mapping[str | None, Cost]
     max_calls: int
     limits: Limits
-    repeats: int
     size: int
+    repeats: int = 1
 
     compiled: dict[str | None, CompiledOperation | None] = field(default_factory=dict)
     """What `Runner` compiled of the operations so far, by the same names."""
@@ -211,7 +211,7 @@ class Documents:
             if isinstance(node, OperationDefinitionNode)
         }
         costs = {name: self._costs.estimate(ast, node) for name, node in operations.items()}
-        return Document(ast, operations, costs, self._max_calls, self._limits, repeats, size)
+        return Document(ast, operations, costs, self._max_calls, self._limits, size, repeats)
 
 
 SAFE_SYNTAX_MESSAGE = re.compile(

@@ -165,7 +165,7 @@ def prepare(text: str) -> Document:
         if isinstance(node, OperationDefinitionNode)
     }
     limits = Limits(depth=20, aliases=100, directives=50, root_fields=20)
-    return Document(ast, operations, costs={}, max_calls=1000, limits=limits, repeats=1, size=0)
+    return Document(ast, operations, costs={}, max_calls=1000, limits=limits)
 
 
 def make_context(pool: Pool, caller: Caller | None = CALLER) -> Context:
