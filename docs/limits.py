@@ -109,7 +109,12 @@ CONNECTIONS = (
         "no more is read",
         "memory",
     ),
-    Limit("Time to take a response", "{serving.WRITE_TIME:s}", "reset", "memory"),
+    Limit(
+        "Time to take a response, or as much of it as gives the same time again",
+        "{serving.WRITE_TIME:s}; {serving.MIN_TAKEN:bytes}",
+        "reset",
+        "memory",
+    ),
     Limit(
         "Bytes of incomplete requests and of responses that clients do not take, over all "
         "connections",
