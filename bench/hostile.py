@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from tempfile import NamedTemporaryFile
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, NoReturn, Self, TypeAlias, cast
 
 import orjson
 from graphql import get_introspection_query
@@ -459,7 +459,7 @@ class _Verifier:
         )
 
 
-async def _refuse_call(*_: object, **__: object) -> dict[str, Any]:
+async def _refuse_call(*_: object, **__: object) -> NoReturn:
     raise UpstreamFailed
 
 

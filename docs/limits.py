@@ -109,7 +109,12 @@ CONNECTIONS = (
         "no more is read",
         "memory",
     ),
-    Limit("Time to take a response", "{serving.WRITE_TIME:s}", "reset", "memory"),
+    Limit(
+        "Time to take a response, or as much of it as gives the same time again",
+        "{serving.WRITE_TIME:s}; {serving.MIN_TAKEN:bytes}",
+        "reset",
+        "memory",
+    ),
     Limit(
         "Bytes of incomplete requests and of responses that clients do not take, over all "
         "connections",
@@ -153,6 +158,13 @@ CALLERS = (
         "`OVERLOADED`",
         "Memory. A request takes more of it than its body has bytes; a document that several have "
         "counts once.",
+    ),
+    Limit(
+        "Bytes of Cognito's replies that those requests use, shared between callers, each as often "
+        "as a response may repeat it",
+        "{web.MAX_REPLY_BYTES:bytes}",
+        "`OVERLOADED`",
+        "memory",
     ),
     Limit(
         "Requests that take no call to Cognito",
@@ -330,6 +342,20 @@ REQUESTS = (
         "{settings.max_calls}",
         "`QUERY_TOO_EXPENSIVE`",
         "Cognito's quotas",
+    ),
+    Limit(
+        "Bytes of Cognito's replies that one request uses, each as often as the response may "
+        "repeat it: once, for each alias twice more, and again for each {engine.REPEATED_NAME} "
+        "characters of it",
+        "{admin.MAX_READ:bytes}",
+        "`RESPONSE_TOO_LARGE`",
+        "memory, and the time to write the response out",
+    ),
+    Limit(
+        "Reads of Cognito that one request waits for at a time",
+        "{admin.READS_AT_ONCE}",
+        "wait",
+        "Memory: how large a reply is, is known when it is here.",
     ),
     Limit(
         "Operations in a document",

@@ -16,6 +16,7 @@ AdminError
 │   ├── QueryTooComplex        QUERY_TOO_COMPLEX              too deep, too many aliases, …
 │   ├── TooManyErrors          TOO_MANY_ERRORS                there are more than are told
 │   ├── QueryTooExpensive      QUERY_TOO_EXPENSIVE            too many calls of Cognito
+│   ├── ResponseTooLarge       RESPONSE_TOO_LARGE             too much to read and to repeat
 │   ├── OperationNotFound      OPERATION_RESOLUTION_FAILURE   which operation?
 │   ├── Unauthenticated        UNAUTHENTICATED                who are you?
 │   ├── Forbidden              FORBIDDEN                      you may not do this
@@ -187,6 +188,14 @@ class QueryTooExpensive(Refusal):
     code = "QUERY_TOO_EXPENSIVE"
     status = 400
     message = "The query takes too many calls of the user pool. Ask for less at a time."
+
+
+class ResponseTooLarge(Refusal):
+    """What the query reads is too much, as often as its aliases may repeat it in the response."""
+
+    code = "RESPONSE_TOO_LARGE"
+    status = 400
+    message = "The response would be too large. Ask for less at a time, and with fewer aliases."
 
 
 class TooManyErrors(Refusal):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graphql_admin.check import Findings, check
+from graphql_admin.cli.check import Findings, check
 from graphql_admin.settings import load_settings
 from tests.conftest import NO_QUOTAS
 from tests.support.api import Api

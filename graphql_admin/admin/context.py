@@ -1,16 +1,24 @@
 """What one request carries down to the resolvers: it can read, and ask the gate for a change."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import strawberry
 
 from graphql_admin.actions import Action
 from graphql_admin.cognito.access import PoolReader
 from graphql_admin.cognito.coalescing import SharedReads
-from graphql_admin.errors import AdminError, Forbidden, QueryTooExpensive, Unauthenticated
+from graphql_admin.cognito.replies import Reply
+from graphql_admin.errors import (
+    AdminError,
+    Forbidden,
+    QueryTooExpensive,
+    ResponseTooLarge,
+    Unauthenticated,
+)
 from graphql_admin.policy.decisions import Decisions
 from graphql_admin.policy.grants import Rights
 from graphql_admin.targets import Change, Target
@@ -18,7 +26,12 @@ from graphql_admin.telemetry import metrics
 from graphql_admin.telemetry import request_record as records
 from graphql_admin.tokens.caller import Caller
 
-Reply: TypeAlias = dict[str, Any]
+MAX_READ = 16 * 2**20
+"""Bytes of Cognito's replies that one request may use, each as often as the request's document may
+repeat it in the response."""
+
+READS_AT_ONCE = 16
+"""Replies that one request waits for at a time. How large they are is known when they are here."""
 
 
 class Gate(Protocol):
@@ -53,6 +66,18 @@ class Context:
 
     calls: int = 0
     """How often it was called; an attempt that is made again is the same call."""
+
+    repeats: int = 1
+    """How often the response may have a part of a reply; see `engine.limits`."""
+
+    hold: Callable[[int], None] | None = None
+    """Takes that many bytes for replies until the request ends, or raises `Overloaded`."""
+
+    used: int = 0
+    """Bytes of replies that were used, each as often as it may be repeated."""
+
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READS_AT_ONCE))
+    """Keeps replies from coming in all at once, before their size is known."""
 
     reads: SharedReads = field(default_factory=lambda: SharedReads(keep=True))
     """What was read for this request since its last write."""
@@ -106,23 +131,53 @@ class Context:
 
         Raises:
             QueryTooExpensive: The request has used up its calls.
+            ResponseTooLarge: Its response would be too large.
+            Overloaded: The caller's requests hold too much.
             AdminError: The call failed.
         """
         key = (operation, *sorted(parameters.items()))
-        return await self.reads.get(
+        reply = await self.reads.get(
             key,
-            lambda: self.count(self.pool.read, operation, parameters),
+            lambda: self._fetch(self.pool.read, operation, parameters),
             deadline=self.deadline,
         )
+        self._charge(reply)
+        return reply
 
     async def read_anew(self, operation: str, **parameters: object) -> Reply:
         """Call an operation as `read` does, with a reply that nobody has read before.
 
         Raises:
             QueryTooExpensive: The request has used up its calls.
+            ResponseTooLarge: Its response would be too large.
+            Overloaded: The caller's requests hold too much.
             AdminError: The call failed.
         """
-        return await self.count(partial(self.pool.read, anew=True), operation, parameters)
+        reply = await self._fetch(partial(self.pool.read, anew=True), operation, parameters)
+        self._charge(reply)
+        return reply
+
+    async def _fetch(
+        self,
+        call: Callable[..., Awaitable[Reply]],
+        operation: str,
+        parameters: Mapping[str, object],
+    ) -> Reply:
+        async with self.turns:
+            if self.used >= MAX_READ:
+                raise ResponseTooLarge
+            return await self.count(call, operation, parameters)
+
+    def _charge(self, reply: Reply) -> None:
+        """Count a reply before anything is made of it, also one that the request had before."""
+        size = reply.size * self.repeats
+        if self.used + size > MAX_READ:
+            self.used = MAX_READ  # nothing more is read, and nothing is kept
+            self.reads.forget()
+            raise ResponseTooLarge
+        if self.hold is not None:
+            self.hold(size)
+        self.used += size
 
     async def count(
         self,

@@ -1,6 +1,7 @@
 """How an object is found again: by its global id, or by its key from another subgraph."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -72,7 +73,9 @@ class ReferenceQuery:
         ],
     ) -> list[Entity | None]:
         references = [Reference.parse(representation) for representation in representations]
-        unique = dict.fromkeys(references)
+        unique = Counter(references)
+        # Those that are alike share a reply, which the response has as often.
+        info.context.repeats *= max(unique.values(), default=1)
         results = await asyncio.gather(
             *(_resolve(info, reference) for reference in unique), return_exceptions=True
         )

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from graphql import ExecutionResult, GraphQLSchema
 
 from graphql_admin.actions import Action
-from graphql_admin.admin.context import Context, Reply
+from graphql_admin.admin.context import Context
 from graphql_admin.cognito.access import PoolReader
+from graphql_admin.cognito.replies import Reply
 from graphql_admin.engine.documents import Document, Documents, InvalidDocument
 from graphql_admin.engine.limits import Limits
 from graphql_admin.engine.runner import Runner
@@ -93,12 +94,12 @@ _EDITORS = {"GroupName": "Editors", "Precedence": 3, "CreationDate": 1700000000}
 _GUESTS = {"GroupName": "Guests", "Description": "Whoever else"}
 
 _LISTS: Mapping[str, Reply] = {
-    "ListUsers": {"Users": [_ANN, _CYD], "PaginationToken": "more"},
-    "ListGroups": {"Groups": [_EDITORS, _GUESTS]},
-    "AdminListGroupsForUser": {"Groups": [_EDITORS]},
-    "GetGroup": {"Group": _EDITORS},
+    "ListUsers": Reply({"Users": [_ANN, _CYD], "PaginationToken": "more"}),
+    "ListGroups": Reply({"Groups": [_EDITORS, _GUESTS]}),
+    "AdminListGroupsForUser": Reply({"Groups": [_EDITORS]}),
+    "GetGroup": Reply({"Group": _EDITORS}),
 }
-_USERS: Mapping[str, Reply] = {"ann": _ANN, "bob": _BOB}
+_USERS: Mapping[str, Reply] = {"ann": Reply(_ANN), "bob": Reply(_BOB)}
 
 _CALLER = Caller(
     username="ann",

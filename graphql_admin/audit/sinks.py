@@ -1,13 +1,15 @@
 """Opens the file that audit events are appended to, and nothing that others could have put there.
 
 Who can write in the file's directory could have events go where they like, or have this server
-append to a file that only it may write. So a link is followed, and a file of another user's taken,
-only where nobody but root and this server's own user can have put it there.
+append to a file that only it may write. So a link is followed, and a file or directory of another
+user's taken, only where nobody but root and this server's own user can have put it there. That goes
+for each name on the way from the root, not for the last alone.
 """
 
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
@@ -51,17 +53,36 @@ def open_sink(path: Path) -> int:
     for _ in range(_MAX_LINKS):
         if _is_own_descriptor(path):
             return _open_own(path)
-        try:
-            status = os.lstat(path)
-        except FileNotFoundError:
+        link = _first_link(path)
+        if link is None:
+            # Checked before it is opened, too, which some devices take for a command.
+            with suppress(FileNotFoundError):
+                _check(os.lstat(path), path)
             return _open(path)
-        if not stat.S_ISLNK(status.st_mode):
-            _check(status, path)  # before it is opened, which some devices take for a command
-            return _open(path)
-        if _others_can_write(path.parent) or not _is_trusted(status):
-            raise UnfitSink(path, "is a symbolic link that others could have put there")
-        path = path.parent / path.readlink()
+        path = link.parent / link.readlink() / path.relative_to(link)
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+
+
+def _first_link(path: Path) -> Path | None:
+    """Return the first link on the way from the root to `path`, `path` itself included.
+
+    Raises:
+        UnfitSink: Others could have put there the link, or a directory on the way to it.
+    """
+    way = Path(path.root or ".")
+    for name in path.parts[bool(path.root) :]:
+        directory, way = way, way / name
+        try:
+            status = os.lstat(way)
+        except FileNotFoundError:
+            return None
+        if stat.S_ISLNK(status.st_mode):
+            if _others_can_write(directory) or not _is_trusted(status):
+                raise UnfitSink(way, "is a symbolic link that others could have put there")
+            return way
+        if way != path and not _is_trusted(status) and _others_can_write(directory):
+            raise UnfitSink(way, "is a directory that others could have put there")
+    return None
 
 
 def _open(path: Path) -> int:

@@ -1,11 +1,12 @@
 """The two ways to a user pool: what can only read, and what can change something."""
 
 from collections.abc import Awaitable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
 from graphql_admin.cognito.operations import is_read
+from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import Internal, UpstreamFailed
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,7 @@ class Call(Protocol):
         deadline: float,
         caller: str = "",
         anew: bool = False,
-    ) -> dict[str, Any]:
+    ) -> Reply:
         """Call an operation; the arguments are those of `read` and `write`."""
         ...
 
@@ -53,7 +54,7 @@ class PoolReader:
         deadline: float,
         caller: str = "",
         anew: bool = False,
-    ) -> Awaitable[dict[str, Any]]:
+    ) -> Awaitable[Reply]:
         """Carry out an operation that changes nothing.
 
         Reads that are the same share one call while it is under way, but for those that ask after
@@ -100,7 +101,7 @@ class PoolWriter:
         *,
         deadline: float,
         caller: str = "",
-    ) -> Awaitable[dict[str, Any]]:
+    ) -> Awaitable[Reply]:
         """Carry out an operation, trying again where that is safe and may help.
 
         It waits for its turn, so that Cognito's quotas are kept.

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeVar
 
+from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import AdminError, Throttled, TimedOut
 
-Reply: TypeAlias = dict[str, Any]
 _Permit = TypeVar("_Permit")
 _Permit_co = TypeVar("_Permit_co", covariant=True)
 

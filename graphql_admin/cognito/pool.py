@@ -37,6 +37,7 @@ from graphql_admin.cognito.operations import (
     translate,
 )
 from graphql_admin.cognito.quotas import Permit, Quotas
+from graphql_admin.cognito.replies import Reply
 from graphql_admin.cognito.shares import Slots
 from graphql_admin.cognito.signing import Signer
 from graphql_admin.cognito.transport import (
@@ -187,7 +188,7 @@ class UserPool:
         deadline: float,
         caller: str = "",
         anew: bool = False,
-    ) -> dict[str, Any]:
+    ) -> Reply:
         try:
             described = describe(operation)
         except OperationNotFoundError as error:
@@ -248,7 +249,7 @@ class UserPool:
         except TimeoutError as error:
             raise TimedOut("The request ran out of time. Nothing was changed.") from error
 
-    async def _carry_out(self, call: _Call, permit: Permit) -> dict[str, Any]:
+    async def _carry_out(self, call: _Call, permit: Permit) -> Reply:
         """Make the call, more than once if need be; the permit is for the first attempt."""
         try:
             reply = await self._try_repeatedly(call, permit)
@@ -262,7 +263,7 @@ class UserPool:
             self._quotas.learn(call.user, username)
         return reply
 
-    async def _try_repeatedly(self, call: _Call, permit: Permit) -> dict[str, Any]:
+    async def _try_repeatedly(self, call: _Call, permit: Permit) -> Reply:
         operation, deadline = call.operation, call.deadline
         attempt = 0
         while True:
@@ -294,7 +295,7 @@ class UserPool:
                 await asyncio.sleep(pause)
             permit = await self._wait_for_permit(call, again=True)
 
-    async def _try_once(self, call: _Call) -> dict[str, Any]:
+    async def _try_once(self, call: _Call) -> Reply:
         """Send the call, once there is a slot for it.
 
         Raises:
@@ -338,16 +339,16 @@ class UserPool:
         raise _read_error(operation, status, _find_code(error_type, reply))
 
 
-def _read_result(operation: Operation, reply: bytes) -> dict[str, Any]:
+def _read_result(operation: Operation, reply: bytes) -> Reply:
     if not reply and not operation.replies:
-        return {}
+        return Reply({})
     try:
         result = orjson.loads(reply)
     except orjson.JSONDecodeError as error:
         raise _AttemptFailed(UpstreamFailed(), "reply is not JSON") from error
     if not isinstance(result, dict):
         raise _AttemptFailed(UpstreamFailed(), "reply is not an object")
-    return result
+    return Reply(result, len(reply))
 
 
 def _read_error(operation: Operation, status: int, code: str) -> Exception:

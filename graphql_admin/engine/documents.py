@@ -67,6 +67,7 @@ class Document:
         max_calls: Calls of Cognito that an operation may take.
         limits: What its variables may have at most.
         size: Its estimated size in memory, with its text, in bytes.
+        repeats: How often a response may have any part of a reply.
     """
 
     ast: DocumentNode
@@ -75,6 +76,7 @@ class Document:
     max_calls: int
     limits: Limits
     size: int
+    repeats: int = 1
 
     compiled: dict[str | None, CompiledOperation | None] = field(default_factory=dict)
     """What `Runner` compiled of the operations so far, by the same names."""
@@ -170,10 +172,10 @@ class Documents:
         try:
             check_length(text, self._limits)
             ast = self._parse(text)
-            check_limits(ast, self._limits)
+            repeats = check_limits(ast, self._limits)
             if errors := find_errors(self._schema, ast, hidden=self._hidden):
                 raise InvalidDocument(ValidationFailed, errors)
-            return self._describe(ast, sys.getsizeof(text) + document_size(ast))
+            return self._describe(ast, repeats, sys.getsizeof(text) + document_size(ast))
         except QueryTooComplex as error:
             raise InvalidDocument(QueryTooComplex, [GraphQLError(error.message)]) from error
         except FragmentCycle as cycle:
@@ -202,14 +204,14 @@ class Documents:
             # know where they are.
             source.body = ""
 
-    def _describe(self, ast: DocumentNode, size: int) -> Document:
+    def _describe(self, ast: DocumentNode, repeats: int, size: int) -> Document:
         operations = {
             name_of(node): node
             for node in ast.definitions
             if isinstance(node, OperationDefinitionNode)
         }
         costs = {name: self._costs.estimate(ast, node) for name, node in operations.items()}
-        return Document(ast, operations, costs, self._max_calls, self._limits, size)
+        return Document(ast, operations, costs, self._max_calls, self._limits, size, repeats)
 
 
 SAFE_SYNTAX_MESSAGE = re.compile(

@@ -75,6 +75,7 @@ class _Weight:
     aliases: int = 0
     directives: int = 0
     spreads: int = 0
+    repeats: int = 0
     names: Counter[str] = field(default_factory=Counter)
     """Response names on the first level."""
 
@@ -84,6 +85,7 @@ class _Weight:
         self.aliases += other.aliases
         self.directives += other.directives
         self.spreads += other.spreads
+        self.repeats += other.repeats
         self.names.update(other.names)
 
     def add_below(self, other: "_Weight") -> None:
@@ -92,6 +94,7 @@ class _Weight:
         self.aliases += other.aliases + other.repetitions
         self.directives += other.directives
         self.spreads += other.spreads
+        self.repeats += other.repeats
 
     @property
     def repetitions(self) -> int:
@@ -120,8 +123,18 @@ def check_length(text: str, limits: Limits) -> None:
         raise QueryTooComplex(f"A document may have at most {limits.length} characters.")
 
 
-def check_limits(document: DocumentNode, limits: Limits) -> None:
+REPEATED_NAME = 16
+"""Characters of an alias for which the response counts as having one more part of a reply: it has
+the alias in every object, and there are attributes that are hardly longer than this."""
+
+
+def check_limits(document: DocumentNode, limits: Limits) -> int:
     """Check a document that is parsed and not yet validated.
+
+    Returns:
+        How often the response may have any part of what a call of Cognito replies: once, and
+        twice more for each alias, since what is repeated shares no memory but the values. Fields
+        repeated without an alias are one field in the response.
 
     Raises:
         QueryTooComplex: It is beyond a limit.
@@ -137,8 +150,10 @@ def check_limits(document: DocumentNode, limits: Limits) -> None:
     if len(operations) > MAX_OPERATIONS:
         raise QueryTooComplex(f"A document may have at most {MAX_OPERATIONS} operations.")
     scale = _Scale(definitions)
+    repeats = 0
     for node in definitions:
         weight = scale.weigh_definition(node)
+        repeats = max(repeats, weight.repeats)
         root_fields = weight.names.total() if isinstance(node, OperationDefinitionNode) else 0
         for number, limit, what in (
             (weight.depth, limits.depth, "fields one below another"),
@@ -152,6 +167,7 @@ def check_limits(document: DocumentNode, limits: Limits) -> None:
     # As written, too: what no operation spreads is compared all the same.
     if sum(map(_is_spread, names)) > limits.spreads:
         raise QueryTooComplex(f"A document may have at most {limits.spreads} spreads of fragments.")
+    return 1 + repeats
 
 
 def names_of(document: DocumentNode) -> Iterator[Token]:
@@ -225,7 +241,9 @@ class _Scale:
             weight.directives += len(selection.directives or ())
             if isinstance(selection, FieldNode):
                 weight.names[(selection.alias or selection.name).value] += 1
-                weight.aliases += selection.alias is not None
+                if selection.alias is not None:
+                    weight.aliases += 1
+                    weight.repeats += 2 + len(selection.alias.value) // REPEATED_NAME
                 below = selection.selection_set
                 weight.add_below(self._weigh(below) if below else _Weight())
             elif isinstance(selection, FragmentSpreadNode):

@@ -15,6 +15,7 @@ from graphql_admin.serving.outgoing import Outgoing
 from graphql_admin.serving.states import (
     HIGH_WATER,
     LINGER,
+    MIN_TAKEN,
     WRITE_TIME,
     State,
 )
@@ -148,7 +149,10 @@ class Ending:
 
     def expire(self) -> None:
         """Do what is due at the deadline."""
-        if self._out.may_write is not None or self._state is State.CLOSED:
+        if self._out.may_write is not None and self._out.take_stock() >= MIN_TAKEN:
+            self.deadline = self._loop.time() + WRITE_TIME
+            self._account()
+        elif self._out.may_write is not None or self._state is State.CLOSED:
             metrics.count_ended_connection("unread")
             self.abort()
         elif self._state is State.HEAD and self._arrivals.data:

@@ -28,7 +28,7 @@ class Outgoing:
         self.may_write: asyncio.Event | None = None
         """Is set when writing may go on, while it is paused."""
         self.untaken = 0
-        """Bytes that the client had not taken when writing was paused."""
+        """Bytes that the client had not taken when writing was paused, or stock was last taken."""
         # It is paused with the first byte that the kernel does not take at once.
         transport.set_write_buffer_limits(high=0)
 
@@ -61,6 +61,11 @@ class Outgoing:
         """Note that the client is slow to take what was written."""
         self.may_write = asyncio.Event()
         self.untaken = self._transport.get_write_buffer_size()
+
+    def take_stock(self) -> int:
+        """Return how many bytes the client took since writing was paused, or this was asked."""
+        before, self.untaken = self.untaken, self._transport.get_write_buffer_size()
+        return before - self.untaken
 
     def resume(self) -> None:
         """Note that the client has taken what was written, or never will."""

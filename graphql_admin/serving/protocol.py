@@ -52,7 +52,7 @@ no head at all in 10 s                            –       closed
 nothing for 75 s after a response                 –       closed
 the next request before the response              –       waits, and no more is read
 a body that the application does not read         –       dropped, up to 1 MiB and 10 s
-a response that is not taken for 30 s             –       reset
+a response of which 30 s take less than 512 KiB   –       reset
 more bytes of requests pending than the budget    503     closed, the largest of who has most
 more connections than there may be                –       the longest idle closed, or the new one
 the client's end of the connection                –       the request that is whole is answered

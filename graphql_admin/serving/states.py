@@ -7,7 +7,11 @@ HEAD_TIME = 10.0
 connection on. Also what the rest of a body may take that nobody reads."""
 
 WRITE_TIME = 30.0
-"""Seconds in which a client must have taken what was written."""
+"""Seconds in which a client must have taken what was written, or `MIN_TAKEN` of it."""
+
+MIN_TAKEN = 512 * 1024
+"""Bytes that a client must take for as much time again. So what is written stays no longer than its
+size allows, however it drips."""
 
 LINGER = 2.0
 """Seconds for a client to read a response after which its connection is closed."""

@@ -117,11 +117,12 @@ class Executor:
             gate=self.gate,
             deadline=deadline,
             max_calls=self.max_calls,
+            repeats=document.repeats,
         )
         if not estimated:
             result = await self.schema.runner.run(document, operation, variables, context)
             return Execution(result, estimated, context.calls)
         holder = "" if caller is None else caller.sub
-        with self.in_flight.holding(holder, document, variables):
+        with self.in_flight.holding(holder, document, variables) as context.hold:
             result = await self.schema.runner.run(document, operation, variables, context)
         return Execution(result, estimated, context.calls)

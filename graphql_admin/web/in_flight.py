@@ -1,6 +1,6 @@
 """What requests that call Cognito hold while they wait for it, shared between their callers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,10 @@ from graphql_admin.errors import Overloaded
 MAX_BYTES = 32 * 2**20
 """Estimated size of the documents and variables of all requests in flight that call Cognito. What
 is in the cache of documents counts too: it may be evicted while requests hold it."""
+
+MAX_REPLY_BYTES = 32 * 2**20
+"""Bytes of the replies that all requests in flight use, each as often as a response may repeat it.
+One request has at most half of them."""
 
 
 @dataclass(slots=True)
@@ -31,19 +35,28 @@ class InFlight:
     Args:
         max_requests: How many there may be.
         max_bytes: Estimated size of their documents and variables.
+        max_reply_bytes: What Cognito replied to them.
     """
 
-    def __init__(self, max_requests: int, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        max_requests: int,
+        max_bytes: int = MAX_BYTES,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
+    ) -> None:
         self._places = Places(max_requests)
         self._memory = Places(max_bytes)
+        self._replies = Places(max_reply_bytes)
         self._shares: dict[int, _Share] = {}
         """By the identity of the document, which the requests keep from being another's."""
 
     @contextmanager
     def holding(
         self, caller: str, document: Document, variables: Mapping[str, Any] | None
-    ) -> Iterator[None]:
+    ) -> Iterator[Callable[[int], None]]:
         """Count a request of a caller until the end of the `with` block.
+
+        Yields what counts bytes of replies, too, until then.
 
         Raises:
             Overloaded: The caller has too much in flight.
@@ -60,9 +73,19 @@ class InFlight:
         if share is None:
             share = self._shares[identity] = _Share(caller)
         share.requests += 1
+        replied = 0
+
+        def hold(size: int) -> None:
+            nonlocal replied
+            if not self._replies.take(caller, size):
+                raise Overloaded
+            replied += size
+
         try:
-            yield
+            yield hold
         finally:
+            if replied:
+                self._replies.give_back(caller, replied)
             self._places.give_back(caller)
             if own:
                 self._memory.give_back(caller, own)

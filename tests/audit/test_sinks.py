@@ -121,6 +121,50 @@ def test_things_of_others(tmp_path: Path, shared: Path, monkeypatch: pytest.Monk
     assert not (tmp_path / "target").exists()
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+def test_link_on_the_way(tmp_path: Path, shared: Path, depth: int) -> None:
+    """A link to a directory is held to the same rule as one to the file, however far up it is."""
+    logs = tmp_path / "logs" / "a" / "b"
+    logs.mkdir(parents=True)
+    (shared / "link").symlink_to(logs if depth == 1 else tmp_path / "logs" / "a")
+    path = shared / "link" / ("audit.jsonl" if depth == 1 else "b/audit.jsonl")
+    with pytest.raises(UnfitSink, match=r"'.*/link' is a symbolic link that others could have put"):
+        open_sink(path)
+    assert not list(logs.iterdir())
+
+
+def test_links_of_ours_on_the_way(
+    opened: Callable[[Path], os.stat_result], tmp_path: Path, shared: Path
+) -> None:
+    """Links that only we can have put there are followed on the way, relative ones and `..` too."""
+    (tmp_path / "logs" / "a").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("logs")
+    (tmp_path / "logs" / "up").symlink_to("a/../a")
+    status = opened(tmp_path / "link" / "up" / "audit.jsonl")
+    assert (tmp_path / "logs" / "a" / "audit.jsonl").stat().st_ino == status.st_ino
+    (tmp_path / "hop").symlink_to(shared)
+    (shared / "link").symlink_to(tmp_path / "logs")
+    with pytest.raises(UnfitSink, match="symbolic link that others could have put there"):
+        open_sink(tmp_path / "hop" / "link" / "audit.jsonl")
+
+
+def test_directory_of_others_on_the_way(
+    tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory of another user's is taken only where they cannot have put it."""
+    for directory in (tmp_path, shared):
+        (directory / "theirs" / "logs").mkdir(parents=True)
+    if os.geteuid() == 0:
+        for directory in (tmp_path, shared):
+            os.chown(directory / "theirs", SOMEBODY_ELSE, -1)
+        os.close(open_sink(tmp_path / "theirs" / "logs" / "audit.jsonl"))
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY_ELSE)
+    with pytest.raises(UnfitSink, match="directory that others could have put there"):
+        open_sink(shared / "theirs" / "logs" / "audit.jsonl")
+    assert not list((shared / "theirs" / "logs").iterdir())
+
+
 def test_second_name_of_our_own_file(tmp_path: Path, shared: Path) -> None:
     """Where others can write, a file of ours under a second name may be one they chose."""
     secret = tmp_path / "authorized_keys"

@@ -75,7 +75,7 @@ def test_checkout() -> None:
     with checkout(str(ROOT)) as folder:
         assert folder == ROOT.resolve()
     with checkout("HEAD") as folder:
-        assert (folder / "graphql_admin" / "cli.py").is_file()
+        assert (folder / "graphql_admin" / "app.py").is_file()
         assert folder != ROOT
     assert not folder.exists()
     with pytest.raises(BenchFailed, match="no checkout and no commit"), checkout("no-such-name"):

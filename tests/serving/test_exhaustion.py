@@ -365,6 +365,84 @@ def test_whole_bodies_of_many(
         siege.check()
 
 
+def people(*attributes: dict[str, str]) -> list[dict[str, object]]:
+    """Return a page of users with these attributes, as Cognito has them."""
+    return [
+        {
+            "Username": f"u{number}",
+            "Attributes": [{"Name": "sub", "Value": f"{number}"}, *attributes],
+        }
+        for number in range(60)
+    ]
+
+
+LONG = [{"Name": f"custom:a{number}", "Value": "x" * 2048} for number in range(20)]
+
+SHORT = [{"Name": f"custom:{number}", "Value": "x"} for number in range(20)]
+
+FIELD = "attributes { name value }"
+
+LONG_NAMES = " ".join(f"a{number:0>199}: name" for number in range(95))
+
+REPEATING = {
+    "lists": (LONG, " ".join(f"a{number}: {FIELD}" for number in range(95))),
+    "short values": (SHORT, " ".join(f"a{number}: {FIELD}" for number in range(95))),
+    "names": (SHORT, f"attributes {{ {LONG_NAMES} }}"),
+    "pages of long values": (LONG, FIELD),
+}
+"""What users have, and what is asked of each."""
+
+
+@pytest.mark.parametrize(("attributes", "fields"), REPEATING.values(), ids=REPEATING.keys())
+def test_large_responses(
+    besiege: Besiege,
+    backend: ScriptedCognito,
+    signing_key: Pool,
+    attributes: list[dict[str, str]],
+    fields: str,
+) -> None:
+    """A short document does not make a response of hundreds of megabytes of a few replies."""
+    groups = [{"GroupName": f"g{number}"} for number in range(60)]
+    backend.on("ListGroups", reply({"Groups": groups}))
+    backend.on("ListUsersInGroup", reply({"Users": people(*attributes)}))
+    siege = besiege()
+    query = f"{{ groups(first: 60) {{ nodes {{ users(first: 60) {{ nodes {{ {fields} }} }} }} }} }}"
+    token = signing_key.access_token("ann", ["Admins"])
+    with Connection(siege.url, source="127.0.0.2") as client:
+        bearer = f"Authorization: Bearer {token}"
+        body = json.dumps({"query": query}).encode()
+        client.send(request("POST", "/graphql", JSON, bearer, body=body))
+        answer = client.answer()
+    assert answer is not None
+    assert len(answer.body) < 40 * 2**20
+    codes = {error["extensions"]["code"] for error in json.loads(answer.body)["errors"]}
+    assert "RESPONSE_TOO_LARGE" in codes
+    siege.check()
+
+
+def test_one_object_a_thousand_times(
+    besiege: Besiege, backend: ScriptedCognito, signing_key: Pool
+) -> None:
+    """References that are alike share a reply, which counts for each of them."""
+    (ann, *_) = people(*LONG)
+    backend.on("AdminGetUser", reply({"Username": "ann", "UserAttributes": ann["Attributes"]}))
+    siege = besiege()
+    query = (
+        "query ($all: [_Any!]!) { _entities(representations: $all) "
+        f"{{ ... on User {{ {FIELD} }} }} }}"
+    )
+    variables = {"all": [{"__typename": "User", "username": "ann"}] * 1000}
+    bearer = f"Authorization: Bearer {signing_key.access_token('ann', ['Admins'])}"
+    with Connection(siege.url, source="127.0.0.2") as client:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        client.send(request("POST", "/graphql", JSON, bearer, body=body))
+        answer = client.answer()
+    assert answer is not None
+    assert len(answer.body) < 20 * 2**20
+    assert b"RESPONSE_TOO_LARGE" in answer.body
+    siege.check()
+
+
 def test_descriptors(besiege: Besiege) -> None:
     """When there are as many connections as there can be, the idle ones make room."""
     siege = besiege(descriptors=128)

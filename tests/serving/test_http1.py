@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from graphql_admin.serving import connections, protocol
+from graphql_admin.serving import connections, ending, protocol
 from graphql_admin.serving.connections import Bounds
 from graphql_admin.serving.heads import MAX_FIELDS, MAX_HEAD
 from graphql_admin.web.incoming import BODY_COMPLETE
@@ -524,8 +524,9 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time limits that a test can wait for."""
     monkeypatch.setattr(connections, "SWEEP", 0.05)
     monkeypatch.setattr(protocol, "HEAD_TIME", HEAD_TIME)
-    monkeypatch.setattr(protocol, "WRITE_TIME", 1.0)
-    monkeypatch.setattr(protocol, "LINGER", 0.5)
+    for module in (protocol, ending):
+        monkeypatch.setattr(module, "WRITE_TIME", 1.0)
+        monkeypatch.setattr(module, "LINGER", 0.5)
 
 
 @contextmanager
@@ -609,6 +610,44 @@ def test_response_that_nobody_takes() -> None:
         assert poll.poll(PATIENCE * 1000)
         with pytest.raises(ConnectionResetError):
             read(client)
+
+
+@contextmanager
+def reading_little() -> Iterator[socket.socket]:
+    """A client that has asked for a large response and takes it as slowly as it likes."""
+    with served() as address, closing(socket.socket()) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        client.settimeout(PATIENCE)
+        client.connect(address)
+        client.sendall(get(b"Connection: close", line=b"GET /large?20000000 HTTP/1.1"))
+        yield client
+
+
+@pytest.mark.usefixtures("hasty")
+def test_response_that_is_taken_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take longer than the time there is, so long as enough of it is taken in each."""
+    for module in (protocol, ending):
+        monkeypatch.setattr(module, "WRITE_TIME", 3.0)
+    monkeypatch.setattr(ending, "MIN_TAKEN", 1)
+    with reading_little() as client:
+        taken, began = 0, time.monotonic()
+        while data := client.recv(65_536):
+            taken += len(data)
+            time.sleep(0.03)
+        assert time.monotonic() - began > 2 * 3.0
+        assert taken > 20_000_000
+
+
+@pytest.mark.usefixtures("hasty")
+def test_response_that_drips() -> None:
+    """To take a little all the time is to take nothing."""
+    with reading_little() as client:
+        taken = 0
+        with suppress(ConnectionResetError):
+            while data := client.recv(1024):
+                taken += len(data)
+                time.sleep(0.02)
+        assert 0 < taken < 10_000_000
 
 
 @pytest.mark.usefixtures("hasty")
@@ -695,7 +734,7 @@ def test_every_row_is_tested() -> None:
         "head that takes more than 10 s": test_head_that_does_not_end,
         "no head at all in 10 s": test_silence,
         "nothing for 75 s after a response": test_silence,
-        "a response that is not taken for 30 s": test_response_that_nobody_takes,
+        "a response of which 30 s take less than 512 KiB": test_response_that_nobody_takes,
         "more bytes of requests pending than the budget": test_more_bytes_pending_than_the_budget,
         "more connections than there may be": test_more_connections_than_there_may_be,
         "the client's end of the connection": test_client_that_ends_its_side,

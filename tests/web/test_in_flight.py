@@ -67,3 +67,19 @@ def test_documents_in_common(stack: ExitStack) -> None:
     assert not begin(stack, in_flight, "ann", 10_000)
     stack.close()
     assert begin(stack, in_flight, "ann", 10_000)
+
+
+def test_replies(stack: ExitStack) -> None:
+    """What Cognito replied counts until the request ends; one caller gets half of it at most."""
+    in_flight = InFlight(1000, max_reply_bytes=1000)
+    document: Any = Sized(1)
+    ann = stack.enter_context(in_flight.holding("ann", document, None))
+    bob = stack.enter_context(in_flight.holding("bob", document, None))
+    with in_flight.holding("ann", document, None) as before:
+        before(300)
+        with pytest.raises(Overloaded):
+            ann(500)
+        bob(200)
+    ann(300)
+    with pytest.raises(Overloaded):
+        ann(400)

@@ -176,7 +176,7 @@ def iam_policy(account: str | None, partition: str | None) -> None:
 @main.command()
 def check() -> None:
     """Check the settings, and whether the user pool and its keys answer."""
-    from graphql_admin.check import check as check_pool  # noqa: PLC0415
+    from graphql_admin.cli.check import check as check_pool  # noqa: PLC0415
 
     with _settings_explained():
         settings = _load_settings()
