@@ -10,8 +10,8 @@ from tests.support.started import ROOT
 
 TESTS = ROOT / "tests"
 
-OTHERS = {"support", "bench", "node"}
-"""Folders of no room: what tests share, the tests of the bench, and packages for Node."""
+OTHERS = {"support", "bench", "docs", "node"}
+"""Folders of no room: what tests share, the tests of the bench and the docs, packages for Node."""
 
 
 def imported(path: Path) -> Iterator[str]:

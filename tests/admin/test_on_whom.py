@@ -18,6 +18,7 @@ from graphql_admin.admin.authorization import Authorization
 from graphql_admin.admin.context import Context
 from graphql_admin.audit.log import AuditLog
 from graphql_admin.cognito.access import PoolReader, PoolWriter
+from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import AdminError
 from graphql_admin.policy.authority import Authority
 from graphql_admin.policy.decisions import RULES, Decisions
@@ -566,16 +567,14 @@ class Together:
             for _ in range(gates)
         ]
 
-    async def _call(
-        self, operation: str, parameters: Mapping[str, object], **_: object
-    ) -> dict[str, Any]:
+    async def _call(self, operation: str, parameters: Mapping[str, object], **_: object) -> Reply:
         for _step in range(self._chance.randrange(4)):
             await asyncio.sleep(0)
         self.time += self._chance.random() / 100
         result = self.pool.call(operation, parameters)
         for _step in range(self._chance.randrange(4)):
             await asyncio.sleep(0)
-        return result
+        return Reply(result)
 
     async def attempt(
         self, caller: str, action: Action, target: str, group: str | None, gate: int = 0
@@ -585,7 +584,6 @@ class Together:
             caller=Caller(f"sub-of-{caller}", caller, frozenset({"Admins"}), TokenUse.ACCESS, 1e12),
             rights=self.grants.of_user(frozenset({"Admins"})),
             decisions=self.decisions,
-            plans={},
             pool=PoolReader("pool", self._call),
             gate=self.gates[gate],
             deadline=asyncio.get_running_loop().time() + 60,

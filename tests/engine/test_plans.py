@@ -33,6 +33,7 @@ from graphql_admin.admin.attempts import Attempts
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.guards import guard_of
 from graphql_admin.admin.schema import AdminSchema
+from graphql_admin.cognito.replies import Reply
 from graphql_admin.engine.documents import Document
 from graphql_admin.engine.fallbacks import Fallback
 from graphql_admin.engine.fields import reader_of
@@ -114,23 +115,23 @@ class Pool:
 
     async def read(
         self, operation: str, parameters: dict[str, Any], *, deadline: float, **_: object
-    ) -> dict[str, Any]:
+    ) -> Reply:
         """Answer as Cognito does."""
         assert deadline == DEADLINE
         self.calls.append((operation, parameters))
         await asyncio.sleep(0)
         match operation:
             case "ListUsers" | "ListUsersInGroup":
-                return {"Users": self.users}
+                return Reply({"Users": self.users})
             case "ListGroups" | "AdminListGroupsForUser":
-                return {"Groups": self._groups}
+                return Reply({"Groups": self._groups})
             case "AdminGetUser" if parameters["Username"] == "nobody":
                 raise UserNotFound
             case "AdminGetUser":
-                return self.users[0]
+                return Reply(self.users[0])
             case "GetGroup":
-                return {"Group": self._groups[0]}
-        return {}
+                return Reply({"Group": self._groups[0]})
+        return Reply({})
 
     write = read
 
@@ -178,7 +179,7 @@ def prepare(text: str) -> Document:
         if isinstance(node, OperationDefinitionNode)
     }
     limits = Limits(depth=20, aliases=100, directives=50, root_fields=20)
-    return Document(ast, operations, costs={}, max_calls=1000, limits=limits)
+    return Document(ast, operations, costs={}, max_calls=1000, limits=limits, size=0)
 
 
 def make_context(pool: Pool, caller: Caller | None = CALLER) -> Context:
