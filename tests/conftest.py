@@ -14,18 +14,16 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from graphql_admin.app import create_app
-from graphql_admin.cognito.categories import Quota
 from graphql_admin.settings import load_settings
 from tests.support.api import Api
 from tests.support.directory import Directory
 from tests.support.leaks import find_leaks, find_leaks_in_metrics
 from tests.support.patience import PATIENCE
 from tests.support.scripted import ScriptedCognito
-from tests.support.started import listening
+from tests.support.started import NO_QUOTAS, listening
 from tests.support.tokens import CLIENT_ID, POOL_ID, JwksServer, Pool
 
 REGION = "eu-west-1"
-NO_QUOTAS = ",".join(f"{quota}=1e6" for quota in Quota)
 
 
 @pytest.fixture(autouse=True)

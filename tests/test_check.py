@@ -9,10 +9,10 @@ import pytest
 
 from graphql_admin.cli.check import Findings, check
 from graphql_admin.settings import load_settings
-from tests.conftest import NO_QUOTAS
 from tests.support.api import Api
 from tests.support.directory import Directory
-from tests.support.scripted import ScriptedCognito, failure, reply
+from tests.support.scripted import ScriptedCognito, failure, reply, user_of
+from tests.support.started import NO_QUOTAS
 from tests.support.tokens import CLIENT_ID, POOL_ID
 
 POLICY = """
@@ -194,11 +194,8 @@ def test_running_server_names_it(
     operation: str,
 ) -> None:
     """Where the server has no right to check who may make a change, it makes none and says why."""
-    backend.callers.clear()
-    root = {"Username": "root", "Enabled": True}
-    backend.on(
-        "AdminGetUser", reply({**root, "UserAttributes": [{"Name": "sub", "Value": "sub-of-root"}]})
-    )
+    backend.people.clear()
+    backend.on("AdminGetUser", reply(user_of("root")))
     backend.on(operation, failure("AccessDeniedException"))
     api = serve(backend.url)
     sent = api.send(

@@ -27,8 +27,8 @@ def test_node(api: Api, directory: Directory) -> None:
     met = api.send("""mutation { enableUser(input: {username: "bob"}) { user { id } } }""").data[
         "enableUser"
     ]["user"]["id"]
-    seen = api.send("{ users { nodes { id groups { nodes { id } } } } }").data
-    (user,) = seen["users"]["nodes"]
+    seen = api.send("{ users { nodes { username id groups { nodes { id } } } } }").data
+    (user,) = (each for each in seen["users"]["nodes"] if each["username"] == "bob")
     assert user["id"] == met
     node = "query ($id: ID!) { node(id: $id) { __typename id ...U ...G } }"
     node += " fragment U on User { email } fragment G on Group { description }"

@@ -26,6 +26,7 @@ from moto.server import ThreadedMotoServer
 from structlog.testing import capture_logs
 
 from graphql_admin.actions import Action
+from graphql_admin.cognito.access import MissingRight
 from graphql_admin.cognito.categories import CATEGORIES, Quota
 from graphql_admin.cognito.operations import is_read, translate
 from graphql_admin.cognito.pool import (
@@ -370,7 +371,7 @@ TROUBLES = {
     "redirect": (Reply(status=307, location="/elsewhere"), 1, 1, UpstreamFailed),
     "unknown error": (failure("UnheardOfException"), 1, 1, UpstreamFailed),
     "forbidden by a firewall": (failure("ForbiddenException", 403), 1, 1, UpstreamFailed),
-    "no right": (failure("AccessDeniedException"), 1, 1, UpstreamFailed),
+    "no right": (failure("AccessDeniedException"), 1, 1, MissingRight),
     "no such user": (failure("UserNotFoundException"), 1, 1, UserNotFound),
     "no more room": (failure("LimitExceededException"), 1, 1, LimitExceeded),
     "limit as 429": (failure("LimitExceededException", 429), 1, 1, LimitExceeded),

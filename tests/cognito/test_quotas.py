@@ -19,7 +19,7 @@ from graphql_admin.errors import Throttled
 from graphql_admin.settings import InvalidSettings, load_settings
 from tests.support.api import Api
 from tests.support.loops import START, now, play
-from tests.support.scripted import Reply, ScriptedCognito, UserDirectory, failure, reply
+from tests.support.scripted import Reply, ScriptedCognito, UserDirectory, failure, reply, user_of
 
 READ = "AdminGetUser"
 WRITE = "AdminDisableUser"
@@ -610,22 +610,22 @@ def test_bad_share(share: float) -> None:
 
 # Over HTTP
 
-DISABLE = 'mutation { disableUser(input: {username: "%s"}) { user { username } errors { code } } }'
+ENABLE = 'mutation { enableUser(input: {username: "%s"}) { user { username } errors { code } } }'
 
 
 def test_client_is_told_when_to_come_again(
     serve: Callable[..., Api], scripted: ScriptedCognito
 ) -> None:
     """A change that the quota does not allow in time is THROTTLED, with the seconds to wait."""
-    scripted.on(WRITE, reply({}))
+    scripted.on("AdminEnableUser", reply({}))
     api = serve(scripted.url, quotas="UserUpdate=0.01")
-    assert api.send(DISABLE % "ann").data["disableUser"]["errors"] == []
-    answer = api.send(DISABLE % "bob")
-    assert answer.partial == {"disableUser": None}
+    assert api.send(ENABLE % "ann").data["enableUser"]["errors"] == []
+    answer = api.send(ENABLE % "bob")
+    assert answer.partial == {"enableUser": None}
     (error,) = answer.errors
     assert error["extensions"]["code"] == "THROTTLED"
     assert 90 < error["extensions"]["retryAfter"] <= 101
-    assert scripted.operations() == [WRITE]
+    assert scripted.operations() == ["AdminEnableUser"]
 
 
 def test_users_with_groups(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
@@ -684,7 +684,8 @@ def test_user_is_fetched_again_after_a_change(
 
         return carry_out
 
-    scripted.on(READ, lambda _: reply({"Username": "bob", "Enabled": enabled}))
+    scripted.on(READ, lambda _: reply(user_of("bob", enabled=enabled)))
+    scripted.on(GROUPS, reply({"Groups": []}))
     scripted.on("AdminDisableUser", change(False))
     scripted.on("AdminEnableUser", change(True))
     api = serve(scripted.url)

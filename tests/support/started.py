@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from starlette.types import ASGIApp
 
+from graphql_admin.cognito.categories import Quota
 from graphql_admin.dev.cognito import isolated_environment
 from graphql_admin.serving.connections import Bounds
 from graphql_admin.serving.protocol import Protocol
@@ -43,6 +44,9 @@ SETTINGS = {
     "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": "http://127.0.0.1:9",
 }
 """Variables with which the server starts, though there is no Cognito where it looks for one."""
+
+NO_QUOTAS = ",".join(f"{quota}=1e6" for quota in Quota)
+"""Quotas, as the setting has them, that no test reaches."""
 
 
 def until(holds: Callable[[], Any]) -> Any:

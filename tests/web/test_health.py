@@ -159,13 +159,13 @@ def test_stop_with_a_change_under_way(
     """A change that is under way when the signal comes is finished, and its event written."""
     opened, arrived = threading.Event(), threading.Event()
 
-    def disable(_: dict[str, Any]) -> Reply:
+    def enable(_: dict[str, Any]) -> Reply:
         arrived.set()
         return held(opened, reply({}))
 
-    scripted.on("AdminDisableUser", disable)
+    scripted.on("AdminEnableUser", enable)
     headers = {"Authorization": signing_key.access_token("root", ["Admins"])}
-    document = 'mutation { disableUser(input: {username: "bob"}) { errors { code } } }'
+    document = 'mutation { enableUser(input: {username: "bob"}) { errors { code } } }'
     with served(scripted.url, jwks_url, DEADLINE="60") as server:
 
         def act() -> httpx2.Response:
@@ -179,11 +179,12 @@ def test_stop_with_a_change_under_way(
         ):
             wait_until_ready(kept)
             answer = threads.submit(act)
-            assert arrived.wait(PATIENCE)
+            until(lambda: arrived.is_set() or answer.done())
+            assert arrived.is_set(), answer.result().text
             server.program.send(stop)
             wait_until_refused(server.url)
             opened.set()
-            assert answer.result().json() == {"data": {"disableUser": {"errors": []}}}
+            assert answer.result().json() == {"data": {"enableUser": {"errors": []}}}
         code, events, log = server.finish()
     assert code == 0
     (event,) = map(json.loads, events.splitlines())
