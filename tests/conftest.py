@@ -1,6 +1,7 @@
 """What every test can ask for: a Cognito to work on, and this server in front of it."""
 
 import logging
+import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -24,6 +25,11 @@ from tests.support.started import NO_QUOTAS, listening
 from tests.support.tokens import CLIENT_ID, POOL_ID, JwksServer, Pool
 
 REGION = "eu-west-1"
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So it is where a shell runs the tests in the background, and programs would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
