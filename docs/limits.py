@@ -352,10 +352,10 @@ REQUESTS = (
         "memory, and the time to write the response out",
     ),
     Limit(
-        "Reads of Cognito that one request waits for at a time",
-        "{admin.READS_AT_ONCE}",
+        "Pages of users that one request waits for at a time",
+        "{admin.PAGES_AT_ONCE}",
         "wait",
-        "Memory: how large a reply is, is known when it is here.",
+        "Memory: how large a page is, is known only when it is here.",
     ),
     Limit(
         "Operations in a document",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, TypeAlias
@@ -30,8 +31,12 @@ MAX_READ = 16 * 2**20
 """Bytes of Cognito's replies that one request may use, each as often as the request's document may
 repeat it in the response."""
 
-READS_AT_ONCE = 16
-"""Replies that one request waits for at a time. How large they are is known when they are here."""
+PAGES_AT_ONCE = 16
+"""Pages of users that one request waits for at a time. How large a page is, up to some 6 MB, is known
+only when it is here."""
+
+_PAGES = frozenset({"ListUsers", "ListUsersInGroup"})
+"""What replies with many users. By Cognito's model other replies have some 130 kB at most."""
 
 
 class Gate(Protocol):
@@ -76,8 +81,8 @@ class Context:
     used: int = 0
     """Bytes of replies that were used, each as often as it may be repeated."""
 
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READS_AT_ONCE))
-    """Keeps replies from coming in all at once, before their size is known."""
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PAGES_AT_ONCE))
+    """Keeps pages of users from coming in all at once, before their size is known."""
 
     reads: SharedReads = field(default_factory=lambda: SharedReads(keep=True))
     """What was read for this request since its last write."""
@@ -163,7 +168,7 @@ class Context:
         operation: str,
         parameters: Mapping[str, object],
     ) -> Reply:
-        async with self.turns:
+        async with self.turns if operation in _PAGES else nullcontext():
             if self.used >= MAX_READ:
                 raise ResponseTooLarge
             return await self.count(call, operation, parameters)
