@@ -32,8 +32,8 @@ MAX_READ = 16 * 2**20
 repeat it in the response."""
 
 PAGES_AT_ONCE = 16
-"""Pages of users that one request waits for at a time. How large a page is, up to some 6 MB, is known
-only when it is here."""
+"""Pages of users that one request waits for at a time. How large a page is, 6 MB at most or so, is
+known only when it is here."""
 
 _PAGES = frozenset({"ListUsers", "ListUsersInGroup"})
 """What replies with many users. By Cognito's model other replies have some 130 kB at most."""
