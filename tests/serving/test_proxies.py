@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from tests.support.proxies import NGINX_UPGRADES, Proxy, haproxy, nginx
-from tests.support.scripted import Reply, ScriptedCognito, reply
+from tests.support.scripted import Reply, ScriptedCognito, reply, user_of
 from tests.support.sockets import Answer, Connection, request
-from tests.support.started import Server, served
+from tests.support.started import NO_QUOTAS, Server, served
 from tests.support.tokens import Pool
 
 pytestmark = pytest.mark.slow
@@ -67,6 +67,8 @@ class Backend:
         self.disabled: Counter[str] = Counter()
         self._scripted = scripted
         scripted.on("AdminDisableUser", self._disable)
+        scripted.on("AdminGetUser", lambda asked: reply(user_of(asked["Username"])))
+        scripted.on("AdminListGroupsForUser", reply({"Groups": []}))
         scripted.on("AdminUserGlobalSignOut", self._answer_slowly)
         scripted.on("ListGroups", self._list_groups)
 
@@ -100,9 +102,7 @@ def backend(scripted: ScriptedCognito) -> Backend:
 def server(backend: Backend, scripted: ScriptedCognito, jwks_url: str) -> Iterator[Server]:
     """The server behind all proxies."""
     assert not backend.disabled
-    with served(
-        scripted.url, jwks_url, DEADLINE="5", QUOTAS="UserPoolResourceRead=1e6,PerPool=1e6"
-    ) as server:
+    with served(scripted.url, jwks_url, DEADLINE="5", QUOTAS=NO_QUOTAS) as server:
         yield server
 
 
