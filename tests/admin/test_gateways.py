@@ -167,6 +167,7 @@ def backend() -> Iterator[ScriptedCognito]:
     with ScriptedCognito() as backend:
         directory.install(backend)
         backend.on("ListUsers", list_users)
+        backend.on("AdminListGroupsForUser", reply({"Groups": []}))
         backend.on("AdminDisableUser", reply({}))
         yield backend
 
@@ -342,8 +343,9 @@ def test_mutation(gateway: Api, backend: ScriptedCognito) -> None:
             "orders": [{"id": "1"}, {"id": "31"}],
         },
     }
-    assert backend.operations() == ["AdminDisableUser", "AdminGetUser"]
-    assert backend.requests[0].parameters["Username"] == "user0001"
+    checks = ["AdminGetUser", "AdminListGroupsForUser"]
+    assert backend.operations() == [*checks, "AdminDisableUser", "AdminGetUser"]
+    assert {request.parameters["Username"] for request in backend.requests} == {"user0001"}
 
 
 def test_refused_caller(gateway: Api, backend: ScriptedCognito) -> None:

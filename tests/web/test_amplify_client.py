@@ -178,7 +178,7 @@ def test_refused(call: Call, people: Directory) -> None:
     asked = post("addUserToGroup", username="otto", groupname="Admins")
     for username, status, code in (
         ("otto", 403, "FORBIDDEN"),
-        ("sam", 403, "FORBIDDEN"),
+        ("sam", 403, "OUT_OF_SCOPE"),
         (None, 401, "UNAUTHENTICATED"),
     ):
         (answer,) = call(asked, username=username)
