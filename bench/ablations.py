@@ -4,7 +4,6 @@ A row of the table is a name and a function that puts the ordinary code there. S
 has its price: `python -m bench --ablate` measures the server without each.
 """
 
-import asyncio
 import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +20,6 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from strawberry.permission import PermissionExtension
 
 from bench.seams import Seams
 from graphql_admin.engine.fields import definition_of
@@ -144,21 +142,12 @@ def _info(seams: Seams) -> None:
     seams.replace("engine.plans:strawberry", lambda _: SimpleNamespace(Info=info))
 
 
-@ablation("guards", "guards that wait for nothing", "Strawberry's own extension")
-def _guards(seams: Seams) -> None:
-    seams.replace("admin.guards:Guard.resolve_async", lambda _: PermissionExtension.resolve_async)
-
-
 @ablation("documents", "the cache of documents", "parsed, validated and planned each time")
 def _documents(seams: Seams) -> None:
-    def make(initialize: Any) -> Any:
-        def start(self: Any, *args: Any, **kwargs: Any) -> None:
-            initialize(self, *args, **kwargs)
-            self.load = self._load
+    def load(self: Any, text: str, *, keep: bool = True) -> Any:  # noqa: ARG001  # it keeps nothing
+        return self._load(text)
 
-        return start
-
-    seams.replace("engine.documents:Documents.__init__", make)
+    seams.replace("engine.documents:Documents.load", lambda _: load)
 
 
 @ablation("cursors", "one head for all cursors of a page", "each cursor made whole")
@@ -249,30 +238,6 @@ def _signing_key(seams: Seams) -> None:
         return derive
 
     seams.replace("cognito.signing:Signer._key_of", make)
-
-
-class _TimedSlots:
-    """Slots that never say that one is free, so that each is waited for with a timer."""
-
-    def __init__(self, connections: int) -> None:
-        slots = asyncio.Semaphore(connections)
-        self.acquire = slots.acquire
-        self.release = slots.release
-
-    def locked(self) -> bool:
-        return True
-
-
-@ablation("slots", "a free connection taken without a timer", "a timer for each")
-def _slots(seams: Seams) -> None:
-    def make(initialize: Any) -> Any:
-        def start(self: Any, *args: Any, connections: int = 64, **kwargs: Any) -> None:
-            initialize(self, *args, connections=connections, **kwargs)
-            self._slots = _TimedSlots(connections)
-
-        return start
-
-    seams.replace("cognito.pool:UserPool.__init__", make)
 
 
 # HTTP
