@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -163,7 +164,7 @@ def told(outcomes: Counter[str]) -> str:
     return ", ".join(f"{count} × {outcome}" for outcome, count in outcomes.most_common(4))
 
 
-class Attack:
+class Attack(ABC):
     """One attack, which a row of the table is about.
 
     Its name for the command line is `name`; what it does, for people, is its docstring's first
@@ -192,9 +193,9 @@ class Attack:
         """What it does, for people."""
         return (cls.__doc__ or "").partition("\n")[0].rstrip(".")
 
+    @abstractmethod
     async def run(self, target: Target) -> str:
         """Attack; return what the attacker saw of it, for people."""
-        raise NotImplementedError
 
 
 def numbered(texts: Sequence[str], count: int) -> Iterable[str]:
