@@ -12,13 +12,13 @@ import io
 import signal
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from zipfile import ZipFile
 
 import orjson
 
@@ -164,7 +164,7 @@ def checkout(old: str) -> Iterator[Path]:
         yield Path(old).resolve()
         return
     archive = subprocess.run(
-        ["git", "archive", "--format=tar", old, _PACKAGE],
+        ["git", "archive", "--format=zip", old, _PACKAGE],
         cwd=ROOT,
         capture_output=True,
         check=False,
@@ -172,8 +172,8 @@ def checkout(old: str) -> Iterator[Path]:
     if archive.returncode:
         raise BenchFailed(f"{old} is no checkout and no commit: {archive.stderr.decode().strip()}")
     with TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
-            files.extractall(folder, filter="data")
+        with ZipFile(io.BytesIO(archive.stdout)) as files:
+            files.extractall(folder)
         yield Path(folder)
 
 
