@@ -24,7 +24,7 @@ ERROR_TYPE = "x-amzn-errortype"
 """The header in which AWS may name an error."""
 
 
-class Reply(NamedTuple):
+class HttpResponse(NamedTuple):
     """What came back."""
 
     status: int
@@ -58,7 +58,7 @@ class Transport(Protocol):
     one event loop.
     """
 
-    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> Reply:
+    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> HttpResponse:
         """Send a request, and return the reply.
 
         Args:
@@ -110,12 +110,12 @@ class AiohttpTransport:
             proxy=proxy,
         )
 
-    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> Reply:
+    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> HttpResponse:
         """Send a request, as `Transport` has it."""
         async with asyncio.timeout_at(limit):
             return await self._post(headers, body)
 
-    async def _post(self, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def _post(self, headers: Mapping[str, str], body: bytes) -> HttpResponse:
         try:
             async with self._session.post(
                 self._url, data=body, headers=headers, allow_redirects=False
@@ -126,7 +126,9 @@ class AiohttpTransport:
                     if len(reply) > self._largest_reply:
                         response.close()  # rather than read the rest to use the connection again
                         raise ReplyTooBig
-                return Reply(response.status, response.headers.get(ERROR_TYPE, ""), bytes(reply))
+                return HttpResponse(
+                    response.status, response.headers.get(ERROR_TYPE, ""), bytes(reply)
+                )
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ClientHttpProxyError,
