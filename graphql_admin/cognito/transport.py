@@ -29,7 +29,7 @@ class HttpResponse(NamedTuple):
 
     status: int
     error_type: str
-    """The header `x-amzn-errortype`; "" where there is none."""
+    """The header `x-amzn-errortype`; "" where there is none. What is not UTF-8 is U+FFFD."""
     body: bytes
 
 
@@ -126,9 +126,9 @@ class AiohttpTransport:
                     if len(reply) > self._largest_reply:
                         response.close()  # rather than read the rest to use the connection again
                         raise ReplyTooBig
-                return HttpResponse(
-                    response.status, response.headers.get(ERROR_TYPE, ""), bytes(reply)
-                )
+                # aiohttp keeps bytes that are not UTF-8 as surrogates.
+                named = response.headers.get(ERROR_TYPE, "").encode(errors="surrogateescape")
+                return HttpResponse(response.status, named.decode(errors="replace"), bytes(reply))
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ClientHttpProxyError,

@@ -260,6 +260,10 @@ CASES = {
     "a length": Case(GOOD, GOOD_REPLY),
     "no body": Case(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", HttpResponse(200, "", b"")),
     "no content": Case(b"HTTP/1.1 204 No Content\r\n\r\n", HttpResponse(204, "", b"")),
+    "an error's name that is not UTF-8": Case(
+        b"HTTP/1.1 400 Bad\r\nX-Amzn-ErrorType: \x80One\r\nContent-Length: 0\r\n\r\n",
+        HttpResponse(400, "\ufffdOne", b""),
+    ),
     "no reason": Case(b"HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\n1", HttpResponse(200, "", b"1")),
     "an error": Case(
         b"HTTP/1.1 400 Bad Request\r\nX-Amzn-ErrorType: UserNotFoundException:http://a/\r\n"
