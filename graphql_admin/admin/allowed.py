@@ -30,9 +30,9 @@ def _principal(context: Context) -> Principal:
 @guarded(
     Action.LIST_GROUPS_FOR_USER,
     name="allowedActions",
-    description="The changes that the caller may make to this user, by action name; null if the "
-    "user is gone. To add to a group or remove from one takes that group's consent too: see its "
-    "own `allowedActions`.",
+    description="Names of the actions that the caller may take on this user; null if the user no "
+    "longer exists. To add the user to a group, or remove them from one, the action must be among "
+    "that group's `allowedActions` too.",
 )
 async def allowed_on_user(user: strawberry.Parent[User], info: Info) -> list[str] | None:
     context = info.context
@@ -53,8 +53,7 @@ async def allowed_on_user(user: strawberry.Parent[User], info: Info) -> list[str
 @guarded(
     Action.VIEWER,
     name="allowedActions",
-    description="The changes that the caller may make to this group, or to who is in it, by "
-    "action name.",
+    description="Names of the actions that the caller may take on this group or its membership.",
 )
 async def allowed_on_group(group: strawberry.Parent[Group], info: Info) -> list[str] | None:
     decisions = info.context.decisions

@@ -34,7 +34,8 @@ KEYS = {type_.__name__: _keys_of(type_) for type_ in (User, Group)}
 
 
 Entity = Annotated[
-    User | Group, strawberry.union("_Entity", description="What other subgraphs may refer to.")
+    User | Group,
+    strawberry.union("_Entity", description="An entity that other subgraphs may refer to."),
 ]
 
 
@@ -43,7 +44,7 @@ class ReferenceQuery:
     @guarded(
         RequiresByType(ACTIONS, has_key=False),
         name="node",
-        description="The object with the global id `id`; null if gone.",
+        description="The object with the global id `id`; null if it does not exist.",
     )
     async def node(
         self,
@@ -62,14 +63,16 @@ class ReferenceQuery:
     @guarded(
         RequiresByType(ACTIONS, has_key=True),
         name="_entities",
-        description="The objects that other subgraphs refer to by their keys, in the same order.",
+        description="The entities that other subgraphs refer to by their keys, in the same order.",
     )
     async def entities(
         self,
         info: Info,
         representations: Annotated[
             list[FederationAny],
-            strawberry.argument(description="Type name and key fields of each object."),
+            strawberry.argument(
+                description="The `__typename` and the fields of one key of each entity."
+            ),
         ],
     ) -> list[Entity | None]:
         references = [Reference.parse(representation) for representation in representations]

@@ -161,7 +161,7 @@ def guard_of(field: StrawberryField) -> Guard | None:
 
 def _requirement_beyond_key(actions: Collection[str]) -> str:
     if not actions:
-        return "Only the key is to be had."
+        return "Only the key fields are available."
     return f"Beyond the key, requires the action {', '.join(actions)}."
 
 

@@ -44,7 +44,7 @@ class Input(ABC):
 class UserInput(Input):
     kind = TargetKind.USER
 
-    username: str = strawberry.field(description="The user to act on.")
+    username: str = strawberry.field(description="The user's username.")
 
     def target(self) -> Target:
         return Target(user=self.username)
@@ -54,7 +54,7 @@ class UserInput(Input):
 class GroupInput(Input):
     kind = TargetKind.GROUP
 
-    group_name: str = strawberry.field(description="The group.")
+    group_name: str = strawberry.field(description="The group's name.")
 
     def target(self) -> Target:
         return Target(group=self.group_name)
@@ -73,7 +73,7 @@ class OneselfInput(Input):
     kind = TargetKind.USER
 
     username: str | None = strawberry.field(
-        default=None, description="One's own username or `sub`; oneself by default."
+        default=None, description="The caller's own username or `sub`; may be left out."
     )
 
     def target(self) -> Target:
@@ -91,25 +91,24 @@ _PAYLOADS: Mapping[TargetKind, type[Payload]] = {
     TargetKind.MEMBERSHIP: MembershipPayload,
 }
 
-_INPUT = strawberry.argument(description="What to act on.")
+_INPUT = strawberry.argument(description="The target of the action, and its parameters.")
 
 
 def mutation(
     action: Action,
     description: str,
     *,
-    takes: str,
-    gives: str,
     input: type[Input] | None = None,
     payload: type[Payload] | None = None,
 ) -> Any:
-    """Make the mutation that carries out an action, with the action's name.
+    """Make the mutation that carries out an action.
+
+    Its name, and the names and descriptions of its input and payload types, follow from the name
+    of the action.
 
     Args:
         action: An action that changes something.
         description: What the mutation does; its requirement is added.
-        takes: Describes the input.
-        gives: Describes the payload.
         input: What the input is made from; by default, what names a target of the action's kind.
         payload: What the payload is made from; by default, what shows such a target.
     """
@@ -117,9 +116,9 @@ def mutation(
         raise TypeError(f"{action.label} changes nothing")
     name = action.label[0].upper() + action.label[1:]
     input_ = type(f"{name}Input", (input or _INPUTS[action.target],), {})
-    input_ = strawberry.input(input_, description=takes)
+    input_ = strawberry.input(input_, description=f"Input of `{action.label}`.")
     payload_ = type(f"{name}Payload", (payload or _PAYLOADS[action.target],), {})
-    payload_ = strawberry.type(payload_, description=gives)
+    payload_ = strawberry.type(payload_, description=f"Result of `{action.label}`.")
 
     async def resolve(self: Any, info: Info, input: Input) -> Any:  # noqa: ARG001
         try:

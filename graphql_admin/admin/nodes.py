@@ -13,7 +13,7 @@ class Node:
     key: strawberry.Private[str]
     """What Cognito knows the object as, among those of its type."""
 
-    @shown("The object's global id: opaque, and good for `node`.", of_key=True)
+    @shown("The object's global id, an opaque string; `node` takes it.", of_key=True)
     def id(self) -> strawberry.ID:
         return global_id(type(self).__name__, self.key)  # type: ignore[return-value]  # it is one
 

@@ -46,28 +46,29 @@ After: TypeAlias = Annotated[
 ]
 
 
-@strawberry.federation.type(shareable=True, description="Where a page is in its list.")
+@strawberry.federation.type(shareable=True, description="Position of a page in its list.")
 class PageInfo:
     page: strawberry.Private["Page"]
     codec: strawberry.Private[CursorCodec]
     continues: strawberry.Private[bool]
     """Whether the page began at a cursor."""
 
-    @shown("Whether more may follow. Only `false` means that the list has ended.")
+    @shown("Whether more items may follow. Only `false` means that the list has ended.")
     def has_next_page(self) -> bool:
         return self.page.end is not None
 
-    @shown("Whether the page began at a cursor.")
+    @shown("Whether the page starts after a cursor.")
     def has_previous_page(self) -> bool:
         return self.continues
 
-    @shown("Cursor of the first item.")
+    @shown("Cursor of the first item; null if the page has none.")
     def start_cursor(self) -> str | None:
         runs = self.page.runs
         return self.codec.encode(runs[0].after(0)) if runs else None
 
     @shown(
-        "Where to go on. There is one whenever there is a next page, even if this page is empty."
+        "Cursor to continue from. It is set whenever there is a next page, even if this page is "
+        "empty."
     )
     def end_cursor(self) -> str | None:
         runs = self.page.runs
@@ -75,9 +76,9 @@ class PageInfo:
         return self.codec.encode(last) if last else None
 
 
-@strawberry.type(description="An item and its place in the list.")
+@strawberry.type(description="An item and its cursor.")
 class Edge(Generic[Item]):
-    cursor: str = strawberry.field(description="The place just after this item, for `after`.")
+    cursor: str = strawberry.field(description="The position just after this item, for `after`.")
     node: Item = strawberry.field(description="The item.")
 
     def __init__(self, cursor: str, node: Item) -> None:  # Strawberry's takes names, and longer
@@ -98,7 +99,7 @@ class Connection(Generic[Item]):
         cursors = self.page.cursors(self.codec)
         return [Edge(cursor, node) for cursor, node in zip(cursors, self.nodes, strict=True)]
 
-    @shown("Where this page is in the list.")
+    @shown("Position of this page in the list.")
     def page_info(self) -> PageInfo:
         return PageInfo(page=self.page, codec=self.codec, continues=self.continues)
 

@@ -58,8 +58,8 @@ KNOWN_OF_ONESELF = frozenset({"sub"})
 class OneselfPayload(Payload):
     @guarded(
         Requires(Action.GET_USER, key_of="User", known=KNOWN_OF_ONESELF),
-        description="Oneself: `id`, `username` and `sub` as the token has them, the rest read back "
-        "after the action; null if it was not carried out.",
+        description="The caller: `id`, `username` and `sub` as in the token, the other fields "
+        "read back after the action. Null if it was not carried out.",
     )
     async def user(self, info: Info) -> User | None:
         if self.target.user is None:

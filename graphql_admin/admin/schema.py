@@ -45,48 +45,50 @@ SCHEMA_RESOLVERS = frozenset(
 
 ANY = strawberry.scalar(
     name="_Any",
-    description="A representation of an object: its `__typename` and the fields of a key.",
+    description="A representation of an entity: its `__typename` and the fields of a key.",
     serialize=lambda value: value,
     parse_value=lambda value: value,
 )
 
 DATE_TIME = strawberry.scalar(
     name="DateTime",
-    description="A date and time in UTC, to the millisecond: `2023-11-14T22:13:20.000Z`.",
+    description="A date and time in UTC, with milliseconds: `2023-11-14T22:13:20.000Z`.",
     specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
     serialize=lambda value: value,
     parse_value=lambda value: value,
 )
 
 
-@strawberry.enum(description="What a caller is.")
+@strawberry.enum(description="Whether a caller is a user or an app client.")
 class CallerKind(Enum):
     PERSON = strawberry.enum_value(
-        "PERSON", description="A user of the pool. Their groups say what they may do."
+        "PERSON", description="A user of the pool. Their groups give them their rights."
     )
     MACHINE = strawberry.enum_value(
         "MACHINE",
-        description="An app client with a token for client credentials. The token's scopes say "
-        "what it may do.",
+        description="An app client with a token of the client credentials grant. The token's "
+        "scopes give it its rights.",
     )
 
 
-@strawberry.type(description="The caller, as their token tells.")
+@strawberry.type(description="The caller, as identified by their token.")
 class Viewer:
     kind: CallerKind = strawberry.field(description="Whether the caller is a person or a machine.")
     username: str = strawberry.field(
-        description="The caller's username; a machine's is its client id."
+        description="The caller's username; for a machine, its client id."
     )
-    sub: str = strawberry.field(description="The caller's unique id; a machine's is its client id.")
+    sub: str = strawberry.field(description="The caller's `sub`; for a machine, its client id.")
     groups: list[str] = strawberry.field(
-        description="The groups that the token names; a machine has none."
+        description="The groups in the token; empty for a machine."
     )
-    actions: list[str] = strawberry.field(description="What the caller may do, by action name.")
+    actions: list[str] = strawberry.field(
+        description="Names of the actions that the caller may take."
+    )
 
 
 @strawberry.type
 class ViewerQuery:
-    @guarded(Action.VIEWER, description="The caller, and what they may do.")
+    @guarded(Action.VIEWER, description="The caller and their rights.")
     async def viewer(self, info: Info) -> Viewer | None:
         caller = info.context.demand_token()
         return Viewer(
@@ -98,16 +100,18 @@ class ViewerQuery:
         )
 
 
-@strawberry.type(name="_Service", description="This server as a subgraph of a federated graph.")
+@strawberry.type(name="_Service", description="This server as a subgraph in Apollo Federation.")
 class Service:
-    @strawberry.field(description="The schema, as composers take it.")
+    @strawberry.field(description="The schema in SDL, for composition.")
     def sdl(self, info: Info) -> str:
         return str(info.schema)
 
 
 @strawberry.type
 class ServiceQuery:
-    @strawberry.field(name="_service", description="What Apollo Federation asks a subgraph for.")
+    @strawberry.field(
+        name="_service", description="The subgraph's service definition, for Apollo Federation."
+    )
     def service(self) -> Service:
         return Service()
 
@@ -154,10 +158,10 @@ class AdminSchema(FederationSchema):
         self._node_field = node_field
         self._auth_directives = auth_directives
         self._added = [feature.extends for feature in features]
-        mutation = _join("Mutation", "What can be done.", [each.mutation for each in features])
+        mutation = _join("Mutation", "Admin mutations.", [each.mutation for each in features])
         can_change = bool(self.get_fields(get_object_definition(mutation, strict=True)))
         super().__init__(
-            query=_join("Query", "What can be read.", [each.query for each in features]),
+            query=_join("Query", "Admin queries.", [each.query for each in features]),
             mutation=mutation if can_change else None,
             config=StrawberryConfig(disable_field_suggestions=True),
             scalar_overrides={FederationAny: ANY, Timestamp: DATE_TIME},

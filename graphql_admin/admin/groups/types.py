@@ -42,22 +42,22 @@ class Group(Node):
         self.key = row["GroupName"]
         self.row = row
 
-    name = held(KEY, str, "The group's name, unique in the pool.", of_key=True)
-    description = held(_member("Description"), str | None, "What the group is for.")
+    name = held(KEY, str, "The name of the group, unique in the pool.", of_key=True)
+    description = held(_member("Description"), str | None, "The description of the group.")
     precedence = held(
         _member("Precedence"),
         int | None,
-        "Among a user's groups, the one with the lowest number comes first.",
+        "Precedence among a user's groups: the lowest number comes first.",
     )
     role_arn = held(
         _member("RoleArn"),
         str | None,
-        "IAM role that the group's members may assume through an identity pool.",
+        "ARN of the IAM role that members of the group assume through an identity pool.",
     )
     created_at = held(
         _member("CreationDate"),
         Timestamp | None,
-        "When the group was made.",
+        "When the group was created.",
         convert=to_timestamp,
     )
     updated_at = held(
@@ -102,11 +102,13 @@ def by_precedence(row: Row) -> tuple[float, str]:
 
 @strawberry.type
 class GroupQuery:
-    @guarded(Action.GET_GROUP, description="The group called `name`; null if there is none.")
+    @guarded(
+        Action.GET_GROUP, description="The group named `name`; null if there is no such group."
+    )
     async def group(self, info: Info, name: GroupName) -> Group | None:
         return await find_group(info.context, check_name(name, "name"))
 
-    @guarded(Action.LIST_GROUPS, description="The groups of the pool.")
+    @guarded(Action.LIST_GROUPS, description="The groups of the user pool.")
     async def groups(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Group] | None:

@@ -13,12 +13,12 @@ from graphql_admin.admin.pagination import Row
 from graphql_admin.errors import BadUserInput
 
 
-@strawberry.enum(description="Where a user is in the life of an account.")
+@strawberry.enum(description="Status of a user in Cognito.")
 class UserStatus(Enum):
     UNCONFIRMED = strawberry.enum_value("UNCONFIRMED", description="Signed up, not yet confirmed.")
-    CONFIRMED = strawberry.enum_value("CONFIRMED", description="Confirmed, and able to sign in.")
+    CONFIRMED = strawberry.enum_value("CONFIRMED", description="Confirmed; can sign in.")
     EXTERNAL_PROVIDER = strawberry.enum_value(
-        "EXTERNAL_PROVIDER", description="Signs in with another identity provider."
+        "EXTERNAL_PROVIDER", description="Signs in with an external identity provider."
     )
     RESET_REQUIRED = strawberry.enum_value(
         "RESET_REQUIRED", description="Must reset the password before signing in."
@@ -27,9 +27,12 @@ class UserStatus(Enum):
         "FORCE_CHANGE_PASSWORD", description="Must replace a temporary password when signing in."
     )
     ARCHIVED = strawberry.enum_value("ARCHIVED", description="No longer active.")
-    COMPROMISED = strawberry.enum_value("COMPROMISED", description="Disabled by Cognito as unsafe.")
+    COMPROMISED = strawberry.enum_value(
+        "COMPROMISED", description="Disabled by Cognito because of a potential security threat."
+    )
     UNKNOWN = strawberry.enum_value(
-        "UNKNOWN", description="A status that Cognito calls unknown, or that is new to this server."
+        "UNKNOWN",
+        description="A status that Cognito reports as unknown, or that this server does not know.",
     )
 
 
@@ -101,18 +104,18 @@ _MAX_FILTER_LENGTH = 256
 """Characters; botocore's model of cognito-idp, UserFilterType."""
 
 
-@strawberry.input(one_of=True, description="How to compare a text.")
+@strawberry.input(one_of=True, description="How to compare a string.")
 class StringMatch:
-    equals: str | None = strawberry.field(default=UNSET, description="It is this text.")
+    equals: str | None = strawberry.field(default=UNSET, description="Equal to this string.")
     starts_with: str | None = strawberry.field(
-        default=UNSET, description="It begins like this, as everything does with an empty text."
+        default=UNSET, description="Starts with this string; the empty string matches every user."
     )
 
 
-@strawberry.input(one_of=True, description="Which users to list, by one attribute.")
+@strawberry.input(one_of=True, description="A condition on one attribute.")
 class UserFilter:
     username: StringMatch | None = strawberry.field(default=UNSET, description="By username.")
-    sub: StringMatch | None = strawberry.field(default=UNSET, description="By unique id.")
+    sub: StringMatch | None = strawberry.field(default=UNSET, description="By `sub`.")
     email: StringMatch | None = strawberry.field(default=UNSET, description="By e-mail address.")
     phone_number: StringMatch | None = strawberry.field(
         default=UNSET, description="By phone number."
@@ -121,11 +124,11 @@ class UserFilter:
     given_name: StringMatch | None = strawberry.field(default=UNSET, description="By given name.")
     family_name: StringMatch | None = strawberry.field(default=UNSET, description="By family name.")
     preferred_username: StringMatch | None = strawberry.field(
-        default=UNSET, description="By the name the user goes by."
+        default=UNSET, description="By preferred username."
     )
     status: UserStatus | None = strawberry.field(default=UNSET, description="By status.")
     enabled: bool | None = strawberry.field(
-        default=UNSET, description="Only those who may sign in, or only those who may not."
+        default=UNSET, description="By whether they are enabled."
     )
 
     def criterion(self) -> Criterion | None:
@@ -145,11 +148,11 @@ class UserFilter:
         raise AssertionError(field)
 
 
-@strawberry.input(one_of=True, description="What identifies one user.")
+@strawberry.input(one_of=True, description="An identifier of one user.")
 class UserBy:
     username: str | None = strawberry.field(
-        default=UNSET, description="The username. Cognito also takes an alias or the `sub` here."
+        default=UNSET, description="The username; Cognito also accepts an alias or the `sub`."
     )
-    sub: str | None = strawberry.field(default=UNSET, description="The unique id.")
+    sub: str | None = strawberry.field(default=UNSET, description="The `sub`.")
     email: str | None = strawberry.field(default=UNSET, description="The e-mail address.")
     phone_number: str | None = strawberry.field(default=UNSET, description="The phone number.")

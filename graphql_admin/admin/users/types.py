@@ -42,10 +42,10 @@ from graphql_admin.errors import AmbiguousUser, UpstreamFailed, UserNotFound
 log = structlog.get_logger(__name__)
 
 
-@strawberry.type(description="An attribute of a user, as Cognito holds it.")
+@strawberry.type(description="An attribute of a user, as stored in Cognito.")
 class UserAttribute:
-    name: str = strawberry.field(description="Such as `email` or `custom:department`.")
-    value: str = strawberry.field(description="The value; Cognito holds every value as a text.")
+    name: str = strawberry.field(description="The name, such as `email` or `custom:department`.")
+    value: str = strawberry.field(description="The value; Cognito stores every value as a string.")
 
 
 _BOOLS: Mapping[str, bool] = {"true": True, "false": False}
@@ -99,21 +99,21 @@ class User(Node):
     username = held(
         KEY,
         str,
-        "The user's name in the pool, which never changes. In a mutation's payload where nothing "
-        "beyond the key is selected: the name as it was given.",
+        "The username, which never changes. In a payload where only key fields are selected, it is "
+        "the username as given in the input.",
         of_key=True,
     )
     sub = held(
         _attribute("sub"),
         str,
-        "The user's unique id, the `sub` of their tokens.",
+        "The user's unique id, which is the `sub` claim of their tokens.",
         missing=partial(_broken_promise, "sub"),
     )
     email = held(_attribute("email"), str | None, "E-mail address.")
     email_verified = held(
         _attribute("email_verified"),
         bool | None,
-        "Whether the e-mail is verified.",
+        "Whether the e-mail address is verified.",
         convert=_read_bool,
     )
     phone_number = held(_attribute("phone_number"), str | None, "Phone number, in E.164 form.")
@@ -126,30 +126,28 @@ class User(Node):
     name = held(_attribute("name"), str | None, "Full name.")
     given_name = held(_attribute("given_name"), str | None, "Given name.")
     family_name = held(_attribute("family_name"), str | None, "Family name.")
-    preferred_username = held(
-        _attribute("preferred_username"), str | None, "The name the user goes by."
-    )
+    preferred_username = held(_attribute("preferred_username"), str | None, "Preferred username.")
     status = held(
         _member("UserStatus"),
         UserStatus,
-        "Where the user is in the account's life.",
+        "The user's status.",
         convert=_read_status,
     )
     user_status = held(
         _member("UserStatus"),
         str | None,
-        "The status in Cognito's own word, also where it is new to this server.",
+        "The status as Cognito names it, even if this server does not know it.",
     )
     enabled = held(
         _member("Enabled"),
         bool,
-        "Whether the user may sign in.",
+        "Whether the user is enabled; a disabled user cannot sign in.",
         missing=partial(_broken_promise, "Enabled"),
     )
     created_at = held(
         _member("UserCreateDate"),
         Timestamp | None,
-        "When the user was made.",
+        "When the user was created.",
         convert=to_timestamp,
     )
     updated_at = held(
@@ -159,13 +157,13 @@ class User(Node):
         convert=to_timestamp,
     )
 
-    @shown("Every attribute, standard and custom, in Cognito's own form.")
+    @shown("Every attribute, standard and custom, as stored in Cognito.")
     def attributes(self) -> list[UserAttribute]:
         return [UserAttribute(name=name, value=value) for name, value in self.values.items()]
 
     @guarded(
         Action.LIST_GROUPS_FOR_USER,
-        description="The user's groups: by precedence, then name.",
+        description="The user's groups, ordered by precedence, then by name.",
     )
     async def groups(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
@@ -266,11 +264,13 @@ async def find_user_by(context: Context, attribute: str, value: str, *, field: s
 
 @strawberry.type
 class UserQuery:
-    @guarded(Action.GET_USER, description="The user identified by `by`; null if there is none.")
+    @guarded(
+        Action.GET_USER, description="The user identified by `by`; null if there is no such user."
+    )
     async def user(
         self,
         info: Info,
-        by: Annotated[UserBy, strawberry.argument(description="What identifies the user.")],
+        by: Annotated[UserBy, strawberry.argument(description="The identifier of the user.")],
     ) -> User | None:
         attribute, value = next(item for item in vars(by).items() if item[1] is not UNSET)
         if attribute == "username":
@@ -281,8 +281,8 @@ class UserQuery:
 
     @guarded(
         Action.LIST_USERS,
-        description="The users of the pool, or those whom `filter` admits. A change may take a "
-        "moment to show here; `user` shows it at once.",
+        description="The users of the pool, or those that match `filter`. The list is eventually "
+        "consistent: a change may take a moment to appear here, while `user` shows it at once.",
     )
     async def users(
         self,
@@ -290,14 +290,15 @@ class UserQuery:
         first: First = DEFAULT_FIRST,
         after: After = None,
         filter: Annotated[
-            UserFilter | None, strawberry.argument(description="Which users; all by default.")
+            UserFilter | None,
+            strawberry.argument(description="Return only the users that match; all by default."),
         ] = None,
     ) -> Connection[User] | None:
         listing = list_users(filter.criterion() if filter else None, field="filter")
         return await paginate(info.context, listing, User, first=first, after=after)
 
 
-@guarded(Action.LIST_USERS_IN_GROUP, name="users", description="The users who are in the group.")
+@guarded(Action.LIST_USERS_IN_GROUP, name="users", description="The users in the group.")
 async def users_in_group(
     group: strawberry.Parent[Group],
     info: Info,
