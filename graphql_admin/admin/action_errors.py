@@ -1,4 +1,4 @@
-"""Why an action was not carried out, as the payload of its mutation says it."""
+"""The errors in the payloads of mutations."""
 
 from enum import Enum
 from typing import Self
@@ -61,6 +61,6 @@ class ActionError:
 
     @classmethod
     def from_error(cls, error: ActionFailed | BadUserInput) -> Self:
-        """Make the payload's form of an expected error."""
+        """Convert an expected error for a payload."""
         code = ActionErrorCode[payload_code(error)]
         return cls(code=code, message=error.message, field=error.field)

@@ -1,6 +1,7 @@
-"""What the caller may do to one user or group, so that a frontend need not offer the rest.
+"""The field `allowedActions`: what the caller may do to one user or group.
 
-It follows from the caller's token, and decides nothing: each change is decided on when it comes.
+Frontends use it to hide the other actions. It depends only on the caller's token, and authorizes
+nothing: each change is decided on when it is requested.
 """
 
 from collections.abc import Collection
@@ -37,7 +38,7 @@ def _principal(context: Context) -> Principal:
 async def allowed_on_user(user: strawberry.Parent[User], info: Info) -> list[str] | None:
     context = info.context
     sub = user.values.get("sub")
-    if sub is None:  # of whom only the key is known
+    if sub is None:  # only the key is known
         found = await find_user(context, user.key)
         if found is None:
             return None
@@ -61,4 +62,4 @@ async def allowed_on_group(group: strawberry.Parent[Group], info: Info) -> list[
 
 
 FEATURE = Feature(extends={User: (allowed_on_user,), Group: (allowed_on_group,)})
-"""What the caller may do to each."""
+"""Adds the field to both types."""

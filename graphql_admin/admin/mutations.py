@@ -1,4 +1,4 @@
-"""How a row of the table of actions becomes a mutation."""
+"""Makes the mutation of a row of the table of actions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,12 +16,13 @@ from graphql_admin.targets import Target, TargetKind
 
 
 class Input(ABC):
-    """The input of a mutation: the change that is asked for."""
+    """The input of a mutation: the requested change."""
 
     kind: ClassVar[TargetKind]
 
     def __init_subclass__(cls) -> None:
-        # Before Strawberry makes a dataclass of it, whose own would repeat every value.
+        # Set before Strawberry makes a dataclass of it, whose own `__repr__` would contain every
+        # value.
         cls.__repr__ = Input.__repr__  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
@@ -32,10 +33,10 @@ class Input(ABC):
         """Return the target as the caller named it."""
 
     def parameters(self) -> Mapping[str, object]:
-        """Return what Cognito's operation takes beyond the target.
+        """Return the parameters of Cognito's operation other than the target.
 
         Raises:
-            BadUserInput: A value cannot be right.
+            BadUserInput: A value is invalid.
         """
         return {}
 
@@ -108,9 +109,9 @@ def mutation(
 
     Args:
         action: An action that changes something.
-        description: What the mutation does; its requirement is added.
-        input: What the input is made from; by default, what names a target of the action's kind.
-        payload: What the payload is made from; by default, what shows such a target.
+        description: What the mutation does; its requirement is appended.
+        input: The base class of the input; by default, that for the action's kind of target.
+        payload: The base class of the payload; by default, that for the action's kind of target.
     """
     if action.target is None:
         raise TypeError(f"{action.label} changes nothing")

@@ -1,4 +1,4 @@
-"""The schema: the feature roots joined, and what is checked of it at start-up."""
+"""The schema, joined from the features, and its checks at start-up."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
@@ -33,7 +33,7 @@ from graphql_admin.engine.runner import Runner, other_versions
 log = structlog.get_logger(__name__)
 
 FEDERATION_VERSION: Literal["2.9"] = "2.9"
-"""The latest that both Apollo's and Hive's composers accept."""
+"""The latest version that both Apollo's and Hive's composers support."""
 
 SCHEMA_RESOLVERS = frozenset(
     {
@@ -41,7 +41,7 @@ SCHEMA_RESOLVERS = frozenset(
         "_Service.sdl",
     }
 )
-"""Fields with a resolver and no guard, because all they have is the schema itself."""
+"""Fields with a resolver and without a guard, because they return only the schema itself."""
 
 ANY = strawberry.scalar(
     name="_Any",
@@ -125,7 +125,7 @@ FEATURES = (
     changes.FEATURE,
     Feature(query=ServiceQuery),
 )
-"""What the schema is joined from, in the order of its root fields."""
+"""The features of the schema, in the order of its root fields."""
 
 
 class AdminSchema(FederationSchema):
@@ -133,14 +133,14 @@ class AdminSchema(FederationSchema):
 
     Args:
         disabled: The disabled actions.
-        features: What the schema is joined from.
-        service: Whether a gateway may ask for the schema through `_service`.
-        node_field: Whether there is `node`.
-        auth_directives: Whether guarded fields say what they require by the directives of
-            federation, too.
+        features: The features of the schema.
+        service: Whether there is the field `_service`, for gateways.
+        node_field: Whether there is the field `node`.
+        auth_directives: Whether guarded fields also have the directives of federation for what they
+            require.
 
     Raises:
-        UnguardedField: A resolver could reach Cognito without a permission.
+        UnguardedField: A resolver could call Cognito without a guard.
         UngatedMutation: A mutation does not go through the gate, or has no target.
     """
 
@@ -168,15 +168,15 @@ class AdminSchema(FederationSchema):
             federation_version=FEDERATION_VERSION,
         )
         if unguarded := list(self._find_unguarded()):
-            raise UnguardedField(f"no permission stands before {', '.join(unguarded)}")
+            raise UnguardedField(f"no guard for {', '.join(unguarded)}")
         if ungated := list(self._find_ungated()):
             raise UngatedMutation("; ".join(ungated))
         self.runner = self._make_runner()
-        """Runs the operations of clients."""
+        """Executes the operations of clients."""
 
     @property
     def graphql_schema(self) -> GraphQLSchema:
-        """The schema as graphql-core knows it."""
+        """graphql-core's schema."""
         return self._schema
 
     def _make_runner(self) -> Runner:
@@ -185,7 +185,7 @@ class AdminSchema(FederationSchema):
         if not versions:
             return runner
         if plans_hold(self._schema, runner):
-            log.info("plans hold beside versions that are not locked", installed=versions)
+            log.info("plans hold with versions other than the locked ones", installed=versions)
             return Runner(self._schema, self.execution_context_class)
         log.warning(
             "every operation takes the ordinary path: plans do not hold", installed=versions
@@ -195,12 +195,12 @@ class AdminSchema(FederationSchema):
     @property
     def schema_directives_in_use(self) -> list[object]:
         """The directives that `@link` imports."""
-        # Strawberry finds those on the fields of a type, not those that `get_fields` adds.
+        # Strawberry finds the directives on fields of types, not on those that `get_fields` adds.
         added = [Authenticated(), Policy(policies=[])] if self._auth_directives else []
         return [*super().schema_directives_in_use, *added]
 
     def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
-        """Return the fields of a type that this schema has."""
+        """Return the fields of a type in this schema."""
         added = (each.get(type_definition.origin, ()) for each in self._added)
         fields = [*type_definition.fields, *chain.from_iterable(added)]
         fields = [self._redescribe(field) for field in fields if not self._is_disabled(field)]
@@ -215,7 +215,7 @@ class AdminSchema(FederationSchema):
         return guard is not None and guard.is_closed(self._disabled)
 
     def _redescribe(self, field: StrawberryField) -> StrawberryField:
-        """Return a copy of `field` that names no disabled action, or `field` if it names none."""
+        """Return `field`, or a copy whose description names no disabled action."""
         guard = guard_of(field)
         if guard is None or guard.requirement(self._disabled) == guard.requirement():
             return field
@@ -225,7 +225,7 @@ class AdminSchema(FederationSchema):
         return field
 
     def _find_ungated(self) -> Iterator[str]:
-        """Yield what is wrong with each mutation that is not to be served."""
+        """Yield what is wrong with each mutation that must not be served."""
         root = self._schema.mutation_type
         for name, field in root.fields.items() if root else ():
             guard = guard_of(definition_of(field))
@@ -258,7 +258,7 @@ def _join(name: str, description: str, parts: Iterable[type | None]) -> type:
 
 
 def _with_auth_directive(field: StrawberryField) -> StrawberryField:
-    """Return a copy of `field` that says what it requires, or `field` if that is nothing."""
+    """Return `field`, or a copy with a directive for what it requires."""
     guard = guard_of(field)
     if guard is None:
         return field
@@ -268,14 +268,14 @@ def _with_auth_directive(field: StrawberryField) -> StrawberryField:
 
 
 def _auth_directive(guard: Guard) -> Authenticated | Policy:
-    # Where the action depends on the use of the field, no directive can name it.
+    # If the action depends on the use of the field, no directive can name it.
     if isinstance(guard, Requires) and not (guard.key_of or guard.action.open_to_signed_in):
         return Policy(policies=[[guard.action.label]])
     return Authenticated()
 
 
 class UnguardedField(Exception):
-    """A resolver could reach Cognito without a permission."""
+    """A resolver could call Cognito without a guard."""
 
 
 class UngatedMutation(Exception):

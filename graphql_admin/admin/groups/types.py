@@ -69,7 +69,7 @@ class Group(Node):
 
     @classmethod
     def from_name(cls, name: str) -> Self:
-        """Make a group of which only the key is known."""
+        """Create a group of which only the key is known."""
         return cls({"GroupName": name})
 
 
@@ -79,10 +79,10 @@ GroupName = Annotated[str, strawberry.argument(description="The group's name.")]
 
 
 async def find_group(context: Context, name: str) -> Group | None:
-    """Fetch the group called `name`.
+    """Fetch the group named `name`.
 
     Raises:
-        AdminError: Cognito did not answer well; a group that is not there is None.
+        AdminError: The call failed; a missing group is None, not an error.
     """
     try:
         reply = await context.read("GetGroup", GroupName=name)
@@ -90,13 +90,13 @@ async def find_group(context: Context, name: str) -> Group | None:
         return None
     row = reply.get("Group")
     if not isinstance(row, dict) or "GroupName" not in row:
-        log.error("reply of Cognito without its group")
+        log.error("reply from Cognito without its group")
         raise UpstreamFailed
     return Group(row)
 
 
 def by_precedence(row: Row) -> tuple[float, str]:
-    """Sort key of Cognito's GroupType: precedence first (none is last), then name."""
+    """Sort key of Cognito's GroupType: precedence (none is last), then name."""
     return row.get("Precedence", float("inf")), row["GroupName"]
 
 

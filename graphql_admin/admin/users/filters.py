@@ -1,4 +1,4 @@
-"""How users are searched: by one attribute, in ListUsers' filter language."""
+"""Searching users by one attribute, in ListUsers' filter language."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class UserStatus(Enum):
 
 
 STATUSES: Mapping[object, UserStatus] = {status.value: status for status in UserStatus}
-"""The statuses by Cognito's names. One that is not among them is `UNKNOWN`."""
+"""The statuses by Cognito's names. Any other is `UNKNOWN`."""
 
 
 def read_attributes(row: Row) -> Row:
@@ -45,7 +45,7 @@ def read_attributes(row: Row) -> Row:
     pairs = row.get("Attributes") or row.get("UserAttributes") or ()
     try:
         return {pair["Name"]: pair["Value"] for pair in pairs}
-    except KeyError:  # an empty one may come without its value
+    except KeyError:  # an empty attribute may have no value
         return {pair["Name"]: pair.get("Value", "") for pair in pairs}
 
 
@@ -61,7 +61,7 @@ class Criterion:
         """Return the filter, with the value escaped.
 
         Args:
-            field: Where in the request the value comes from, for the error.
+            field: The field of the request that the value comes from, for the error.
 
         Raises:
             BadUserInput: The value cannot be part of a filter.
@@ -77,10 +77,10 @@ class Criterion:
         return expression
 
     def admits(self, row: Row) -> bool:
-        """Whether a row that Cognito found may be what was asked for.
+        """Whether a row that Cognito returned may match.
 
-        An equality is checked again, so that a filter which is understood in another way than
-        it was meant gives nobody away. Cognito decides about letter case.
+        An equality is checked again, so that no other user is disclosed if Cognito parses the
+        filter differently than intended. Letter case is left to Cognito.
         """
         if self.operator != "=":
             return True
@@ -97,8 +97,8 @@ class Criterion:
 
 
 _REFUSED = frozenset({"Cc", "Cs"})
-"""Control characters and lone surrogates, as Unicode's categories. Whatever else is not printable
-stands in names: spaces of other scripts, joiners, marks of direction."""
+"""Unicode categories of control characters and lone surrogates. Other unprintable characters occur
+in names: spaces of other scripts, joiners, direction marks."""
 
 _MAX_FILTER_LENGTH = 256
 """Characters; botocore's model of cognito-idp, UserFilterType."""
@@ -132,7 +132,7 @@ class UserFilter:
     )
 
     def criterion(self) -> Criterion | None:
-        """Return the one condition that is set; None if everybody meets it."""
+        """Return the condition that is set; None if every user meets it."""
         field, value = next(item for item in vars(self).items() if item[1] is not UNSET)
         match value:
             case UserStatus():

@@ -49,12 +49,12 @@ class UserAttribute:
 
 
 _BOOLS: Mapping[str, bool] = {"true": True, "false": False}
-"""What Cognito's texts for Boolean attributes mean, whose letter case is that of whoever set them:
-Python and .NET write `True`."""
+"""Values of Boolean attributes in lower case. Cognito stores them as strings in the letter case of
+the client that set them: Python and .NET write `True`."""
 
 
 def _read_bool(text: str | None) -> bool | None:
-    """Return what an attribute means as a Boolean; None where it means none, or is not there."""
+    """Return the value of a Boolean attribute; None if it is missing or not a Boolean."""
     return None if text is None else _BOOLS.get(text.lower())
 
 
@@ -63,11 +63,11 @@ def _read_status(name: object) -> UserStatus:
 
 
 def _broken_promise(member: str) -> UpstreamFailed:
-    """Return the error of a user without what every user of Cognito has.
+    """Return the error for a user without a member that every user in Cognito has.
 
-    Cognito, or what imitates it, is at fault.
+    The fault is that of Cognito, or of its emulator.
     """
-    log.error("user of Cognito without a member", member=member)
+    log.error("user from Cognito without a member", member=member)
     return UpstreamFailed()
 
 
@@ -89,7 +89,7 @@ class User(Node):
     """Cognito's UserType, or the reply of AdminGetUser."""
 
     values: strawberry.Private[Row]
-    """The attributes in it, by name."""
+    """Its attributes by name."""
 
     def __init__(self, row: Row) -> None:
         self.key = row["Username"]
@@ -173,26 +173,26 @@ class User(Node):
 
     @classmethod
     def from_username(cls, username: str) -> Self:
-        """Make a user of whom only the username is known."""
+        """Create a user of whom only the username is known."""
         return cls({"Username": username})
 
     @classmethod
     def from_sub(cls, sub: str) -> Self:
-        """Make a user of whom only the `sub` is known."""
+        """Create a user of whom only the `sub` is known."""
         return cls.from_token("", sub)
 
     @classmethod
     def from_token(cls, username: str, sub: str) -> Self:
-        """Make a user of whom no more is known than what their token says."""
+        """Create a user of whom only what is in their token is known."""
         return cls({"Username": username, "Attributes": [{"Name": "sub", "Value": sub}]})
 
 
 def list_users(criterion: Criterion | None, *, field: str) -> Listing:
-    """Return the list of all users, or of those who meet a criterion.
+    """Return the list of all users, or of those that meet a criterion.
 
     Args:
-        criterion: Whom the list is of; None is everybody.
-        field: Where in the request it comes from, for the error.
+        criterion: The condition; None for all users.
+        field: The field of the request that it comes from, for the error.
 
     Raises:
         BadUserInput: The criterion's value cannot be part of a filter.
@@ -223,10 +223,10 @@ def list_groups_of(username: str) -> Listing:
 
 
 async def find_user(context: Context, username: str) -> User | None:
-    """Fetch the user called `username`, as the last write left them.
+    """Fetch the user named `username`, with strong consistency.
 
     Raises:
-        AdminError: Cognito did not answer well; a user who is not there is None.
+        AdminError: The call failed; a missing user is None, not an error.
     """
     try:
         reply = await context.read("AdminGetUser", Username=username)
@@ -244,17 +244,17 @@ async def find_user_by(context: Context, attribute: str, value: str, *, field: s
         context: The request's context.
         attribute: Cognito's name of the attribute.
         value: The value.
-        field: Where in the request it comes from, for the error.
+        field: The field of the request that it comes from, for the error.
 
     Raises:
         BadUserInput: The value cannot be part of a filter.
         AmbiguousUser: There is more than one.
-        QueryTooExpensive: The request's calls do not reach the end of Cognito's pages, before which
-            it is not known whether there is one, or another.
-        AdminError: Cognito did not answer well; a user who is not there is None.
+        QueryTooExpensive: The request's calls were used up before the end of the list, so that it
+            is not known whether there is a match, or a second one.
+        AdminError: The call failed; a missing user is None, not an error.
     """
     listing = list_users(Criterion(attribute, "=", value), field=field)
-    # No two users have one `sub`, so that one who is found spares the look for another.
+    # A `sub` is unique, so after one match there is no need to look for a second.
     enough = 1 if attribute == "sub" else 2
     rows = await read_all(context, listing, enough=enough)
     if len(rows) > 1:
