@@ -451,6 +451,28 @@ def test_calls(  # noqa: PLR0917  # fixtures and parameters
 
 
 @WAYS
+@pytest.mark.parametrize("target", ["alan", "sam"])
+def test_rights_lost_outside_of_this_server(
+    start: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool, way: str, target: str
+) -> None:
+    """Before rights are taken the decision is made anew, with all that it depends on by then.
+
+    Who had every right did not depend on the target's groups; who has a part of them does.
+    """
+    pool.change("ada", groups={"Admins", "Support"})
+    pool.change("alan", groups={"Admins", "Support"})
+    api = start()
+    ada = api.token("Admins", "Support", username="ada")
+    assert send(api, way, "enableUser", "hal", token=ada) is None  # what is believed from now on
+    pool.change("ada", groups={"Support"})
+    scripted.requests.clear()
+    expected = SCOPE if target == "alan" else None
+    assert send(api, way, "removeUserFromGroup", target, "Support", token=ada) == expected
+    written = [] if expected else ["AdminRemoveUserFromGroup"]
+    assert scripted.operations() == [GET, GET, LIST, LIST, *written]
+
+
+@WAYS
 def test_signing_out_reads_nothing(
     start: Callable[..., Api], scripted: ScriptedCognito, way: str
 ) -> None:
