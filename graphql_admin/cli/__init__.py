@@ -1,6 +1,6 @@
 """The command line: serve, dev, schema, iam-policy and check.
 
-Commands import what they need when they run, so that `--help` is quick.
+Commands import modules when they run, so that `--help` is fast.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ def main() -> None:
 
 @main.command()
 def serve() -> None:
-    """Serve the user pool that the environment names."""
+    """Serve the user pool that is set in the environment."""
     with _settings_explained():
         settings = _load_settings()
         app = _create_app(settings)
@@ -62,7 +62,7 @@ def serve() -> None:
     type=click.IntRange(4, 100_000),
     default=250,
     show_default=True,
-    help="How many people the user pool has.",
+    help="Number of users in the user pool.",
 )
 @click.option(
     "--port",
@@ -72,7 +72,7 @@ def serve() -> None:
     help="TCP port to listen on; 0 takes a free one.",
 )
 def dev(users: int, port: int) -> None:
-    """Serve an embedded Cognito with made-up people, and print tokens to try it with."""
+    """Serve an embedded Cognito with made-up users, and print tokens to try it with."""
     from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment  # noqa: PLC0415
     from graphql_admin.dev.moto_server import MissingExtra  # noqa: PLC0415
 
@@ -83,7 +83,7 @@ def dev(users: int, port: int) -> None:
             isolated_environment(),
             EmbeddedCognito() as cognito,
         ):
-            with click.progressbar(length=users, label="Making people", file=sys.stderr) as bar:
+            with click.progressbar(length=users, label="Creating users", file=sys.stderr) as bar:
 
                 def note_person(_done: int, _users: int) -> None:
                     stop.demand_none()
@@ -115,7 +115,7 @@ def dev(users: int, port: int) -> None:
     "--check",
     "only_check",
     is_flag=True,
-    help="Write nothing; fail where the file (schema.graphql, or --output) is not up to date.",
+    help="Write nothing; fail if the file (schema.graphql, or --output) is not up to date.",
 )
 def schema(output: Path | None, *, only_check: bool) -> None:
     """Print the schema under default settings."""
@@ -135,7 +135,7 @@ def schema(output: Path | None, *, only_check: bool) -> None:
 
 def _check_account(_: click.Context, __: click.Parameter, account: str | None) -> str | None:
     if account is not None and not re.fullmatch(r"[0-9]{12}", account):
-        raise click.BadParameter("an AWS account's number has twelve digits.")
+        raise click.BadParameter("an AWS account id has twelve digits.")
     return account
 
 
@@ -144,20 +144,18 @@ def _check_account(_: click.Context, __: click.Parameter, account: str | None) -
     "--account",
     metavar="NUMBER",
     callback=_check_account,
-    help="Number of the AWS account that owns the user pool.",
+    help="Id of the AWS account that owns the user pool.",
 )
-@click.option("--partition", help="AWS partition; the region's own where it is not given.")
+@click.option("--partition", help="AWS partition; by default, that of the region.")
 def iam_policy(account: str | None, partition: str | None) -> None:
-    """Print the least IAM policy with which the server can carry out the enabled actions."""
+    """Print the least-privilege IAM policy for the enabled actions."""
     from graphql_admin.actions import Action  # noqa: PLC0415
     from graphql_admin.policy.iam import iam_policy as policy  # noqa: PLC0415
 
     with _settings_explained():
         settings = _load_settings()
     if account is None:
-        click.echo(
-            "No --account: the policy holds for this pool in whichever account it is.", err=True
-        )
+        click.echo("No --account: the policy applies to this pool in any account.", err=True)
     pool_arn = ":".join(
         (
             "arn",
@@ -175,7 +173,7 @@ def iam_policy(account: str | None, partition: str | None) -> None:
 
 @main.command()
 def check() -> None:
-    """Check the settings, and whether the user pool and its keys answer."""
+    """Check the settings, and that the user pool and its keys can be reached."""
     from graphql_admin.cli.check import check as check_pool  # noqa: PLC0415
 
     with _settings_explained():
@@ -185,7 +183,7 @@ def check() -> None:
     _complain([*findings.problems, *(f"Note: {note}" for note in findings.notes)])
     if findings.problems:
         sys.exit(_POOL_OR_KEYS)
-    click.echo("The settings are good; the user pool and its keys answer.")
+    click.echo("The settings are valid; the user pool and its keys can be reached.")
 
 
 def _load_settings() -> "Settings":
@@ -219,10 +217,10 @@ def _complain(problems: Collection[str]) -> None:
 
 
 class _Stop:
-    """Remembers that a signal said stop.
+    """Records that a signal to stop was received.
 
-    Python drops a KeyboardInterrupt that is raised within a finalizer or a callback, which on a
-    busy machine happens. So it is raised anew at the next step of what may be stopped.
+    Python discards a KeyboardInterrupt that is raised within a finalizer or a callback, which
+    happens on a busy machine. So it is raised again at the next step that may be stopped.
     """
 
     def __init__(self) -> None:
@@ -234,26 +232,26 @@ class _Stop:
         raise KeyboardInterrupt
 
     def demand_none(self) -> None:
-        """Go on, unless a signal said stop.
+        """Raise KeyboardInterrupt if a signal to stop was received.
 
         Raises:
-            KeyboardInterrupt: One did.
+            KeyboardInterrupt: One was received.
         """
         if self._is_asked:
             raise KeyboardInterrupt
 
     def pass_on(self) -> None:
-        """Send the signal again, if there was one, to whatever handles it by now."""
+        """Send the signal again, if there was one, to its current handler."""
         if self._is_asked:
             signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
 def _stopped_quietly() -> Iterator[_Stop]:
-    """Let SIGTERM unwind everything as Ctrl-C does, and end without a traceback.
+    """Let SIGTERM unwind everything like Ctrl-C, and exit without a traceback.
 
-    SIGHUP, which comes when a terminal is closed, is passed on as SIGTERM, whatever handles that
-    by then; unless it is ignored, as `nohup` has it.
+    SIGHUP, which is sent when a terminal is closed, is passed on as SIGTERM to its current handler;
+    unless it is ignored, as with `nohup`.
     """
     stop = _Stop()
     signal.signal(signal.SIGTERM, stop)
@@ -268,7 +266,7 @@ def _stopped_quietly() -> Iterator[_Stop]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    # Listening at once, rather than only binding, keeps a second server from the same port.
+    # Listen at once, rather than only bind, so that a second server cannot take the same port.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with _addresses_explained(host, port):
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -295,8 +293,8 @@ def _addresses_explained(host: str, port: int) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             reason = f"port {port} is in use by another program"
-        elif error.errno is None or error.errno < 0:  # what getaddrinfo says
-            reason = "there is no such address"
+        elif error.errno is None or error.errno < 0:  # from getaddrinfo
+            reason = "no such address"
         else:
             reason = os.strerror(error.errno)
         raise click.ClickException(f"Cannot listen on {host}:{port}: {reason}.") from error
@@ -318,14 +316,14 @@ def _run(
     stop: _Stop,
     announce: Callable[[], None],
 ) -> None:
-    """Serve until a signal says stop; requests in flight are answered first.
+    """Serve until a signal to stop; requests in flight are answered first.
 
     Args:
-        app: What to serve.
-        settings: What it was made from.
-        listener: Where to listen.
-        stop: Knows of signals that came before uvicorn, which handles the others itself.
-        announce: Called once, when requests are answered.
+        app: The application.
+        settings: Its settings.
+        listener: The listening socket.
+        stop: Has the signals from before uvicorn installed its own handlers.
+        announce: Called once the server accepts requests.
     """
     from graphql_admin.serving.connections import Bounds, admissible  # noqa: PLC0415
     from graphql_admin.serving.server import run  # noqa: PLC0415
@@ -373,10 +371,10 @@ def _introduce(cognito: "EmbeddedCognito", settings: "Settings", url: str) -> No
     blocks = [
         f"GraphQL is served at {endpoint} until you press Ctrl-C.",
         f"To try it in a browser, open {url}/explorer",
-        f"The REST routes of Amplify's Admin Queries are below {url}{settings.amplify_path}.",
+        f"The REST routes of Amplify's Admin Queries are under {url}{settings.amplify_path}.",
         *(_introduce_person(person) for person in cognito.people),
         f"A query to try:\n  {_QUERY}",
-        f"The same as a command:\n\n{curl}",
+        f"The same with curl:\n\n{curl}",
     ]
     click.echo("\n" + "\n\n".join(blocks) + "\n")
     sys.stdout.flush()
@@ -386,5 +384,5 @@ def _introduce_person(person: "ReadyPerson") -> str:
     membership = f"in {', '.join(person.groups)}" if person.groups else "in no group"
     return (
         f"{person.username} ({person.role}, {membership}) may {person.may}. "
-        f"Access token, good for an hour:\n{person.token}"
+        f"Access token, valid for an hour:\n{person.token}"
     )
