@@ -34,7 +34,7 @@ from graphql_admin.actions import Action
 from graphql_admin.admin.guards import Requires, guard_of
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.engine.fields import definition_of
-from graphql_admin.errors import AdminError, Refusal
+from graphql_admin.errors import AdminError, Refusal, leaves
 from graphql_admin.settings import Settings
 from graphql_admin.web.amplify import ADMIN_QUERIES
 
@@ -277,14 +277,6 @@ def table_of_payload_codes() -> str:
     assert isinstance(codes, GraphQLEnumType)  # noqa: S101  # the schema's own
     rows = [[f"`{name}`", value.description or ""] for name, value in codes.values.items()]
     return to_table(["Code", "Meaning"], rows)
-
-
-def leaves(kind: type[AdminError] = AdminError) -> Iterator[type[AdminError]]:
-    """Yield the errors that are raised, from their tree."""
-    for subclass in kind.__subclasses__():
-        if "code" in vars(subclass):
-            yield subclass
-        yield from leaves(subclass)
 
 
 def meaning_of(error: type[AdminError]) -> str:
