@@ -359,11 +359,11 @@ def test_rights_lost_outside_of_this_server(
     pool.change("alan", groups={"Admins", "Support"})
     api = start()
     ada = api.token("Admins", "Support", username="ada")
-    assert send(api, way, "enableUser", "hal", token=ada) is None  # what is believed from now on
+    assert ask(api, way, "enableUser", "hal", token=ada) is None  # what is believed from now on
     pool.change("ada", groups={"Support"})
     scripted.requests.clear()
     expected = SCOPE if target == "alan" else None
-    assert send(api, way, "removeUserFromGroup", target, "Support", token=ada) == expected
+    assert ask(api, way, "removeUserFromGroup", target, "Support", token=ada) == expected
     written = [] if expected else ["AdminRemoveUserFromGroup"]
     assert scripted.operations() == [GET, GET, LIST, LIST, *written]
 
