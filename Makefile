@@ -14,9 +14,9 @@ help:
 	@echo "make test-slow  run the slow ones: attacks, generated documents, browsers, proxies,"
 	@echo "             and gateways if there was a make gateways before"
 	@echo "make gateways  install gateways for the tests, which takes Node 20 or later and npm"
-	@echo "make check   lint, types, import floors, and drift of the schemas and the docs"
+	@echo "make check   lint, types, import floors, drift of the schemas and the docs, dead links"
 	@echo "make schema  write schema.graphql and the schema of policy files anew"
-	@echo "make docs    write the tables of the documentation anew"
+	@echo "make docs    write the tables of the documentation anew, and build it in build/docs"
 	@echo "make bench   measure the server beside its peers, and write the pages that show it;"
 	@echo "             takes Node 20 or later, npm, and a quarter of an hour"
 	@echo "make lock    write the locks of the image anew (UPGRADE=--upgrade for newer releases)"
@@ -49,9 +49,11 @@ check: $(INSTALLED)
 	$(BIN)/graphql-admin schema --check
 	$(BIN)/python -m graphql_admin.policy.file_schema --check
 	$(BIN)/python -m docs.tables --check
+	$(BIN)/python -m docs.site
 
 docs: $(INSTALLED)
 	$(BIN)/python -m docs.tables
+	$(BIN)/python -m docs.site
 
 schema: $(INSTALLED)
 	$(BIN)/graphql-admin schema --output schema.graphql
@@ -99,7 +101,7 @@ $(INSTALLED): pyproject.toml
 		exit 1; \
 	fi
 	@echo "Installing into $(VENV); this takes a moment."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,test]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,docs,test]'
 	@touch $(INSTALLED)
 
 .PHONY: help dev test test-slow gateways check docs schema bench lock clean

@@ -29,13 +29,15 @@ from graphql import (
 )
 from pydantic.fields import FieldInfo
 
-from docs import limits
+from docs import limits, signals
 from graphql_admin.actions import Action
 from graphql_admin.admin.guards import Requires, guard_of
 from graphql_admin.admin.schema import AdminSchema
+from graphql_admin.engine.fallbacks import Fallback
 from graphql_admin.engine.fields import definition_of
-from graphql_admin.errors import AdminError, Refusal
+from graphql_admin.errors import AdminError, Refusal, leaves
 from graphql_admin.settings import Settings
+from graphql_admin.telemetry.metrics import ENDINGS
 from graphql_admin.web.amplify import ADMIN_QUERIES
 
 DOCS = Path("docs")
@@ -141,7 +143,7 @@ def table_of_settings() -> str:
 
 
 def docstrings_of(class_: type) -> Mapping[str, str]:
-    """Return the docstrings of a class's attributes, on one line each.
+    """Return the docstrings of a class's attributes, or an enum's members, on one line each.
 
     Raises:
         ValueError: An annotated attribute has none.
@@ -151,13 +153,17 @@ def docstrings_of(class_: type) -> Mapping[str, str]:
     docstrings = {}
     following = [*definition.body[1:], None]
     for node, after in zip(definition.body, following, strict=True):
-        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)):
-            continue
-        match after:
-            case ast.Expr(value=ast.Constant(value=str(text))):
-                docstrings[node.target.id] = _to_line(text)
-            case _:
-                raise ValueError(f"{class_.__name__}.{node.target.id} has no docstring")
+        match node, after:
+            case (
+                (
+                    ast.AnnAssign(target=ast.Name(id=name))
+                    | ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant())
+                ),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                docstrings[name] = _to_line(text)
+            case ast.AnnAssign(target=ast.Name(id=name)), _:
+                raise ValueError(f"{class_.__name__}.{name} has no docstring")
     return docstrings
 
 
@@ -279,14 +285,6 @@ def table_of_payload_codes() -> str:
     return to_table(["Code", "Meaning"], rows)
 
 
-def leaves(kind: type[AdminError] = AdminError) -> Iterator[type[AdminError]]:
-    """Yield the errors that are raised, from their tree."""
-    for subclass in kind.__subclasses__():
-        if "code" in vars(subclass):
-            yield subclass
-        yield from leaves(subclass)
-
-
 def meaning_of(error: type[AdminError]) -> str:
     """Return an error's docstring without the sections on its arguments."""
     docstring, _, _ = inspect.cleandoc(error.__doc__ or "").partition("\n\nArgs:")
@@ -303,6 +301,29 @@ def table_of_limits(name: str) -> str:
         raise ValueError(f"docs/limits.py has no row for {', '.join(missing)}")
     header = ["Limit", "Value", "Beyond it", "Protects"]
     return to_table(header, limits.table_of(limits.SECTIONS[name]))
+
+
+def table_of_metrics() -> str:
+    """The metrics, by the descriptions that they have themselves."""
+    return to_table(["Metric", "Type", "Labels", "What"], signals.rows_of_metrics())
+
+
+def table_of_endings() -> str:
+    """Why connections are closed on clients."""
+    rows = [[f"`{reason}`", meaning] for reason, meaning in ENDINGS.items()]
+    return to_table(["`reason`", "Closed for"], rows)
+
+
+def table_of_fallbacks() -> str:
+    """Why operations are not executed by their plans."""
+    docstrings = docstrings_of(Fallback)
+    rows = [[f"`{each.value}`", docstrings[each.name]] for each in Fallback]
+    return to_table(["`kind`", "The operation is executed by graphql-core, since"], rows)
+
+
+def table_of_log_lines() -> str:
+    """The lines of the log that are not requests."""
+    return to_table(["Line", "Level", "What it means"], signals.rows_of_lines())
 
 
 def _to_line(text: str) -> str:
@@ -323,6 +344,12 @@ TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "outcomes": table_of_payload_codes,
         "refusals": partial(table_of_errors, refusals=True),
         "outcomes over REST": partial(table_of_errors, refusals=False),
+    },
+    "operations.md": {
+        "log lines": table_of_log_lines,
+        "metrics": table_of_metrics,
+        "connections ended": table_of_endings,
+        "fallbacks": table_of_fallbacks,
     },
     "limits.md": {name: partial(table_of_limits, name) for name in limits.SECTIONS},
 }

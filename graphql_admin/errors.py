@@ -46,6 +46,7 @@ A `BadUserInput` in a mutation is an expected failure too: its code in the paylo
 A `UserNotFound` or `GroupNotFound` in a query becomes null; in `_entities`, also an error.
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -429,6 +430,14 @@ class Conflict(ActionFailed):
     code = "CONFLICT"
     status = 409
     message = "A concurrent change conflicts with this one. Try again in half a minute."
+
+
+def leaves(kind: type[AdminError] = AdminError) -> Iterator[type[AdminError]]:
+    """Yield the errors that are raised, from their tree: those that have a code."""
+    for subclass in kind.__subclasses__():
+        if "code" in vars(subclass):
+            yield subclass
+        yield from leaves(subclass)
 
 
 def payload_code(error: AdminError) -> str:

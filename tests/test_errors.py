@@ -1,24 +1,15 @@
 """Every error that a client can meet: its code, its status, and where it is written."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from graphql_admin import errors
 from graphql_admin.admin.action_errors import ActionError
-from graphql_admin.errors import ActionFailed, AdminError, BadUserInput, UserNotFound
+from graphql_admin.errors import ActionFailed, AdminError, BadUserInput, UserNotFound, leaves
 
 PAGE = (Path(__file__).parent.parent / "docs" / "errors.md").read_text(encoding="utf-8")
-
-
-def leaves(kind: type[AdminError] = AdminError) -> Iterator[type[AdminError]]:
-    """Yield the errors that are raised, from their tree."""
-    for subclass in kind.__subclasses__():
-        if "code" in vars(subclass):
-            yield subclass
-        yield from leaves(subclass)
 
 
 LEAVES = list(leaves())

@@ -29,6 +29,8 @@ from graphql_admin.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
+metrics.begin_fallbacks(fallback.value for fallback in Fallback)
+
 MAX_ERRORS = 10
 """Errors of variables after which coercion stops."""
 

@@ -1,17 +1,19 @@
 """Prometheus metrics. Every label has few possible values."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from graphql_admin.errors import leaves
 
 OK = "OK"
 """The value of `code` for a success."""
 
 _requests = Counter(
     "graphql_admin_requests",
-    "HTTP requests answered, by class of status and first error code.",
+    "HTTP requests answered, by class of status and error code; of several codes, the worst.",
     ["status", "code"],
 )
 _request_seconds = Histogram(
@@ -32,7 +34,7 @@ _refused_connections = Counter(
 )
 _ended_connections = Counter(
     "graphql_admin_connections_ended",
-    "Connections that the server closed on clients, by reason; see the list of limits.",
+    "Connections that the server closed on clients, by reason.",
     ["reason"],
 )
 _cognito_calls = Counter(
@@ -55,23 +57,51 @@ _key_fetches = Counter(
     "graphql_admin_jwks_fetches", "Fetches of the user pool's keys.", ["outcome"]
 )
 
+ENDINGS: Mapping[str, str] = {
+    "refused": "a malformed request",
+    "head": "headers that took too long",
+    "body": "a body that was not read to its end, and went on",
+    "unread": "a response that the client did not read in time",
+    "budget": "too many bytes of incomplete requests and unread responses",
+    "idle": "an idle connection, to make room for another",
+    "crowded": "an unfinished request, to make room for another client",
+}
+"""The reasons for which the server closes a connection on a client."""
+
+_STATUSES = {error.code: error.status for error in leaves()}
+
+# Prometheus sees no increase where a series starts at 1, so series that alarms use start at 0.
+for _code, _status in _STATUSES.items():
+    if _status >= 500:
+        _requests.labels("2xx", _code)  # beside data
+        _requests.labels("5xx", _code)
+for _reason in ENDINGS:
+    _ended_connections.labels(_reason)
+for _outcome in ("ok", "failed"):
+    _key_fetches.labels(_outcome)
+
 # Looking up a child by its labels costs several times as much as counting.
 _labelled_requests = cache(_requests.labels)
 _labelled_seconds = cache(_request_seconds.labels)
 _labelled_calls = cache(_cognito_calls.labels)
 
 
-def count_request(status: int, code: str, kind: str, seconds: float) -> None:
+def count_request(status: int, codes: Collection[str], kind: str, seconds: float) -> None:
     """Count an answered request.
 
     Args:
         status: Its HTTP status.
-        code: The code of an error in the answer, or `OK`.
+        codes: The codes of the errors in the response. The one with the highest status counts.
         kind: `query`, `mutation`, or `other` for requests that are not GraphQL.
         seconds: Its duration.
     """
+    code = max(codes, key=_severity) if codes else OK
     _labelled_requests(f"{status // 100}xx", code).inc()
     _labelled_seconds(kind).observe(seconds)
+
+
+def _severity(code: str) -> tuple[int, str]:
+    return _STATUSES.get(code, 0), code
 
 
 def count_request_in_flight(change: int) -> None:
@@ -95,9 +125,7 @@ def count_ended_connection(reason: str) -> None:
     """Count a connection that the server closed on a client.
 
     Args:
-        reason: `refused` for a malformed request, `head` for headers that took too long, `unread`
-            for a response that the client did not read, `body` for a body that was not needed and
-            went on, `budget` for bytes held in memory, `idle` and `crowded` to make room.
+        reason: One of `ENDINGS`.
     """
     _ended_connections.labels(reason).inc()
 
@@ -117,13 +145,17 @@ def count_throttle(operation: str) -> None:
     _cognito_throttles.labels(operation).inc()
 
 
+def begin_fallbacks(kinds: Iterable[str]) -> None:
+    """Start the counts of operations that take the ordinary path at 0."""
+    for kind in kinds:
+        _fallbacks.labels(kind)
+
+
 def count_fallback(kind: str) -> None:
     """Count an operation that took the ordinary path instead of its plan.
 
     Args:
-        kind: `selection` for introspection, `variables` for values that are not exactly of their
-            types, `value` for replies from Cognito that do not match the schema, or errors in
-            non-null fields; `versions` for library versions with which plans do not hold.
+        kind: A value of `Fallback`.
     """
     _fallbacks.labels(kind).inc()
 

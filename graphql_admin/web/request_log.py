@@ -73,10 +73,9 @@ class RequestLog:
     def _note(
         self, scope: Scope, record: records.RequestRecord, status: int, seconds: float
     ) -> None:
-        codes = sorted(record.codes)
         metrics.count_request(
             status,
-            codes[0] if codes else metrics.OK,
+            record.codes,
             record.operation_kind if record.operation_kind in _KINDS else "other",
             seconds,
         )
@@ -93,7 +92,7 @@ class RequestLog:
             name=record.operation_name and record.operation_name[:MAX_NAME_LENGTH],
             actions=sorted(record.actions),
             sub=record.sub,
-            codes=codes,
+            codes=sorted(record.codes),
             cognito_calls=record.cognito_calls,
         )
 

@@ -22,10 +22,18 @@ from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
+import yaml
 from graphql import ExecutableDefinitionNode, parse
+from prometheus_client.metrics import MetricWrapperBase
 
+from docs.signals import labels_of
+from graphql_admin.actions import Action
+from graphql_admin.audit.log import Outcome
 from graphql_admin.cli import main
+from graphql_admin.engine.fallbacks import Fallback
+from graphql_admin.errors import leaves
 from graphql_admin.settings import PREFIX, load_settings
+from graphql_admin.telemetry import metrics as telemetry
 from tests.support.pages import PAGES, ROOT, Block, blocks_of, name_of
 from tests.support.patience import PATIENCE
 from tests.support.started import Program, started
@@ -125,7 +133,7 @@ def test_blocks(page: Path, dev: Dev, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def run(block: Block, following: Block | None, page: Path, dev: Dev, folder: Path) -> None:
-    """Carry out a block, or read it as what it is for reads it."""
+    """Carry out a block, compare a reply, or read the block."""
     match block.language:
         case "graphql":
             definitions = parse(block.text).definitions
@@ -140,12 +148,23 @@ def run(block: Block, following: Block | None, page: Path, dev: Dev, folder: Pat
             assert is_like(event, json.loads(block.text)), event
         case "json":
             assert is_like(dev.reply, json.loads(block.text)), dev.reply
+        case _:
+            read(block, page, dev, folder)
+
+
+def read(block: Block, page: Path, dev: Dev, folder: Path) -> None:
+    """Read a block as what it is for reads it."""
+    match block.language:
         case "toml":
             file = folder / "policy.toml"
             file.write_text(block.text, encoding="utf-8")
             assert load_settings(user_pool_id="eu-west-1_Aa", client_ids="a", policy_file=file)
         case "js":
             check_javascript(block.text, folder)
+        case "yaml":
+            check_alerts(yaml.safe_load(block.text))
+        case "text" if block.label == "filter":
+            check_filters(block.text, dev.event())
         case "python":
             assert page.name == "contributing.md"  # `tests/admin/test_new_action.py` runs these
         case language:
@@ -191,6 +210,45 @@ def run_command(words: Sequence[str], following: Block | None, dev: Dev) -> None
             assert importlib.util.find_spec(module)
         case [program, *_]:
             assert program in NOT_RUN
+
+
+def check_alerts(rules: Any) -> None:
+    """Check that alert rules look at what there is: metrics, labels, and the values of labels."""
+    metrics = {
+        name: collector
+        for collector in vars(telemetry).values()
+        if isinstance(collector, MetricWrapperBase)
+        for (family,) in [collector.describe()]
+        for name in (family.name, f"{family.name}_total", f"{family.name}_bucket")
+    }
+    values = {
+        "code": {error.code for error in leaves()},
+        "kind": {each.value for each in Fallback},
+        "outcome": {"ok", "failed"},
+        "reason": set(telemetry.ENDINGS),
+    }
+    for rule in (rule for group in rules["groups"] for rule in group["rules"]):
+        assert rule["annotations"]["summary"]
+        selectors = re.findall(r"(graphql_admin_\w+)(?:{([^}]*)})?", rule["expr"])
+        assert selectors, rule
+        for name, matchers in selectors:
+            assert name in metrics, rule
+            for label, pattern in re.findall(r'(\w+)=~?"([^"]*)"', matchers):
+                assert label in labels_of(metrics[name]), rule
+                assert set(pattern.split("|")) <= values[label], rule
+
+
+def check_filters(patterns: str, event: Any) -> None:
+    """Check that filter patterns name members of an event or a log line, and outcomes there are."""
+    for path, value in re.findall(r'\$\.([\w.]+) = "([^"]*)"', patterns):
+        if path != "level":
+            found = event
+            for member in path.split("."):
+                found = found[member]
+        assert path != "event" or value == event["event"]
+        assert path != "outcome" or value in set(Outcome)
+        assert path != "action" or value in {action.label for action in Action}
+    assert patterns.count("$.") == len(re.findall(r'\$\.[\w.]+ = "', patterns))
 
 
 def check_javascript(text: str, folder: Path) -> None:

@@ -1,12 +1,14 @@
 """The tables of the documentation: written from the code, and checked for drift."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from docs import limits, tables
+from docs import limits, signals, tables
 from docs.values import to_text
+from graphql_admin.telemetry.metrics import ENDINGS
 from tests.support.pages import ROOT
 
 WRITTEN = [(page, name) for page, each in tables.TABLES.items() for name in each]
@@ -61,6 +63,42 @@ def test_row_without_a_limit() -> None:
     row = limits.Limit("", "{serving.MAX_NONSENSE}", "", "")
     with pytest.raises(LookupError, match="serving has 0 values of MAX_NONSENSE"):
         limits.table_of([row])
+
+
+def test_log_line_without_a_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that is logged and not explained is found, and one that is logged no longer."""
+    meanings = {level: dict(each) for level, each in signals.MEANINGS.items()}
+    meanings["error"]["nonsense"] = meanings["error"].pop("internal error")
+    monkeypatch.setattr(signals, "MEANINGS", meanings)
+    with pytest.raises(ValueError, match=r"'internal error' \(error\), 'nonsense' \(error\)"):
+        tables.table_of_log_lines()
+
+
+def test_lines_of(tmp_path: Path) -> None:
+    """Lines are found where they are logged, also where a variable has what is said."""
+    (tmp_path / "module.py").write_text(
+        "def one(a):\n    log.error('first', a=a)\n    log.info('second')\n"
+        "async def two(a):\n    event = 'third'\n    if a:\n        event = 'fourth %s'\n"
+        "    log.warning(event, a)\n"
+    )
+    assert set(signals.lines_of(tmp_path)) == {
+        ("error", "first"),
+        ("warning", "third"),
+        ("warning", "fourth …"),
+    }
+    (tmp_path / "module.py").write_text("def one(a):\n    log.error(str(a))\n")
+    with pytest.raises(ValueError, match="line 2 logs what cannot be read from the code"):
+        list(signals.lines_of(tmp_path))
+
+
+def test_endings() -> None:
+    """The reasons in the table are those for which connections are closed."""
+    counted = {
+        reason
+        for path in (ROOT / "graphql_admin").rglob("*.py")
+        for reason in re.findall(r'count_ended_connection\("(\w+)"\)', path.read_text("utf-8"))
+    }
+    assert counted == ENDINGS.keys()
 
 
 @pytest.mark.parametrize(

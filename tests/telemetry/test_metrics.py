@@ -63,6 +63,19 @@ def test_requests(serve: Callable[..., Api], scripted: ScriptedCognito, counted:
     assert counted("requests_in_flight") == 0
 
 
+def test_several_codes(
+    serve: Callable[..., Api], scripted: ScriptedCognito, counted: Counted
+) -> None:
+    """Of several errors the worst is counted, so that an alarm on it sees it."""
+    scripted.on("AdminGetUser", failure("InternalErrorException"))
+    answer = serve(scripted.url).send(
+        '{ user(by: {username: "bob"}) { email } empty: user(by: {username: ""}) { email } }'
+    )
+    assert set(answer.codes) == {"BAD_USER_INPUT", "UPSTREAM_ERROR"}
+    assert counted("requests_total", status="2xx", code="UPSTREAM_ERROR") == 1
+    assert counted("requests_total", status="2xx", code="BAD_USER_INPUT") == 0
+
+
 def test_calls(serve: Callable[..., Api], scripted: ScriptedCognito, counted: Counted) -> None:
     """Calls of Cognito are counted by how they ended; throttles and retries by attempt."""
     throttled = failure("TooManyRequestsException")
@@ -121,6 +134,12 @@ def test_served(scripted: ScriptedCognito, jwks_url: str) -> None:
             "graphql_admin_cognito_throttles",
             "graphql_admin_jwks_fetches",
         } <= names
+        # Prometheus sees no growth from no series to 1, and one `INTERNAL` has to raise an alarm.
+        for status in ("2xx", "5xx"):
+            assert f'graphql_admin_requests_total{{code="INTERNAL",status="{status}"}} 0.0' in text
+        assert 'graphql_admin_fallbacks_total{kind="versions"} 0.0' in text
+        assert 'graphql_admin_jwks_fetches_total{outcome="failed"} 0.0' in text
+        assert 'graphql_admin_connections_ended_total{reason="budget"} 0.0' in text
         assert httpx2.get(f"{server.url}/metrics", timeout=PATIENCE).status_code == 404
         server.program.send(signal.SIGTERM)
         assert server.finish()[0] == 0
