@@ -24,12 +24,12 @@ class Line(NamedTuple):
 
 MEANINGS: Mapping[str, Mapping[str, str]] = {
     "error": {
-        "this server's own credentials have no right to call this; see `iam-policy`": (
-            "The AWS role lacks the right to `operation`. `graphql-admin iam-policy` prints all "
+        "this server's own credentials may not call this operation; see `iam-policy`": (
+            "The AWS role lacks the permission for `operation`. `graphql-admin iam-policy` prints all "
             "that it needs, and `graphql-admin check` names all that are missing."
         ),
-        "AWS refused this server's own credentials: wrong or expired": (
-            "Renew the credentials of the process, or look at its clock."
+        "AWS rejected this server's own credentials: wrong or expired": (
+            "Renew the credentials of the process, or check its clock."
         ),
         "this server has no AWS credentials": (
             "No provider of boto3 found any. `/readyz` is 503, and says `credentials`."
@@ -37,17 +37,17 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "there is no such user pool in this account and region": (
             "The pool was deleted, or `USER_POOL_ID` or the credentials are of another account."
         ),
-        "call of Cognito failed": (
+        "call to Cognito failed": (
             "Cognito rejected a call in a way that this server does not know; `code` says which."
         ),
-        "reply of Cognito is too big": "A reply above the limit was not read.",
-        "reply of Cognito without its list": "Cognito, or what imitates it, broke its own model.",
-        "reply of Cognito without its group": "Cognito, or what imitates it, broke its own model.",
-        "rows of Cognito without a name are left out": (
-            "Cognito, or what imitates it, broke its own model; lists are short of these rows."
+        "reply from Cognito is too large": "A reply above the limit was not read.",
+        "reply from Cognito without its list": "The reply of Cognito, or of its emulator, does not match its model.",
+        "reply from Cognito without its group": "The reply of Cognito, or of its emulator, does not match its model.",
+        "left out rows from Cognito without a name": (
+            "The reply of Cognito, or of its emulator, does not match its model; lists are short of these rows."
         ),
-        "user of Cognito without a member": (
-            "Cognito, or what imitates it, sent a user without what every user has."
+        "user from Cognito without a member": (
+            "Cognito, or its emulator, sent a user without a member that every user has."
         ),
         "audit events cannot be written": (
             "Changes are rejected as `AUDIT_UNAVAILABLE` until the disk or the pipe takes events "
@@ -61,18 +61,18 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
             "The process ended while events were waiting: CloudTrail has the changes, not by whom."
         ),
         "audit event dropped": (
-            "Too many events wait: an attempt that was refused is in this line alone."
+            "Too many events wait: the event of a rejected attempt is only in this line."
         ),
         "internal error": "A fault of this server. `exception` and `where` belong in a report.",
-        "there is no such operation of Cognito": "A fault of this server.",
-        "an operation that changes something is no read": "A fault of this server.",
+        "Cognito has no such operation": "A fault of this server.",
+        "not a read operation": "A fault of this server.",
         "the user pool is not open": "A fault of this server.",
         "Exception in ASGI application": "A fault of this server.",
         "ASGI callable should return None, but returned '…'.": "A fault of this server.",
         "ASGI callable returned without … response.": "A fault of this server.",
     },
     "warning": {
-        "call of Cognito failed": (
+        "call to Cognito failed": (
             "Neither the attempts nor the time sufficed; `reason` says why."
         ),
         "Cognito throttles calls": (
@@ -80,13 +80,12 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
             "ask AWS for more."
         ),
         "keys not fetched": (
-            "The pool's keys could not be fetched. Those that are known stay; after a rotation, "
+            "The pool's keys could not be fetched. Cached keys stay in use; after a rotation, "
             "new tokens are rejected."
         ),
-        "key refused": "A key of the pool's set is not used; `reason` says why.",
+        "key rejected": "A key of the pool's set is not used; `reason` says why.",
         "every operation takes the ordinary path: plans do not hold": (
-            "The self-check at start-up failed, see there. Install the versions in "
-            "`requirements.lock`."
+            "The self-check at start-up failed. Install the versions in `requirements.lock`."
         ),
     },
 }

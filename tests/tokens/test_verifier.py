@@ -686,7 +686,7 @@ async def test_key_is_refused(
     with capture_logs() as events:
         assert await verifier.verify(beside.access_token())
     (refused,) = events
-    assert refused["event"] == "key refused"
+    assert refused["event"] == "key rejected"
     assert pool.jwk(**members).get("d", "no private part") not in str(refused)
     assert await refusal(verifier.verify(pool.access_token())) == "unknown key"
 
