@@ -25,8 +25,8 @@ class Line(NamedTuple):
 MEANINGS: Mapping[str, Mapping[str, str]] = {
     "error": {
         "this server's own credentials may not call this operation; see `iam-policy`": (
-            "The AWS role lacks the permission for `operation`. `graphql-admin iam-policy` prints all "
-            "that it needs, and `graphql-admin check` names all that are missing."
+            "The AWS role lacks the permission for `operation`. `graphql-admin iam-policy` prints "
+            "all that it needs, and `graphql-admin check` names all that are missing."
         ),
         "AWS rejected this server's own credentials: wrong or expired": (
             "Renew the credentials of the process, or check its clock."
@@ -41,13 +41,13 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
             "Cognito rejected a call in a way that this server does not know; `code` says which."
         ),
         "reply from Cognito is too large": "A reply above the limit was not read.",
-        "reply from Cognito without its list": "The reply of Cognito, or of its emulator, does not match its model.",
-        "reply from Cognito without its group": "The reply of Cognito, or of its emulator, does not match its model.",
+        "reply from Cognito without its list": "The reply does not match Cognito's model.",
+        "reply from Cognito without its group": "The reply does not match Cognito's model.",
         "left out rows from Cognito without a name": (
-            "The reply of Cognito, or of its emulator, does not match its model; lists are short of these rows."
+            "The reply does not match Cognito's model; lists are short of these rows."
         ),
         "user from Cognito without a member": (
-            "Cognito, or its emulator, sent a user without a member that every user has."
+            "The reply does not match Cognito's model: every user has this member."
         ),
         "audit events cannot be written": (
             "Changes are rejected as `AUDIT_UNAVAILABLE` until the disk or the pipe takes events "
