@@ -286,7 +286,7 @@ def _whole_bodies(seams: Seams) -> None:
     seams.replace("serving.protocol:Protocol._start", make)
 
 
-@ablation("turnstile", "three requests begun in a turn of the loop", "all at once")
+@ablation("turnstile", "three requests started in a turn of the loop", "all at once")
 def _turnstile(seams: Seams) -> None:
     seams.replace("serving.connections:Turnstile.enter", lambda _: lambda _, begin: begin())
 

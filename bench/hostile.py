@@ -512,9 +512,9 @@ class Search:
             self._tries += 1
             another = Request(f"{request.query}#{self._tries}", request.variables)
             gc.collect()
-            began = time.process_time()
+            started = time.process_time()
             _, body = self._server.answer(another)
-            milliseconds.append((time.process_time() - began) * 1000)
+            milliseconds.append((time.process_time() - started) * 1000)
         errors = orjson.loads(body).get("errors")
         outcome = errors[0]["extensions"]["code"] if errors else "data"
         return Finding(name, numbers, min(milliseconds), request, outcome)

@@ -105,7 +105,7 @@ async def run_load(port: int, seats: Sequence[Sequence[Exchange]], seconds: floa
     Args:
         port: Where the server listens.
         seats: What each connection does over and over.
-        seconds: When to begin no more operations. What has begun is waited for.
+        seconds: When to begin no more operations. What has started is waited for.
     """
     loop = asyncio.get_running_loop()
     gc.collect()

@@ -85,10 +85,10 @@ def _server(attack: type[Attack]) -> Server:
 def _attack(attack: type[Attack], target: Target, subject: Subject) -> Row:
     before = subject.resident_bytes
     subject.forget_peak()
-    began = time.perf_counter()
+    started = time.perf_counter()
     with _watching(attack, target) as watch:
         remark = asyncio.run(_run(attack, target))
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - started
         time.sleep(max(0.0, _LEAST - seconds))
         answers = _end(watch)
     peak = subject.peak_bytes

@@ -57,7 +57,7 @@ class Watcher:
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            began = time.perf_counter()
+            started = time.perf_counter()
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
             try:
                 outcome = self._ask(connection)
@@ -65,7 +65,7 @@ class Watcher:
                 outcome = type(error).__name__
             finally:
                 connection.close()
-            latency = time.perf_counter() - began
+            latency = time.perf_counter() - started
             self.outcomes[outcome] += 1
             # Whoever had asked while this request waited would have waited for the rest of it.
             while latency > 0:

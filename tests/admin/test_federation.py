@@ -21,7 +21,7 @@ ENTITIES = """query ($representations: [_Any!]!, $beyond: Boolean = true) {
 
 
 def test_node(api: Api, directory: Directory) -> None:
-    """The id of an object fetches it again, whatever way it was met."""
+    """The id of an object fetches it again, wherever the id came from."""
     directory.add_group("Editors", Description="Who edits")
     directory.add_user("bob", "Editors", email="bob@example.com")
     met = api.send("""mutation { enableUser(input: {username: "bob"}) { user { id } } }""").data[
@@ -289,7 +289,7 @@ def test_entities_known_by_their_keys(
 ) -> None:
     """A reference of which no more than the key is asked takes no action, and reads nothing.
 
-    So whoever has a token gets back what they said, whether there is such an object or not.
+    So any caller with a token gets back what they sent, whether there is such an object or not.
     """
     policy = tmp_path / "policy.toml"
     policy.write_text('[groups]\nStaff = ["listGroups"]\n')

@@ -157,7 +157,7 @@ def script_groups(scripted: ScriptedCognito, *content: Sequence[dict[str, Any]])
 
 
 def group(name: str, precedence: int | None = None) -> dict[str, Any]:
-    """Return a group as Cognito has it."""
+    """Return a group in the format of Cognito."""
     return {"GroupName": name} | ({} if precedence is None else {"Precedence": precedence})
 
 

@@ -246,7 +246,7 @@ def test_line_break_in_a_header(world: World, text: str) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """A reply, and what is to be made of it."""
+    """A reply, and how it must be parsed."""
 
     raw: bytes
     reply: Reply
@@ -311,7 +311,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_reply(world: World, name: str) -> None:
-    """A reply is read as HTTP has it, and its connection used again exactly if it may be."""
+    """A reply is parsed by the rules of HTTP, and its connection reused exactly if it may be."""
     case = CASES[name]
 
     async def act(transport: Transport, peer: Peer) -> None:
@@ -692,7 +692,7 @@ def test_switch_of_protocols(lean_world: World, upgrade: bytes) -> None:
 
 
 def test_idle_connections_are_closed(lean_world: World) -> None:
-    """The lean one closes connections that nobody needs any more after a time."""
+    """The lean one closes idle connections after a time."""
 
     async def act(transport: Transport, peer: Peer) -> None:
         await asyncio.gather(*(ask(transport) for _ in range(5)))
@@ -748,7 +748,7 @@ def test_reply_that_takes_too_long(world: World, sent: bytes) -> None:
             await talk.send(GOOD if len(talk.requests) == 1 else sent)
 
     async def act(transport: Transport, peer: Peer) -> None:
-        assert await ask(transport) == GOOD_REPLY  # lest it be the connection that takes too long
+        assert await ask(transport) == GOOD_REPLY  # so that connecting is not what takes too long
         soon = asyncio.get_running_loop().time() + 0.05
         with pytest.raises(TimeoutError):
             await transport.post(HEADERS, BODY, soon)
@@ -812,7 +812,7 @@ def close_under_way(world: World, sent: bytes) -> None:
 
 
 def test_close(world: World) -> None:
-    """To close the transport closes every connection, and fails the request under way."""
+    """Closing the transport closes every connection, and fails the request in flight."""
     close_under_way(world, b"")
 
 
@@ -840,7 +840,7 @@ def test_close_while_connecting(lean_world: World) -> None:
 
 
 def test_refused_connection(world: World) -> None:
-    """Where nobody listens there is no connection, and the reason says so."""
+    """If the connection is refused, the reason says so."""
 
     async def act(port: int) -> None:
         transport = world.make(f"http://127.0.0.1:{port}")
@@ -919,7 +919,7 @@ def meet_over_tls(
 
 
 def test_tls(world: World, certificate: Path) -> None:
-    """Over TLS it is all the same, the server's name is said, and connections are kept."""
+    """Over TLS it is the same; the server's name is sent, and connections are kept."""
 
     async def act(transport: Transport, peer: Peer) -> None:
         for size in (1, LARGEST):

@@ -80,7 +80,7 @@ def test_seed_makes_every_status() -> None:
 
 
 def test_seed_makes_the_same_people_every_time() -> None:
-    """Two pools of one size hold the same people, but for what Cognito itself makes up."""
+    """Two pools of one size have the same users, except for what Cognito generates."""
 
     def people() -> list[dict[str, str]]:
         with EmbeddedCognito() as cognito:

@@ -1,4 +1,4 @@
-"""One caller against all: whoever asks for much, or holds on to it, stops nobody else."""
+"""One caller against all: one that requests much, or holds on to it, blocks no other."""
 
 import json
 import socket
@@ -125,7 +125,7 @@ def test_excess_of_one_caller(start: Callable[..., Api], scripted: ScriptedCogni
 def test_what_needs_no_call(
     start: Callable[..., Api], scripted: ScriptedCognito, query: str, code: str | None
 ) -> None:
-    """What takes no call of Cognito is answered to a caller who has no place left, too."""
+    """What takes no call to Cognito is answered to a caller without a place left, too."""
     cognito = HangingCognito(scripted)
     api = start(max_concurrency=1)
     with crowd(api, "ann") as send:
