@@ -103,7 +103,7 @@ def test_node_malformed(serve: Callable[..., Api], scripted: ScriptedCognito, id
     assert scripted.requests == []
 
 
-def test_node_is_nobody_else(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+def test_node_is_no_other_user(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """A user whom Cognito finds by an alias or `sub` is not the one whose id was asked for."""
     scripted.on("AdminGetUser", reply({"Username": "eve", "UserAttributes": []}))
     answer = serve(scripted.url).send('{ node(id: "VXNlcjpib2I=") { id } }')
@@ -201,7 +201,7 @@ def test_entities_cost(serve: Callable[..., Api], scripted: ScriptedCognito) -> 
     assert scripted.requests == []
 
 
-def test_entities_are_nobody_else(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+def test_entities_are_no_other_users(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """A user whom Cognito finds by an alias or `sub` is not the one whose username was given."""
     scripted.on("AdminGetUser", reply({"Username": "eve", "UserAttributes": []}))
     references = [{"__typename": "User", "username": "bob"}]

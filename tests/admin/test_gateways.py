@@ -385,7 +385,7 @@ def test_refused_mutation(gateway: Api, backend: ScriptedCognito) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "nonsense"], ids=["no token", "an invalid token"])
-def test_caller_is_nobody(gateway: Api, backend: ScriptedCognito, token: str) -> None:
+def test_caller_without_a_valid_token(gateway: Api, backend: ScriptedCognito, token: str) -> None:
     """Without a valid token there is UNAUTHENTICATED, and the public data of other subgraphs."""
     query = "{ orders(first: 1) { id buyer { email } } }"
     answer = gateway.send(query, token=token)
@@ -394,7 +394,7 @@ def test_caller_is_nobody(gateway: Api, backend: ScriptedCognito, token: str) ->
     assert backend.requests == []
 
 
-def test_reference_to_nobody(gateway: Api) -> None:
+def test_reference_to_a_deleted_user(gateway: Api) -> None:
     """A deleted user is a separate error, and the other users are complete."""
     answer = gateway.send("{ abandonedOrder { id buyer { email } } orders { buyer { email } } }")
     assert set(answer.codes) == {"USER_NOT_FOUND"}

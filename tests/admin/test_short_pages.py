@@ -66,7 +66,7 @@ def test_person_behind_empty_pages(
 
 
 @pytest.mark.parametrize("by", KEYS, ids=lambda by: next(iter(by)))
-def test_nobody_behind_empty_pages(
+def test_no_user_after_empty_pages(
     serve: Callable[..., Api], scripted: ScriptedCognito, by: dict[str, str]
 ) -> None:
     """That there is no such person is known at the end of the list."""

@@ -439,7 +439,7 @@ def test_sign_user_out_reads_nothing(serve: Callable[..., Api], scripted: Script
     assert scripted.operations() == ["AdminUserGlobalSignOut"]
 
 
-def test_sign_user_out_somebody_else(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+def test_sign_user_out_another_user(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """No caller can sign out another user, not even an administrator."""
     api = serve(scripted.url)
     for username in ("eve", "null", "", "BOB"):

@@ -377,7 +377,7 @@ def test_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     os.close(writer)
 
 
-def test_sink_breaks_under_way(
+def test_sink_breaks_during_an_attempt(
     audited: Callable[..., Api], scripted: ScriptedCognito, sink: Sink
 ) -> None:
     """The event of a change that outlived its sink comes first when the sink works again."""

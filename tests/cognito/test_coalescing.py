@@ -89,7 +89,7 @@ def test_kept() -> None:
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_forgotten_while_under_way(keep: bool) -> None:
+def test_forgotten_while_in_flight(keep: bool) -> None:
     """A read from before a write goes to those that joined it by then, and to no later reader."""
 
     async def act(reads: SharedReads, source: Source, ask: Any) -> None:

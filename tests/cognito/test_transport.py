@@ -788,7 +788,7 @@ def test_cancelled_while_connecting(world: World) -> None:
     world.meet(once(CASES["the last"].raw), act)
 
 
-def close_under_way(world: World, sent: bytes) -> None:
+def close_in_flight(world: World, sent: bytes) -> None:
     """Close the transport when so much of a reply has been sent, and see all connections go."""
     under_way = asyncio.Event()
 
@@ -813,13 +813,13 @@ def close_under_way(world: World, sent: bytes) -> None:
 
 def test_close(world: World) -> None:
     """Closing the transport closes every connection, and fails the request in flight."""
-    close_under_way(world, b"")
+    close_in_flight(world, b"")
 
 
 @pytest.mark.parametrize("sent", [GOOD[:-1], b"HTTP/1.1 200 OK\r\n\r\n{"])
 def test_close_in_the_middle(lean_world: World, sent: bytes) -> None:
     """To close the lean one fails a request in the middle of its reply, too."""
-    close_under_way(lean_world, sent)
+    close_in_flight(lean_world, sent)
 
 
 def test_close_while_connecting(lean_world: World) -> None:

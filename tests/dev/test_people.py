@@ -205,7 +205,7 @@ def test_sign_out(
         refresh()
 
 
-def test_what_a_supporter_may_do_to_whom(
+def test_what_a_supporter_may_do_to_each(
     embedded: EmbeddedCognito, send: Callable[..., Any]
 ) -> None:
     """A supporter helps ordinary people, and can neither lock an admin out nor become one."""

@@ -510,7 +510,7 @@ def test_guarded_field_is_never_plain(schema: AdminSchema) -> None:
 
 @pytest.mark.slow
 def test_freed_documents(schema: AdminSchema) -> None:
-    """A document whose nodes take the memory of a freed one's gets its own fields."""
+    """A document whose nodes reuse the memory of a freed document gets its own fields."""
     fields = ["username", "sub", "email", "name", "status", "enabled", "createdAt", "id"]
 
     async def ask_often() -> None:

@@ -105,7 +105,7 @@ def put(decision: Decision) -> str:
 
 SCOPE, OWN = "OUT_OF_SCOPE", "OWN_ACCOUNT"
 LIMITED: dict[tuple[Action, str | None], list[str]] = {
-    # plain, helper, equal, more, protected, in Billing, oneself
+    # plain, helper, equal, more, protected, in Billing, self
     (Action.CONFIRM_USER_SIGN_UP, None): [
         "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", "none UG"],
     (Action.ENABLE_USER, None): [
@@ -315,7 +315,7 @@ def test_groups_that_the_policy_names(group: str, deleted: str, updated: str) ->
         assert decisions.possible_reads(wanted) == ()
 
 
-def test_taking_over_oneself() -> None:
+def test_taking_over_the_own_account() -> None:
     """Where the caller's own account is excluded, the target is read, also with every right."""
     caller = Principal("caller", Rights(frozenset([*Action, *Later]), has_every=True))  # type: ignore[list-item]
     decisions = Decisions(Grants(UNPROTECTED), rules=LATER_RULES)

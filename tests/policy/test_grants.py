@@ -106,7 +106,7 @@ def test_administrators(groups: list[str]) -> None:
     assert policy == read_policy("[groups]\n" + "\n".join(f"{name} = ['*']" for name in groups))
 
 
-def test_everybody_an_administrator() -> None:
+def test_every_user_an_administrator() -> None:
     """With `*` for administrators every signed-in user has the rights of before, and no more."""
     policy = Policy.of_administrators(["*"])
     assert of_user(policy=policy).actions == FOR_ANYONE

@@ -54,7 +54,7 @@ def reserve(
     return attempt
 
 
-def test_who_is_reserved_reserves_nobody(reserve: Any) -> None:
+def test_reserved_users_reserve_no_one(reserve: Any) -> None:
     """A user whose rights are being taken cannot take those of any other."""
     assert isinstance(reserve("a", "b"), Reservation)
     assert reserve("b", "a") is CONFLICT

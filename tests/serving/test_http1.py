@@ -483,7 +483,7 @@ def test_expect_continue(address: tuple[str, int]) -> None:
     assert (answer.status, last.status) == (200, 200)
 
 
-def test_broken_body_that_nobody_reads(address: tuple[str, int]) -> None:
+def test_broken_body_that_is_not_read(address: tuple[str, int]) -> None:
     """The application's answer stands, and what comes after is answered by nothing."""
     (answer,) = converse(address, post(CHUNKED, body=b"x\r\n", path=b"/unread") + LAST)
     assert answer.told["path"] == "/unread"
@@ -598,7 +598,7 @@ def test_request_that_takes_longer_than_idle_connections_may() -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_response_that_nobody_takes() -> None:
+def test_response_that_is_not_read() -> None:
     """The connection is reset, and what else was asked on it is not answered."""
     with served() as address, closing(socket.socket()) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -729,12 +729,12 @@ def test_every_row_is_tested() -> None:
     listed = {row[:48].strip() for row in rows.strip().splitlines()}
     elsewhere = {
         "HTTP/1.0": test_http10,
-        "chunks outside the grammar": test_broken_body_that_nobody_reads,
+        "chunks outside the grammar": test_broken_body_that_is_not_read,
         "`Expect: 100-continue`": test_expect_continue,
         "head that takes more than 10 s": test_head_that_does_not_end,
         "no head at all in 10 s": test_silence,
         "nothing for 75 s after a response": test_silence,
-        "a response of which 30 s take less than 512 KiB": test_response_that_nobody_takes,
+        "a response of which 30 s take less than 512 KiB": test_response_that_is_not_read,
         "more bytes of requests pending than the budget": test_more_bytes_pending_than_the_budget,
         "more connections than there may be": test_more_connections_than_there_may_be,
         "the client's end of the connection": test_client_that_ends_its_side,

@@ -306,7 +306,7 @@ def test_signing_others_out(routes: AdminQueries, backend: ScriptedCognito, user
     assert backend.requests == []
 
 
-def test_signing_oneself_out(routes: AdminQueries, backend: ScriptedCognito) -> None:
+def test_signing_out(routes: AdminQueries, backend: ScriptedCognito) -> None:
     """Every signed-in user may sign themselves out."""
     assert routes.send("signUserOut", groups=()).status_code == 200
     assert backend.operations() == ["AdminUserGlobalSignOut"]

@@ -243,5 +243,5 @@ def test_the_endpoint_behind_the_door_gets_what_it_would_have_got() -> None:
     async def echo(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse((await receive())["body"].decode())(scope, receive, send)
 
-    app = Starlette(routes=[Route("/graphql", explorer.Doorway(echo))])
+    app = Starlette(routes=[Route("/graphql", explorer.BrowserRedirect(echo))])
     assert TestClient(app).post("/graphql", content="a body").text == "a body"

@@ -154,10 +154,10 @@ def test_a_browser_at_the_endpoint_lands_here(visits: Callable[..., Visit], site
     assert visit.page.url == site.origin + "/explorer"
 
 
-def test_nothing_is_sent_while_nobody_is_signed_in(visit: Visit) -> None:
+def test_nothing_is_sent_without_a_sign_in(visit: Visit) -> None:
     """A run without a token says so in words instead of asking the server."""
     visit.type(REFUSED)
-    assert "nobody is signed in" in visit.run()
+    assert "not signed in" in visit.run()
     assert not [request for request in visit.requests if request.url.endswith("/graphql")]
 
 
@@ -240,7 +240,7 @@ def test_a_refusal_shows_its_code(visit: Visit) -> None:
     assert json.loads(visit.run())["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 
 
-def test_an_example_leaves_alone_what_somebody_typed(visit: Visit) -> None:
+def test_an_example_leaves_typed_text_alone(visit: Visit) -> None:
     """It opens in a tab of its own; examples that were not edited are replaced."""
     visit.pick("admin")
     visit.choose("listUsers")
@@ -376,7 +376,7 @@ def test_one_signs_in_and_out_through_the_hosted_page(
     assert hosted.page.url == hosted.origin + "/explorer"
 
 
-def test_a_sign_in_that_was_not_begun_here_is_refused(
+def test_a_sign_in_that_was_not_started_here_is_refused(
     hosted: Visit, sign_in_page: SignInPage
 ) -> None:
     """A code with the state of another sign-in is not redeemed, and leaves the address."""

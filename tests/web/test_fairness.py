@@ -187,7 +187,7 @@ def test_bodies_that_do_not_come(start: Callable[..., Api], scripted: ScriptedCo
             assert api.send(VIEWER).data
 
 
-def test_answers_that_nobody_reads(start: Callable[..., Api], scripted: ScriptedCognito) -> None:
+def test_responses_that_are_not_read(start: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """Requests whose answers are not taken hold no place, once the answers are made."""
     HangingCognito(scripted)
     attributes = [{"Name": "name", "Value": "x" * 2000}]

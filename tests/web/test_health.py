@@ -153,7 +153,7 @@ def test_stop(
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
-def test_stop_with_a_change_under_way(
+def test_stop_with_a_change_in_flight(
     scripted: ScriptedCognito, jwks_url: str, signing_key: Pool, stop: signal.Signals
 ) -> None:
     """A change that is in progress when the signal comes is finished, and its event written."""

@@ -59,7 +59,7 @@ def test_refused_request(serve: Callable[..., Api], lines: list[dict[str, Any]])
     assert (line["status"], line["codes"], line["sub"]) == (401, ["UNAUTHENTICATED"], None)
 
 
-def test_refused_request_of_somebody(
+def test_rejected_request_of_a_caller(
     serve: Callable[..., Api], lines: list[dict[str, Any]]
 ) -> None:
     """The caller of a rejected request is known by their token."""
