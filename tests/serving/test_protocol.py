@@ -9,9 +9,9 @@ import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from graphql_admin.serving.connections import BEGUN_PER_TURN
 from graphql_admin.serving.heads import MAX_HEAD
 from graphql_admin.serving.protocol import Protocol
+from graphql_admin.serving.turns import BEGUN_PER_TURN
 from tests.support.patience import PATIENCE
 from tests.support.started import Server, served
 from tests.support.wires import Wire, connect
