@@ -34,7 +34,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the tests from the credentials and settings of whoever runs them."""
+    """Keep the tests from the credentials and settings of the user who runs them."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
@@ -95,7 +95,7 @@ def jwks_url(signing_key: Pool) -> Iterator[str]:
 def make_app(monkeypatch: pytest.MonkeyPatch, jwks_url: str) -> Callable[..., Starlette]:
     """Make this server for a Cognito: `make_app(url, pool_id, **settings)`.
 
-    It keeps no quotas unless the settings say so, lest tests that make many calls wait for them.
+    It has no quotas unless the settings have them, so that tests with many calls do not wait.
     """
 
     def make(url: str, pool_id: str = POOL_ID, **settings: Any) -> Starlette:

@@ -142,7 +142,7 @@ def test_dev_stopped_in_a_finalizer(tmp_path: Path, place: tuple[str, str, str],
 
 
 def test_dev_port_in_use(busy_port: int) -> None:
-    """A port in use is said in words before anybody is made."""
+    """A port in use is reported before any user is created."""
     reply = run("dev", "--port", str(busy_port))
     assert reply.returncode == 1
     assert reply.stderr == (
@@ -174,7 +174,7 @@ def test_serve(stop: signal.Signals) -> None:
 
 
 def test_serve_under_nohup() -> None:
-    """Where SIGHUP is ignored from the start, as `nohup` has it, it stays so."""
+    """If SIGHUP is ignored from the start, as with `nohup`, it stays so."""
     ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which a child has from its parent
     try:
         with started("serve", GRAPHQL_ADMIN_PORT="0", **SETTINGS) as server:
@@ -283,7 +283,7 @@ def test_iam_policy() -> None:
     )
     assert "cognito-idp:AdminEnableUser" in statement["Action"]
     assert "cognito-idp:AdminDisableUser" not in statement["Action"]
-    # Without these no change can be made, whether or not they are read for anybody.
+    # Without these no change can be made, whether or not a caller may read them.
     assert {"cognito-idp:AdminGetUser", "cognito-idp:AdminListGroupsForUser"} <= set(
         statement["Action"]
     )

@@ -53,7 +53,7 @@ def serve() -> None:
         _listen(settings.host, settings.port) as listener,
         _metrics_served(settings),
     ):
-        _run(app, settings, listener, stop, lambda: _say_where(listener))
+        _run(app, settings, listener, stop, lambda: _print_address(listener))
 
 
 @main.command()
@@ -85,11 +85,11 @@ def dev(users: int, port: int) -> None:
         ):
             with click.progressbar(length=users, label="Creating users", file=sys.stderr) as bar:
 
-                def note_person(_done: int, _users: int) -> None:
-                    stop.demand_none()
+                def show_progress(_done: int, _users: int) -> None:
+                    stop.check()
                     bar.update(1)
 
-                cognito.seed(users, note_person)
+                cognito.seed(users, show_progress)
             os.environ.update(cognito.environment)
             with _settings_explained():
                 settings = _load_settings()
@@ -231,7 +231,7 @@ class _Stop:
         self._is_asked = True
         raise KeyboardInterrupt
 
-    def demand_none(self) -> None:
+    def check(self) -> None:
         """Raise KeyboardInterrupt if a signal to stop was received.
 
         Raises:
@@ -300,7 +300,7 @@ def _addresses_explained(host: str, port: int) -> Iterator[None]:
         raise click.ClickException(f"Cannot listen on {host}:{port}: {reason}.") from error
 
 
-def _say_where(listener: socket.socket) -> None:
+def _print_address(listener: socket.socket) -> None:
     click.echo(f"Listening on {_url(listener)}", err=True)
 
 
@@ -340,7 +340,7 @@ def _run(
         announce()
         stop.pass_on()
 
-    stop.demand_none()
+    stop.check()
     run(
         app,
         listener,

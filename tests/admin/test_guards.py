@@ -75,7 +75,7 @@ def test_ways_lead_through_every_action() -> None:
 
 @pytest.mark.parametrize("way", CLOSED, ids=str)
 def test_denied_with_every_action_but_the_one(start: Start, backend: Any, way: Way) -> None:
-    """Whoever may do all else is refused, at the path, and Cognito is not called for it.
+    """A caller with all other rights is refused, at the path, and Cognito is not called for it.
 
     Where a field on the way requires the action too, it is refused there.
     """
@@ -95,7 +95,7 @@ def test_denied_with_every_action_but_the_one(start: Start, backend: Any, way: W
 
 @pytest.mark.parametrize("way", CLOSED, ids=str)
 def test_allowed_with_no_more_than_it_takes(start: Start, way: Way) -> None:
-    """Whoever may do what the fields on the way require, and no more, gets an answer."""
+    """A caller with only the rights that the fields on the path require gets an answer."""
     api = start(way.before | {way.action})
     assert api.send(way.document, groups=("Staff",)).data
 
@@ -112,7 +112,7 @@ def test_denied_without_a_token(start: Start, backend: Any, way: Way) -> None:
 
 @pytest.mark.parametrize("groups", [(), ("Readers",), ("staff",), ("Staff,Nobodys",), ("*",)])
 def test_denied_to_others(start: Start, backend: Any, groups: tuple[str, ...]) -> None:
-    """Whoever is in no group that the policy names may do nothing but what is for everyone."""
+    """A user in no group of the policy has only the rights of every signed-in user."""
     api = start(frozenset(Action))
     for way in CLOSED:
         if not way.before:
@@ -124,14 +124,14 @@ def test_denied_to_others(start: Start, backend: Any, groups: tuple[str, ...]) -
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_allowed_to_administrators(serve: Callable[..., Api], backend: Any, way: Way) -> None:
-    """Whoever is in an administrators' group may do everything, in whichever of them."""
+    """A member of any administrators' group may do everything."""
     api = serve(backend.url, admin_groups="Owners, Admins", max_calls=MAX_CALLS)
     for group in ("Owners", "Admins"):
         assert api.send(way.document, groups=("Readers", group)).data
 
 
 def test_everyone_may_do_everything_if_said_so(serve: Callable[..., Api], backend: Any) -> None:
-    """`*` as the administrators' group lets every signed-in user in, and nobody else."""
+    """`*` as the administrators' group makes every signed-in user one, and no one else."""
     api = serve(backend.url, admin_groups="*", max_calls=MAX_CALLS)
     for way in WAYS:
         assert api.send(way.document, groups=()).data

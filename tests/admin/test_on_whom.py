@@ -351,7 +351,7 @@ def test_calls(  # noqa: PLR0917  # fixtures and parameters
 def test_rights_lost_outside_of_this_server(
     start: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool, way: str, target: str
 ) -> None:
-    """Before rights are taken the decision is made anew, with all that it depends on by then.
+    """Before rights are taken the decision is made again, with all that it depends on by then.
 
     Who had every right did not depend on the target's groups; who has a part of them does.
     """
@@ -372,7 +372,7 @@ def test_rights_lost_outside_of_this_server(
 def test_signing_out_reads_nothing(
     start: Callable[..., Api], scripted: ScriptedCognito, way: str
 ) -> None:
-    """To sign oneself out takes one call, protected or not, and no look at one's rights."""
+    """Signing out takes one call, protected or not, and the caller's rights are not read."""
     api = start(WITH_PROTECTED_USER)
     token = api.token(username="paul", sub=PROTECTED)
     assert ask(api, way, "signUserOut", "paul", token=token) is None

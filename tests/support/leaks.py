@@ -17,7 +17,7 @@ _PATTERNS = {
 
 
 def find_leaks(text: str) -> list[str]:
-    """Return what there is in a text that should not be there, without repeating it."""
+    """Return which secrets a string contains, without repeating them."""
     return [what for what, pattern in _PATTERNS.items() if pattern.search(text)]
 
 

@@ -8,9 +8,9 @@
         assert [request.operation for request in backend.requests] == ["AdminDisableUser"]
 
 An operation that is not scripted, or whose replies are used up, gets a 500 and fails the test
-when the `with` block ends. Whoever is among `people` is in the pool, without a script; what is
-read of them is in `authority`, not in `requests`. `UserDirectory` is a ready script of users in
-unreliable pages.
+when the `with` block ends. The users in `people` are in the pool, without a script; what is read of
+them is in `authority`, not in `requests`. `UserDirectory` is a ready script of users in unreliable
+pages.
 """
 
 import random
@@ -259,7 +259,7 @@ class UserDirectory:
     """A script of users whose lists come in random short and empty pages.
 
     Cognito does so: a page may be short or empty while there is more; only the absent token is
-    the end. A token is good for exactly the parameters it was issued with, any number of times.
+    the end. A token is valid for exactly the parameters it was issued with, any number of times.
 
         directory = UserDirectory(250, random.Random(7), groups=["Support"])
         directory.install(backend)

@@ -1,4 +1,4 @@
-"""What tests start: servers, this one's command line, and other programs."""
+"""What tests start: servers, the command line of this one, and other programs."""
 
 import asyncio
 import os
@@ -105,7 +105,7 @@ class Program:
     Args:
         command: The program and its arguments.
         directory: Where it runs.
-        environment: Its variables, but for `PATH`, which is that of the tests.
+        environment: Its variables, except `PATH`, which is that of the tests.
     """
 
     def __init__(
@@ -313,7 +313,7 @@ def served(
             port = program.wait_for(r"Metrics are on port (\d+)\n")[1]
             yield Server(program, url, f"http://127.0.0.1:{port}/metrics")
         finally:
-            print(program.said())  # noqa: T201  # for whoever looks for leaks in what was captured
+            print(program.said())  # noqa: T201  # for the search for leaks in captured output
 
 
 def free_port() -> str:

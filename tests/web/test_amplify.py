@@ -204,7 +204,7 @@ def test_limit_refused(routes: AdminQueries, backend: ScriptedCognito, limit: st
 
 @pytest.mark.parametrize("route", ["listUsers", "listUsersInGroup", "listGroups"])
 def test_pages(serve: Callable[..., Api], moto_url: str, directory: Directory, route: str) -> None:
-    """NextToken leads through a list, everybody once, and is absent on the last page."""
+    """NextToken leads through a list, each user once, and is absent on the last page."""
     directory.add_group("Editors")
     for number in range(5):
         directory.add_user(f"user{number}", "Editors")
@@ -271,7 +271,7 @@ def test_errors(
 
 
 def test_reply_that_makes_no_sense(routes: AdminQueries, scripted: ScriptedCognito) -> None:
-    """A reply of Cognito without what every user has is Cognito's fault, without details."""
+    """A reply from Cognito without what every user has is Cognito's fault, without details."""
     scripted.on("ListUsers", reply({"Users": [{"Username": "bob"}]}))
     assert refusal(routes.send("listUsers")) == (502, "UPSTREAM_ERROR")
 
@@ -301,13 +301,13 @@ def test_names_that_cannot_be_right(
 
 @pytest.mark.parametrize("username", ["carol", "null", "undefined"])
 def test_signing_others_out(routes: AdminQueries, backend: ScriptedCognito, username: str) -> None:
-    """Administrators too sign out nobody but themselves."""
+    """Administrators, too, sign out only themselves."""
     assert refusal(routes.send("signUserOut", {"username": username})) == (403, "FORBIDDEN")
     assert backend.requests == []
 
 
-def test_signing_oneself_out(routes: AdminQueries, backend: ScriptedCognito) -> None:
-    """Whoever is signed in may sign themselves out."""
+def test_signing_out(routes: AdminQueries, backend: ScriptedCognito) -> None:
+    """Every signed-in user may sign themselves out."""
     assert routes.send("signUserOut", groups=()).status_code == 200
     assert backend.operations() == ["AdminUserGlobalSignOut"]
 
@@ -316,7 +316,7 @@ def test_signing_oneself_out(routes: AdminQueries, backend: ScriptedCognito) -> 
 def test_denied_with_every_action_but_the_one(
     staff: Any, backend: ScriptedCognito, route: str
 ) -> None:
-    """Whoever may do all else is refused, and Cognito is not called."""
+    """A caller with all other rights is refused, and Cognito is not called."""
     routes = staff(frozenset(Action) - {Action.labelled(route)})
     assert refusal(routes.send(route, groups=("Staff",))) == (403, "FORBIDDEN")
     assert backend.requests == []
@@ -331,7 +331,7 @@ def test_allowed_with_the_one_action(staff: Any, route: str) -> None:
 
 @pytest.mark.parametrize("groups", [(), ("Readers",), ("staff",), ("Staff,Nobodys",), ("*",)])
 def test_denied_to_others(staff: Any, backend: ScriptedCognito, groups: tuple[str, ...]) -> None:
-    """Whoever is in no group that the policy names may do nothing but sign themselves out."""
+    """A user in no group of the policy may only sign themselves out."""
     routes = staff(frozenset(Action))
     for route in CLOSED:
         assert refusal(routes.send(route, groups=groups)) == (403, "FORBIDDEN")
@@ -353,7 +353,7 @@ def test_denied_without_a_token(
 
 
 def test_id_token(start: Start, signing_key: Pool) -> None:
-    """An ID token is good where the settings admit it, and only there."""
+    """An ID token is accepted if the settings allow it, and only then."""
     for setting, status in (("access", 401), ("access,id", 200)):
         routes = start(token_use=setting)
         issuer = f"https://cognito-idp.eu-west-1.amazonaws.com/{routes.api.pool_id}"
@@ -509,7 +509,7 @@ def test_limits_of_documents_are_for_clients(start: Start) -> None:
 
 
 def test_calls_are_bounded(start: Start, scripted: ScriptedCognito) -> None:
-    """A route makes no more calls of Cognito than a request may."""
+    """A route makes no more calls to Cognito than a request may."""
     scripted.on(
         "ListUsers", [reply({"Users": [], "PaginationToken": str(page)}) for page in range(2)]
     )
@@ -519,7 +519,7 @@ def test_calls_are_bounded(start: Start, scripted: ScriptedCognito) -> None:
 
 
 def test_audit(start: Start, tmp_path: Path) -> None:
-    """What changes something leaves its event, done or refused, as by way of GraphQL."""
+    """A change leaves its event, carried out or refused, as in GraphQL."""
     log = tmp_path / "audit.jsonl"
     routes = start(audit_file=log)
     routes.send("addUserToGroup")

@@ -105,7 +105,7 @@ def test_keys_are_kept_fresh(
 
 
 def test_turned_away_while_draining(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
-    """Once shutting down has begun, requests on connections that were kept are turned away."""
+    """Once shutting down has started, requests on persistent connections are rejected."""
     api = serve(scripted.url)
     wait_until_ready(api.client)
     api.client.app.state.health.drain()  # type: ignore[attr-defined]  # it is Starlette
@@ -153,10 +153,10 @@ def test_stop(
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
-def test_stop_with_a_change_under_way(
+def test_stop_with_a_change_in_flight(
     scripted: ScriptedCognito, jwks_url: str, signing_key: Pool, stop: signal.Signals
 ) -> None:
-    """A change that is under way when the signal comes is finished, and its event written."""
+    """A change that is in progress when the signal comes is finished, and its event written."""
     opened, arrived = threading.Event(), threading.Event()
 
     def enable(_: dict[str, Any]) -> Reply:
