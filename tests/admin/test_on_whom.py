@@ -126,27 +126,6 @@ def test_helper_cannot_become_an_administrator(scene: Scene, way: str) -> None:
 
 
 @WAYS
-def test_attack(scene: Scene, way: str) -> None:
-    """The helper who wants everything gets nothing, whatever she still has a token for."""
-    api = scene.start(authority_max_age="0")
-    sue, alan = scene.token(api, "sue"), scene.token(api, "alan")
-    assert ask(api, way, "addUserToGroup", "sue", "Admins", token=sue) == SCOPE
-    assert ask(api, way, "disableUser", "ada", token=sue) == SCOPE
-    for group in PEOPLE["sue"]:
-        scene.remove("sue", group)
-    for group in ("Admins", "Support", "Customers"):
-        assert ask(api, way, "addUserToGroup", "sue", group, token=sue) in {SCOPE, FORBIDDEN}
-    assert ask(api, way, "disableUser", "alan", token=alan) == OWN
-    scene.disable("alan")
-    before = scene.state()
-    assert ask(api, way, "enableUser", "alan", token=alan) == FORBIDDEN
-    assert ask(api, way, "disableUser", "ada", token=alan) == FORBIDDEN
-    assert scene.state() == before
-    assert before["ada"] == (True, {"Admins"})
-    assert {outcome for outcome, _ in endings(scene.events)} == {"refused"}
-
-
-@WAYS
 def test_rights_that_are_gone(scene: Scene, way: str) -> None:
     """Who was removed, disabled or deleted changes nothing more, and reads until the token ends."""
     api = scene.start(authority_max_age="0")
