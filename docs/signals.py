@@ -24,11 +24,11 @@ class Line(NamedTuple):
 
 MEANINGS: Mapping[str, Mapping[str, str]] = {
     "error": {
-        "this server's own credentials have no right to call this; see `iam-policy`": (
+        "this server's own credentials may not call this operation; see `iam-policy`": (
             "The AWS role lacks the right to `operation`. `graphql-admin iam-policy` prints all "
             "that it needs, and `graphql-admin check` names all that are missing."
         ),
-        "AWS refused this server's own credentials: wrong or expired": (
+        "AWS rejected this server's own credentials: wrong or expired": (
             "Renew the credentials of the process, or look at its clock."
         ),
         "this server has no AWS credentials": (
@@ -37,16 +37,16 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "there is no such user pool in this account and region": (
             "The pool was deleted, or `USER_POOL_ID` or the credentials are of another account."
         ),
-        "call of Cognito failed": (
+        "call to Cognito failed": (
             "Cognito rejected a call in a way that this server does not know; `code` says which."
         ),
-        "reply of Cognito is too big": "A reply above the limit was not read.",
-        "reply of Cognito without its list": "Cognito, or what imitates it, broke its own model.",
-        "reply of Cognito without its group": "Cognito, or what imitates it, broke its own model.",
-        "rows of Cognito without a name are left out": (
+        "reply from Cognito is too large": "A reply above the limit was not read.",
+        "reply from Cognito without its list": "Cognito, or a stand-in for it, broke its model.",
+        "reply from Cognito without its group": "Cognito, or a stand-in for it, broke its model.",
+        "left out rows from Cognito without a name": (
             "Cognito, or what imitates it, broke its own model; lists are short of these rows."
         ),
-        "user of Cognito without a member": (
+        "user from Cognito without a member": (
             "Cognito, or what imitates it, sent a user without what every user has."
         ),
         "audit events cannot be written": (
@@ -64,15 +64,15 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
             "Too many events wait: an attempt that was refused is in this line alone."
         ),
         "internal error": "A fault of this server. `exception` and `where` belong in a report.",
-        "there is no such operation of Cognito": "A fault of this server.",
-        "an operation that changes something is no read": "A fault of this server.",
+        "Cognito has no such operation": "A fault of this server.",
+        "not a read operation": "A fault of this server.",
         "the user pool is not open": "A fault of this server.",
         "Exception in ASGI application": "A fault of this server.",
         "ASGI callable should return None, but returned '…'.": "A fault of this server.",
         "ASGI callable returned without … response.": "A fault of this server.",
     },
     "warning": {
-        "call of Cognito failed": (
+        "call to Cognito failed": (
             "Neither the attempts nor the time sufficed; `reason` says why."
         ),
         "Cognito throttles calls": (

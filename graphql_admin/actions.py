@@ -1,4 +1,4 @@
-"""The table of admin actions: what each is called, needs of Cognito, and does."""
+"""The table of admin actions: the name, the Cognito operations and the effect of each."""
 
 from dataclasses import dataclass
 from enum import Enum, unique
@@ -7,17 +7,17 @@ from graphql_admin.targets import TargetKind
 
 
 class Oneself(Enum):
-    """Whether a caller may do an action to themselves."""
+    """Whether a caller may do an action to their own account."""
 
     TOO = "too"
-    """To oneself as to others."""
+    """To their own account as to others."""
 
     NEVER = "never"
-    """Not to oneself: with a stolen token it could take the owner's account over. What takes
-    rights is never done to oneself, whatever its row says."""
+    """Not to their own account: with a stolen token it could take over the account of its owner. An
+    action that takes rights is never allowed on one's own account, whatever its row says."""
 
     ONLY = "only"
-    """To oneself and to nobody else; where no user is named, oneself is meant."""
+    """Only to their own account, which is also the target if no user is named."""
 
 
 class Effect(Enum):
@@ -37,23 +37,23 @@ class Row:
     the name of its mutation."""
 
     sentence: str
-    """What it does, for people."""
+    """What it does, as a sentence."""
 
     write: str | None = None
     """The Cognito operation that carries it out, if it changes something."""
 
     target: TargetKind | None = None
-    """What it changes."""
+    """The kind of object that it changes, if it changes something."""
 
     reads: tuple[str, ...] = ()
-    """The Cognito operations that read what it gives."""
+    """The Cognito operations that read what it returns."""
 
     checks: tuple[str, ...] = ()
-    """The Cognito operations that read what decides whether it is allowed, beyond those that
-    every change takes (`policy.decisions`)."""
+    """The Cognito operations whose replies decide whether it is allowed, beyond those that every
+    change takes (`policy.decisions`)."""
 
     effect: Effect = Effect.NONE
-    """What it does to the rights of its target; of a membership, where the group gives rights."""
+    """What it does to the rights of its target; for a membership, if the group gives rights."""
 
     on_oneself: Oneself = Oneself.TOO
 
@@ -62,14 +62,14 @@ class Row:
 
     def __post_init__(self) -> None:
         if (self.write is None) != (self.target is None):
-            raise ValueError(f"{self.name}: what writes has a target, and nothing else has one")
+            raise ValueError(f"{self.name}: an action has both `write` and `target`, or neither")
 
 
 @unique
 class Action(Enum):
-    """Something a caller may be allowed to do, and the unit in which rights are given.
+    """An action that a caller may be allowed to do: the unit of rights.
 
-    The names are those of Amplify's Admin Queries, so that its users find their way.
+    The names are those of Amplify's Admin Queries, which its users know.
     """
 
     LIST_USERS = Row(
@@ -138,7 +138,7 @@ class Action(Enum):
     )
     SIGN_USER_OUT = Row(
         name="signUserOut",
-        sentence="Sign oneself out of all devices.",
+        sentence="Sign out of all of one's own devices.",
         write="AdminUserGlobalSignOut",
         target=TargetKind.USER,
         on_oneself=Oneself.ONLY,
@@ -146,7 +146,7 @@ class Action(Enum):
     )
     VIEWER = Row(
         name="viewer",
-        sentence="See who one is and what one may do.",
+        sentence="Read one's own identity and rights.",
         open_to_signed_in=True,
     )
 
@@ -160,11 +160,11 @@ class Action(Enum):
         self.open_to_signed_in = row.open_to_signed_in
         written = () if row.write is None else (row.write,)
         self.operations = (*written, *row.reads, *row.checks)
-        """Every Cognito operation that the action may take; the IAM policy has them."""
+        """Every Cognito operation that the action may call; the IAM policy lists them."""
 
     @classmethod
     def labelled(cls, label: str) -> "Action":
-        """Return the action with the name `label`.
+        """Return the action named `label`.
 
         Raises:
             KeyError: No action has that name.

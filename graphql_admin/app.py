@@ -1,4 +1,4 @@
-"""The composition root: settings in, an ASGI application out."""
+"""The composition root: makes an ASGI application from settings."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from graphql_admin.admin.attempts import Attempts
 from graphql_admin.admin.authorization import Authorization
 from graphql_admin.admin.guards import takes_call
+from graphql_admin.admin.prices import Prices
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
 from graphql_admin.cognito.pool import InvalidAwsSettings, UserPool
@@ -47,7 +48,7 @@ from graphql_admin.web.trusted_hosts import TrustedHosts
 
 @dataclass(frozen=True)
 class Parts:
-    """What the application is made of."""
+    """The parts of the application."""
 
     settings: Settings
     verifier: TokenVerifier
@@ -61,23 +62,23 @@ class Parts:
 def create_app(
     settings: Settings, people: Callable[[], Sequence[explorer.Person]] = tuple
 ) -> "Application":
-    """Return the application for the given settings.
+    """Return the application for these settings.
 
     Args:
-        settings: The server's.
-        people: Says whom one may be in the explorer, in dev mode.
+        settings: The settings of the server.
+        people: Returns the users to choose from in the explorer, in dev mode.
 
     Raises:
-        InvalidSettings: The settings do not fit the environment.
+        InvalidSettings: The settings are invalid in this environment.
     """
     return build_app(make_parts(settings), people)
 
 
 def make_parts(settings: Settings) -> Parts:
-    """Make what the application is made of, without calling anybody.
+    """Make the parts of the application, without any network call.
 
     Raises:
-        InvalidSettings: The settings do not fit the environment.
+        InvalidSettings: The settings are invalid in this environment.
     """
     quotas = Quotas(settings.quotas, settings.quota_share)
     try:
@@ -85,9 +86,7 @@ def make_parts(settings: Settings) -> Parts:
     except InvalidAwsSettings as invalid:
         raise InvalidSettings([str(invalid)]) from invalid
     if settings.dev and not _is_loopback(pool.endpoint_url):
-        raise InvalidSettings(
-            ["GRAPHQL_ADMIN_DEV: is for a Cognito on this machine, and the endpoint is elsewhere"]
-        )
+        raise InvalidSettings(["GRAPHQL_ADMIN_DEV: requires a Cognito endpoint on this machine"])
     grants = Grants(settings.policy, settings.disabled_actions)
     return Parts(
         settings=settings,
@@ -106,7 +105,7 @@ def make_parts(settings: Settings) -> Parts:
 
 
 def make_verifier(settings: Settings) -> TokenVerifier:
-    """Return the verifier of the tokens that are good here."""
+    """Return the verifier for the tokens that the settings accept."""
     return TokenVerifier.for_pool(
         settings.user_pool_id,
         settings.region,
@@ -124,10 +123,10 @@ def build_app(
 ) -> "Application":
     """Return the application made of `parts`; see `create_app` for `people`.
 
-    Its `state.health` is its `Health`. A request goes through what stands here from top to bottom:
-    the middleware; the endpoint, which reads it; the executor, which knows who asks and takes the
-    document to the schema; the guards of its fields, or the gate, where it is to change something;
-    and from there to the user pool.
+    Its `state.health` is its `Health`. A request passes through the parts in the order of this
+    function: the middleware; the endpoint, which reads it; the executor, which authenticates the
+    caller and executes the document; the guards of its fields, or for a mutation the gate; and then
+    the user pool.
     """
     settings = parts.settings
     health = Health(parts.verifier.keys, parts.pool)
@@ -156,7 +155,7 @@ def build_app(
         exception_handlers={HTTPException: refuse_path},
         lifespan=_lifespan(parts, health),
     )
-    app.router.redirect_slashes = False  # a redirect would go where the Host header says
+    app.router.redirect_slashes = False  # a redirect would lead to the host of the Host header
     app.state.health = health
     return app
 
@@ -167,6 +166,11 @@ def _make_executor(parts: Parts, gate: Attempts) -> Executor:
         verifier=parts.verifier,
         grants=parts.grants,
         decisions=parts.authorization.decisions,
+        prices=Prices(
+            parts.authorization.decisions,
+            standing=2 if parts.settings.knows_groups else 1,
+            each_time=parts.settings.authority_max_age == 0,
+        ),
         reader=parts.pool.reader,
         gate=gate,
         max_calls=parts.settings.max_calls,
@@ -220,12 +224,12 @@ def explorer_routes(
     people: Callable[[], Sequence[explorer.Person]] = tuple,
     changes: Sequence[Mapping[str, Any]] = (),
 ) -> list[Route]:
-    """Return the explorer's routes; none at all where the settings leave it off.
+    """Return the explorer's routes; none if the settings turn it off.
 
     Args:
-        settings: The server's.
-        people: Says whom one may be; asked in dev mode only.
-        changes: The schema's mutations, as `explorer.describe_changes` has them.
+        settings: The settings of the server.
+        people: Returns the users to choose from; called in dev mode only.
+        changes: The schema's mutations, from `explorer.describe_changes`.
     """
     if not settings.explorer:
         return []
@@ -234,7 +238,7 @@ def explorer_routes(
         sign_in = explorer.SignIn(
             url=settings.explorer_login_url,
             client_id=settings.explorer_client_id,
-            token_use=min(settings.token_use),  # "access" where both kinds are good
+            token_use=min(settings.token_use),  # "access" where both kinds are accepted
         )
     return explorer.routes(
         people if settings.dev else tuple,
@@ -259,12 +263,12 @@ def _trusted_hosts(allowed: AllowedHosts) -> list[Middleware]:
 
 
 class Application(Starlette):
-    """Starlette without its outermost layer, which answers faults: `FaultBarrier` does."""
+    """Starlette without its outermost middleware, for faults: `FaultBarrier` handles them."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Return what answers requests."""
+        """Return the application with its middleware."""
         outermost = super().build_middleware_stack()
-        assert isinstance(outermost, ServerErrorMiddleware)  # noqa: S101  # nothing else is lost
+        assert isinstance(outermost, ServerErrorMiddleware)  # noqa: S101  # only this one is left out
         return outermost.app
 
 
@@ -283,7 +287,7 @@ def _make_authorization(settings: Settings, grants: Grants) -> Authorization:
 
 
 def _now() -> float:
-    """Return the time by the clock that deadlines are of."""
+    """Return the time of the event loop's clock, which deadlines use."""
     return asyncio.get_running_loop().time()
 
 

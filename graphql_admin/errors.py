@@ -10,26 +10,26 @@ AdminError
 │   ├── PayloadTooLarge        PAYLOAD_TOO_LARGE
 │   ├── UriTooLong             URI_TOO_LONG
 │   ├── RequestTimedOut        REQUEST_TIMEOUT                the body came too slowly
-│   ├── MisdirectedRequest     MISDIRECTED_REQUEST            not a host of this server
+│   ├── MisdirectedRequest     MISDIRECTED_REQUEST            not an allowed host
 │   ├── ParseFailed            GRAPHQL_PARSE_FAILED           not GraphQL
-│   ├── ValidationFailed       GRAPHQL_VALIDATION_FAILED      not of this schema
+│   ├── ValidationFailed       GRAPHQL_VALIDATION_FAILED      not valid for the schema
 │   ├── QueryTooComplex        QUERY_TOO_COMPLEX              too deep, too many aliases, …
-│   ├── TooManyErrors          TOO_MANY_ERRORS                there are more than are told
-│   ├── QueryTooExpensive      QUERY_TOO_EXPENSIVE            too many calls of Cognito
-│   ├── ResponseTooLarge       RESPONSE_TOO_LARGE             too much to read and to repeat
-│   ├── OperationNotFound      OPERATION_RESOLUTION_FAILURE   which operation?
-│   ├── Unauthenticated        UNAUTHENTICATED                who are you?
-│   ├── Forbidden              FORBIDDEN                      you may not do this
-│   ├── BadUserInput           BAD_USER_INPUT                 this value cannot be right
-│   ├── InvalidCursor          INVALID_CURSOR                 this cursor is not of this list
+│   ├── TooManyErrors          TOO_MANY_ERRORS                there are more than are reported
+│   ├── QueryTooExpensive      QUERY_TOO_EXPENSIVE            too many calls to Cognito
+│   ├── ResponseTooLarge       RESPONSE_TOO_LARGE             too much data, or repeated too often
+│   ├── OperationNotFound      OPERATION_RESOLUTION_FAILURE   no or more than one such operation
+│   ├── Unauthenticated        UNAUTHENTICATED                no valid token
+│   ├── Forbidden              FORBIDDEN                      a valid token without the right
+│   ├── BadUserInput           BAD_USER_INPUT                 a value is invalid
+│   ├── InvalidCursor          INVALID_CURSOR                 the cursor is not of this list
 │   ├── AmbiguousUser          AMBIGUOUS_USER                 more than one user matches
-│   ├── AuditUnavailable       AUDIT_UNAVAILABLE              no change without a record of it
+│   ├── AuditUnavailable       AUDIT_UNAVAILABLE              the change cannot be recorded
 │   ├── AuthorityUnavailable   AUTHORITY_UNAVAILABLE          the caller's rights cannot be read
 │   ├── Overloaded             OVERLOADED                     too many of one caller's requests
-│   ├── ShuttingDown           SHUTTING_DOWN                  this server takes no more requests
-│   ├── Throttled              THROTTLED                      Cognito asks to slow down
+│   ├── ShuttingDown           SHUTTING_DOWN                  this process takes no more requests
+│   ├── Throttled              THROTTLED                      Cognito's quotas are used up
 │   ├── TimedOut               TIMEOUT                        Cognito took too long
-│   ├── UpstreamFailed         UPSTREAM_ERROR                 Cognito failed or refused us
+│   ├── UpstreamFailed         UPSTREAM_ERROR                 Cognito failed or rejected us
 │   └── Internal               INTERNAL                       a fault of this server
 └── ActionFailed               `errors` of a mutation's payload: expected, for the app to handle
     ├── UserNotFound           USER_NOT_FOUND
@@ -42,8 +42,8 @@ AdminError
     ├── OwnAccount             OWN_ACCOUNT
     └── Conflict               CONFLICT
 
-A `BadUserInput` met by a mutation is an expected failure too: its payload says INVALID_VALUE.
-A `UserNotFound` or `GroupNotFound` met by a query is a null; in `_entities`, also an error.
+A `BadUserInput` in a mutation is an expected failure too: its code in the payload is INVALID_VALUE.
+A `UserNotFound` or `GroupNotFound` in a query becomes null; in `_entities`, also an error.
 """
 
 from collections.abc import Iterator
@@ -54,12 +54,12 @@ class AdminError(Exception):
     """An error with a stable code and a message that is safe to show to any client.
 
     Args:
-        message: For people; says nothing that Cognito said. Default: the class's own.
+        message: For people; contains no message of Cognito. Default: the class's own.
     """
 
     code: ClassVar[str]
     status: ClassVar[int]
-    """HTTP status where the error is the whole answer."""
+    """HTTP status if the error is the whole response."""
 
     message: str = ""
 
@@ -89,11 +89,11 @@ class NotFound(Refusal):
 
 
 class MethodNotAllowed(Refusal):
-    """The HTTP method cannot be used here: use POST, or GET for a query.
+    """The HTTP method is not allowed here: use POST, or GET for a query.
 
     Args:
         message: For people.
-        allowed: The methods that can, for the `Allow` header.
+        allowed: The allowed methods, for the `Allow` header.
     """
 
     code = "METHOD_NOT_ALLOWED"
@@ -148,11 +148,11 @@ class RequestTimedOut(Refusal):
 
 
 class MisdirectedRequest(Refusal):
-    """The request is for a host that this server does not answer for."""
+    """The request is for a host that is not allowed."""
 
     code = "MISDIRECTED_REQUEST"
     status = 421
-    message = "This server does not answer for the host that the request names."
+    message = "This server does not serve the host that the request names."
 
 
 class ParseFailed(Refusal):
@@ -164,15 +164,15 @@ class ParseFailed(Refusal):
 
 
 class ValidationFailed(Refusal):
-    """The document does not fit the schema."""
+    """The document is not valid for the schema."""
 
     code = "GRAPHQL_VALIDATION_FAILED"
     status = 400
-    message = "The document does not fit the schema."
+    message = "The document is not valid for the schema."
 
 
 class QueryTooComplex(Refusal):
-    """The document or its variables are beyond a limit.
+    """The document or its variables exceed a limit.
 
     The document is too long or too deep, or has too many aliases, directives, fragments or root
     fields; or the variables have too many values.
@@ -184,15 +184,15 @@ class QueryTooComplex(Refusal):
 
 
 class QueryTooExpensive(Refusal):
-    """The query takes, or may take, too many calls to Cognito, or refers to too many objects."""
+    """The query takes, or may take, too many calls to Cognito, or has too many representations."""
 
     code = "QUERY_TOO_EXPENSIVE"
     status = 400
-    message = "The query takes too many calls of the user pool. Ask for less at a time."
+    message = "The query takes too many calls to the user pool. Ask for less at a time."
 
 
 class ResponseTooLarge(Refusal):
-    """What the query reads is too much, as often as its aliases may repeat it in the response."""
+    """The query reads too much data, counted as often as aliases may repeat it in the response."""
 
     code = "RESPONSE_TOO_LARGE"
     status = 400
@@ -200,7 +200,7 @@ class ResponseTooLarge(Refusal):
 
 
 class TooManyErrors(Refusal):
-    """The last of more errors than a response may have; its message says how many are left out."""
+    """The last of more errors than a response may have; the message says how many are left out."""
 
     code = "TOO_MANY_ERRORS"
     status = 200
@@ -208,7 +208,7 @@ class TooManyErrors(Refusal):
 
 
 class OperationNotFound(Refusal):
-    """The document does not have the operation, or has several and none was named."""
+    """The document does not have the operation, or has several and `operationName` is missing."""
 
     code = "OPERATION_RESOLUTION_FAILURE"
     status = 400
@@ -224,7 +224,7 @@ class Unauthenticated(Refusal):
 
 
 class Forbidden(Refusal):
-    """The caller's groups do not give the right to do this."""
+    """The caller does not have the right to do this."""
 
     code = "FORBIDDEN"
     status = 403
@@ -232,7 +232,7 @@ class Forbidden(Refusal):
 
 
 class BadUserInput(Refusal):
-    """A value in the request cannot be right; `extensions.field` may say which.
+    """A value in the request is invalid; `extensions.field` may say which.
 
     Args:
         message: What is wrong with it, without repeating the value.
@@ -249,7 +249,7 @@ class BadUserInput(Refusal):
 
 
 class InvalidCursor(Refusal):
-    """The cursor was edited, has expired, or belongs to another list."""
+    """The cursor was modified, has expired, or belongs to another list."""
 
     code = "INVALID_CURSOR"
     status = 400
@@ -265,7 +265,7 @@ class AmbiguousUser(Refusal):
 
 
 class AuditUnavailable(Refusal):
-    """The change could not have been recorded. Nothing was changed."""
+    """The change could not be recorded in the audit log. Nothing was changed."""
 
     code = "AUDIT_UNAVAILABLE"
     status = 503
@@ -273,7 +273,7 @@ class AuditUnavailable(Refusal):
 
 
 class AuthorityUnavailable(Refusal):
-    """What the caller may still do could not be read, so the change was not made."""
+    """The caller's current rights could not be read from the user pool. Nothing was changed."""
 
     code = "AUTHORITY_UNAVAILABLE"
     status = 503
@@ -288,11 +288,11 @@ class Overloaded(Refusal):
 
     code = "OVERLOADED"
     status = 503
-    message = "Too many requests are under way. Try again shortly."
+    message = "The server is handling too many requests. Try again shortly."
 
 
 class ShuttingDown(Refusal):
-    """This process finishes its requests and takes no new ones; another may."""
+    """This process finishes its requests and accepts no new ones; another process may."""
 
     code = "SHUTTING_DOWN"
     status = 503
@@ -300,13 +300,13 @@ class ShuttingDown(Refusal):
 
 
 class Throttled(Refusal):
-    """Cognito's quotas do not allow it in time.
+    """Cognito's quotas do not allow the call in time.
 
     Nothing was changed. Try again after `extensions.retryAfter` seconds.
 
     Args:
         message: For people.
-        retry_after: Seconds after which another try may do better.
+        retry_after: Seconds after which a retry may succeed.
     """
 
     code = "THROTTLED"
@@ -327,7 +327,7 @@ class TimedOut(Refusal):
 
 
 class UpstreamFailed(Refusal):
-    """Cognito failed, or refused this server's credentials; 503 instead while there are no keys."""
+    """Cognito failed, or rejected this server's credentials; 503 while there are no keys."""
 
     code = "UPSTREAM_ERROR"
     status = 502
@@ -335,7 +335,7 @@ class UpstreamFailed(Refusal):
 
 
 class Internal(Refusal):
-    """A fault of this server; its log says more."""
+    """A fault of this server; see its log."""
 
     code = "INTERNAL"
     status = 500
@@ -347,7 +347,7 @@ class ActionFailed(AdminError):
 
     Args:
         message: For people.
-        field: The input field that it is about. Default: the class's own.
+        field: The input field that the error is about. Default: the class's own.
     """
 
     field: str | None = None
@@ -376,20 +376,20 @@ class GroupNotFound(ActionFailed):
 
 
 class WrongState(ActionFailed):
-    """The user's state does not admit the action."""
+    """The user's status does not allow the action."""
 
     code = "WRONG_STATE"
     status = 409
-    message = "The user's current state does not admit this."
+    message = "The user's current status does not allow this."
     field = "username"
 
 
 class AlreadyExists(ActionFailed):
-    """What was to be made is there already."""
+    """An object with this name already exists."""
 
     code = "ALREADY_EXISTS"
     status = 409
-    message = "It exists already."
+    message = "It already exists."
 
 
 class LimitExceeded(ActionFailed):
@@ -397,19 +397,19 @@ class LimitExceeded(ActionFailed):
 
     code = "LIMIT_EXCEEDED"
     status = 409
-    message = "A limit of the user pool is reached."
+    message = "A quota of the user pool is used up."
 
 
 class RejectedByTrigger(ActionFailed):
-    """A Lambda trigger of the user pool refused the action or failed."""
+    """A Lambda trigger of the user pool rejected the action or failed."""
 
     code = "REJECTED_BY_TRIGGER"
     status = 409
-    message = "A Lambda trigger of the user pool refused the action."
+    message = "A Lambda trigger of the user pool rejected the action."
 
 
 class OutOfScope(ActionFailed):
-    """The caller has the action, and may not do it to this user or group."""
+    """The caller has the right to the action, but not for this user or group."""
 
     code = "OUT_OF_SCOPE"
     status = 403
@@ -417,19 +417,19 @@ class OutOfScope(ActionFailed):
 
 
 class OwnAccount(ActionFailed):
-    """The caller may do it to others, and not to themselves."""
+    """The caller may do this to other users, but not to themselves."""
 
     code = "OWN_ACCOUNT"
     status = 403
-    message = "This cannot be done to one's own account."
+    message = "You cannot do this to your own account."
 
 
 class Conflict(ActionFailed):
-    """Another change stands in the way; nothing was changed."""
+    """A concurrent change conflicts with this one. Nothing was changed."""
 
     code = "CONFLICT"
     status = 409
-    message = "Another change stands in the way. Try again in half a minute."
+    message = "A concurrent change conflicts with this one. Try again in half a minute."
 
 
 def leaves(kind: type[AdminError] = AdminError) -> Iterator[type[AdminError]]:

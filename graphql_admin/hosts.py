@@ -1,8 +1,8 @@
-"""Which hosts a server is asked for, as `Host` headers say, and which it may answer for.
+"""The hosts in `Host` headers, and which of them are allowed.
 
-A page of the internet can let the name of its own server lead to an address of this machine or
-network (DNS rebinding), and is then of the same origin as what answers there. What it cannot change
-is the name that its browser sends: a server that knows its own names is not taken in.
+A web page can make its own host name resolve to an address of this machine or network (DNS
+rebinding), and then has the same origin as the server at that address. It cannot change the name
+that the browser sends in `Host`, so a server that checks the name is protected.
 """
 
 import re
@@ -13,12 +13,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 ANY = frozenset({"*"})
 
 LOOPBACK = frozenset({"localhost", "*.localhost", "127.0.0.0/8", "::1"})
-"""This machine. RFC 6761, section 6.3, leaves `localhost` and all below it to nobody else."""
+"""This machine. RFC 6761, section 6.3, reserves `localhost` and all names below it."""
 
 _Address = IPv4Address | IPv6Address
 
 _HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]*)?", re.ASCII | re.IGNORECASE)
-"""`uri-host [ ":" port ]` of RFC 9110, section 7.2, without what no name in DNS has."""
+"""`uri-host [ ":" port ]` of RFC 9110, section 7.2, without characters that DNS names do not
+have."""
 
 _NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.ASCII)
 
@@ -26,7 +27,7 @@ _ORIGIN = re.compile(r"https?://(.+)", re.ASCII)
 
 
 class AllowedHosts:
-    """The hosts that a server answers for.
+    """The hosts that are allowed in requests.
 
     Args:
         patterns: Names, such as `admin.example.com`; `*.example.com` for all names below one, as
@@ -39,7 +40,7 @@ class AllowedHosts:
 
     def __init__(self, patterns: Collection[str]) -> None:
         self.any = "*" in patterns
-        """Whether every host is allowed, so that none need be looked at."""
+        """Whether every host is allowed, so that none need be checked."""
         self._names: set[str] = set()
         self._parents: tuple[str, ...] = ()
         self._networks: list[IPv4Network | IPv6Network] = []
@@ -62,7 +63,7 @@ class AllowedHosts:
             self._names.add(name)
 
     def admits(self, host: str) -> bool:
-        """Whether a `Host` header, with a port or without, names a host that is allowed."""
+        """Whether a `Host` header, with or without a port, names an allowed host."""
         if self.any:
             return True
         match = _HOST.fullmatch(host)
@@ -75,7 +76,7 @@ class AllowedHosts:
         return address is not None and any(address in network for network in self._networks)
 
     def admits_origin(self, origin: str) -> bool:
-        """Whether an `Origin` header names a page of a host that is allowed."""
+        """Whether an `Origin` header names an allowed host."""
         match = _ORIGIN.fullmatch(origin)
         return match is not None and self.admits(match[1])
 

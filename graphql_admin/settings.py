@@ -1,7 +1,7 @@
 """Every setting of the server: its environment variable, its default and its check.
 
-This is the only module that reads the environment, but for what AWS's own tools read
-there (credentials, `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER` and the like), which boto3 does.
+This is the only module that reads the environment, except that boto3 reads AWS's own variables
+(credentials, `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`, …).
 """
 
 import os
@@ -35,7 +35,7 @@ PREFIX = "GRAPHQL_ADMIN_"
 
 
 class InvalidSettings(Exception):
-    """The settings do not admit a start.
+    """The settings are invalid, so the server does not start.
 
     Args:
         problems: Every problem found, each a sentence that names the variable.
@@ -165,29 +165,29 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     user_pool_id: Annotated[str, AfterValidator(_require_pool_id)]
-    """The user pool, such as `eu-west-1_AbCdEf123`. Its id names the region."""
+    """Id of the user pool, such as `eu-west-1_AbCdEf123`. It contains the region."""
 
     client_ids: _NonEmptyStrings
     """App clients whose tokens are accepted."""
 
     dev: bool = False
-    """Admit what only a local emulator needs: http for keys, and keys that are public.
-    Set by `graphql-admin dev`; refused at start unless Cognito's endpoint is loopback."""
+    """Accept what only a local emulator needs: http for keys, and keys that are public. Set by
+    `graphql-admin dev`; the server does not start with it unless Cognito's endpoint is loopback."""
 
     admin_groups: _NonEmptyStrings | None = None
     """Groups whose members may do everything. `*` is every signed-in user. Set either this or
     `policy_file`."""
 
     policy_file: Path | None = Field(default=None, validate_default=True)
-    """TOML file that says who may do what. Set either this or `admin_groups`."""
+    """TOML file with the permissions. Set either this or `admin_groups`."""
 
     authority_max_age: _Age = MAX_AGE
-    """Seconds for which the pool's answer on a caller (enabled, in which groups) is trusted before
-    a change. `0` asks each time. `token` takes the groups from the token alone, for pools whose
-    Pre-token-generation trigger writes them."""
+    """Seconds for which the pool's answer on a caller (enabled, in which groups) is cached for
+    changes. `0` asks the pool each time. `token` takes the groups from the token alone, for pools
+    whose pre token generation trigger writes them."""
 
     disabled_actions: _Actions = frozenset()
-    """Actions that are removed from the schema."""
+    """Actions to remove from the schema."""
 
     token_use: Annotated[frozenset[TokenUse], NoDecode, BeforeValidator(_split_at_commas)] = (
         frozenset({TokenUse.ACCESS})
@@ -195,21 +195,21 @@ class Settings(BaseSettings):
     """Kinds of token that are accepted."""
 
     issuer: Annotated[str, AfterValidator(_require_https)] | None = None
-    """The `iss` of accepted tokens, where it is neither of Cognito's two forms for the pool."""
+    """The accepted `iss` of tokens, if it is neither of Cognito's two forms for the pool."""
 
     jwks_url: str | None = None
-    """URL of the pool's keys, where that is not below the issuer."""
+    """URL of the pool's keys, if it is not below the issuer."""
 
     introspection: Introspection = Introspection.AUTHENTICATED
     """Who may read the schema from the server."""
 
     node_field: bool = True
-    """Whether there is a field `node`, of which a federated graph may have only one."""
+    """Whether the schema has the field `node`; a federated graph may have only one."""
 
     auth_directives: bool = False
-    """Whether the schema carries `@authenticated` and `@policy`, with the names of actions,
-    for routers that refuse requests by them. Apollo's gateway in JavaScript knows no such
-    directives, and does not start with them."""
+    """Whether the schema has `@authenticated` and `@policy` directives with the names of actions,
+    for routers that enforce them. Apollo's gateway in JavaScript does not support these directives,
+    and does not start with them."""
 
     host: str = "127.0.0.1"
     """Address to listen on; the image sets `0.0.0.0`."""
@@ -218,125 +218,128 @@ class Settings(BaseSettings):
     """TCP port to listen on."""
 
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
-    """TCP port for Prometheus' `/metrics`, at the same address; without one there are none."""
+    """TCP port for Prometheus' `/metrics`, at the same address; by default, metrics are not
+    served."""
 
     max_concurrency: int = Field(default=1000, ge=1)
-    """Requests in flight that call Cognito. A caller may have as many as are free, so one alone may
-    have half. More are rejected as `OVERLOADED`."""
+    """Requests in flight that call Cognito. Each caller may have as many as are left free, so a
+    single caller may have half. Further requests are rejected as `OVERLOADED`."""
 
     max_connections: int = Field(default=4096, ge=1)
-    """Connections of clients at once, as far as the limit on file descriptors allows. For one
-    more, the longest idle is closed, or the new one where none is idle."""
+    """Connections of clients, as far as the limit on file descriptors allows. For one more, the one
+    that has been idle longest is closed, or the new one if none is idle."""
 
     keep_alive: float = Field(default=75.0, gt=0, le=3600)
-    """Seconds that a connection may stay idle between requests: longer than a load balancer keeps
-    its own, or that sends a request into a connection that is just being closed."""
+    """Seconds that a connection may be idle between requests. It must be longer than the idle
+    timeout of a load balancer in front, which otherwise sends requests over connections that are
+    being closed."""
 
     max_pending: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
-    """Bytes that may be in memory of incomplete requests, and of responses that clients do not
-    read, over all connections. Beyond that, the largest of the caller who has most is ended."""
+    """Bytes in memory of incomplete requests, and of responses that clients do not read, over all
+    connections. Beyond that, the largest one of the caller that has most is closed."""
 
     deadline: float = Field(default=15.0, gt=0, le=300)
-    """Seconds that one request may take, waiting for Cognito included."""
+    """Seconds that a request may take, waiting for Cognito included."""
 
     quotas: _Quotas = Field(default_factory=dict)
-    """Calls to Cognito per second that AWS grants the account, where it raised a quota; such as
+    """Quotas of calls to Cognito per second that AWS has raised for the account, such as
     `UserRead=240,UserList=60`."""
 
     quota_share: float = Field(default=1.0, gt=0, le=1)
-    """Part of each quota that this process may use. The quotas are of the whole account and
-    region, so leave some to its other apps, and divide it among the processes of this server."""
+    """Fraction of each quota that this process may use. The quotas apply to the whole account and
+    region, so leave some to other apps, and divide the rest among the processes of this server."""
     audit_file: Path | None = None
-    """File on a disk of this machine, or pipe, that audit events are appended to; a rotated one is
-    opened anew. By default they go to standard output, all other log lines to standard error."""
+    """File on a disk of this machine, or pipe, to append audit events to; it is reopened after
+    rotation. By default they go to standard output, and all other log lines to standard error."""
     allowed_hosts: Annotated[_NonEmptyStrings, AfterValidator(_require_hosts)] | None = None
-    """Hosts that the server answers for, as requests name them in `Host`: names, `*.example.com`,
-    addresses, networks, or `*` for any. By default any, and with `dev` this machine's."""
+    """Allowed values of the `Host` header: names, `*.example.com`, addresses, networks, or `*` for
+    any. By default any, and with `dev` those of this machine."""
     cors_origins: Annotated[_Strings, AfterValidator(_require_origins)] = frozenset()
     """Origins whose pages may call this server, such as `https://app.example.com`."""
 
     amplify: bool = False
-    """Whether to serve the REST routes of Amplify's Admin Queries too."""
+    """Whether to serve the REST routes of Amplify's Admin Queries, too."""
 
     amplify_path: str = Field(default="/AdminQueries", pattern=r"^(/[\w.~-]+)+$")
-    """What the paths of those routes begin with."""
+    """Prefix of the paths of those routes."""
 
     max_body: int = Field(default=262_144, ge=1024)
-    """Bytes that a request's body, or its query string, may have."""
+    """Bytes of the body, or the query string, of a request."""
 
     get_queries: bool = True
-    """Whether queries are accepted by GET, too."""
+    """Whether queries are accepted with GET, too."""
 
     max_document: int = Field(default=65_536, ge=1024)
-    """Characters that a GraphQL document may have."""
+    """Characters of a GraphQL document."""
 
     max_tokens: int = Field(default=2000, ge=100)
-    """Lexical tokens that a GraphQL document may have, without comments."""
+    """Lexical tokens of a GraphQL document, without comments."""
 
     max_depth: int = Field(default=20, ge=1)
-    """Fields that may stand one below another."""
+    """Levels of nested fields."""
 
     max_aliases: int = Field(default=100, ge=0)
-    """Fields that a document may ask for under another name, or again."""
+    """Fields of a document that have an alias, or are selected repeatedly."""
 
     max_directives: int = Field(default=50, ge=0)
-    """Directives that may stand in a document."""
+    """Directives of a document."""
 
     max_root_fields: int = Field(default=20, ge=1)
-    """Fields that an operation may begin with."""
+    """Root fields of an operation."""
 
     max_spreads: int = Field(default=200, ge=0)
-    """Fragments that a document may spread, each counted as often as it is executed."""
+    """Fragment spreads of a document, each counted as often as it is executed."""
 
     max_values: int = Field(default=5000, ge=100)
-    """Values that the variables may have, those in lists and objects included."""
+    """Values of the variables, those in lists and objects included."""
 
     max_representations: int = Field(default=1000, ge=1)
-    """Objects that a request may ask `_entities` for, whether alike or not."""
+    """Representations for `_entities` in a request, equal ones included."""
 
     max_calls: int = Field(default=150, ge=1)
-    """Calls to Cognito that one request may take."""
+    """Calls to Cognito of one request."""
 
     explorer: bool = False
-    """Serve the explorer, a page to try queries in. `graphql-admin dev` turns it on."""
+    """Whether to serve the explorer, a page to try queries in. `graphql-admin dev` turns it on."""
 
     explorer_login_url: str | None = None
-    """The pool's hosted sign-in page, such as `https://example.auth.eu-west-1.amazoncognito.com`,
-    through which people sign in to the explorer. Without it they paste a token."""
+    """URL of the pool's hosted sign-in page, such as
+    `https://example.auth.eu-west-1.amazoncognito.com`, where users sign in to the explorer. Without
+    it, they paste a token."""
 
     explorer_client_id: str | None = Field(default=None, validate_default=True)
-    """The app client that the explorer signs in as: one of `client_ids`, without a secret, with
-    the authorization code grant, the scope `openid`, and the explorer's own address as its
-    callback and its sign-out URL."""
+    """The app client of the explorer: one of `client_ids`, without a secret, with the authorization
+    code grant, the scope `openid`, and the explorer's own URL as callback and sign-out URL."""
 
     @property
     def region(self) -> str:
-        """The AWS region of the user pool, which its id begins with."""
+        """The AWS region of the user pool, the first part of its id."""
         return self.user_pool_id.split("_")[0]
 
     @property
     def partition(self) -> str:
-        """The AWS partition of the region, as ARNs name it."""
+        """The AWS partition of the region, as in ARNs."""
         if self.region.startswith("cn-"):
             return "aws-cn"
         return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
 
     @cached_property
     def hosts(self) -> AllowedHosts:
-        """The hosts that the server answers for."""
-        # With `dev`, tokens are good that anybody can sign: a page of the internet too.
+        """The allowed hosts."""
+        # With `dev`, tokens are accepted that anyone can sign, so any web page could use this
+        # server.
         return AllowedHosts(self.allowed_hosts or (LOOPBACK if self.dev else ANY))
 
     @cached_property
     def policy(self) -> Policy:
-        """Who may do what, from whichever of the two settings says so."""
+        """The permissions, from whichever of the two settings is set."""
         if self.policy_file is not None:
             return _read_policy(self.policy_file)
         return Policy.of_administrators(self.admin_groups or ())
 
     @property
     def knows_groups(self) -> bool:
-        """Whether the pool's groups are those that give rights, and not the token's alone."""
+        """Whether rights come from the groups of the pool, and not of the token alone."""
         return self.authority_max_age is not None
 
     @field_validator("policy_file")
@@ -344,7 +347,7 @@ class Settings(BaseSettings):
     def _check_policy(cls, path: Path | None, info: ValidationInfo) -> Path | None:
         if path is not None:
             _read_policy(path)
-        # Not there is what was refused already, and says why.
+        # A missing value has been rejected already, with an error of its own.
         if "admin_groups" in info.data and (path is None) == (info.data["admin_groups"] is None):
             raise ValueError(f"set exactly one of {PREFIX}ADMIN_GROUPS and {PREFIX}POLICY_FILE")
         return path
@@ -352,7 +355,7 @@ class Settings(BaseSettings):
     @field_validator("jwks_url")
     @classmethod
     def _check_jwks_url(cls, url: str | None, info: ValidationInfo) -> str | None:
-        # In dev mode the keys are the emulator's, which speaks http.
+        # In dev mode the keys are those of the emulator, which is served over http.
         return url if url is None or info.data.get("dev") else _require_https(url)
 
     @field_validator("explorer_login_url")
@@ -362,7 +365,7 @@ class Settings(BaseSettings):
             return None
         parts = urlsplit(url)
         local = info.data.get("dev") and parts.hostname in _LOOPBACK
-        # An origin and nothing else: it becomes a source in the Content-Security-Policy.
+        # Only an origin, because it becomes a source in the Content-Security-Policy.
         is_origin = f"{parts.scheme}://{parts.netloc}" == url.rstrip("/")
         if not is_origin or not _HOST.fullmatch(parts.netloc):
             raise ValueError("must be an origin, such as https://auth.example.com")
@@ -372,7 +375,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_explorer_client(cls, client: str | None, info: ValidationInfo) -> str | None:
         if "explorer_login_url" not in info.data or "client_ids" not in info.data:
-            return client  # what it depends on was refused already
+            return client  # a setting that it depends on has been rejected already
         if (client is None) != (info.data["explorer_login_url"] is None):
             raise ValueError(f"set it and {PREFIX}EXPLORER_LOGIN_URL, or neither")
         if client is not None and client not in info.data["client_ids"]:
@@ -383,7 +386,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_disabled(cls, actions: frozenset[Action]) -> frozenset[Action]:
         if actions == frozenset(Action):
-            raise ValueError("leaves no action at all")
+            raise ValueError("disables every action")
         return actions
 
 
@@ -391,10 +394,10 @@ def load_settings(**overrides: object) -> Settings:
     """Read the settings from the environment.
 
     Args:
-        overrides: Settings by name, which win over the environment.
+        overrides: Settings by name, which override the environment.
 
     Raises:
-        InvalidSettings: With all that is wrong, not only the first problem.
+        InvalidSettings: With all problems, not only the first.
     """
     problems = [
         f"{name}: there is no such setting"
@@ -437,11 +440,11 @@ def _sentences(
 
 
 class _InvalidFile(ValueError):
-    """A file that a setting names cannot be meant.
+    """A file that a setting names is invalid.
 
     Args:
         path: The file.
-        problems: All that is wrong with it.
+        problems: All problems found in it.
     """
 
     def __init__(self, path: Path, problems: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Whom or what a change is aimed at, and what it consists of."""
+"""The target of a change, and its parameters."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 
 class TargetKind(Enum):
-    """What an action that changes something is aimed at."""
+    """The kind of object that an action changes."""
 
     USER = "user"
     GROUP = "group"
@@ -15,21 +15,21 @@ class TargetKind(Enum):
 
 
 class Target(NamedTuple):
-    """The user, the group, or the membership that a change is aimed at, by name."""
+    """The user, the group, or the membership (both) that a change is aimed at, by name."""
 
     user: str | None = None
     group: str | None = None
 
 
 class Change(Protocol):
-    """What a caller asks to be changed, such as the input of a mutation."""
+    """A requested change, such as the input of a mutation."""
 
     def target(self) -> Target:
         """Return the target as the caller named it."""
 
     def parameters(self) -> Mapping[str, object]:
-        """Return what Cognito's operation takes beyond the target.
+        """Return the parameters of Cognito's operation other than the target.
 
         Raises:
-            BadUserInput: A value cannot be right.
+            BadUserInput: A value is invalid.
         """

@@ -90,7 +90,7 @@ def test_unknown_groups(
         pool.add_group(f"A{number}")
     found = run(moto_url, pool.pool_id, policy, disabled_actions=disabled)
     assert found == Findings(
-        ["The policy names groups that the pool does not have: 'Suport', 'a b'."]
+        ["The policy has groups that the pool does not have: 'Suport', 'a b'."]
     )
 
 
@@ -107,11 +107,11 @@ def test_groups_not_compared(run: Callable[..., Findings], backend: ScriptedCogn
 def test_right_of_the_checks(
     run: Callable[..., Findings], backend: ScriptedCognito, operation: str, code: str
 ) -> None:
-    """A right without which every change is refused is named, also where its action is off."""
+    """A right without which every change is rejected is named, also where its action is off."""
     backend.on(operation, failure(code))
     (problem,) = run(backend.url, disabled_actions="getUser,listGroupsForUser").problems
-    assert f"no right to {operation}." in problem
-    assert "every change is refused" in problem
+    assert f"may not call {operation}." in problem
+    assert "every change is rejected" in problem
 
 
 def test_other_rights(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
@@ -121,7 +121,7 @@ def test_other_rights(run: Callable[..., Findings], backend: ScriptedCognito) ->
     names = ("Admins", "Support", "Customers", "Billing")
     backend.on("ListGroups", reply({"Groups": [{"GroupName": name} for name in names]}))
     found = run(backend.url)
-    begins = "The server's own credentials have no right to "
+    begins = "The server's own credentials may not call "
     assert [each.removeprefix(begins).split(".")[0] for each in found.problems] == [
         "GetGroup",
         "ListUsers",
@@ -141,14 +141,14 @@ def test_reads_alone_need_no_checks(run: Callable[..., Findings], backend: Scrip
     [
         ({}, "10", None),
         ({"PreSignUp": TRIGGER}, "10", None),
-        ({"PreTokenGeneration": TRIGGER}, "10", "has a Pre-token-generation trigger"),
+        ({"PreTokenGeneration": TRIGGER}, "10", "has a pre token generation trigger"),
         (
             {"PreTokenGenerationConfig": {"LambdaVersion": "V2_0", "LambdaArn": TRIGGER}},
             "0",
-            "has a Pre-token-generation trigger",
+            "has a pre token generation trigger",
         ),
         ({"PreTokenGeneration": TRIGGER}, "token", None),
-        ({}, "token", "has no Pre-token-generation trigger"),
+        ({}, "token", "has no pre token generation trigger"),
     ],
 )
 def test_trigger(
@@ -176,7 +176,7 @@ def test_trigger_not_looked_at(
     backend.on("DescribeUserPool", answer)
     found = run(backend.url)
     assert found.problems == []
-    assert ["was not looked at" in note for note in found.notes] == [True]
+    assert ["trigger was not checked" in note for note in found.notes] == [True]
 
 
 def test_token_mode(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
@@ -204,7 +204,7 @@ def test_running_server_names_it(
     )
     assert sent.codes == ["AUTHORITY_UNAVAILABLE"]
     assert "AdminDisableUser" not in backend.operations()
-    lines = [line for line in capsys.readouterr().out.splitlines() if "no right to call" in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "may not call" in line]
     assert len(lines) == 1
     assert operation in lines[0]
 
@@ -213,4 +213,4 @@ def test_away(run: Callable[..., Findings]) -> None:
     """A pool that does not answer is said once."""
     found = run("http://127.0.0.1:9", deadline=2)
     assert len(found.problems) == 1
-    assert "did not answer well" in found.problems[0]
+    assert "The call to the user pool failed" in found.problems[0]

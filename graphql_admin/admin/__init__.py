@@ -1,1 +1,1 @@
-"""The admin API: users and groups as GraphQL types, and the gate before every change of them."""
+"""The admin API: users and groups as GraphQL types, and the gate for every change to them."""

@@ -1,6 +1,7 @@
-"""What the caller may do to one user or group, so that a frontend need not offer the rest.
+"""The field `allowedActions`: what the caller may do to one user or group.
 
-It follows from the caller's token, and decides nothing: each change is decided on when it comes.
+Frontends use it to hide the other actions. It depends only on the caller's token, and authorizes
+nothing: each change is decided on when it is requested.
 """
 
 from collections.abc import Collection
@@ -30,14 +31,14 @@ def _principal(context: Context) -> Principal:
 @guarded(
     Action.LIST_GROUPS_FOR_USER,
     name="allowedActions",
-    description="The changes that the caller may make to this user, by action name; null if the "
-    "user is gone. To add to a group or remove from one takes that group's consent too: see its "
-    "own `allowedActions`.",
+    description="Names of the actions that the caller may take on this user; null if the user no "
+    "longer exists. To add the user to a group, or remove them from one, the action must be among "
+    "that group's `allowedActions` too.",
 )
 async def allowed_on_user(user: strawberry.Parent[User], info: Info) -> list[str] | None:
     context = info.context
     sub = user.values.get("sub")
-    if sub is None:  # of whom only the key is known
+    if sub is None:  # only the key is known
         found = await find_user(context, user.key)
         if found is None:
             return None
@@ -53,8 +54,7 @@ async def allowed_on_user(user: strawberry.Parent[User], info: Info) -> list[str
 @guarded(
     Action.VIEWER,
     name="allowedActions",
-    description="The changes that the caller may make to this group, or to who is in it, by "
-    "action name.",
+    description="Names of the actions that the caller may take on this group or its membership.",
 )
 async def allowed_on_group(group: strawberry.Parent[Group], info: Info) -> list[str] | None:
     decisions = info.context.decisions
@@ -62,4 +62,4 @@ async def allowed_on_group(group: strawberry.Parent[Group], info: Info) -> list[
 
 
 FEATURE = Feature(extends={User: (allowed_on_user,), Group: (allowed_on_group,)})
-"""What the caller may do to each."""
+"""Adds the field to both types."""

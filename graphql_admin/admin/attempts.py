@@ -7,7 +7,7 @@ event, cannot be made. Mutations come here, and Amplify's routes by way of them.
 from collections.abc import Mapping
 
 from graphql_admin.actions import Action, Oneself
-from graphql_admin.admin.authorization import Authorization
+from graphql_admin.admin.authorization import Attempt, Authorization
 from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context
 from graphql_admin.audit.log import AuditLog, Event, Outcome, outcome_of
@@ -50,16 +50,17 @@ class Attempts:
             AdminError: Cognito did not answer well.
         """
         aim = _aim(context.caller, action, change.target())
+        attempt: Attempt | None = None
         # What is neither done nor an error of ours is a request that was cancelled.
         outcome, is_sent = Outcome.FAILED, False
         code: str | None = "CANCELLED"
         try:
-            self._authorization.check(context, action, aim)
+            attempt = self._authorization.check(context, action, aim)
             parameters = _parameters(aim, change)
             self._audit.demand()
-            async with self._authorization.allow(context, action, aim) as target:
-                outcome, is_sent = Outcome.UNKNOWN, True
-                await self._write(context, action, {**parameters, **_names(target)})
+            target = await self._authorization.allow(attempt)
+            outcome, is_sent = Outcome.UNKNOWN, True
+            await self._write(context, action, {**parameters, **_names(target)})
         except AdminError as error:
             outcome, code = outcome_of(error, is_sent=is_sent), payload_code(error)
             raise
@@ -71,6 +72,8 @@ class Attempts:
             return target
         finally:
             self._audit.write(_event(context.caller, action, aim, outcome, code))
+            if attempt is not None:
+                await self._authorization.settle(attempt, outcome)
 
     async def _write(self, context: Context, action: Action, parameters: dict[str, object]) -> None:
         # The operation is the row's, so that no other can be called, and IAM's policy has it.

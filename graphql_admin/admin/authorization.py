@@ -5,14 +5,13 @@ username: a check of one name and a write through another may be two people.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from graphql_admin.actions import Action, Effect, Oneself
 from graphql_admin.admin.context import Context
-from graphql_admin.audit.log import Outcome, outcome_of
+from graphql_admin.audit.log import Outcome
 from graphql_admin.errors import (
     AdminError,
     AuthorityUnavailable,
@@ -37,7 +36,7 @@ from graphql_admin.policy.decisions import (
 )
 from graphql_admin.policy.decisions import Target as Known
 from graphql_admin.policy.grants import Grants
-from graphql_admin.policy.reservations import Reservations
+from graphql_admin.policy.reservations import Reservation, Reservations
 from graphql_admin.targets import Target
 from graphql_admin.tokens.caller import Caller
 
@@ -51,14 +50,23 @@ _OUTCOMES: Mapping[Reason, type[OutOfScope | OwnAccount | Conflict]] = {
 }
 
 
-class _Resolved(NamedTuple):
-    """A target that a caller may act on."""
+@dataclass(slots=True)
+class Attempt:
+    """One attempt to change something, with what is known by now of who may make it."""
 
+    context: Context
+    """The request's."""
+    action: Action
     target: Target
     """As Cognito is to be told it."""
+    principal: Principal
+    """The caller: with the rights that their token gives, before the pool was asked."""
     known: Known
-    """What was read of it."""
-    effect: Effect
+    """What was read of the target."""
+    decision: Allowed | NeedsTarget
+    """By what is known."""
+    held: Reservation | None = None
+    """Of the target, who is about to lose rights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ class Authorization:
     authority: Authority
     reservations: Reservations
 
-    def check(self, context: Context, action: Action, target: Target) -> None:
+    def check(self, context: Context, action: Action, target: Target) -> Attempt:
         """Refuse a change that the token's rights do not admit, before anything is read for it.
 
         Raises:
@@ -79,29 +87,21 @@ class Authorization:
             OutOfScope: It does not give what the group gives.
         """
         caller = context.demand(action)
+        principal = Principal(caller.sub, context.rights, caller.is_machine)
         if action.on_oneself is Oneself.ONLY:
             if target.user not in {caller.username, caller.sub}:
                 raise Forbidden("You may do this to nobody but yourself.")
-            return
-        principal = Principal(caller.sub, context.rights, caller.is_machine)
-        self._decide(principal, action, _unknown(target))
+            target = target._replace(user=caller.username)
+            return Attempt(context, action, target, principal, Known(), Allowed())
+        known = Known(None if target.user is None else User(), target.group)
+        decision = self._decide(principal, action, known)
+        return Attempt(context, action, target, principal, known, decision)
 
-    @asynccontextmanager
-    async def allow(
-        self, context: Context, action: Action, target: Target
-    ) -> AsyncIterator[Target]:
-        """Let a change be made within the block, if the caller may make it now.
+    async def allow(self, attempt: Attempt) -> Target:
+        """Return the target as Cognito is to be told it, if the caller may make the change now.
 
-        Whoever loses rights by it is reserved meanwhile, and for a while afterwards unless the
-        block ends with an error by which nothing was changed.
-
-        Args:
-            context: The request's.
-            action: What is to be done.
-            target: To whom; it has passed `check`.
-
-        Yields:
-            The target as Cognito is to be told it.
+        Whoever loses rights by it is reserved until `settle`, and for a while afterwards unless
+        nothing was changed. `settle` has to come, however the attempt ends.
 
         Raises:
             AuthorityUnavailable: The pool did not say whether the caller may still do it.
@@ -112,66 +112,85 @@ class Authorization:
             UserNotFound: There is no such user.
             AdminError: What had to be read of the target could not be read.
         """
-        caller = context.demand_token()
-        if action.on_oneself is Oneself.ONLY:
-            yield target._replace(user=caller.username)
-            return
-        reader = _Reader(context)
-        principal = await self._principal(context, caller, reader)
-        resolved = await self._resolve(principal, action, target, reader)
-        changing = self._change(resolved)
-        if resolved.effect is Effect.TAKES:
-            changing = self._take(context, principal, action, resolved, reader)
-        elif resolved.effect is Effect.GIVES:
-            await self._demand_unreserved(principal)
-        async with changing as told:
-            yield told
+        if attempt.action.on_oneself is Oneself.ONLY:
+            return attempt.target
+        await self._look_at_caller(attempt)
+        effect = await self._resolve(attempt)
+        if effect is Effect.TAKES:
+            await self._reserve(attempt)
+            await self._look_at_caller(attempt, anew=True)
+            await self._resolve(attempt)
+        elif effect is Effect.GIVES:
+            await self._demand_unreserved(attempt.principal)
+        return attempt.target
 
-    async def _principal(
-        self, context: Context, caller: Caller, reader: "_Reader", *, anew: bool = False
-    ) -> Principal:
-        """Return the caller with the rights that they have now.
+    async def settle(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Let go of what `allow` held, and believe no more of the target than is still true."""
+        is_changed = outcome in {Outcome.DONE, Outcome.UNKNOWN}
+        sub = _sub_of(attempt.known)
+        if is_changed and sub is not None:
+            self.authority.forget(sub)
+        if attempt.held is not None:
+            end = self.reservations.keep if is_changed else self.reservations.drop
+            await end(attempt.held)
+
+    async def _look_at_caller(self, attempt: Attempt, *, anew: bool = False) -> None:
+        """Go on with the rights that the caller has now.
 
         Raises:
             AuthorityUnavailable: The pool did not say.
-            Forbidden: The caller is not there any more, or is disabled.
+            Forbidden: The caller is not there any more, is disabled, or has not the right.
             AdminError: The request may not call the pool now.
         """
-        if caller.is_machine:
-            return Principal(caller.sub, context.rights, is_machine=True)
+        if attempt.principal.is_machine:
+            return
+        caller = attempt.context.demand_token()
+        groups = None if anew else self.authority.recall(caller.sub, caller.groups)
+        if groups is None:
+            groups = await self._read_groups(attempt.context, caller, anew=anew)
+        if isinstance(groups, Refused):
+            raise _error_of(groups)
+        rights = self.grants.of_user(groups)
+        if rights != attempt.principal.rights:
+            attempt.principal = Principal(caller.sub, rights)
+            attempt.decision = self._decide(attempt.principal, attempt.action, attempt.known)
+
+    async def _read_groups(
+        self, context: Context, caller: Caller, *, anew: bool
+    ) -> frozenset[str] | Refused:
         assert caller.username is not None  # noqa: S101  # only machines have none
         try:
             # Another request may be reading it, with more time.
             async with asyncio.timeout_at(context.deadline):
-                groups = await self.authority.groups_of(
-                    caller.sub, caller.username, caller.groups, reader, anew=anew
+                return await self.authority.groups_of(
+                    caller.sub, caller.username, caller.groups, _Reader(context), anew=anew
                 )
         except (TimeoutError, TimedOut, UpstreamFailed) as error:
             raise AuthorityUnavailable from error
-        if isinstance(groups, Refused):
-            raise _error_of(groups)
-        return Principal(caller.sub, self.grants.of_user(groups))
 
-    async def _resolve(
-        self, principal: Principal, action: Action, target: Target, reader: "_Reader"
-    ) -> _Resolved:
-        known = _unknown(target)
-        try:
-            while isinstance(decision := self._decide(principal, action, known), NeedsTarget):
-                username = target.user
-                assert username is not None  # noqa: S101  # nothing is read of a group
-                if decision.read is Read.USER:
-                    found = await reader.user(username)
-                    if found is None:
-                        raise UserNotFound
-                    target = target._replace(user=found.username)
-                    known = replace(known, user=User(found.sub))
-                else:
-                    groups = await read_groups(reader, username)
-                    known = replace(known, user=User(_sub_of(known), groups))
-        except TimedOut as error:
-            raise TimedOut("The user pool did not answer in time. Nothing was changed.") from error
-        return _Resolved(target, known, decision.effect)
+    async def _resolve(self, attempt: Attempt) -> Effect:
+        """Read of the target what the decision depends on, and return what the change does."""
+        while isinstance(attempt.decision, NeedsTarget):
+            try:
+                await self._read_target(attempt, attempt.decision.read)
+            except TimedOut as error:
+                message = "The user pool did not answer in time. Nothing was changed."
+                raise TimedOut(message) from error
+            attempt.decision = self._decide(attempt.principal, attempt.action, attempt.known)
+        return attempt.decision.effect
+
+    async def _read_target(self, attempt: Attempt, read: Read) -> None:
+        reader, username = _Reader(attempt.context), attempt.target.user
+        assert username is not None  # noqa: S101  # nothing is read of a group
+        if read is Read.USER:
+            found = await reader.user(username)
+            if found is None:
+                raise UserNotFound
+            attempt.target = attempt.target._replace(user=found.username)
+            user = User(found.sub)
+        else:
+            user = User(_sub_of(attempt.known), await read_groups(reader, username))
+        attempt.known = replace(attempt.known, user=user)
 
     def _decide(self, principal: Principal, action: Action, known: Known) -> Allowed | NeedsTarget:
         decision = self.decisions.decide(principal, action, known)
@@ -183,51 +202,20 @@ class Authorization:
         if not principal.is_machine and await self.reservations.is_reserved(principal.sub):
             raise Conflict
 
-    @asynccontextmanager
-    async def _change(self, resolved: _Resolved) -> AsyncIterator[Target]:
-        """Let a change be made, after which what was read of its target is not believed."""
-        try:
-            yield resolved.target
-        finally:
-            sub = _sub_of(resolved.known)
-            if sub is not None:
-                self.authority.forget(sub)
+    async def _reserve(self, attempt: Attempt) -> None:
+        """Reserve the target, for one who is not losing their own rights.
 
-    @asynccontextmanager
-    async def _take(
-        self,
-        context: Context,
-        principal: Principal,
-        action: Action,
-        resolved: _Resolved,
-        reader: "_Reader",
-    ) -> AsyncIterator[Target]:
-        """Let rights be taken, by one who is not losing theirs."""
-        sub = _sub_of(resolved.known)
+        Raises:
+            Conflict: They are.
+        """
+        sub = _sub_of(attempt.known)
         assert sub is not None  # noqa: S101  # what takes rights depends on who it is
-        held = await self.reservations.reserve(sub, caller=principal.sub, deadline=context.deadline)
+        held = await self.reservations.reserve(
+            sub, caller=attempt.principal.sub, deadline=attempt.context.deadline
+        )
         if isinstance(held, Refused):
             raise _error_of(held)
-        try:
-            caller = context.demand_token()
-            principal = await self._principal(context, caller, reader, anew=True)
-            self._decide(principal, action, resolved.known)
-        except BaseException:
-            await self.reservations.drop(held)
-            raise
-        try:
-            async with self._change(resolved) as told:
-                yield told
-        except AdminError as error:
-            if outcome_of(error, is_sent=True) is Outcome.UNKNOWN:
-                await self.reservations.keep(held)
-            else:
-                await self.reservations.drop(held)
-            raise
-        except BaseException:
-            await self.reservations.keep(held)
-            raise
-        await self.reservations.keep(held)
+        attempt.held = held
 
 
 class _Reader:
@@ -276,10 +264,6 @@ def _objects(rows: Any) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise UpstreamFailed
     return rows
-
-
-def _unknown(target: Target) -> Known:
-    return Known(None if target.user is None else User(), target.group)
 
 
 def _error_of(refused: Refused) -> AdminError:

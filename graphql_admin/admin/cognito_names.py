@@ -14,7 +14,7 @@ def check_name(name: str, field: str) -> str:
     Cognito's pattern is `[\p{L}\p{M}\p{S}\p{N}\p{P}]+`: no white space, no control characters.
 
     Raises:
-        BadUserInput: It cannot be one.
+        BadUserInput: It cannot be such a name.
     """
     if not 1 <= len(name) <= MAX_LENGTH or not _is_sound(name):
         raise BadUserInput(
@@ -25,7 +25,7 @@ def check_name(name: str, field: str) -> str:
 
 
 def _is_sound(name: str) -> bool:
-    # Of ASCII, what can be printed, but for the space, is just what the pattern takes.
+    # The pattern matches exactly the printable ASCII characters other than the space.
     if name.isascii():
         return name.isprintable() and " " not in name
     return all(category(char)[0] in "LMSNP" for char in name)

@@ -1,7 +1,7 @@
-"""Cursors: places in a list of a user pool, as clients keep them.
+"""Cursors: opaque positions in a list of a user pool.
 
-A cursor is Base64 of `digest, page, skip, check`. Those of one page token differ in the last
-two alone, so that the cursors of sixty rows take little longer than one.
+A cursor is the Base64 encoding of `digest, page, skip, check`. Cursors of one page token differ in
+the last two alone, so that encoding sixty of them takes little longer than one.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -26,7 +26,7 @@ _TAIL_SIZE = _SKIP.size + _CHECK_SIZE
 
 
 class Position(NamedTuple):
-    """A place in a list: so many rows after where a page token leads."""
+    """A position in a list: a number of rows after the start of the page of a token."""
 
     token: str | None
     limit: int
@@ -34,11 +34,11 @@ class Position(NamedTuple):
 
 
 class CursorCodec:
-    """Turns positions in one list of one pool into opaque cursors, and back.
+    """Encodes and decodes cursors of one list of one pool.
 
-    A digest over the list, its parameters and the page tells a cursor of another list; with a
-    check of the rows to skip it tells a damaged one. Neither is a secret, since a forged cursor
-    leads nowhere its maker may not go.
+    A digest of the list, its parameters and the page detects a cursor of another list; together
+    with a checksum of the rows to skip it detects a damaged one. Neither is keyed, since a forged
+    cursor gives access to nothing that its sender may not read.
 
     Args:
         pool_id: The pool's id.
@@ -56,12 +56,12 @@ class CursorCodec:
         return self.encode_run(token, limit, range(skip, skip + 1))[0]
 
     def encode_run(self, token: str | None, limit: int, skips: range) -> Sequence[str]:
-        """Return the cursors of the positions that differ in their skips alone.
+        """Return the cursors of positions that differ in the rows to skip alone.
 
         Args:
             token: The page token of all.
             limit: The limit of all.
-            skips: One after the other, each less than 65,536.
+            skips: Consecutive numbers, each less than 65,536.
         """
         start = self._starts.get((token, limit))
         if start is None:
@@ -71,7 +71,7 @@ class CursorCodec:
     def _make_start(self, token: str | None, limit: int) -> str:
         page = orjson.dumps([token, limit])
         head = blake2b(self._identity + page, digest_size=_DIGEST_SIZE).digest() + page
-        head += b" " * (-len(head) % 3)  # which JSON does not mind, and Base64 needs
+        head += b" " * (-len(head) % 3)  # insignificant in JSON, and avoids padding in Base64
         return urlsafe_b64encode(head).decode()
 
     def decode(self, cursor: str) -> Position:
@@ -97,9 +97,9 @@ class CursorCodec:
         return position
 
 
-@lru_cache(maxsize=1024)  # most pages begin where a token leads
+@lru_cache(maxsize=1024)  # skips are small where a page starts at a token
 def _tail(skip: int) -> str:
-    """Return the end of a cursor: the rows to skip, and their check."""
+    """Return the end of a cursor: the rows to skip, and their checksum."""
     number = _SKIP.pack(skip)
     check = blake2b(number, digest_size=_CHECK_SIZE).digest()
     return urlsafe_b64encode(number + check).decode()

@@ -1,4 +1,4 @@
-"""How a part of the server announces what it adds to the schema."""
+"""The interface by which a part of the server adds to the schema."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ from strawberry.types.field import StrawberryField
 
 @dataclass(frozen=True)
 class Feature:
-    """What one part adds to the schema."""
+    """The additions of one part to the schema."""
 
     query: type | None = None
-    """A Strawberry type with fields of the root of queries."""
+    """A Strawberry type whose fields are added to `Query`."""
 
     mutation: type | None = None
-    """A Strawberry type with fields of the root of mutations."""
+    """A Strawberry type whose fields are added to `Mutation`."""
 
     extends: Mapping[type, tuple[StrawberryField, ...]] = field(default_factory=dict)
-    """Fields of types that are made below it, by the type."""
+    """Fields that are added to types defined in other modules, by type."""

@@ -1,4 +1,4 @@
-"""How an object is found again: by its global id, or by its key from another subgraph."""
+"""Fetches objects by global id (`node`), and by key for other subgraphs (`_entities`)."""
 
 import asyncio
 from collections import Counter
@@ -21,7 +21,7 @@ from graphql_admin.admin.users.types import User, find_user, find_user_by
 from graphql_admin.errors import BadUserInput, GroupNotFound, UserNotFound
 
 ACTIONS = {"User": Action.GET_USER, "Group": Action.GET_GROUP}
-"""What fetching an object of each type requires."""
+"""The action that fetching an object of each type requires."""
 
 
 def _keys_of(type_: type) -> tuple[str, ...]:
@@ -34,7 +34,8 @@ KEYS = {type_.__name__: _keys_of(type_) for type_ in (User, Group)}
 
 
 Entity = Annotated[
-    User | Group, strawberry.union("_Entity", description="What other subgraphs may refer to.")
+    User | Group,
+    strawberry.union("_Entity", description="An entity that other subgraphs may refer to."),
 ]
 
 
@@ -43,7 +44,7 @@ class ReferenceQuery:
     @guarded(
         RequiresByType(ACTIONS, has_key=False),
         name="node",
-        description="The object with the global id `id`; null if gone.",
+        description="The object with the global id `id`; null if it does not exist.",
     )
     async def node(
         self,
@@ -62,25 +63,27 @@ class ReferenceQuery:
     @guarded(
         RequiresByType(ACTIONS, has_key=True),
         name="_entities",
-        description="The objects that other subgraphs refer to by their keys, in the same order.",
+        description="The entities that other subgraphs refer to by their keys, in the same order.",
     )
     async def entities(
         self,
         info: Info,
         representations: Annotated[
             list[FederationAny],
-            strawberry.argument(description="Type name and key fields of each object."),
+            strawberry.argument(
+                description="The `__typename` and the fields of one key of each entity."
+            ),
         ],
     ) -> list[Entity | None]:
         references = [Reference.parse(representation) for representation in representations]
         unique = Counter(references)
-        # Those that are alike share a reply, which the response has as often.
+        # Equal references share a reply, which the response then contains that often.
         info.context.repeats *= max(unique.values(), default=1)
         results = await asyncio.gather(
             *(_resolve(info, reference) for reference in unique), return_exceptions=True
         )
         resolved = dict(zip(unique, results, strict=True))
-        # graphql-core makes an exception in a list an error at that index, and null.
+        # graphql-core reports an exception in a list as an error at that index, with null.
         return [resolved[reference] for reference in references]  # type: ignore[misc]
 
 
@@ -97,8 +100,8 @@ class Reference:
         """Make a reference from an `_Any` of the federation specification.
 
         Returns:
-            The reference, or the error to report in its place. Fields that are not of a key
-            are ignored, as routers may send them.
+            The reference, or the error to report in its place. Fields that belong to no key are
+            ignored, because routers may send them.
         """
         if not isinstance(representation, dict):
             return BadUserInput("A representation must be an object.", field="representations")
@@ -112,7 +115,7 @@ class Reference:
             if isinstance(value, str) and value:
                 return cls(typename, field, value)
         return BadUserInput(
-            f"A representation of {typename} needs one of its keys as a text.",
+            f"A representation of {typename} needs one of its keys as a string.",
             field="representations",
         )
 
@@ -120,8 +123,8 @@ class Reference:
 async def _resolve(info: Info, reference: Reference | BadUserInput) -> User | Group:
     if isinstance(reference, BadUserInput):
         raise reference
-    # Whoever asks for no more is told nothing that they did not say: not that there is such an
-    # object, either.
+    # A client that selects no more learns nothing that it did not send: not even whether there is
+    # such an object.
     key_is_enough = not _selects_beyond_reference(info, reference)
     if not key_is_enough:
         info.context.demand(ACTIONS[reference.typename])
@@ -151,15 +154,15 @@ async def _resolve(info: Info, reference: Reference | BadUserInput) -> User | Gr
 
 
 def _selects_beyond_reference(info: Info, reference: Reference) -> bool:
-    """Whether anything is selected of the object that takes more than what refers to it."""
+    """Whether anything is selected of the object beyond the fields of the reference."""
     names = frozenset({"__typename", reference.field})
-    if reference.field != "sub":  # which is not what Cognito knows a user as
+    if reference.field != "sub":  # Cognito takes usernames as keys, not `sub`
         names |= key_fields(info, reference.typename)
     return selects_beyond(info, reference.typename, names)
 
 
 async def find_namesake(info: Info, username: str) -> User | None:
-    """Fetch the user whose username is `username`, and nobody who has it as an alias or `sub`."""
+    """Fetch the user whose username is `username`, not one with this alias or `sub`."""
     user = await find_user(info.context, username)
     return user if user and user.key.casefold() == username.casefold() else None
 

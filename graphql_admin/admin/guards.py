@@ -1,6 +1,6 @@
-"""The guards that stand before fields, and ask what the caller may do before one is resolved.
+"""The guards of fields, which check the caller's rights before a field is resolved.
 
-A field whose resolver may reach Cognito is made with `guarded`; the schema does not start with one
+A field whose resolver may call Cognito is made with `guarded`; the server does not start with one
 that is not.
 """
 
@@ -21,7 +21,7 @@ from graphql_admin.engine.selections import Selections
 
 
 class Guard(FieldExtension, ABC):
-    """Lets a field be resolved only for those who may do what this use of it requires."""
+    """Resolves a field only for callers that may do what this use of it requires."""
 
     @abstractmethod
     def requirement(self, disabled: Collection[Action] = ()) -> str:
@@ -29,11 +29,11 @@ class Guard(FieldExtension, ABC):
 
     @abstractmethod
     def is_closed(self, disabled: Collection[Action]) -> bool:
-        """Whether the field is of no use where some actions are disabled."""
+        """Whether the field is unusable where some actions are disabled."""
 
     @abstractmethod
     def demand(self, info: Info) -> None:
-        """Refuse the request unless its caller may do what this use of the field requires.
+        """Reject the request unless its caller may do what this use of the field requires.
 
         Raises:
             Unauthenticated: The request carries no token.
@@ -58,9 +58,10 @@ class Requires(Guard):
 
     Args:
         action: The action.
-        key_of: The object type that the field gives, where its key comes without the action: to
-            whoever named the object, it tells nothing that they did not say themselves.
-        known: Names of further fields that come without the action, because the caller knows them.
+        key_of: The object type that the field returns, if its key fields do not require the action:
+            a client that named the object learns nothing from them that it did not send itself.
+        known: Names of further fields that do not require the action, because the caller knows
+            their values.
     """
 
     def __init__(
@@ -80,11 +81,11 @@ class Requires(Guard):
         return f"Requires the action `{self.action.label}`."
 
     def is_closed(self, disabled: Collection[Action]) -> bool:
-        """Whether the field is of no use where some actions are disabled."""
+        """Whether the field is unusable where some actions are disabled."""
         return self.key_of is None and self.action in disabled
 
     def demand(self, info: Info) -> None:
-        """Refuse the request unless its caller may do the action, or it asks for the key alone."""
+        """Reject the request unless its caller may do the action, or it selects only key fields."""
         if self.key_of is None or selects_beyond_key(info, self.key_of, known=self.known):
             info.context.demand(self.action)
         else:
@@ -92,14 +93,14 @@ class Requires(Guard):
 
 
 class RequiresByType(Guard):
-    """Each object that the field gives requires an action by its type.
+    """Each object that the field returns requires an action by its type.
 
-    A valid token is enough to ask. The resolver demands the rest, for each object, so that one
-    that is refused leaves the others whole.
+    The guard requires only a valid token. The resolver checks the action for each object, so that
+    an object that is denied does not affect the others.
 
     Args:
-        actions: What is required, by the name of the type.
-        has_key: Whether the key of an object comes without.
+        actions: The required actions by type name.
+        has_key: Whether the key fields of an object do not require the action.
     """
 
     def __init__(self, actions: Mapping[str, Action], *, has_key: bool) -> None:
@@ -118,32 +119,33 @@ class RequiresByType(Guard):
         return f"Requires the action {', '.join(enabled)}."
 
     def is_closed(self, disabled: Collection[Action]) -> bool:
-        """Whether the field is of no use where some actions are disabled."""
+        """Whether the field is unusable where some actions are disabled."""
         return not self.has_key and set(disabled).issuperset(self.actions.values())
 
     def demand(self, info: Info) -> None:
-        """Refuse the request unless its caller has a token."""
+        """Reject the request unless its caller has a token."""
         info.context.demand_token()
 
 
 class Gated(Requires):
-    """The field is a mutation: the gate demands the action, and records whoever lacks it."""
+    """The field is a mutation: the gate checks the action, and records an attempt without it."""
 
     def resolve_async(
         self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
     ) -> Any:
-        """Resolve the field, whoever asks."""
+        """Resolve the field, whatever the caller's rights."""
         return next_(source, info, **arguments)
 
 
 def guarded(
     guard: Action | Guard, *, description: str, name: str | None = None
 ) -> Callable[[Callable[..., Any]], Any]:
-    """Make a resolver into a field that is resolved only for those whom `guard` lets pass.
+    """Make a resolver into a field with a guard.
 
     Args:
-        guard: The action that the field requires, or what tells it from the field's use.
-        description: What the field gives; its requirement is added.
+        guard: The action that the field requires, or a guard that derives it from the use of the
+            field.
+        description: What the field returns; its requirement is appended.
         name: The field's name in the schema, where it is not that of the resolver.
     """
     guard = Requires(guard) if isinstance(guard, Action) else guard
@@ -161,34 +163,34 @@ def guard_of(field: StrawberryField) -> Guard | None:
 
 def _requirement_beyond_key(actions: Collection[str]) -> str:
     if not actions:
-        return "Only the key is to be had."
+        return "Only the key fields are available."
     return f"Beyond the key, requires the action {', '.join(actions)}."
 
 
 def takes_call(field: GraphQLField) -> bool:
-    """Tell whether a field's resolver may call Cognito: its guard's action does, or may.
+    """Tell whether a field's resolver may call Cognito: the action of its guard has operations.
 
-    Read from what the schema is made of, so that there is no second table to keep right.
+    Derived from the schema, so that there is no second table to keep up to date.
     """
     guard = guard_of(definition_of(field))
     return guard is not None and not (isinstance(guard, Requires) and not guard.action.operations)
 
 
 def selects_beyond_key(info: Info, typename: str, *, known: frozenset[str] = frozenset()) -> bool:
-    """Whether anything is selected below the current field that takes more than an object's key.
+    """Whether any field beyond an object's key is selected below the current field.
 
     Args:
-        info: Of the current field.
+        info: The info of the current field.
         typename: The object's type.
-        known: Names of further fields that take no more.
+        known: Names of further fields that count as key fields.
     """
     return selects_beyond(info, typename, key_fields(info, typename) | known)
 
 
 def key_fields(info: Info, typename: str) -> frozenset[str]:
-    """Return the names of the fields of an object type that take no more than its key.
+    """Return the names of the fields of an object type that need only its key.
 
-    They are those that show the key, and those with a guard of their own, which start from it.
+    They are those that return the key, and those with their own guard, which start from it.
     """
     return _key_fields(_object_type(info, typename))
 
@@ -201,16 +203,16 @@ def _key_fields(type_: GraphQLObjectType) -> frozenset[str]:
 
 
 def selects_beyond(info: Info, typename: str, names: frozenset[str]) -> bool:
-    """Whether any field is selected of the current field's value that is not among `names`.
+    """Whether any field that is not in `names` is selected of the current field's value.
 
     Conditional selections (`@skip`, `@include`) count as selected.
 
     Args:
-        info: Of the current field.
-        typename: The object type of the value, where the field's own type is abstract too.
+        info: The info of the current field.
+        typename: The object type of the value; the type of the field may be abstract.
         names: Names of fields, as in the schema.
     """
-    # Not `info.selected_fields`, which converts every argument and directive for it.
+    # Not `info.selected_fields`, which converts every argument and directive.
     asked = info._raw_info  # noqa: SLF001
     selections = Selections(asked.schema, asked.fragments)
     sets = (node.selection_set for node in asked.field_nodes)
@@ -219,5 +221,5 @@ def selects_beyond(info: Info, typename: str, names: frozenset[str]) -> bool:
 
 def _object_type(info: Info, typename: str) -> GraphQLObjectType:
     type_ = info._raw_info.schema.type_map[typename]  # noqa: SLF001
-    assert isinstance(type_, GraphQLObjectType)  # noqa: S101  # those with keys are
+    assert isinstance(type_, GraphQLObjectType)  # noqa: S101  # types with keys are
     return type_

@@ -1,4 +1,4 @@
-"""How a row of the table of actions becomes a mutation."""
+"""Makes the mutation of a row of the table of actions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,12 +16,13 @@ from graphql_admin.targets import Target, TargetKind
 
 
 class Input(ABC):
-    """The input of a mutation: the change that is asked for."""
+    """The input of a mutation: the requested change."""
 
     kind: ClassVar[TargetKind]
 
     def __init_subclass__(cls) -> None:
-        # Before Strawberry makes a dataclass of it, whose own would repeat every value.
+        # Set before Strawberry makes a dataclass of it, whose own `__repr__` would contain every
+        # value.
         cls.__repr__ = Input.__repr__  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
@@ -32,10 +33,10 @@ class Input(ABC):
         """Return the target as the caller named it."""
 
     def parameters(self) -> Mapping[str, object]:
-        """Return what Cognito's operation takes beyond the target.
+        """Return the parameters of Cognito's operation other than the target.
 
         Raises:
-            BadUserInput: A value cannot be right.
+            BadUserInput: A value is invalid.
         """
         return {}
 
@@ -44,7 +45,7 @@ class Input(ABC):
 class UserInput(Input):
     kind = TargetKind.USER
 
-    username: str = strawberry.field(description="The user to act on.")
+    username: str = strawberry.field(description="The user's username.")
 
     def target(self) -> Target:
         return Target(user=self.username)
@@ -54,7 +55,7 @@ class UserInput(Input):
 class GroupInput(Input):
     kind = TargetKind.GROUP
 
-    group_name: str = strawberry.field(description="The group.")
+    group_name: str = strawberry.field(description="The group's name.")
 
     def target(self) -> Target:
         return Target(group=self.group_name)
@@ -73,7 +74,7 @@ class OneselfInput(Input):
     kind = TargetKind.USER
 
     username: str | None = strawberry.field(
-        default=None, description="One's own username or `sub`; oneself by default."
+        default=None, description="The caller's own username or `sub`; may be left out."
     )
 
     def target(self) -> Target:
@@ -91,35 +92,34 @@ _PAYLOADS: Mapping[TargetKind, type[Payload]] = {
     TargetKind.MEMBERSHIP: MembershipPayload,
 }
 
-_INPUT = strawberry.argument(description="What to act on.")
+_INPUT = strawberry.argument(description="The target of the action, and its parameters.")
 
 
 def mutation(
     action: Action,
     description: str,
     *,
-    takes: str,
-    gives: str,
     input: type[Input] | None = None,
     payload: type[Payload] | None = None,
 ) -> Any:
-    """Make the mutation that carries out an action, with the action's name.
+    """Make the mutation that carries out an action.
+
+    Its name, and the names and descriptions of its input and payload types, follow from the name
+    of the action.
 
     Args:
         action: An action that changes something.
-        description: What the mutation does; its requirement is added.
-        takes: Describes the input.
-        gives: Describes the payload.
-        input: What the input is made from; by default, what names a target of the action's kind.
-        payload: What the payload is made from; by default, what shows such a target.
+        description: What the mutation does; its requirement is appended.
+        input: The base class of the input; by default, that for the action's kind of target.
+        payload: The base class of the payload; by default, that for the action's kind of target.
     """
     if action.target is None:
         raise TypeError(f"{action.label} changes nothing")
     name = action.label[0].upper() + action.label[1:]
     input_ = type(f"{name}Input", (input or _INPUTS[action.target],), {})
-    input_ = strawberry.input(input_, description=takes)
+    input_ = strawberry.input(input_, description=f"Input of `{action.label}`.")
     payload_ = type(f"{name}Payload", (payload or _PAYLOADS[action.target],), {})
-    payload_ = strawberry.type(payload_, description=gives)
+    payload_ = strawberry.type(payload_, description=f"Result of `{action.label}`.")
 
     async def resolve(self: Any, info: Info, input: Input) -> Any:  # noqa: ARG001
         try:

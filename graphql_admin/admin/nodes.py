@@ -11,21 +11,21 @@ from graphql_admin.errors import BadUserInput
 @strawberry.interface(description="An object that can be fetched again by its `id`.")
 class Node:
     key: strawberry.Private[str]
-    """What Cognito knows the object as, among those of its type."""
+    """What identifies the object in Cognito, among those of its type."""
 
-    @shown("The object's global id: opaque, and good for `node`.", of_key=True)
+    @shown("The object's global id, an opaque string; `node` takes it.", of_key=True)
     def id(self) -> strawberry.ID:
         return global_id(type(self).__name__, self.key)  # type: ignore[return-value]  # it is one
 
 
 KEY = FieldReader(lambda node: node.key, lambda nodes: [node.key for node in nodes])
-"""Reads what Cognito knows nodes as."""
+"""Reads the keys of nodes."""
 
 
 def global_id(typename: str, key: str) -> str:
-    """Return the global id of the `typename` that Cognito knows as `key`.
+    """Return the global id of the object of type `typename` with the key `key`.
 
-    It is put together as in Relay's reference implementation, the npm package `graphql-relay`.
+    It has the format of Relay's reference implementation, the npm package `graphql-relay`.
     """
     return b2a_base64(f"{typename}:{key}".encode(), newline=False).decode()
 

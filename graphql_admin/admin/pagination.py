@@ -1,13 +1,12 @@
 """Relay connections over Cognito's page tokens.
 
-Cognito's pages may come back short, or empty, while more are to come; the end is the absent
-token and nothing else. So a place in a list is a page token, the `Limit` that it was issued
-with (a token is good only with the parameters it was issued for) and a number of rows to skip
-from there on, across pages: an offset inside one page would lose people when that page comes
-back shorter than it was.
+Cognito may return short or empty pages before the end of a list; only a missing token marks the
+end. So a position in a list is a page token, the `Limit` that it was issued with (a token is valid
+only with the parameters it was issued for) and a number of rows to skip from there, across pages:
+an offset within one page would skip users when that page is shorter the next time.
 
-For the same reason nothing is said of a whole list (that nobody is in it, that there is no other,
-which comes first) before the absent token was seen: `read_all` reads on to it, or fails.
+For the same reason no statement about a whole list (that it is empty, that there is no second
+match, which item sorts first) is made before its end: `read_all` reads up to it, or fails.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -27,13 +26,14 @@ from graphql_admin.errors import BadUserInput, InvalidCursor, UpstreamFailed
 log = structlog.get_logger(__name__)
 
 MAX_FIRST = MAX_LIMIT
-"""Cognito's largest page."""
+"""Rows of Cognito's largest page."""
 
 DEFAULT_FIRST = 25
 
 SPARE_CALLS = 8
-"""Calls for one page beyond those that full pages from Cognito would need. A page that is short
-after these leads on; where no page could, the request's own bounds hold (`read_all`)."""
+"""Calls for one page beyond those that full pages from Cognito would need. If the page is still
+short after these, its end cursor continues the list. Where there is no cursor to continue from, the
+limits of the request apply instead (`read_all`)."""
 
 Row: TypeAlias = dict[str, Any]
 Item = TypeVar("Item")
@@ -46,28 +46,29 @@ After: TypeAlias = Annotated[
 ]
 
 
-@strawberry.federation.type(shareable=True, description="Where a page is in its list.")
+@strawberry.federation.type(shareable=True, description="Position of a page in its list.")
 class PageInfo:
     page: strawberry.Private["Page"]
     codec: strawberry.Private[CursorCodec]
     continues: strawberry.Private[bool]
-    """Whether the page began at a cursor."""
+    """Whether the page starts after a cursor."""
 
-    @shown("Whether more may follow. Only `false` means that the list has ended.")
+    @shown("Whether more items may follow. Only `false` means that the list has ended.")
     def has_next_page(self) -> bool:
         return self.page.end is not None
 
-    @shown("Whether the page began at a cursor.")
+    @shown("Whether the page starts after a cursor.")
     def has_previous_page(self) -> bool:
         return self.continues
 
-    @shown("Cursor of the first item.")
+    @shown("Cursor of the first item; null if the page has none.")
     def start_cursor(self) -> str | None:
         runs = self.page.runs
         return self.codec.encode(runs[0].after(0)) if runs else None
 
     @shown(
-        "Where to go on. There is one whenever there is a next page, even if this page is empty."
+        "Cursor to continue from. It is set whenever there is a next page, even if this page is "
+        "empty."
     )
     def end_cursor(self) -> str | None:
         runs = self.page.runs
@@ -75,12 +76,12 @@ class PageInfo:
         return self.codec.encode(last) if last else None
 
 
-@strawberry.type(description="An item and its place in the list.")
+@strawberry.type(description="An item and its cursor.")
 class Edge(Generic[Item]):
-    cursor: str = strawberry.field(description="The place just after this item, for `after`.")
+    cursor: str = strawberry.field(description="The position just after this item, for `after`.")
     node: Item = strawberry.field(description="The item.")
 
-    def __init__(self, cursor: str, node: Item) -> None:  # Strawberry's takes names, and longer
+    def __init__(self, cursor: str, node: Item) -> None:  # faster than Strawberry's
         self.cursor = cursor
         self.node = node
 
@@ -91,14 +92,14 @@ class Connection(Generic[Item]):
     page: strawberry.Private["Page"]
     codec: strawberry.Private[CursorCodec]
     continues: strawberry.Private[bool]
-    """Whether the page began at a cursor."""
+    """Whether the page starts after a cursor."""
 
     @shown("The items of this page, each with its cursor.")
     def edges(self) -> list[Edge[Item]]:
         cursors = self.page.cursors(self.codec)
         return [Edge(cursor, node) for cursor, node in zip(cursors, self.nodes, strict=True)]
 
-    @shown("Where this page is in the list.")
+    @shown("Position of this page in the list.")
     def page_info(self) -> PageInfo:
         return PageInfo(page=self.page, codec=self.codec, continues=self.continues)
 
@@ -109,10 +110,10 @@ class Listing:
 
     operation: str
     rows: str
-    """Reply member that holds the rows."""
+    """Member of the reply that contains the rows."""
 
     key: str
-    """Member of a row that names it. A row without is left out."""
+    """Member of a row with its name. A row without it is left out."""
 
     token: str
     """Name of the page token, in the request and in the reply."""
@@ -124,15 +125,15 @@ class Listing:
     """Drops rows that Cognito should not have returned."""
 
     sort_key: Callable[[Row], Any] | None = None
-    """Order of the rows, where Cognito has none. For it, every page reads the list to its end: it
-    is for lists that are short."""
+    """Order of the rows, where Cognito returns them in none. Each page then reads the whole list,
+    so it is for short lists."""
 
     limit: int | None = None
-    """Rows to ask Cognito for at a time; None: as many as the client wants."""
+    """Rows to request from Cognito at a time; None: as many as the client requests."""
 
 
 class Run(NamedTuple):
-    """Rows that follow one another after where one page token leads."""
+    """Consecutive rows after the start of the page of one token."""
 
     token: str | None
     limit: int
@@ -140,7 +141,7 @@ class Run(NamedTuple):
     """Rows between the token and the first of them."""
     size: int
     then: Position | None
-    """The position after the last of them, where it is that of the next page."""
+    """The position after the last of them, if it is the start of the next page."""
 
     def after(self, row: int) -> Position:
         """Return the position just after one of the rows, counted from 0."""
@@ -156,7 +157,7 @@ class Page:
     rows: list[Row]
     runs: list[Run]
     end: Position | None
-    """Where the rest of the list begins; None: there is no rest."""
+    """The start of the rest of the list; None at its end."""
 
     def cursors(self, codec: CursorCodec) -> Iterator[str]:
         """Yield the cursor just after each row."""
@@ -183,13 +184,13 @@ async def paginate(
         context: The request's context.
         listing: The list.
         make: Turns a row into an item.
-        first: Number of items wanted.
-        after: A cursor of the same list, or None for its beginning.
+        first: Number of items to return.
+        after: A cursor of the same list, or None for its start.
 
     Raises:
         BadUserInput: `first` is out of range.
         InvalidCursor: `after` is not a cursor of this list, or has expired.
-        AdminError: Cognito did not answer well.
+        AdminError: A call failed.
     """
     if not 1 <= first <= MAX_FIRST:
         raise BadUserInput(f"`first` must be from 1 to {MAX_FIRST}.", field="first")
@@ -205,15 +206,15 @@ async def paginate(
 
 
 async def read_page(context: Context, listing: Listing, start: Position, count: int) -> Page:
-    """Read `count` rows from `start` on, across as many of Cognito's pages as that takes.
+    """Read `count` rows from `start` on, across as many of Cognito's pages as needed.
 
     Cognito is called at most `SPARE_CALLS` times more often than its pages would need if they
-    were full. Where that is not enough, the page is short and its `end` leads on.
+    were full. If that is not enough, the page is short, and its `end` continues the list.
 
     Raises:
         InvalidCursor: Cognito no longer knows the token of `start`.
         QueryTooExpensive: The request's calls are used up.
-        AdminError: Cognito did not answer well.
+        AdminError: A call failed.
     """
     if listing.sort_key is not None:
         return _cut(sorted(await read_all(context, listing), key=listing.sort_key), start, count)
@@ -243,19 +244,19 @@ async def read_page(context: Context, listing: Listing, start: Position, count: 
 async def read_all(context: Context, listing: Listing, *, enough: int | None = None) -> list[Row]:
     """Read a list to its end, or until `enough` rows are found.
 
-    It is bounded by the request's calls and its deadline alone: that a list has no more rows is
-    known at its end and nowhere else, so a list that was not read to its end is an error.
+    It is bounded only by the calls and the deadline of the request: only the end of a list shows
+    that it has no more rows, so not reaching it is an error.
 
     Args:
         context: The request's context.
         listing: The list.
-        enough: The number of rows after which it does not matter whether there are more.
+        enough: Stop after this many rows; further ones do not matter.
 
     Raises:
-        QueryTooExpensive: The request's calls do not reach the end of the list.
-        TimedOut: Its time does not.
-        UpstreamFailed: The list leads back to where it was.
-        AdminError: Cognito did not answer well.
+        QueryTooExpensive: The request's calls were used up before the end of the list.
+        TimedOut: Its deadline passed before the end of the list.
+        UpstreamFailed: Cognito returned a page token twice.
+        AdminError: A call failed.
     """
     rows: list[Row] = []
     at = Position(None, listing.limit or MAX_LIMIT)
@@ -266,7 +267,7 @@ async def read_all(context: Context, listing: Listing, *, enough: int | None = N
         if token is None or (enough is not None and len(rows) >= enough):
             return rows
         if token in met:
-            raise UpstreamFailed  # the list would never end
+            raise UpstreamFailed  # otherwise the list would never end
         met.add(token)
         at = Position(token, at.limit)
 
@@ -288,32 +289,32 @@ async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[
     try:
         reply = await context.read(listing.operation, **parameters)
     except BadUserInput as error:
-        # Cognito says no more than that a parameter is wrong; all but the token are checked.
+        # Cognito does not say which parameter is invalid; all but the token have been checked.
         if at.token is None:
             raise
         raise InvalidCursor from error
     rows = _named(reply.get(listing.rows, []), listing)
     token: str | None = reply.get(listing.token)
     if token is not None and token == at.token:
-        raise UpstreamFailed  # the list would never end
+        raise UpstreamFailed  # otherwise the list would never end
     if listing.keep is not None:
         rows = list(filter(listing.keep, rows))
     return rows, token
 
 
 def _named(rows: Any, listing: Listing) -> list[Row]:
-    """Return the rows that have a name, which are all of them where Cognito keeps its word."""
+    """Return the rows that have a name; in a valid reply, all have one."""
     try:
         if set(map(type, map(itemgetter(listing.key), rows))) <= _TEXT:
-            return rows  # type: ignore[no-any-return]  # they were looked at
+            return rows  # type: ignore[no-any-return]  # checked above
     except (KeyError, TypeError):
         pass
     if not isinstance(rows, list):
-        log.error("reply of Cognito without its list", operation=listing.operation)
+        log.error("reply from Cognito without its list", operation=listing.operation)
         raise UpstreamFailed
     named = [row for row in rows if isinstance(row, dict) and type(row.get(listing.key)) is str]
     log.error(
-        "rows of Cognito without a name are left out",
+        "left out rows from Cognito without a name",
         operation=listing.operation,
         rows=len(rows) - len(named),
     )

@@ -1,4 +1,4 @@
-"""What mutations answer: why the change was not made, or the target, read back after it."""
+"""The payloads of mutations: the errors, or the target, read back after the change."""
 
 import strawberry
 
@@ -16,8 +16,8 @@ class Payload:
     errors: list[ActionError] = strawberry.field(
         default_factory=list, description="Why the action was not carried out; empty if it was."
     )
-    target: strawberry.Private[Target] = Target()  # it cannot be changed
-    """What was changed, as Cognito was told it; empty if the action was not carried out."""
+    target: strawberry.Private[Target] = Target()  # immutable
+    """The target as it was sent to Cognito; empty if the action was not carried out."""
 
 
 @strawberry.type
@@ -51,15 +51,15 @@ class MembershipPayload(UserPayload, GroupPayload):
 
 
 KNOWN_OF_ONESELF = frozenset({"sub"})
-"""Fields of the caller, beyond the key, that their token tells."""
+"""Fields of the caller, beyond the key, whose values are in their token."""
 
 
 @strawberry.type
 class OneselfPayload(Payload):
     @guarded(
         Requires(Action.GET_USER, key_of="User", known=KNOWN_OF_ONESELF),
-        description="Oneself: `id`, `username` and `sub` as the token has them, the rest read back "
-        "after the action; null if it was not carried out.",
+        description="The caller: `id`, `username` and `sub` as in the token, the other fields "
+        "read back after the action. Null if it was not carried out.",
     )
     async def user(self, info: Info) -> User | None:
         if self.target.user is None:

@@ -1,4 +1,4 @@
-"""What a caller may do, as the policy gives it to who they are."""
+"""The rights that the policy gives a caller."""
 
 from graphql_admin.policy.grants import Grants, Rights
 from graphql_admin.tokens.caller import Caller
@@ -7,7 +7,7 @@ _NONE = Rights(frozenset(), frozenset())
 
 
 def rights_of(caller: Caller | None, grants: Grants) -> Rights:
-    """Return what `caller` may do: a person by groups, a machine by scopes, nobody nothing."""
+    """Return a person's rights by groups, a machine's by scopes, and no rights for None."""
     if caller is None:
         return _NONE
     if caller.is_machine:

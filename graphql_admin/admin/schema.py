@@ -1,4 +1,4 @@
-"""The schema: the feature roots joined, and what is checked of it at start-up."""
+"""The schema, joined from the features, and its checks at start-up."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
@@ -33,7 +33,7 @@ from graphql_admin.engine.runner import Runner, other_versions
 log = structlog.get_logger(__name__)
 
 FEDERATION_VERSION: Literal["2.9"] = "2.9"
-"""The latest that both Apollo's and Hive's composers accept."""
+"""The latest version that both Apollo's and Hive's composers support."""
 
 SCHEMA_RESOLVERS = frozenset(
     {
@@ -41,52 +41,54 @@ SCHEMA_RESOLVERS = frozenset(
         "_Service.sdl",
     }
 )
-"""Fields with a resolver and no guard, because all they have is the schema itself."""
+"""Fields with a resolver and without a guard, because they return only the schema itself."""
 
 ANY = strawberry.scalar(
     name="_Any",
-    description="A representation of an object: its `__typename` and the fields of a key.",
+    description="A representation of an entity: its `__typename` and the fields of a key.",
     serialize=lambda value: value,
     parse_value=lambda value: value,
 )
 
 DATE_TIME = strawberry.scalar(
     name="DateTime",
-    description="A date and time in UTC, to the millisecond: `2023-11-14T22:13:20.000Z`.",
+    description="A date and time in UTC, with milliseconds: `2023-11-14T22:13:20.000Z`.",
     specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
     serialize=lambda value: value,
     parse_value=lambda value: value,
 )
 
 
-@strawberry.enum(description="What a caller is.")
+@strawberry.enum(description="Whether a caller is a user or an app client.")
 class CallerKind(Enum):
     PERSON = strawberry.enum_value(
-        "PERSON", description="A user of the pool. Their groups say what they may do."
+        "PERSON", description="A user of the pool. Their groups give them their rights."
     )
     MACHINE = strawberry.enum_value(
         "MACHINE",
-        description="An app client with a token for client credentials. The token's scopes say "
-        "what it may do.",
+        description="An app client with a token of the client credentials grant. The token's "
+        "scopes give it its rights.",
     )
 
 
-@strawberry.type(description="The caller, as their token tells.")
+@strawberry.type(description="The caller, as identified by their token.")
 class Viewer:
     kind: CallerKind = strawberry.field(description="Whether the caller is a person or a machine.")
     username: str = strawberry.field(
-        description="The caller's username; a machine's is its client id."
+        description="The caller's username; for a machine, its client id."
     )
-    sub: str = strawberry.field(description="The caller's unique id; a machine's is its client id.")
+    sub: str = strawberry.field(description="The caller's `sub`; for a machine, its client id.")
     groups: list[str] = strawberry.field(
-        description="The groups that the token names; a machine has none."
+        description="The groups in the token; empty for a machine."
     )
-    actions: list[str] = strawberry.field(description="What the caller may do, by action name.")
+    actions: list[str] = strawberry.field(
+        description="Names of the actions that the caller may take."
+    )
 
 
 @strawberry.type
 class ViewerQuery:
-    @guarded(Action.VIEWER, description="The caller, and what they may do.")
+    @guarded(Action.VIEWER, description="The caller and their rights.")
     async def viewer(self, info: Info) -> Viewer | None:
         caller = info.context.demand_token()
         return Viewer(
@@ -98,16 +100,18 @@ class ViewerQuery:
         )
 
 
-@strawberry.type(name="_Service", description="This server as a subgraph of a federated graph.")
+@strawberry.type(name="_Service", description="This server as a subgraph in Apollo Federation.")
 class Service:
-    @strawberry.field(description="The schema, as composers take it.")
+    @strawberry.field(description="The schema in SDL, for composition.")
     def sdl(self, info: Info) -> str:
         return str(info.schema)
 
 
 @strawberry.type
 class ServiceQuery:
-    @strawberry.field(name="_service", description="What Apollo Federation asks a subgraph for.")
+    @strawberry.field(
+        name="_service", description="The subgraph's service definition, for Apollo Federation."
+    )
     def service(self) -> Service:
         return Service()
 
@@ -121,7 +125,7 @@ FEATURES = (
     changes.FEATURE,
     Feature(query=ServiceQuery),
 )
-"""What the schema is joined from, in the order of its root fields."""
+"""The features of the schema, in the order of its root fields."""
 
 
 class AdminSchema(FederationSchema):
@@ -129,14 +133,14 @@ class AdminSchema(FederationSchema):
 
     Args:
         disabled: The disabled actions.
-        features: What the schema is joined from.
-        service: Whether a gateway may ask for the schema through `_service`.
-        node_field: Whether there is `node`.
-        auth_directives: Whether guarded fields say what they require by the directives of
-            federation, too.
+        features: The features of the schema.
+        service: Whether there is the field `_service`, for gateways.
+        node_field: Whether there is the field `node`.
+        auth_directives: Whether guarded fields also have the directives of federation for what they
+            require.
 
     Raises:
-        UnguardedField: A resolver could reach Cognito without a permission.
+        UnguardedField: A resolver could call Cognito without a guard.
         UngatedMutation: A mutation does not go through the gate, or has no target.
     """
 
@@ -154,25 +158,25 @@ class AdminSchema(FederationSchema):
         self._node_field = node_field
         self._auth_directives = auth_directives
         self._added = [feature.extends for feature in features]
-        mutation = _join("Mutation", "What can be done.", [each.mutation for each in features])
+        mutation = _join("Mutation", "Admin mutations.", [each.mutation for each in features])
         can_change = bool(self.get_fields(get_object_definition(mutation, strict=True)))
         super().__init__(
-            query=_join("Query", "What can be read.", [each.query for each in features]),
+            query=_join("Query", "Admin queries.", [each.query for each in features]),
             mutation=mutation if can_change else None,
             config=StrawberryConfig(disable_field_suggestions=True),
             scalar_overrides={FederationAny: ANY, Timestamp: DATE_TIME},
             federation_version=FEDERATION_VERSION,
         )
         if unguarded := list(self._find_unguarded()):
-            raise UnguardedField(f"no permission stands before {', '.join(unguarded)}")
+            raise UnguardedField(f"no guard for {', '.join(unguarded)}")
         if ungated := list(self._find_ungated()):
             raise UngatedMutation("; ".join(ungated))
         self.runner = self._make_runner()
-        """Runs the operations of clients."""
+        """Executes the operations of clients."""
 
     @property
     def graphql_schema(self) -> GraphQLSchema:
-        """The schema as graphql-core knows it."""
+        """graphql-core's schema."""
         return self._schema
 
     def _make_runner(self) -> Runner:
@@ -181,7 +185,7 @@ class AdminSchema(FederationSchema):
         if not versions:
             return runner
         if plans_hold(self._schema, runner):
-            log.info("plans hold beside versions that are not locked", installed=versions)
+            log.info("plans hold with versions other than the locked ones", installed=versions)
             return Runner(self._schema, self.execution_context_class)
         log.warning(
             "every operation takes the ordinary path: plans do not hold", installed=versions
@@ -191,12 +195,12 @@ class AdminSchema(FederationSchema):
     @property
     def schema_directives_in_use(self) -> list[object]:
         """The directives that `@link` imports."""
-        # Strawberry finds those on the fields of a type, not those that `get_fields` adds.
+        # Strawberry finds the directives on fields of types, not on those that `get_fields` adds.
         added = [Authenticated(), Policy(policies=[])] if self._auth_directives else []
         return [*super().schema_directives_in_use, *added]
 
     def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
-        """Return the fields of a type that this schema has."""
+        """Return the fields of a type in this schema."""
         added = (each.get(type_definition.origin, ()) for each in self._added)
         fields = [*type_definition.fields, *chain.from_iterable(added)]
         fields = [self._redescribe(field) for field in fields if not self._is_disabled(field)]
@@ -211,7 +215,7 @@ class AdminSchema(FederationSchema):
         return guard is not None and guard.is_closed(self._disabled)
 
     def _redescribe(self, field: StrawberryField) -> StrawberryField:
-        """Return a copy of `field` that names no disabled action, or `field` if it names none."""
+        """Return `field`, or a copy whose description names no disabled action."""
         guard = guard_of(field)
         if guard is None or guard.requirement(self._disabled) == guard.requirement():
             return field
@@ -221,7 +225,7 @@ class AdminSchema(FederationSchema):
         return field
 
     def _find_ungated(self) -> Iterator[str]:
-        """Yield what is wrong with each mutation that is not to be served."""
+        """Yield what is wrong with each mutation that must not be served."""
         root = self._schema.mutation_type
         for name, field in root.fields.items() if root else ():
             guard = guard_of(definition_of(field))
@@ -254,7 +258,7 @@ def _join(name: str, description: str, parts: Iterable[type | None]) -> type:
 
 
 def _with_auth_directive(field: StrawberryField) -> StrawberryField:
-    """Return a copy of `field` that says what it requires, or `field` if that is nothing."""
+    """Return `field`, or a copy with a directive for what it requires."""
     guard = guard_of(field)
     if guard is None:
         return field
@@ -264,14 +268,14 @@ def _with_auth_directive(field: StrawberryField) -> StrawberryField:
 
 
 def _auth_directive(guard: Guard) -> Authenticated | Policy:
-    # Where the action depends on the use of the field, no directive can name it.
+    # If the action depends on the use of the field, no directive can name it.
     if isinstance(guard, Requires) and not (guard.key_of or guard.action.open_to_signed_in):
         return Policy(policies=[[guard.action.label]])
     return Authenticated()
 
 
 class UnguardedField(Exception):
-    """A resolver could reach Cognito without a permission."""
+    """A resolver could call Cognito without a guard."""
 
 
 class UngatedMutation(Exception):

@@ -1,4 +1,4 @@
-"""Whether plans do what the ordinary path does, beside versions that no test ran with."""
+"""Checks at start-up that plans and the ordinary path agree, with versions that were not tested."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ from graphql_admin.tokens.caller import Caller, TokenUse
 
 
 class Sample(NamedTuple):
-    """A document, whose one operation is executed both ways."""
+    """A document, whose operation is executed in both ways."""
 
     document: str
     variables: Mapping[str, Any] = {}
@@ -71,11 +71,11 @@ SAMPLES = (
     ),
     # A name that is no text: it is made one on the ordinary path, and nothing is done again.
     Sample('mutation { disableUser(input: {username: "bob"}) { user { name } errors { code } } }'),
-    # Variables that do not fit.
+    # Invalid variables.
     Sample("query ($n: Int!) { users(first: $n) { nodes { name } } }", {"n": "2"}),
 )
-"""One for each thing that plans do: columns, fragments, fields that are resolved, merged fields,
-conditions, variables and literals, abstract types, errors, and what is left to the other path."""
+"""One for each feature of plans: columns, fragments, resolved fields, merged fields, conditions,
+variables and literals, abstract types, errors, and fallbacks to the ordinary path."""
 
 _ANN = {
     "Username": "ann",
@@ -111,14 +111,14 @@ _CALLER = Caller(
 
 
 async def _call(*_: object, **__: object) -> Reply:
-    raise Internal  # the samples' own context answers
+    raise Internal  # the context of the samples answers
 
 
 class _Gate:
-    """Changes nothing."""
+    """A gate that changes nothing."""
 
     async def attempt(self, context: Context, action: Action, change: Change) -> Target:
-        """Note what would be changed."""
+        """Return the target without changing anything."""
         target = change.target()
         assert isinstance(context, _Offline)  # noqa: S101
         context.calls_made.append((action.label, target))
@@ -127,12 +127,12 @@ class _Gate:
 
 @dataclass
 class _Offline(Context):
-    """The context of a request whose user pool is the few rows above."""
+    """A request context whose user pool consists of the rows above."""
 
     calls_made: list[object] = field(default_factory=list)
 
     async def read(self, operation: str, **parameters: object) -> Reply:
-        """Answer as Cognito does; see `Context`."""
+        """Answer like Cognito; see `Context`."""
         self.calls_made.append((operation, sorted(parameters.items())))
         await asyncio.sleep(0)
         if operation == "AdminGetUser":
@@ -156,13 +156,13 @@ def _make_context() -> _Offline:
 
 
 def plans_hold(schema: GraphQLSchema, runner: Runner) -> bool:
-    """Tell whether the samples that fit a schema give the same by plan as by the ordinary path.
+    """Tell whether plans and the ordinary path give equal results for the samples.
 
     Args:
         schema: The schema.
-        runner: Runs its operations.
+        runner: Executes its operations.
     """
-    # A thread has no event loop yet, whereas this one may be in the midst of it.
+    # In a new thread, because the event loop of this one may be running.
     with ThreadPoolExecutor(max_workers=1) as threads:
         return threads.submit(asyncio.run, _compare_all(schema, runner)).result()
 
@@ -171,13 +171,13 @@ async def _compare_all(schema: GraphQLSchema, runner: Runner) -> bool:
     fitting = list(fitting_samples(schema))
     try:
         same = [await _is_same(runner, document, variables) for document, variables in fitting]
-    except Exception:  # noqa: BLE001  # whatever it is, it was not so beside the other versions
+    except Exception:  # noqa: BLE001  # any exception means that they do not
         return False
     return bool(same) and all(same)
 
 
 def fitting_samples(schema: GraphQLSchema) -> Iterator[tuple[Document, dict[str, Any]]]:
-    """Yield the samples but for those that ask for what is disabled."""
+    """Yield the samples that select no disabled field."""
     documents = Documents(
         schema,
         lambda _: False,
@@ -200,7 +200,7 @@ async def _is_same(runner: Runner, document: Document, variables: dict[str, Any]
         context = _make_context()
         result = await run(context)
         errors = [(error.message, error.path, error.locations) for error in result.errors or ()]
-        # As texts, in which the order of keys counts; fields may end in any order.
+        # As strings, in which the order of keys counts. Errors and calls may come in any order.
         return (
             repr(result.data),
             repr(sorted(map(repr, errors))),

@@ -1,6 +1,6 @@
 """The command line: serve, dev, schema, iam-policy and check.
 
-Commands import what they need when they run, so that `--help` is quick.
+Commands import modules when they run, so that `--help` is fast.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ def serve() -> None:
     type=click.IntRange(4, 100_000),
     default=250,
     show_default=True,
-    help="How many people the user pool has.",
+    help="Number of users in the user pool.",
 )
 @click.option(
     "--port",
@@ -117,7 +117,7 @@ def dev(users: int, port: int) -> None:
             isolated_environment(),
             EmbeddedCognito() as cognito,
         ):
-            with click.progressbar(length=users, label="Making people", file=sys.stderr) as bar:
+            with click.progressbar(length=users, label="Creating users", file=sys.stderr) as bar:
 
                 def note_person(_done: int, _users: int) -> None:
                     stop.demand_none()
@@ -149,7 +149,7 @@ def dev(users: int, port: int) -> None:
     "--check",
     "only_check",
     is_flag=True,
-    help="Write nothing; fail where the file (schema.graphql, or --output) is not up to date.",
+    help="Write nothing; fail if the file (schema.graphql, or --output) is not up to date.",
 )
 def schema(output: Path | None, *, only_check: bool) -> None:
     """Print the schema of default settings, in SDL.
@@ -176,7 +176,7 @@ def schema(output: Path | None, *, only_check: bool) -> None:
 
 def _check_account(_: click.Context, __: click.Parameter, account: str | None) -> str | None:
     if account is not None and not re.fullmatch(r"[0-9]{12}", account):
-        raise click.BadParameter("an AWS account's number has twelve digits.")
+        raise click.BadParameter("an AWS account id has twelve digits.")
     return account
 
 
@@ -185,9 +185,9 @@ def _check_account(_: click.Context, __: click.Parameter, account: str | None) -
     "--account",
     metavar="NUMBER",
     callback=_check_account,
-    help="Number of the AWS account that owns the user pool.",
+    help="Id of the AWS account that owns the user pool.",
 )
-@click.option("--partition", help="AWS partition; the region's own where it is not given.")
+@click.option("--partition", help="AWS partition; by default, that of the region.")
 def iam_policy(account: str | None, partition: str | None) -> None:
     """Print the least IAM policy that the server needs.
 
@@ -205,9 +205,7 @@ def iam_policy(account: str | None, partition: str | None) -> None:
     with _settings_explained():
         settings = _load_settings()
     if account is None:
-        click.echo(
-            "No --account: the policy holds for this pool in whichever account it is.", err=True
-        )
+        click.echo("No --account: the policy applies to this pool in any account.", err=True)
     pool_arn = ":".join(
         (
             "arn",
@@ -248,7 +246,7 @@ def check() -> None:
     if findings.problems:
         _point_to([PERMISSIONS, OPERATIONS])
         sys.exit(_POOL_OR_KEYS)
-    click.echo("The settings are good; the user pool and its keys answer.")
+    click.echo("The settings are valid; the user pool and its keys can be reached.")
 
 
 def _load_settings() -> "Settings":
@@ -288,10 +286,10 @@ def _point_to(pages: Collection[str]) -> None:
 
 
 class _Stop:
-    """Remembers that a signal said stop.
+    """Records that a signal to stop was received.
 
-    Python drops a KeyboardInterrupt that is raised within a finalizer or a callback, which on a
-    busy machine happens. So it is raised anew at the next step of what may be stopped.
+    Python discards a KeyboardInterrupt that is raised within a finalizer or a callback, which
+    happens on a busy machine. So it is raised again at the next step that may be stopped.
     """
 
     def __init__(self) -> None:
@@ -303,26 +301,26 @@ class _Stop:
         raise KeyboardInterrupt
 
     def demand_none(self) -> None:
-        """Go on, unless a signal said stop.
+        """Raise KeyboardInterrupt if a signal to stop was received.
 
         Raises:
-            KeyboardInterrupt: One did.
+            KeyboardInterrupt: One was received.
         """
         if self._is_asked:
             raise KeyboardInterrupt
 
     def pass_on(self) -> None:
-        """Send the signal again, if there was one, to whatever handles it by now."""
+        """Send the signal again, if there was one, to its current handler."""
         if self._is_asked:
             signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
 def _stopped_quietly() -> Iterator[_Stop]:
-    """Let SIGTERM unwind everything as Ctrl-C does, and end without a traceback.
+    """Let SIGTERM unwind everything like Ctrl-C, and exit without a traceback.
 
-    SIGHUP, which comes when a terminal is closed, is passed on as SIGTERM, whatever handles that
-    by then; unless it is ignored, as `nohup` has it.
+    SIGHUP, which is sent when a terminal is closed, is passed on as SIGTERM to its current handler;
+    unless it is ignored, as with `nohup`.
     """
     stop = _Stop()
     signal.signal(signal.SIGTERM, stop)
@@ -337,7 +335,7 @@ def _stopped_quietly() -> Iterator[_Stop]:
 
 
 def _listen(host: str, port: int, *, remedy: str) -> socket.socket:
-    # Listening at once, rather than only binding, keeps a second server from the same port.
+    # Listen at once, rather than only bind, so that a second server cannot take the same port.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with _addresses_explained(host, port, remedy):
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -366,8 +364,8 @@ def _addresses_explained(host: str, port: int, remedy: str) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             reason = f"port {port} is in use by another program"
-        elif error.errno is None or error.errno < 0:  # what getaddrinfo says
-            reason = "there is no such address"
+        elif error.errno is None or error.errno < 0:  # from getaddrinfo
+            reason = "no such address"
         else:
             reason = os.strerror(error.errno)
         raise click.ClickException(f"Cannot listen on {host}:{port}: {reason}. {remedy}") from error
@@ -396,14 +394,14 @@ def _run(
     stop: _Stop,
     announce: Callable[[], None],
 ) -> None:
-    """Serve until a signal says stop; requests in flight are answered first.
+    """Serve until a signal to stop; requests in flight are answered first.
 
     Args:
-        app: What to serve.
-        settings: What it was made from.
-        listener: Where to listen.
-        stop: Knows of signals that came before uvicorn, which handles the others itself.
-        announce: Called once, when requests are answered.
+        app: The application.
+        settings: Its settings.
+        listener: The listening socket.
+        stop: Has the signals from before uvicorn installed its own handlers.
+        announce: Called once the server accepts requests.
     """
     from graphql_admin.serving.connections import Bounds, admissible  # noqa: PLC0415
     from graphql_admin.serving.server import run  # noqa: PLC0415
@@ -451,10 +449,10 @@ def _introduce(cognito: "EmbeddedCognito", settings: "Settings", url: str) -> No
     blocks = [
         f"GraphQL is served at {endpoint} until you press Ctrl-C.",
         f"To try it in a browser, open {url}/explorer",
-        f"The REST routes of Amplify's Admin Queries are below {url}{settings.amplify_path}.",
+        f"The REST routes of Amplify's Admin Queries are under {url}{settings.amplify_path}.",
         *(_introduce_person(person) for person in cognito.people),
         f"A query to try:\n  {_QUERY}",
-        f"The same as a command:\n\n{curl}",
+        f"The same with curl:\n\n{curl}",
     ]
     click.echo("\n" + "\n\n".join(blocks) + "\n")
     sys.stdout.flush()
@@ -464,5 +462,5 @@ def _introduce_person(person: "ReadyPerson") -> str:
     membership = f"in {', '.join(person.groups)}" if person.groups else "in no group"
     return (
         f"{person.username} ({person.role}, {membership}) may {person.may}. "
-        f"Access token, good for an hour:\n{person.token}"
+        f"Access token, valid for an hour:\n{person.token}"
     )

@@ -1,4 +1,4 @@
-"""`graphql-admin check`: whether the pool, its keys and the server's rights are what it takes."""
+"""`graphql-admin check`: checks the pool, its keys, the server's AWS permissions and the policy."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
@@ -20,10 +20,10 @@ PROBES: Mapping[str, Mapping[str, object]] = {
     "ListUsers": {"Limit": 1},
     "ListUsersInGroup": {"GroupName": "graphql-admin-check"},
 }
-"""Calls that change nothing, one for each operation that only reads."""
+"""The parameters of a call for each read operation."""
 
 PAGE = 60
-"""Groups that are listed at a time; Cognito allows no more."""
+"""Groups per page; Cognito allows no more."""
 
 _TOKEN_MODE = f"{PREFIX}AUTHORITY_MAX_AGE=token"
 
@@ -32,20 +32,20 @@ _Read: TypeAlias = Callable[..., Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found, in sentences."""
+    """The findings, as sentences."""
 
     problems: list[str] = field(default_factory=list)
-    """What is wrong."""
+    """Problems."""
 
     notes: list[str] = field(default_factory=list)
-    """What may be wrong, or could not be looked at."""
+    """What may be wrong, or could not be checked."""
 
 
 async def check(settings: Settings) -> Findings:
-    """Ask the pool and its keys whether they answer, and compare the policy with the pool.
+    """Check that the pool and its keys can be reached, and compare the policy with the pool.
 
     Raises:
-        InvalidSettings: The settings do not fit the environment.
+        InvalidSettings: The settings are invalid in this environment.
     """
     parts = make_parts(settings)
     findings = Findings()
@@ -66,13 +66,13 @@ async def check(settings: Settings) -> Findings:
 
 
 async def _check_rights(settings: Settings, read: _Read, findings: Findings) -> bool:
-    """Make each call that only reads, and return whether the pool answers."""
+    """Make a call of each read operation, and return whether the pool can be reached."""
     enabled = set(Action) - settings.disabled_actions
     checks = checks_of(enabled, knows_groups=settings.knows_groups)
     operations = {operation for action in enabled for operation in action.operations}
     probed = sorted(PROBES.keys() & {*operations, *checks})
     if not probed:
-        findings.problems.append("The user pool was not asked: no enabled action reads from it.")
+        findings.problems.append("The user pool was not checked: no enabled action reads from it.")
         return False
     for operation in probed:
         try:
@@ -80,23 +80,23 @@ async def _check_rights(settings: Settings, read: _Read, findings: Findings) -> 
         except (UserNotFound, GroupNotFound):
             pass
         except MissingRight:
-            consequence = " Without it every change is refused." if operation in checks else ""
+            consequence = " Without it, every change is rejected." if operation in checks else ""
             findings.problems.append(
-                f"The server's own credentials have no right to {operation}.{consequence} "
-                "`graphql-admin iam-policy` prints all that they need."
+                f"The server's own credentials may not call {operation}.{consequence} "
+                "`graphql-admin iam-policy` prints all the permissions that they need."
             )
         except AdminError as error:
             findings.problems.append(
-                f"The user pool did not answer well ({error.code}); see the log."
+                f"The call to the user pool failed ({error.code}); see the log."
             )
             return False
     return True
 
 
 async def _check_groups(settings: Settings, read: _Read, findings: Findings) -> None:
-    """Compare the groups that the policy names with those of the pool."""
+    """Compare the groups in the policy with those of the pool."""
     named = settings.policy.named_groups
-    not_compared = "The groups of the policy were not compared with those of the pool: "
+    not_compared = "The groups in the policy were not compared with those of the pool: "
     if not settings.knows_groups:
         findings.notes.append(f"{not_compared}with {_TOKEN_MODE}, tokens have them.")
         return
@@ -110,7 +110,7 @@ async def _check_groups(settings: Settings, read: _Read, findings: Findings) -> 
         if missing:
             listed = ", ".join(map(repr, sorted(missing)))
             findings.problems.append(
-                f"The policy names groups that the pool does not have: {listed}."
+                f"The policy has groups that the pool does not have: {listed}."
             )
         return
     findings.notes.append(f"{not_compared}neither GetGroup nor ListGroups can be called.")
@@ -121,7 +121,7 @@ async def _get_groups(named: Collection[str], read: _Read) -> set[str]:
     for name in sorted(named):
         try:
             await read("GetGroup", GroupName=name)
-        except (GroupNotFound, BadUserInput):  # or it cannot be the name of one
+        except (GroupNotFound, BadUserInput):  # or not a valid name of a group
             continue
         found.add(name)
     return found
@@ -147,14 +147,14 @@ def _names(rows: object) -> Iterator[str]:
 
 
 async def _check_trigger(settings: Settings, read: _Read, findings: Findings) -> None:
-    """Look for the Lambda trigger that may write other groups into tokens than the pool has."""
+    """Check for the Lambda trigger that may put other groups into tokens than the pool has."""
     try:
         pool = (await read("DescribeUserPool")).get("UserPool")
     except AdminError:
         pool = None
     if not isinstance(pool, dict):
         findings.notes.append(
-            "Whether the pool has a Pre-token-generation trigger was not looked at: "
+            "Whether the pool has a pre token generation trigger was not checked: "
             "DescribeUserPool cannot be called, which the server itself does not need. If there is "
             f"one that writes `cognito:groups`, set {_TOKEN_MODE}."
         )
@@ -165,11 +165,11 @@ async def _check_trigger(settings: Settings, read: _Read, findings: Findings) ->
     )
     if has_trigger and settings.knows_groups:
         findings.notes.append(
-            "The pool has a Pre-token-generation trigger. If it writes `cognito:groups`, set "
-            f"{_TOKEN_MODE}: a group counts for a change only if the pool has it, too."
+            "The pool has a pre token generation trigger. If it writes `cognito:groups`, set "
+            f"{_TOKEN_MODE}: otherwise a group counts for a change only if the pool has it, too."
         )
     elif not has_trigger and not settings.knows_groups:
         findings.notes.append(
-            f"{_TOKEN_MODE}, and the pool has no Pre-token-generation trigger: without that "
-            "setting, whoever is removed from a group would lose its rights within seconds."
+            f"{_TOKEN_MODE}, and the pool has no pre token generation trigger: without that "
+            "setting, a user who is removed from a group loses its rights within seconds."
         )

@@ -1,4 +1,4 @@
-"""The two ways to a user pool: what can only read, and what can change something."""
+"""The two interfaces to a user pool: one can only read, the other can write."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
@@ -13,11 +13,11 @@ log = structlog.get_logger(__name__)
 
 
 class MissingRight(UpstreamFailed):
-    """AWS does not let this server's own credentials call the operation."""
+    """The server's own AWS credentials are not allowed to call the operation."""
 
 
 class Call(Protocol):
-    """Makes one call of Cognito, whatever it does."""
+    """Makes one call to Cognito, a read or a write."""
 
     async def __call__(
         self,
@@ -33,11 +33,11 @@ class Call(Protocol):
 
 
 class PoolReader:
-    """Reads from a user pool, and cannot change anything there.
+    """Reads from a user pool; cannot change anything in it.
 
     Args:
         pool_id: The pool's id.
-        call: Makes a call of Cognito.
+        call: Makes a call to Cognito.
     """
 
     __slots__ = ("_call", "pool_id")
@@ -55,38 +55,39 @@ class PoolReader:
         caller: str = "",
         anew: bool = False,
     ) -> Awaitable[Reply]:
-        """Carry out an operation that changes nothing.
+        """Call an operation that changes nothing.
 
-        Reads that are the same share one call while it is under way, but for those that ask after
-        a write of this pool began.
+        Identical reads share one call while it is in flight. A read that is requested after a write
+        to this pool has started does not join one from before.
 
         Args:
             operation: Its name in Cognito's API, such as `AdminGetUser`.
             parameters: As in Cognito's API. The pool's id is added where it belongs.
             deadline: When to give up, in seconds of the event loop's clock.
-            caller: On whose behalf; where calls must wait, callers take turns.
-            anew: Make a call of one's own, so that nothing in the reply is older than this.
+            caller: Who the call is made for; where calls must wait, callers take turns.
+            anew: Make a new call rather than join one in flight, so that nothing in the reply is
+                older than this request.
 
         Returns:
-            Cognito's reply as JSON has it (times are seconds since 1970). Others may have it too:
-            it is not to be changed.
+            Cognito's reply as parsed JSON (timestamps are seconds since 1970). It may be shared
+            with other callers, so it must not be modified.
 
         Raises:
-            Internal: The operation changes something, there is none of that name, or the pool is
+            Internal: The operation is a write, there is no operation of that name, or the pool is
                 not open.
-            AdminError: As `PoolWriter.write` has it.
+            AdminError: As for `PoolWriter.write`.
         """
         if not is_read(operation):
-            log.error("an operation that changes something is no read", operation=operation)
+            log.error("not a read operation", operation=operation)
             raise Internal
         return self._call(operation, parameters, deadline=deadline, caller=caller, anew=anew)
 
 
 class PoolWriter:
-    """Carries out any operation on a user pool; see `attempts`, which alone has one.
+    """Calls any operation on a user pool; only `attempts` has one.
 
     Args:
-        call: Makes a call of Cognito.
+        call: Makes a call to Cognito.
     """
 
     __slots__ = ("_call",)
@@ -102,27 +103,27 @@ class PoolWriter:
         deadline: float,
         caller: str = "",
     ) -> Awaitable[Reply]:
-        """Carry out an operation, trying again where that is safe and may help.
+        """Call an operation, and retry it where that is safe and may help.
 
-        It waits for its turn, so that Cognito's quotas are kept.
+        The call waits for its turn, so that Cognito's quotas are not exceeded.
 
         Args:
             operation: Its name in Cognito's API, such as `AdminDisableUser`.
             parameters: As in Cognito's API. The pool's id is added where it belongs.
             deadline: When to give up, in seconds of the event loop's clock.
-            caller: On whose behalf; where calls must wait, callers take turns.
+            caller: Who the call is made for; where calls must wait, callers take turns.
 
         Returns:
-            Cognito's reply as JSON has it (times are seconds since 1970); `{}` if it is empty.
+            Cognito's reply as parsed JSON (timestamps are seconds since 1970); `{}` if it is empty.
 
         Raises:
             TimedOut: The deadline passed, or the last attempt took too long. A write may have
                 been carried out.
             Throttled: Cognito's quotas do not allow the call before the deadline.
-            UpstreamFailed: Cognito could not be reached, failed, replied what cannot be read or
-                refused the server's own credentials. A write may have been carried out.
-            BadUserInput: A parameter cannot be right.
-            ActionFailed: Any of its subclasses, as `translate` has it.
-            Internal: There is no such operation, or the pool is not open.
+            UpstreamFailed: Cognito could not be reached, failed, sent a reply that cannot be parsed
+                or rejected the server's own credentials. A write may have been carried out.
+            BadUserInput: A parameter is invalid.
+            ActionFailed: Any of its subclasses; `translate` says which.
+            Internal: There is no operation of that name, or the pool is not open.
         """
         return self._call(operation, parameters, deadline=deadline, caller=caller)

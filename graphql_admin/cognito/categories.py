@@ -1,11 +1,11 @@
-"""What Cognito has quotas of calls for, and which operation counts against which."""
+"""The quotas on calls to Cognito, and which operation counts against which."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 
 
 class Quota(StrEnum):
-    """What Cognito has a quota of calls per second for: categories of operations, and two more."""
+    """A quota of calls per second: one for each category of operations, and two more."""
 
     USER_CREATION = "UserCreation"
     USER_READ = "UserRead"
@@ -35,7 +35,7 @@ DEFAULT_QUOTAS: Mapping[Quota, float] = {
     Quota.PER_POOL: 5,
     Quota.PER_USER: 10,
 }
-"""Calls per second that AWS grants an account in a region, unless more was asked for."""
+"""Calls per second that AWS grants an account in a region by default."""
 
 CATEGORIES: Mapping[str, Quota] = {
     operation: category
@@ -70,10 +70,10 @@ CATEGORIES: Mapping[str, Quota] = {
     }.items()
     for operation in operations
 }
-"""The category of each operation on users and groups, as Cognito's developer guide has it."""
+"""The category of each operation on users and groups, from Cognito's developer guide."""
 
 OTHER = 15.0
-"""Calls per second of operations of no category known here: Cognito's smallest quota."""
+"""Calls per second of operations that are in no category above: Cognito's smallest quota."""
 
 PER_POOL_CATEGORIES = frozenset({Quota.USER_POOL_RESOURCE_READ, Quota.USER_POOL_RESOURCE_UPDATE})
-"""Where each operation has the quota `PER_POOL`, too."""
+"""Categories in which each operation also has the quota `PER_POOL`."""

@@ -1,4 +1,4 @@
-"""Reads that are the same are made once."""
+"""Identical concurrent reads share one call to Cognito."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
@@ -13,22 +13,22 @@ _Permit_co = TypeVar("_Permit_co", covariant=True)
 
 
 class _Wait(Protocol[_Permit_co]):
-    """Waits for a turn; `again` if the caller had one before, so that it is the caller's next."""
+    """Waits for a turn; with `again`, the call already had one, and goes next of its caller's."""
 
     async def __call__(self, *, again: bool) -> _Permit_co: ...
 
 
 class SharedReads:
-    """Reads under way, which others may join who want the same.
+    """Reads in flight, which identical reads join.
 
-    Nobody gets what was read before a write that had ended when they asked, so long as `forget`
-    is called when a write starts and when it ends. Writes by other processes are not known of:
-    who asks right after one may join a read that began right before it.
+    A read that is requested after a write has ended never gets a reply from before that write, as
+    long as `forget` is called when a write starts and when it ends. Writes of other processes are
+    not seen: a read right after one may join a read that started right before it.
 
-    A reply is everybody's: nobody may change it.
+    A reply is shared: it must not be modified.
 
     Args:
-        keep: Whether to keep the replies, too, until the next write.
+        keep: Whether to cache replies, too, until the next write.
     """
 
     def __init__(self, *, keep: bool = False) -> None:
@@ -36,23 +36,24 @@ class SharedReads:
         self._state = _State()
 
     def forget(self) -> None:
-        """Let nobody have what was read so far, or is being read."""
+        """Make later reads call Cognito again, instead of using a reply or a read from before."""
         if self._state.under_way or self._state.kept:
-            # Not cleared: reads under way are to finish into the old one, where nobody will look.
+            # Replaced, not cleared: reads in flight still store their replies in the old one, which
+            # no later read looks at.
             self._state = _State()
 
     async def get(
         self, key: Hashable, fetch: Callable[[], Awaitable[Reply]], *, deadline: float
     ) -> Reply:
-        """Return what `fetch` returns, or what it returned for another with the same key.
+        """Return the result of `fetch`, or that of a concurrent read with the same key.
 
-        Only the one who fetches spends time on it. If that one is cancelled, runs out of time or
-        would have to wait too long for another attempt, the next one fetches.
+        One of the readers fetches, the others wait. If that one is cancelled, runs out of time or
+        would have to wait too long to retry, the next one fetches.
 
         Args:
             key: The same for reads that are the same.
-            fetch: Carries out the read. Its errors are everybody's, too.
-            deadline: When to give up waiting for another, in seconds of the event loop's clock.
+            fetch: Carries out the read. Its errors are shared, too.
+            deadline: When to stop waiting for another reader, in seconds of the event loop's clock.
 
         Raises:
             TimedOut: The deadline passed.
@@ -79,21 +80,21 @@ class SharedReads:
         fetch: Callable[[_Permit], Awaitable[Reply]],
         deadline: float,
     ) -> Reply:
-        """Return the reply to a read that may have to wait for its turn, as `get` does.
+        """Like `get`, for a read that may have to wait for its caller's turn.
 
-        Each caller who wants the read waits for their own turn. The first whose turn it is
-        fetches, for all of them; the others' turns go to whatever they want next. So nobody waits
-        for the turn of another who has more to wait for: where ann has queued 300 reads, of which
-        the last is the only one of bob, it is made when it is bob's turn.
+        Each caller that joins the read waits for a turn of their own. The first one to get a turn
+        fetches for all of them; the others then use their turns for their next calls. So no caller
+        waits behind another caller's queue. For example, ann has queued 300 reads, and bob's only
+        read is the same as her 300th: it is made when it is bob's turn.
 
         Args:
             key: The same for reads that are the same.
-            caller: On whose behalf.
-            take: Returns a permit if nothing has to be waited for.
-            wait: Waits for the caller's turn and returns a permit. If it fails, the caller gets
-                what another fetches, or the error if there is no other.
-            fetch: Carries out the read with a permit. Its errors are everybody's, too.
-            deadline: When to give up waiting for another, in seconds of the event loop's clock.
+            caller: Who the read is made for.
+            take: Returns a permit, or None if the caller has to wait for one.
+            wait: Waits for the caller's turn and returns a permit. If it fails, the caller gets the
+                reply that another caller fetches, or the error if no other caller waits.
+            fetch: Carries out the read with a permit. Its errors are shared, too.
+            deadline: When to stop waiting for another reader, in seconds of the event loop's clock.
 
         Raises:
             TimedOut: The deadline passed.
@@ -120,7 +121,7 @@ class SharedReads:
     async def _fetch(
         self, state: "_State", key: Hashable, fetch: Callable[[], Awaitable[Reply]]
     ) -> Reply:
-        """Fetch for oneself, and for those who join."""
+        """Fetch for this reader and those that join."""
         read = _Read(state.under_way, key)
         read.has_begun = True
         reply: Reply | None = None
@@ -130,7 +131,7 @@ class SharedReads:
             if self._keep:
                 state.kept[key] = reply
         except (TimedOut, Throttled):
-            raise  # others may have more time
+            raise  # another reader may have more time
         except AdminError as error:
             failure = error
             raise
@@ -146,9 +147,10 @@ async def _wait_and_fetch(
     wait: Callable[[], Awaitable[_Permit]],
     fetch: Callable[[_Permit], Awaitable[Reply]],
 ) -> None:
-    """Fetch for those who joined, if it is the caller's turn first.
+    """Fetch for all that joined, if this caller is the first to get a turn.
 
-    It is a task of its own: those who joined may leave, the caller included, while others stay.
+    It runs as its own task, because any caller may be cancelled while others still wait, the one
+    whose turn it is included.
     """
     try:
         permit = await wait()
@@ -156,7 +158,7 @@ async def _wait_and_fetch(
         read.give_up(caller, error)
         read.refuse(caller)
         return
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is for who waits for this
+    except Exception as error:  # noqa: BLE001  # those that wait for it get it
         read.refuse(caller, error)
         return
     read.begin(caller)
@@ -173,7 +175,7 @@ async def _wait_and_fetch(
 
 
 class _State:
-    """What was read since the last write."""
+    """The reads since the last write."""
 
     def __init__(self) -> None:
         self.under_way: dict[Hashable, _Read] = {}
@@ -181,11 +183,11 @@ class _State:
 
 
 class _Read:
-    """A read that others may join, until it ends.
+    """A read that other reads may join until it ends.
 
     Args:
-        under_way: Where others find it.
-        key: Under which key.
+        under_way: The reads in flight, where others find it.
+        key: Its key there.
     """
 
     __slots__ = ("_answers", "_key", "_refusals", "_under_way", "has_begun", "queued")
@@ -194,17 +196,18 @@ class _Read:
         self._under_way = under_way
         self._key = key
         self._answers: dict[asyncio.Future[Reply | None], str] = {}
-        """What those who joined wait for, and who they are."""
+        """The futures of the readers that joined, with their callers."""
         self._refusals: dict[str, Exception] = {}
-        """Why some callers have no turn of their own."""
+        """The errors of callers that get no turn of their own."""
         self.has_begun = False
-        """Whether it was anybody's turn yet."""
+        """Whether any caller has had a turn yet."""
         self.queued: dict[str, asyncio.Task[None]] = {}
-        """What waits for the turn of each caller; once it has begun, what fetches."""
+        """The task that waits for each caller's turn; once the read has started, the one that
+        fetches."""
         under_way[key] = self
 
     async def join(self, caller: str, deadline: float) -> Reply | None:
-        """Return the reply; None if whoever fetched gave up.
+        """Return the reply; None if the reader that fetched gave up.
 
         Raises:
             TimedOut: The deadline passed.
@@ -223,7 +226,7 @@ class _Read:
                 self._leave(caller)
 
     def begin(self, caller: str) -> None:
-        """Take note that it is a caller's turn: the others need wait for theirs no longer."""
+        """Start the read on this caller's turn: the others need no longer wait for theirs."""
         self.has_begun = True
         for other, task in self.queued.items():
             if other != caller:
@@ -231,7 +234,7 @@ class _Read:
         self.queued = {caller: self.queued[caller]}
 
     def refuse(self, caller: str, reason: Exception | None = None) -> None:
-        """Take note that a caller has no turn; the turns of others may serve them."""
+        """Record that a caller gets no turn; another caller's turn may still serve them."""
         if reason is not None:
             self._refusals[caller] = reason
         del self.queued[caller]
@@ -239,14 +242,14 @@ class _Read:
             self.end()
 
     def give_up(self, caller: str, error: AdminError) -> None:
-        """Tell the first of a caller's that time is up. All others may have more."""
+        """Tell the first reader of a caller that its time is up. The others may have more time."""
         for answer, joined in self._answers.items():
             if joined == caller and not answer.done():
                 answer.set_exception(error)
                 break
 
     def end(self, reply: Reply | None = None, failure: Exception | None = None) -> None:
-        """Tell those who joined, and let nobody else join."""
+        """Give the outcome to all that joined, and let no more join."""
         if self._under_way.get(self._key) is self:
             del self._under_way[self._key]
         self.queued = {}
@@ -260,7 +263,7 @@ class _Read:
                 answer.set_result(reply)
 
     def _leave(self, caller: str) -> None:
-        """Cancel what nobody waits for any more."""
+        """Cancel the tasks that no reader waits for any more."""
         if not self._answers:
             for task in self.queued.values():
                 task.cancel()

@@ -14,13 +14,13 @@ log = structlog.get_logger(__name__)
 
 
 class Keyring:
-    """The server's own credentials, found and refreshed in a thread, one at a time.
+    """The server's own credentials, found and refreshed in a thread, one load at a time.
 
-    Both may ask a file, a program or a service, and take their time. While credentials in hand
-    are still good, calls go on with them.
+    Both may read a file, run a program or call a service, which is slow. Calls go on with the
+    current credentials while those are still valid.
 
     Args:
-        session: Knows where credentials may be.
+        session: Its credential providers are used.
         service: The service that requests are signed for, as signatures name it.
         region: Its AWS region.
         url: Where the requests go.
@@ -38,13 +38,13 @@ class Keyring:
         self._refresh: asyncio.Task[None] | None = None
 
     @property
-    def in_hand(self) -> bool:
-        """Whether there are credentials that are still good."""
+    def available(self) -> bool:
+        """Whether there are credentials that are still valid."""
         return not self._ends_within(0)
 
     @property
     def ready(self) -> Signer | None:
-        """What signs with credentials that need no refresh yet; None: `signer` has to see."""
+        """The signer, if its credentials need no refresh yet; if they do, see `signer`."""
         return None if self._ends_within(None) else self._signer
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class Keyring:
             self._refresh.cancel()
 
     async def signer(self) -> Signer:
-        """Return what signs with good credentials.
+        """Return a signer with valid credentials.
 
         Raises:
             UpstreamFailed: There are none.
@@ -67,7 +67,7 @@ class Keyring:
         return self._signer
 
     def _ends_within(self, seconds: int | None) -> bool:
-        """Tell whether the credentials end so soon; None: in the time botocore refreshes them."""
+        """Whether the credentials expire within `seconds`; None: in botocore's refresh window."""
         if isinstance(self._credentials, RefreshableCredentials):
             return self._credentials.refresh_needed(seconds)
         return self._credentials is None
@@ -75,7 +75,7 @@ class Keyring:
     async def _load(self) -> None:
         try:
             credentials, signer = await asyncio.to_thread(self._find)
-        except Exception as error:  # noqa: BLE001  # whatever a provider of credentials raises
+        except Exception as error:  # noqa: BLE001  # a credential provider may raise anything
             log.error("this server has no AWS credentials", error=type(error).__name__)
         else:
             self._credentials = credentials

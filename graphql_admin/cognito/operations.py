@@ -1,4 +1,4 @@
-"""What Cognito's operations take and reply, their errors included, as botocore's model has it."""
+"""Cognito's operations: their input, replies and errors, from botocore's model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ _READ_PREFIXES = ("AdminGet", "AdminList", "Get", "List", "Describe")
 
 _THROTTLING = frozenset(
     {
-        # What botocore takes for throttling, but for LimitExceededException: Cognito says that
-        # of things that there are too many of, which another attempt does not change.
+        # The errors that botocore treats as throttling, except LimitExceededException: with it
+        # Cognito reports that a resource quota is used up, which a retry does not change.
         "RequestLimitExceeded",
         "RequestThrottled",
         "RequestThrottledException",
@@ -44,7 +44,7 @@ _THROTTLING = frozenset(
 
 OWN_CREDENTIALS_REFUSED = frozenset(
     {
-        # Each also comes with `Exception` behind it.
+        # Each also occurs with the suffix `Exception`.
         "ExpiredToken",
         "InvalidSignature",
         "MissingAuthenticationToken",
@@ -58,7 +58,7 @@ _MEANINGS: Mapping[str, type[AdminError]] = {
     "UsernameExistsException": AlreadyExists,
     "InvalidParameterException": BadUserInput,
     "InvalidPasswordException": BadUserInput,
-    "InvalidToken": BadUserInput,  # moto's word for a page token that it did not issue
+    "InvalidToken": BadUserInput,  # moto's error for a page token that it did not issue
     "PasswordHistoryPolicyViolationException": BadUserInput,
     "LimitExceededException": LimitExceeded,
     "InvalidLambdaResponseException": RejectedByTrigger,
@@ -66,17 +66,17 @@ _MEANINGS: Mapping[str, type[AdminError]] = {
     "UserLambdaValidationException": RejectedByTrigger,
     "UserNotFoundException": UserNotFound,
     "PasswordResetRequiredException": WrongState,
-    "TooManyFailedAttemptsException": WrongState,  # this user's attempts, not our requests
+    "TooManyFailedAttemptsException": WrongState,  # the user's, not ours
     "UnsupportedUserStateException": WrongState,
     "UserNotConfirmedException": WrongState,
 } | dict.fromkeys(_THROTTLING, Throttled)
 
 
 def is_read(operation: str) -> bool:
-    """Tell whether `operation` changes nothing, so that it may be sent again at any time.
+    """Tell whether `operation` changes nothing, so that it can be retried at any time.
 
-    Its name says so. That holds for what is signed with the server's credentials; a few
-    operations that take a user's own token instead are named `Get…` and do change something.
+    Its name tells. That is true of operations that are signed with the server's credentials; a few
+    that take a user's own token instead are named `Get…` and do write.
     """
     return operation.startswith(_READ_PREFIXES)
 
@@ -84,7 +84,7 @@ def is_read(operation: str) -> bool:
 def translate(operation: str, aws_code: str) -> type[AdminError]:
     """Return what Cognito's error `aws_code` means as the reply to `operation`.
 
-    Messages play no part: they are not part of Cognito's interface, and change.
+    The message is ignored: messages are not part of Cognito's interface, and change.
 
     Args:
         operation: Name of an operation, such as `AdminDisableUser`.
@@ -97,34 +97,34 @@ def translate(operation: str, aws_code: str) -> type[AdminError]:
         OperationNotFoundError: botocore's model has no such operation.
     """
     if aws_code == "ResourceNotFoundException":
-        # Cognito says the same of a missing group and of a missing pool. Where a group was
-        # named, it is the group: the pool is there, or nobody would have a token.
+        # Cognito has one error for a missing group and a missing pool. Where a group was named, it
+        # is the group: if the pool did not exist, no caller would have a token from it.
         return GroupNotFound if describe(operation).takes_group else UpstreamFailed
     if aws_code == "NotAuthorizedException":
-        # Not the lack of a right (that is AccessDeniedException): AdminConfirmSignUp says so of
-        # a user who is confirmed already.
+        # Not a missing permission (that is AccessDeniedException): AdminConfirmSignUp answers this
+        # for a user who is already confirmed.
         return UpstreamFailed if is_read(operation) else WrongState
     return _MEANINGS.get(aws_code, UpstreamFailed)
 
 
 Timestamp = NewType("Timestamp", str)
-"""A date and time in UTC to the millisecond, as RFC 3339 has it: `2023-11-14T22:13:20.000Z`."""
+"""A date and time of RFC 3339 in UTC, with milliseconds: `2023-11-14T22:13:20.000Z`."""
 
 
-@lru_cache(maxsize=4096)  # who is shown once is mostly shown again, often with two equal dates
+@lru_cache(maxsize=4096)  # users are read repeatedly, and their two dates are often equal
 def to_timestamp(seconds: float | None) -> Timestamp | None:
-    """Turn a date as Cognito sends it, seconds since 1970, into a timestamp."""
+    """Convert a date from Cognito, in seconds since 1970."""
     if seconds is None:
         return None
     second, millisecond = divmod(round(seconds * 1000), 1000)
     minute, second = divmod(second, 60)
     day, minute = divmod(minute, 24 * 60)
-    # A list has two of these for each row: put together from what is written already, without a
-    # call of `Timestamp`, which returns what it gets.
+    # A list has two of these for each row, so the day comes from a cache, and there is no call to
+    # `Timestamp`, which only returns its argument.
     return _day(day) + _MINUTES[minute] + _SECONDS[second] + _MILLISECONDS[millisecond]  # type: ignore[return-value]
 
 
-@lru_cache(maxsize=4096)  # days, which are some eleven years
+@lru_cache(maxsize=4096)  # days, some eleven years
 def _day(days: int) -> str:
     return f"{datetime.fromtimestamp(days * 86_400, UTC):%Y-%m-%d}"
 
@@ -136,7 +136,7 @@ _MILLISECONDS = tuple(f".{millisecond:03}Z" for millisecond in range(1000))
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What never changes between two calls of an operation."""
+    """What is the same for every call to an operation."""
 
     name: str
     headers: Mapping[str, str]
@@ -144,7 +144,7 @@ class Operation:
     takes_pool: bool
     takes_group: bool
     replies: bool
-    """Whether a reply has anything in it. If so, an empty one is a broken one."""
+    """Whether a reply has members. If so, an empty reply is malformed."""
 
 
 @cache
@@ -156,7 +156,8 @@ def _loader() -> Loader:
 def start_session() -> botocore.session.Session:
     """Return a new session, which reads AWS's settings as boto3 does."""
     session = botocore.session.Session()
-    # Each session would read botocore's data files anew, which is most of the time it takes.
+    # Sessions share the loader: reading botocore's data files again is most of the time that a
+    # session takes.
     session.register_component("data_loader", _loader())
     return session
 
@@ -169,10 +170,10 @@ def service_model() -> ServiceModel:
 
 @cache
 def describe(name: str) -> Operation:
-    """Return what botocore's model has about an operation.
+    """Return an operation from botocore's model.
 
     Raises:
-        OperationNotFoundError: There is none of that name.
+        OperationNotFoundError: There is no operation of that name.
     """
     model = service_model()
     operation = model.operation_model(name)

@@ -1,10 +1,9 @@
-"""How to call Cognito: what to send, and when to try again.
+"""How to call Cognito: what to send, and when to retry.
 
-With `operations` and `keyring` the only modules of the server that know AWS. botocore gives the
-credentials, the endpoint and the model of the service; the request itself goes over a transport
-of our own, because a botocore call costs many times the CPU and a thread, and cannot be
-cancelled. Any operation of the model may be called; which of them exist for what is not known
-here.
+botocore provides the credentials, the endpoint and the model of the service. The request itself
+goes over a transport of our own, because a botocore call costs many times the CPU, takes a thread
+and cannot be cancelled. Any operation of the model can be called; this module does not know which
+action needs which.
 """
 
 import asyncio
@@ -61,18 +60,18 @@ from graphql_admin.telemetry import metrics
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 3
-"""How often one call is sent at most, not counting those that Cognito throttled."""
+"""Most attempts of one call, not counting those that Cognito throttled."""
 
 MAX_REPLY_BYTES = 8 * 1024 * 1024
-"""Larger replies are refused. 60 users with 50 attributes of 2,048 characters are some 6 MB."""
+"""Bytes of a reply. 60 users with 50 attributes of 2,048 characters take some 6 MB."""
 
 
 class InvalidAwsSettings(Exception):
-    """The settings that AWS's own tools read cannot be used; the message says why."""
+    """The environment variables or files of AWS's own tools are invalid; the message says why."""
 
 
 class _Call(NamedTuple):
-    """One call, however often it is sent."""
+    """One call, with all its attempts."""
 
     operation: Operation
     body: bytes
@@ -83,10 +82,10 @@ class _Call(NamedTuple):
 
 
 class _AttemptFailed(Exception):
-    """One attempt failed in a way that another may not.
+    """One attempt failed, and a retry may succeed.
 
     Args:
-        error: What the call ends with, if there is no other attempt.
+        error: The error of the call, if there is no retry.
         reason: For the log.
         changed_nothing: Whether it is certain that Cognito did not carry the operation out.
     """
@@ -99,23 +98,23 @@ class _AttemptFailed(Exception):
 
 
 class UserPool:
-    """A user pool, to be called by way of its `reader` and its `writer`.
+    """A user pool, which is called through its `reader` and its `writer`.
 
-    Nothing is sent, and no credentials are looked for, until the first call. Open it within a
-    running event loop, and close it there, or use it with `async with`.
+    Nothing is sent, and no credentials are loaded, before the first call. Open and close it in the
+    same running event loop, or use it with `async with`.
 
     Args:
         pool_id: The pool's id.
         region: The AWS region that the pool is in.
-        connections: How many attempts, each with its own connection, may be under way at once. A
-            caller may have as many as are free; more of a caller's wait, and callers take turns.
+        connections: How many attempts, each with its own connection, may be in flight. A caller may
+            have as many as are free; further attempts wait, and callers take turns.
         attempt_timeout: Seconds that one attempt may take.
-        backoff: Seconds that the first pause before another attempt may take. The second may
-            take twice as long; each lasts a random part of what it may.
-        quotas: How often Cognito may be called; by default, as often as it allows at first.
+        backoff: Longest first pause before a retry, in seconds. The longest second one is twice
+            that; each pause is a random part of its maximum.
+        quotas: The quotas on calls; by default, Cognito's own defaults.
 
     Raises:
-        InvalidAwsSettings: AWS's own (profile, endpoint, CA bundle) cannot be used.
+        InvalidAwsSettings: AWS's own settings (profile, endpoint, CA bundle) are invalid.
     """
 
     def __init__(
@@ -132,8 +131,8 @@ class UserPool:
         with _settings_explained():
             session = start_session()
             self.endpoint_url = _resolve_endpoint(session, region)
-            """Where requests go, after every setting of AWS that has a say in it."""
-            authorities = session.get_config_variable("ca_bundle") or where()  # as boto3 trusts
+            """Where requests go, with all of AWS's settings applied."""
+            authorities = session.get_config_variable("ca_bundle") or where()  # as boto3 verifies
             self._ssl = ssl.create_default_context(cafile=authorities)
         proxies = ProxyConfiguration(get_environ_proxies(self.endpoint_url))
         self._proxy = proxies.proxy_url_for(self.endpoint_url)
@@ -156,9 +155,9 @@ class UserPool:
         await self.close()
 
     async def open(self) -> None:
-        """Get ready for calls from the running event loop."""
+        """Prepare for calls from the running event loop."""
         url, tls = self.endpoint_url, self._ssl
-        # Half an attempt, so that a connection that cannot be made is known as such.
+        # Half of an attempt's time, so that a connection failure is not mistaken for a slow reply.
         connect_timeout = self._attempt_timeout / 2
         if self._proxy is None:
             self._transport = WireTransport(
@@ -174,7 +173,7 @@ class UserPool:
             )
 
     async def close(self) -> None:
-        """Close every connection. Calls under way fail."""
+        """Close every connection. Calls in flight fail."""
         self.keyring.close()
         transport, self._transport = self._transport, None
         if transport is not None:
@@ -192,13 +191,13 @@ class UserPool:
         try:
             described = describe(operation)
         except OperationNotFoundError as error:
-            log.error("there is no such operation of Cognito", operation=operation)
+            log.error("Cognito has no such operation", operation=operation)
             raise Internal from error
         if described.takes_pool:
             parameters = {**parameters, "UserPoolId": self.pool_id}
         try:
             body = orjson.dumps(parameters)
-        except orjson.JSONEncodeError as error:  # half a surrogate pair, say
+        except orjson.JSONEncodeError as error:  # a lone surrogate, for example
             raise BadUserInput from error
         if deadline <= asyncio.get_running_loop().time():
             raise TimedOut("The request ran out of time. Nothing was changed.")
@@ -231,7 +230,7 @@ class UserPool:
 
     async def _wait_for_permit(self, call: _Call, *, again: bool = False) -> Permit:
         if self.keyring.ready is None:
-            # Before the permit: whoever waits for credentials keeps nobody from their turn.
+            # Before the permit, so that a call that waits for credentials does not use up a turn.
             await self._wait_for_signer(call)
         return await self._quotas.acquire(
             call.operation.name,
@@ -250,12 +249,12 @@ class UserPool:
             raise TimedOut("The request ran out of time. Nothing was changed.") from error
 
     async def _carry_out(self, call: _Call, permit: Permit) -> Reply:
-        """Make the call, more than once if need be; the permit is for the first attempt."""
+        """Make the call, with retries; the permit is for the first attempt."""
         try:
             reply = await self._try_repeatedly(call, permit)
         except TimeoutError as error:
             log.warning(
-                "call of Cognito failed", operation=call.operation.name, reason="deadline passed"
+                "call to Cognito failed", operation=call.operation.name, reason="deadline passed"
             )
             raise TimedOut from error
         username = reply.get("Username")
@@ -272,7 +271,7 @@ class UserPool:
                     return await self._try_once(call)
                 except _AttemptFailed as failure:
                     if isinstance(failure.error, Throttled):
-                        # Not an attempt: the quotas know when there is room again.
+                        # Does not count as an attempt: the quotas know when to send it again.
                         permit.throttled()
                         pause = 0.0
                     else:
@@ -284,7 +283,7 @@ class UserPool:
                             or asyncio.get_running_loop().time() + pause >= deadline
                         ):
                             log.warning(
-                                "call of Cognito failed",
+                                "call to Cognito failed",
                                 operation=operation.name,
                                 reason=failure.reason,
                                 attempts=attempt,
@@ -296,12 +295,12 @@ class UserPool:
             permit = await self._wait_for_permit(call, again=True)
 
     async def _try_once(self, call: _Call) -> Reply:
-        """Send the call, once there is a slot for it.
+        """Make one attempt, once there is a slot for it.
 
         Raises:
             TimeoutError: The deadline passed.
-            _AttemptFailed: Another attempt may do better.
-            AdminError: None would.
+            _AttemptFailed: A retry may succeed.
+            AdminError: No retry would succeed.
         """
         operation, deadline = call.operation, call.deadline
         transport = self._transport
@@ -330,7 +329,7 @@ class UserPool:
             reason = f"connection broke: {error}"
             raise _AttemptFailed(UpstreamFailed(), reason) from error
         except ReplyTooBig as error:
-            log.error("reply of Cognito is too big", operation=operation.name)
+            log.error("reply from Cognito is too large", operation=operation.name)
             raise UpstreamFailed from error
         finally:
             self._slots.give_back(call.caller)
@@ -362,23 +361,23 @@ def _read_error(operation: Operation, status: int, code: str) -> Exception:
         return _AttemptFailed(UpstreamFailed(), f"status {status} {code}".rstrip())
     failure = UpstreamFailed()
     if code.removesuffix("Exception") == "AccessDenied":
-        event = "this server's own credentials have no right to call this; see `iam-policy`"
+        event = "this server's own credentials may not call this operation; see `iam-policy`"
         failure = MissingRight()
     elif code.removesuffix("Exception") in OWN_CREDENTIALS_REFUSED:
-        event = "AWS refused this server's own credentials: wrong or expired"
+        event = "AWS rejected this server's own credentials: wrong or expired"
     elif code == "ResourceNotFoundException":
         event = "there is no such user pool in this account and region"
     else:
-        event = "call of Cognito failed"
+        event = "call to Cognito failed"
     log.error(event, operation=operation.name, status=status, code=code)
     return failure
 
 
 def _find_code(error_type: str, reply: bytes) -> str:
-    """Return the name of the error in a reply, or "" if there is none that can be read.
+    """Return the name of the error in a reply, or "" if it has none that can be parsed.
 
-    AWS's JSON protocol has it in the header, in the body's `__type`, or in both, where it may
-    have a namespace in front of it (`namespace#Code`) and a URL behind (`Code:http://…`).
+    AWS's JSON protocol has it in the header, in the body's `__type`, or in both, possibly with a
+    namespace as prefix (`namespace#Code`) and a URL as suffix (`Code:http://…`).
     """
     if not error_type:
         try:
@@ -395,14 +394,15 @@ def _settings_explained() -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ValueError, OSError) as error:
-        raise InvalidAwsSettings(f"The settings of AWS cannot be used: {error}") from error
+        raise InvalidAwsSettings(f"The AWS settings are invalid: {error}") from error
 
 
 def _resolve_endpoint(session: botocore.session.Session, region: str) -> str:
-    client: Any = session.create_client(  # Any: botocore adds the methods as it goes
+    client: Any = session.create_client(  # Any: botocore adds the methods at run time
         SERVICE,
         region_name=region,
-        # Made up, lest the client goes and looks for the real ones, which may take seconds.
+        # Placeholders: without them the client would load the real credentials, which may take
+        # seconds.
         aws_access_key_id="none",
         aws_secret_access_key="none",  # noqa: S106
     )

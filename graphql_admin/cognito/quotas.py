@@ -1,29 +1,32 @@
-"""How often Cognito may be called, and whose turn it is where more calls are wanted.
+"""Client-side rate limits for calls to Cognito, fair between callers.
 
-Cognito counts calls per second, by category of operation, for all apps of an AWS account and
+Cognito counts calls per second, by category of operation, over all apps of an AWS account and
 region. It also limits the calls about one user, and some operations on one pool. Here each of
-these limits is a token bucket that holds one second's worth. After a pause that many calls go
-out at once, and the rest as the bucket fills again. No throttle that is a token bucket allows
-more.
+these limits is a token bucket that holds one second's worth of calls. After an idle second, that
+many calls can be sent at once; further ones are sent as the bucket refills. If Cognito's limit is
+a token bucket too, no more can be sent than this without being throttled.
 
-Where calls wait, their callers take turns. Say that ann wants calls a1 to a5, then bob b1 and b2,
-then eve e1, and that none can go out yet. Each caller has a queue, and the first of each queue
-goes before the second of any:
+Calls that find the bucket empty wait in queues, one for each caller, which are served round-robin.
+For example, the bucket is empty, and ann requests five calls (a1 to a5), then bob two (b1, b2),
+then eve one (e1):
 
     ann: a1 a2 a3 a4 a5
-    bob: b1 b2                   they go out as   a1 b1 e1  a2 b2  a3 a4 a5
-    eve: e1
+    bob: b1 b2                   are sent in the order   a1 b1 e1   a2 b2   a3   a4   a5
+    eve: e1                                              round 1    2       3    4    5
 
-So eve waits for two calls, not for seven. A call that Cognito throttled, or that is tried again
-for another reason, goes to the head of its caller's queue: it had its turn.
+In each round, every caller with a queue sends one call. So eve waits for two calls, although seven
+came before hers. If Cognito throttles b1, or it is retried for another reason, it goes to the
+head of bob's queue and is sent in the next round, before b2: it has already waited for its turn
+once.
 
-Calls that are slow are shared out too, since one that is not answered yet keeps its place in the
-bucket: of the calls that may be under way at once, a caller may have as many as are free.
+A caller whose calls are slow cannot hold the bucket either. A call keeps its token until it is
+answered, so the number of calls in flight is bounded, and of those places each caller may take as
+many as are left free (`shares.Places`).
 
-A throttle that counts by whole seconds would refuse some of the calls that follow a burst. No
-client can tell beforehand, short of never using the quota in full. A refusal is cheap, though:
-it halts a bucket for a moment. With half the account's quota as the share, even such a throttle
-has nothing to refuse.
+If Cognito's limit counts by whole seconds instead, it rejects some of the calls that follow a
+burst. A client cannot know this beforehand, short of never using the quota in full. But a
+rejected call costs little: it pauses the bucket for a moment. With a share of half the account's
+quota, such a limit has nothing to reject either.
 """
 
 import asyncio
@@ -46,34 +49,36 @@ from graphql_admin.errors import Throttled
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE = 0.02
-"""Seconds that a bucket is halted when Cognito throttles: little, for most often it is a matter
-of two clocks. Each further throttle soon after doubles it."""
+"""Seconds that a bucket pauses when Cognito throttles. It is short because most throttles come from
+two clocks that differ a little. Each further throttle soon after doubles it."""
 
 LONGEST_PAUSE = 1.0
-"""Seconds; Cognito's quotas are per second."""
+"""Seconds; a longer one would gain nothing, since Cognito's quotas are per second."""
 
 WAITING_SHARE = 0.9
-"""Part of the time left that a call may wait. The rest is for the call itself."""
+"""Fraction of the remaining time that a call may wait. The rest is for the call itself."""
 
 MAX_USER_BUCKETS = 4096
-"""Buckets of users from which on idle ones are dropped. More are kept only for calls that wait, are
-under way or were made within the last second, whose number the quotas bound."""
+"""Number of users' buckets above which idle ones are dropped. Beyond it there are only buckets of
+calls that wait, are in flight or were made within the last second, and the quotas bound those."""
 
 MAX_NAMES = 4096
-"""Names known to be those of a user with another `Username`, such as an e-mail address. A name
-has up to 128 characters, so they take some 2 MB at most. The one not used for longest goes."""
+"""Size of the cache of other names for users, such as e-mail addresses, by which they were found. A
+name has up to 128 characters, so the cache takes some 2 MB at most. The least recently used one is
+dropped."""
 
 
 class Quotas:
-    """The quotas of one user pool, of which this process uses a share.
+    """The quotas on calls to one user pool, of which this process uses a share.
 
-    It belongs to one event loop, whose clock it goes by.
+    It belongs to one event loop, and uses its clock.
 
     Args:
-        rates: Calls per second that the account is granted, where not Cognito's default.
-        share: The part of every quota that may be used here; other apps of the account, and
+        rates: Calls per second that the account is granted, where they differ from Cognito's
+            defaults.
+        share: The fraction of every quota that this process may use; other apps of the account, and
             other processes of this server, need the rest.
-        pause: Seconds that the first throttle of a series halts a bucket.
+        pause: Seconds that the first throttle of a series pauses a bucket.
     """
 
     def __init__(
@@ -103,12 +108,12 @@ class Quotas:
         self._of_user: dict[tuple[str, bool], Bucket] = {}
         self._tidy_at = MAX_USER_BUCKETS
         self._usernames: dict[str, str] = {}
-        """`Username` by another name of the user; the name used last comes last."""
+        """`Username` by another name of the same user, least recently used first."""
 
     def take(
         self, operation: str, user: str | None, *, reads: bool, caller: str
     ) -> "Permit | None":
-        """Return the permit for one call, if it need not wait; see `acquire` for the arguments."""
+        """Return a permit if the call need not wait, or None; see `acquire` for the arguments."""
         now = asyncio.get_running_loop().time()
         buckets = self._find_buckets(operation, user, reads=reads)
         for place, bucket in enumerate(buckets):
@@ -128,23 +133,24 @@ class Quotas:
         deadline: float,
         again: bool = False,
     ) -> "Permit":
-        """Wait until Cognito may be called. Whoever is cancelled meanwhile has used nothing.
+        """Wait until a call may be sent. If the wait is cancelled, no quota is used.
 
         Args:
             operation: The operation.
             user: The `Username` that it is about, if any.
-            reads: Whether it changes nothing.
-            caller: On whose behalf. Callers who wait take turns, however much each asks for.
+            reads: Whether the operation is a read.
+            caller: Who the call is made for. Callers that wait take turns, however many calls each
+                requests.
             deadline: When the caller gives up, in seconds of the event loop's clock.
-            again: Whether this very call had its turn already, so that it goes before the
-                caller's others.
+            again: Whether this call has had its turn already, such as a retry: it goes to the head
+                of the caller's queue.
 
         Returns:
-            The permit for one call, which is to be made within `with`.
+            The permit for one call, which must be made within `with`.
 
         Raises:
-            Throttled: It would not be this call's turn in time. If that can be known beforehand,
-                this is raised at once.
+            Throttled: The call's turn does not come in time. Raised without waiting if that is
+                known beforehand.
         """
         buckets = self._find_buckets(operation, user, reads=reads)
         now = asyncio.get_running_loop().time()
@@ -160,10 +166,11 @@ class Quotas:
         return Permit(buckets, caller, now)
 
     def learn(self, name: str, username: str) -> None:
-        """Take note that a user was found by another name: calls by either count as one user's.
+        """Record another name for a user, so that calls by either name count against one quota.
 
         Args:
-            name: What was given as `Username`: a `sub`, an alias, or in letters of another case.
+            name: What was sent as `Username`: a `sub`, an alias, or the username in another letter
+                case.
             username: The user's `Username`, as Cognito replied.
         """
         self._usernames.pop(name, None)
@@ -176,7 +183,7 @@ class Quotas:
     def _find_buckets(
         self, operation: str, user: str | None, *, reads: bool
     ) -> "tuple[Bucket, ...]":
-        """Return the buckets that a call takes a token from, that of the most calls last."""
+        """Return the buckets that a call takes a token from, the narrowest first."""
         buckets = self._of_operation.get(operation) or (self._others,)
         if user is None:
             return buckets
@@ -185,7 +192,7 @@ class Quotas:
     def _bucket_of_user(self, user: str, *, reads: bool) -> "Bucket":
         username = self._usernames.pop(user, None)
         if username is not None:
-            self._usernames[user] = username  # at the end, as the one used last
+            self._usernames[user] = username  # at the end, as the most recently used
             user = username
         bucket = self._of_user.get((user, reads))
         if bucket is None:
@@ -200,18 +207,18 @@ class Quotas:
         self._of_user = {
             key: bucket for key, bucket in self._of_user.items() if not bucket.is_idle(now)
         }
-        # So that few users are looked at for each one that is added.
+        # Doubled, so that adding a user scans few others on average.
         self._tidy_at = max(MAX_USER_BUCKETS, 2 * len(self._of_user))
 
 
 class Permit:
-    """What lets one call pass. The call is over when the `with` block ends.
+    """Permission to make one call. The call is over when the `with` block ends.
 
     Args:
-        buckets: Those that a token was taken from: the one of the fewest calls first, that of a
-            user or of an operation on the pool; the category's last.
-        caller: On whose behalf.
-        granted: When, in seconds of the event loop's clock.
+        buckets: Those that a token was taken from: first the narrowest, which is that of a user or
+            of an operation on the pool; last that of the category.
+        caller: Who the call is made for.
+        granted: When it was given, in seconds of the event loop's clock.
     """
 
     __slots__ = ("_buckets", "_caller", "_granted")
@@ -230,11 +237,12 @@ class Permit:
             bucket.answered(self._caller, now)
 
     def throttled(self) -> None:
-        """Say that Cognito refused the call for its quotas, without saying for which of them.
+        """Report that Cognito throttled the call; it does not say by which quota.
 
-        That may be the quota of this user alone: calls about them pause, and no others. When
-        those about another user are refused within a second, too, it is the category's: all of
-        it pauses. The same with two operations of a category that have quotas of their own.
+        It may be the quota of this one user, so at first only calls about them pause. If calls
+        about another user are throttled within a second, too, it is the quota of the category, and
+        all its calls pause. The same is done for two operations of a category that have quotas of
+        their own.
         """
         narrow, wide = self._buckets[0], self._buckets[-1]
         if narrow is not wide:
@@ -244,46 +252,47 @@ class Permit:
 
 
 class Bucket:
-    """A token bucket with a queue in which callers take turns.
+    """A token bucket with a queue for each caller, served round-robin.
 
-    What it holds is kept as one time: when it will be full again, as in the generic cell rate
-    algorithm of ITU-T I.371. But Cognito's own bucket runs late, since it counts a call when it
-    gets there; while that one is full, what flows into this one would be too much. So a call
-    that is not answered yet keeps its place in this one: it is full when it and the calls under
-    way make a second's worth. Then Cognito's holds at least as much as this one and the calls on
-    their way together, however long those take, and has nothing to refuse.
+    Its level is kept as a single number, the time at which it will be full again, as in the generic
+    cell rate algorithm of ITU-T I.371. One thing differs. Cognito takes a token when a call arrives
+    there, later than this bucket does. While Cognito's bucket is still full it gains nothing, but
+    this one would refill already, and calls sent from it would then be too many. So a call keeps
+    its token here until it is answered: this bucket is full when its tokens and the calls in flight
+    add up to one second's worth. Then Cognito's bucket always holds at least as much as this one
+    and the calls in flight together, however slow those are, and has nothing to throttle.
 
     Args:
-        rate: Tokens that flow in per second. So many it holds at most, but at least one.
+        rate: Tokens added per second, and the most that it holds (at least one).
         name: For the log.
-        pause: Seconds that the first throttle of a series halts it.
+        pause: Seconds that the first throttle of a series pauses it.
     """
 
     def __init__(self, rate: float, name: str, *, pause: float = FIRST_PAUSE) -> None:
         self._name = name
         self._interval = 1 / rate
-        self._depth = max(0.0, 1 - self._interval) + 1e-6  # 25 times 1/25 may be more than 1
+        self._depth = max(0.0, 1 - self._interval) + 1e-6  # 25 times 1/25 may exceed 1
         self._full_at = 0.0
         self._under_way = 0
         self._places = Places(max(1, int(rate)))
-        """For the calls under way: the most that there are room for, shared out to callers."""
+        """The calls in flight: at most one second's worth, shared between callers."""
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}
-        """Who waits, by caller; the callers in the order of their turns."""
+        """The queue of each caller, in the order of their turns."""
         self._timer: asyncio.TimerHandle | None = None
         self._first_pause = self._pause = pause
         self._resumed = 0.0
-        """When the last halt ends, or ended."""
+        """When the last pause ends or ended."""
         self._throttled: tuple[Bucket, float] | None = None
-        """The bucket of fewer calls that was halted last, and when."""
+        """The narrower bucket that was throttled last, and when."""
 
     def is_idle(self, now: float) -> bool:
-        """Tell whether a new one would do as well."""
+        """Tell whether it is in the state of a new one, so that it can be dropped."""
         return not self._under_way and not self._queues and self._full_at <= now
 
     def take(self, caller: str, now: float) -> bool:
-        """Take a token for a call, if there is one that nobody waits for who may have it."""
+        """Take a token, if there is one that no waiting caller may have first."""
         if self._queues:
-            self._serve()  # those whose time has come, and who have not been told yet
+            self._serve()  # waiters whose turn has come since the timer was set
             if caller in self._queues:
                 return False
         return self._take(caller, now)
@@ -294,15 +303,15 @@ class Bucket:
         self._end_call(caller)
 
     def answered(self, caller: str, now: float) -> None:
-        """Take note that a call is over."""
+        """Record that a call is over."""
         self._update(now)
         self._end_call(caller)
 
     async def wait(self, caller: str, deadline: float, *, again: bool) -> None:
-        """Wait for a token, at the end or the head of the caller's own queue.
+        """Wait for a token, at the end of the caller's queue, or with `again` at its head.
 
         Raises:
-            Throttled: It would not be, or was not, this call's turn in time.
+            Throttled: The call's turn would not come in time, or did not.
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -328,19 +337,19 @@ class Bucket:
                 if not self._queues[caller]:
                     del self._queues[caller]
             if isinstance(error, TimeoutError):
-                # Others had their turns first who came later, or Cognito throttled meanwhile.
+                # The estimate was too low: new callers got turns in between, or Cognito throttled.
                 now = loop.time()
                 raise Throttled(retry_after=self._next_turn(caller, now) - now) from error
             raise
 
     def halt(self, sent: float) -> None:
-        """Empty the bucket, and let nothing flow in for a moment.
+        """Empty the bucket, and add no tokens for a moment.
 
         Args:
-            sent: When the call was let pass that shows that this is needed.
+            sent: When the throttled call was permitted.
         """
         if sent < self._resumed:
-            return  # it belongs to what the last halt was for
+            return  # sent before the last pause, which was for this one too
         now = asyncio.get_running_loop().time()
         in_series = now < self._resumed + LONGEST_PAUSE
         self._pause = min(2 * self._pause, LONGEST_PAUSE) if in_series else self._first_pause
@@ -349,17 +358,17 @@ class Bucket:
         log.warning("Cognito throttles calls", quota=self._name, pause=round(self._pause, 3))
 
     def suspects(self, narrow: "Bucket") -> bool:
-        """Tell whether calls of another bucket than `narrow` were throttled a moment ago, too.
+        """Tell whether calls of a bucket other than `narrow` were throttled a moment ago, too.
 
         Args:
-            narrow: A bucket of some of the calls of this one, which were throttled now.
+            narrow: The bucket of a user or operation whose call was throttled now.
         """
         now = asyncio.get_running_loop().time()
         before, self._throttled = self._throttled, (narrow, now)
         return before is not None and before[0] is not narrow and now < before[1] + LONGEST_PAUSE
 
     def _update(self, now: float) -> None:
-        """Reckon with what did not flow in, because the bucket was full."""
+        """Discard the tokens that would have overflowed."""
         self._full_at = max(self._full_at, now + self._under_way * self._interval)
 
     def _take(self, caller: str, now: float) -> bool:
@@ -381,24 +390,24 @@ class Bucket:
             self._serve()
 
     def _next_turn(self, caller: str, now: float, *, ahead: bool = False) -> float:
-        """Return when it would be the turn of one more call, if nobody else came.
+        """Return when it would be the turn of one more call, if no other call came.
 
-        Say that ann has two calls waiting, bob five, and she asks when a third would go out. Her
-        own two go before it. If her turn comes before his, so do two of his: a1 b1 a2 b2 a3. If
-        his comes first, so do three: b1 a1 b2 a2 b3 a3.
+        For example, ann has two calls waiting (a1, a2) and bob five, and she asks for a third, a3.
+        Her own two are sent before it, and of his: two if her turn is next (a1 b1 a2 b2 a3), three
+        if his is (b1 a1 b2 a2 b3 a3).
         """
         own = 0 if ahead else len(self._queues.get(caller, ()))
         before, turns = own, own + 1
         for other, queue in self._queues.items():
             if other == caller:
-                turns = own  # those who follow have one turn less before it
+                turns = own  # callers after this one get one turn fewer before it
             else:
                 before += min(len(queue), turns)
         self._update(now)
         return max(now, self._full_at + before * self._interval - self._depth)
 
     def _serve(self) -> None:
-        """Give out what tokens there are, a caller at a time."""
+        """Give the tokens there are to waiting calls, one caller after the other."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -406,14 +415,14 @@ class Bucket:
         now = loop.time()
         while self._has_token(now) and self._serve_one(now):
             pass
-        if not self._has_token(now):  # else all who wait have their share, until calls end
+        if not self._has_token(now):  # otherwise no caller may have more in flight, until calls end
             self._set_timer(loop)
 
     def _serve_one(self, now: float) -> bool:
-        """Give a token to the first in turn who may have one more call under way."""
+        """Give a token to the first caller in turn that may have one more call in flight."""
         for caller, queue in self._queues.items():
             waiter = next((waiter for waiter in queue if not waiter.done()), None)
-            # Those who are done were cancelled, and are about to leave the queue.
+            # Those that are done were cancelled, and are about to leave the queue.
             if waiter is not None and self._take(caller, now):
                 queue.remove(waiter)
                 del self._queues[caller]

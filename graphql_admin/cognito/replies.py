@@ -1,15 +1,15 @@
-"""What Cognito replied."""
+"""A reply from Cognito."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 class Reply(dict[str, Any]):
-    """A reply, as JSON has it. Several may have it: it is not to be changed.
+    """A reply, as parsed JSON. It may be shared: it must not be modified.
 
     Args:
-        members: What is in it.
-        size: Bytes that it came in.
+        members: The members of the JSON object.
+        size: Its size in bytes.
     """
 
     __slots__ = ("size",)

@@ -1,24 +1,24 @@
-"""Places that callers share, so that none of them can hold them all."""
+"""Limits on concurrency that callers share, so that none of them can take all of it."""
 
 import asyncio
 from collections import deque
 
 _RESERVED = 16
-"""One in so many places is kept for callers who hold none."""
+"""One in this many places is reserved for callers that hold none."""
 
 
 class Places:
-    """A number of places, of which each caller may hold as many as are free.
+    """A fixed number of places, of which each caller may hold as many as are left free.
 
-    Of 1,000 places, a caller alone gets 500: as many are free then, and one more would be too
-    many. The next caller gets 250, the one after that 125. While the first hold more than the
-    others, those get what is given back; so three who always want more end up with 250 each, and
-    250 stay free for a fourth. The last 62 go to callers who hold none, so that a few who came
-    first and do not end cannot shut out who comes later.
+    For example, of 1,000 places, a single caller gets 500: then it holds as many as are free. A
+    second caller gets 250, a third 125. Places that are given back go to those that hold fewer; so
+    three callers that always want more end up with 250 each, and 250 stay free for a fourth. The
+    last 62 go only to callers that hold none, so that a few callers that came first and never
+    finish cannot shut out later ones.
 
-    Network switches share their memory between ports in this way: Choudhury and Hahne, "Dynamic
-    queue length thresholds for shared-memory packet switches", IEEE/ACM Transactions on
-    Networking 6 (1998).
+    Network switches share buffer memory between ports in this way: Choudhury and Hahne, "Dynamic
+    queue length thresholds for shared-memory packet switches", IEEE/ACM Transactions on Networking
+    6 (1998).
 
     Args:
         limit: How many places there are.
@@ -28,10 +28,10 @@ class Places:
         self._free = limit
         self._reserved = limit // _RESERVED
         self._held: dict[str, int] = {}
-        """By caller; whoever holds none is not in it."""
+        """The number of places by caller, without callers that hold none."""
 
     def take(self, caller: str, number: int = 1) -> bool:
-        """Take a place for a caller, or several, and tell whether there were so many."""
+        """Take one or more places for a caller, and tell whether the caller got them."""
         held = self._held.get(caller, 0)
         left = self._free - number
         if held > left or (held and left < self._reserved):
@@ -41,7 +41,7 @@ class Places:
         return True
 
     def give_back(self, caller: str, number: int = 1) -> None:
-        """Give back a place of a caller, or several."""
+        """Give back one or more places of a caller."""
         self._free += number
         if self._held[caller] == number:
             del self._held[caller]
@@ -50,7 +50,7 @@ class Places:
 
 
 class Slots:
-    """Places that may be waited for. Callers who wait take turns, however many each wants.
+    """Places that can be waited for. Callers that wait are served round-robin.
 
     Args:
         limit: How many places there are.
@@ -59,11 +59,11 @@ class Slots:
     def __init__(self, limit: int) -> None:
         self._places = Places(limit)
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}
-        """Who waits, by caller; the callers in the order of their turns. None of them may have
-        another place now: that changes only when one is given back."""
+        """The queue of each caller, in the order of their turns. No caller in it may have another
+        place before one is given back."""
 
     def take(self, caller: str) -> bool:
-        """Take a place for a caller, and tell whether there was one."""
+        """Take a place for a caller, and tell whether the caller got it."""
         return self._places.take(caller)
 
     async def wait(self, caller: str) -> None:
@@ -73,7 +73,7 @@ class Slots:
         try:
             await waiter
         except BaseException:
-            if not waiter.cancelled():  # cancelled when its turn had come
+            if not waiter.cancelled():  # cancelled after it had got its place
                 self.give_back(caller)
             else:
                 queue = self._queues[caller]
@@ -83,7 +83,7 @@ class Slots:
             raise
 
     def give_back(self, caller: str) -> None:
-        """Give back a place of a caller, and let the next who may have one take it."""
+        """Give back a place of a caller, and give it to the next that may have one."""
         self._places.give_back(caller)
         while self._queues and self._serve_one():
             pass

@@ -1,8 +1,8 @@
-"""AWS Signature Version 4 for calls of one service at one URL.
+"""AWS Signature Version 4 for calls to one service at one URL.
 
-botocore signs any request and looks at everything that one may have, which is a fifth of what a
-small call costs. Calls of a JSON service differ in little: the operation, the body and the time.
-The signatures are the same, which the tests see to.
+botocore signs any kind of request, which takes a fifth of the CPU of a small call. Calls to a JSON
+service differ only in the operation, the body and the time. A test checks that the signatures are
+equal to botocore's.
 
 Follows https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
 """
@@ -19,7 +19,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Signer:
-    """Signs `POST` requests that have a body, a content type and a target, and no query.
+    """Signs `POST` requests with a body, a content type and a target, and without a query string.
 
     Args:
         access_key: Id of the AWS credentials.
@@ -66,7 +66,7 @@ class Signer:
         Args:
             headers: `Content-Type` and `X-Amz-Target`.
             body: The body.
-            now: When the request is sent; by default the present.
+            now: When the request is sent; by default now.
         """
         time = _stamp(int(now.timestamp() if now else clock()))
         scope = "/".join((time[:8], *self._scope))
@@ -102,7 +102,7 @@ class Signer:
 
 @lru_cache(maxsize=2)
 def _stamp(seconds: int) -> str:
-    """Return the time that is so many seconds after 1970, as signatures have it."""
+    """Return a time, in seconds since 1970, in the format of signatures."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%dT%H%M%SZ}"
 
 

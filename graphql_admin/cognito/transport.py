@@ -1,7 +1,7 @@
-"""How requests get to a service and replies come back, and in which ways that fails.
+"""The interface for sending requests to a service, and the ways in which that fails.
 
-What `cognito` asks of a transport, and one over aiohttp, which is the one that knows proxies.
-Where there is none, `wire` does the same for a quarter of the CPU.
+Also an implementation over aiohttp, which supports proxies. Without a proxy, `wire` does the same
+for a quarter of the CPU.
 """
 
 import asyncio
@@ -18,47 +18,47 @@ CONSTANT_HEADERS = {
     "Accept-Encoding": "identity",
     "User-Agent": f"graphql-admin/{__version__}",
 }
-"""What goes with every request, beside what is signed."""
+"""Headers of every request, besides the signed ones."""
 
 ERROR_TYPE = "x-amzn-errortype"
 """The header in which AWS may name an error."""
 
 
-class Reply(NamedTuple):
-    """What came back."""
+class HttpResponse(NamedTuple):
+    """A response."""
 
     status: int
     error_type: str
-    """The header `x-amzn-errortype`; "" where there is none."""
+    """The header `x-amzn-errortype`; "" where there is none. What is not UTF-8 is U+FFFD."""
     body: bytes
 
 
 class NotConnected(Exception):
-    """There was no connection, so it is certain that nothing was sent.
+    """No connection was made, so nothing was sent.
 
-    Its text, like that of `ConnectionBroke`, is the name of what was met, for the log.
+    Its message, like that of `ConnectionBroke`, is the name of the cause, for the log.
     """
 
 
 class ConnectionBroke(Exception):
-    """The request was under way when the connection ended, or what came is no HTTP.
+    """The connection ended after the request was sent, or the reply is not HTTP.
 
-    What was asked for may have been done.
+    The operation may have been carried out.
     """
 
 
 class ReplyTooBig(Exception):
-    """The reply's body is larger than is allowed. What was asked for was done."""
+    """The reply's body is larger than allowed. The operation was carried out."""
 
 
 class Transport(Protocol):
-    """Sends requests to one URL, over connections that it keeps.
+    """Sends requests to one URL, over persistent connections.
 
-    It opens as many connections as there are requests at once. To be made, used and closed within
-    one event loop.
+    It opens as many connections as there are concurrent requests. It must be created, used and
+    closed within one event loop.
     """
 
-    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> Reply:
+    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> HttpResponse:
         """Send a request, and return the reply.
 
         Args:
@@ -75,17 +75,17 @@ class Transport(Protocol):
         """
 
     async def close(self) -> None:
-        """Close every connection. Requests under way fail."""
+        """Close every connection. Requests in flight fail."""
 
 
 class AiohttpTransport:
     """A transport over aiohttp.
 
     Args:
-        url: Where to send to. It is sent as it is, without more quoting.
-        tls: Whom to trust, if the URL is of `https`.
-        connect_timeout: Seconds that it may take to connect to a host whose address is known.
-        largest_reply: Bytes that a reply's body may have.
+        url: Where to send to. It is used as it is, without further percent-encoding.
+        tls: The TLS context, for an `https` URL.
+        connect_timeout: Seconds that connecting may take, without the DNS lookup.
+        largest_reply: Most bytes of a reply's body.
         proxy: URL of the proxy to go through, if any.
     """
 
@@ -100,8 +100,8 @@ class AiohttpTransport:
     ) -> None:
         self._url = yarl.URL(url, encoded=True)
         self._largest_reply = largest_reply
-        # No `trust_env`: with it aiohttp looks for proxies anew at each request, and puts a
-        # password from ~/.netrc in place of the signature.
+        # No `trust_env`: with it, aiohttp looks up proxies for each request, and replaces the
+        # signature by a password from ~/.netrc.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -110,12 +110,12 @@ class AiohttpTransport:
             proxy=proxy,
         )
 
-    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> Reply:
-        """Send a request, as `Transport` has it."""
+    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> HttpResponse:
+        """Send a request; see `Transport`."""
         async with asyncio.timeout_at(limit):
             return await self._post(headers, body)
 
-    async def _post(self, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def _post(self, headers: Mapping[str, str], body: bytes) -> HttpResponse:
         try:
             async with self._session.post(
                 self._url, data=body, headers=headers, allow_redirects=False
@@ -124,9 +124,11 @@ class AiohttpTransport:
                 async for chunk in response.content.iter_any():
                     reply += chunk
                     if len(reply) > self._largest_reply:
-                        response.close()  # rather than read the rest to use the connection again
+                        response.close()  # rather than read the rest to reuse the connection
                         raise ReplyTooBig
-                return Reply(response.status, response.headers.get(ERROR_TYPE, ""), bytes(reply))
+                # aiohttp keeps bytes that are not UTF-8 as surrogates.
+                named = response.headers.get(ERROR_TYPE, "").encode(errors="surrogateescape")
+                return HttpResponse(response.status, named.decode(errors="replace"), bytes(reply))
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ClientHttpProxyError,
@@ -137,10 +139,10 @@ class AiohttpTransport:
             raise ConnectionBroke(_name(error)) from error
 
     async def close(self) -> None:
-        """Close every connection, as `Transport` has it."""
+        """Close every connection; see `Transport`."""
         await self._session.close()
 
 
 def _name(error: BaseException) -> str:
-    """Return the name of what aiohttp met, rather than of what it makes of it."""
+    """Return the name of the cause of an error of aiohttp, rather than of its wrapper."""
     return type(error.__cause__ or error).__name__

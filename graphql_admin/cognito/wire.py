@@ -1,8 +1,8 @@
-"""HTTP/1.1 for small calls of one JSON service: just what that takes, for little CPU.
+"""A minimal HTTP/1.1 client for small calls to one JSON service, for little CPU.
 
-A client for any request to any host looks at everything that one may have, which costs more than
-all else in a small call. Here requests differ in their headers and body alone, and of a reply
-only the status, one header and the body matter. The parser is llhttp, which Node has too.
+A general-purpose client handles every kind of request, which costs more than the rest of a small
+call. Here requests differ only in headers and body, and of a reply only the status, one header and
+the body matter. The parser is llhttp, which Node uses too.
 """
 
 import asyncio
@@ -19,19 +19,19 @@ from graphql_admin.cognito.transport import (
     CONSTANT_HEADERS,
     ERROR_TYPE,
     ConnectionBroke,
+    HttpResponse,
     NotConnected,
-    Reply,
     ReplyTooBig,
 )
 
 IDLE_SECONDS = 15.0
-"""How long a connection is kept for another request; aiohttp keeps it as long."""
+"""Seconds that an idle connection is kept; the same as in aiohttp."""
 
 MAX_FRAMING_BYTES = 256 * 1024
-"""How much of a reply may be no body: heads, trailers, and what is between chunks."""
+"""Most bytes of a reply outside its body: headers, trailers and chunk framing."""
 
 _HAPPY_EYEBALLS_DELAY = 0.25
-"""Seconds after which the next of a host's addresses is tried too; RFC 8305 recommends it."""
+"""Seconds after which the next address of a host is tried too, as RFC 8305 recommends."""
 
 _ERROR_TYPE = ERROR_TYPE.encode()
 _SHORTEST = len(b"content-length")
@@ -41,17 +41,17 @@ _Address: TypeAlias = tuple[Any, ...]
 
 
 class WireTransport:
-    """A transport without proxies. `Transport` says what its methods do.
+    """A transport without proxies; see `Transport` for its methods.
 
-    Idle connections are used in the order last in, first out, so that those that are not needed
-    grow old and are closed.
+    Idle connections are reused last in, first out, so that those that are not needed time out and
+    are closed.
 
     Args:
-        url: Where to send to. It is sent as it is, without more quoting.
-        tls: Whom to trust, if the URL is of `https`.
-        connect_timeout: Seconds that it may take to find the host and to connect to it.
-        largest_reply: Bytes that a reply's body may have.
-        idle_timeout: Seconds that a connection is kept for another request.
+        url: Where to send to. It is used as it is, without further percent-encoding.
+        tls: The TLS context, for an `https` URL.
+        connect_timeout: Seconds that the DNS lookup and connecting may take.
+        largest_reply: Most bytes of a reply's body.
+        idle_timeout: Seconds that an idle connection is kept.
     """
 
     def __init__(
@@ -75,13 +75,13 @@ class WireTransport:
         self._head = f"POST {parts.path or '/'} HTTP/1.1\r\n{constant}"
         self._loop = asyncio.get_running_loop()
         self._connections: set[_Connection] = set()
-        self._idle: list[_Connection] = []  # the one that is idle for longest comes first
+        self._idle: list[_Connection] = []  # the one that has been idle longest comes first
         self._sweep: asyncio.TimerHandle | None = None
         self._look_up: asyncio.Task[list[_Address]] | None = None
         self._closed = False
 
-    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> Reply:
-        """Send a request, as `Transport` has it."""
+    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> HttpResponse:
+        """Send a request; see `Transport`."""
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         if not lines.count("\r") == lines.count("\n") == len(headers):
             raise ValueError("a header has a line break in it")
@@ -105,7 +105,7 @@ class WireTransport:
         return reply
 
     async def close(self) -> None:
-        """Close every connection, as `Transport` has it."""
+        """Close every connection; see `Transport`."""
         self._closed = True
         if self._sweep is not None:
             self._sweep.cancel()
@@ -120,7 +120,7 @@ class WireTransport:
         oldest = self._loop.time() - self._idle_timeout
         while self._idle:
             connection = self._idle.pop()
-            # Both may have come true without the loop having got round to it.
+            # Either may be true already, before the event loop has run the callback for it.
             if connection.idle_since > oldest and not connection.is_closing():
                 return connection
             connection.abort()
@@ -144,8 +144,8 @@ class WireTransport:
     async def _connect(self) -> "_Connection":
         try:
             async with asyncio.timeout(self._connect_timeout):
-                # Not left to the loop's create_connection: uvloop's tries the addresses one
-                # after the other.
+                # Not with the loop's create_connection: uvloop's tries the addresses one after the
+                # other.
                 found = await start_connection(
                     await self._find_addresses(), happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY
                 )
@@ -155,7 +155,7 @@ class WireTransport:
                     ssl=self._tls,
                     server_hostname=self._host if self._tls else None,
                 )
-        except OSError as error:  # TimeoutError and the errors of TLS are some
+        except OSError as error:  # TimeoutError and TLS errors included
             raise NotConnected(type(error).__name__) from error
         if self._closed:
             connection.abort()
@@ -163,7 +163,7 @@ class WireTransport:
         return connection
 
     async def _find_addresses(self) -> list[_Address]:
-        """Look the host up, once for all who want to connect meanwhile: it takes a thread."""
+        """Look up the host, once for all concurrent connections: a lookup takes a thread."""
         if self._look_up is None:
             self._look_up = self._loop.create_task(self._ask_resolver())
             self._look_up.add_done_callback(self._forget_look_up)
@@ -176,15 +176,15 @@ class WireTransport:
     def _forget_look_up(self, look_up: "asyncio.Task[list[_Address]]") -> None:
         self._look_up = None
         if not look_up.cancelled():
-            look_up.exception()  # which nobody may be left to hear of
+            look_up.exception()  # which no task may be left to await
 
 
 class _Connection(asyncio.Protocol):
-    """One connection, on which one request after the other is sent.
+    """A connection, over which one request after the other is sent.
 
     Args:
         loop: The running event loop.
-        siblings: The connections that are open; it is among them while it is.
+        siblings: The open connections; it adds and removes itself.
         largest_reply: Bytes that a reply's body may have.
     """
 
@@ -199,33 +199,33 @@ class _Connection(asyncio.Protocol):
         self.lost = loop.create_future()
         """Done when the connection is closed."""
         self.idle_since = 0.0
-        """By the event loop's clock, in seconds."""
+        """When it became idle, in seconds of the event loop's clock."""
         self._loop = loop
         self._siblings = siblings
         self._largest_reply = largest_reply
         self._reader = _Reader()
-        self._waiter: asyncio.Future[Reply] | None = None
+        self._waiter: asyncio.Future[HttpResponse] | None = None
 
     @property
     def reusable(self) -> bool:
-        """Whether the last reply leaves the connection fit for another request."""
+        """Whether the connection can be reused after the last reply."""
         return self._reader.reusable
 
-    def ask(self, request: bytes) -> asyncio.Future[Reply]:
-        """Send a request, and return its reply to be.
+    def ask(self, request: bytes) -> asyncio.Future[HttpResponse]:
+        """Send a request, and return a future of its reply.
 
-        Who is no longer interested in it must `abort`.
+        If the reply is no longer wanted, call `abort`.
         """
         self._waiter = self._loop.create_future()
         self._reader.begin()
-        if self._transport.is_closing():  # the peer was quick to leave, or to speak unasked
+        if self._transport.is_closing():  # closed by the peer, or by data that came unrequested
             self._waiter.set_exception(ConnectionBroke("ConnectionResetError"))
         else:
             self._transport.write(request)
         return self._waiter
 
     def is_closing(self) -> bool:
-        """Tell whether the connection is closed or about to be."""
+        """Tell whether the connection is closed or closing."""
         return self._transport.is_closing()
 
     def abort(self) -> None:
@@ -233,7 +233,7 @@ class _Connection(asyncio.Protocol):
         self._transport.abort()
 
     def fail(self, error: Exception) -> None:
-        """Close the connection at once; if a reply is due, it is this error."""
+        """Close the connection at once; a pending reply gets this error."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
         self._transport.abort()
@@ -250,14 +250,14 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._waiter is None or self._waiter.done():
-            self.abort()  # whatever this is, it is no reply to what will be asked next
+            self.abort()  # unsolicited data must not be taken for the next reply
             return
         reader = self._reader
         trouble = reader.feed(data)
         if reader.body_size > self._largest_reply:
             self.fail(ReplyTooBig())
         elif reader.size - reader.body_size > MAX_FRAMING_BYTES:
-            self.fail(ConnectionBroke("too much that is no body"))
+            self.fail(ConnectionBroke("too much outside the body"))
         elif reader.has_ended:
             waiter, self._waiter = self._waiter, None
             waiter.set_result(reader.take_reply())
@@ -276,10 +276,10 @@ class _Connection(asyncio.Protocol):
 
 
 class _Reader:
-    """Reads the replies of one connection, one after the other.
+    """Parses the replies of one connection, one after the other.
 
-    The parser is that of the connection too: it is as clean as new where a reply ended well, and
-    otherwise the connection is used no more.
+    The parser is kept for the life of the connection: it is in its initial state after a complete
+    reply, and after anything else the connection is not reused.
     """
 
     def __init__(self) -> None:
@@ -287,14 +287,14 @@ class _Reader:
         self.begin()
 
     def begin(self) -> None:
-        """Be ready for a reply, and forget the last one."""
+        """Prepare for the next reply, and drop the last one."""
         self.size = 0
-        """Bytes that came in."""
+        """Bytes received."""
         self.body_size = 0
-        """How many of them were body."""
+        """Those of them that are body."""
         self.has_ended = False
         self.reusable = False
-        """Whether the connection may be used again, once the reply has ended."""
+        """Whether the connection may be reused after the reply."""
         self._in_body = False
         self._is_delimited = False
         self._status = 0
@@ -303,33 +303,33 @@ class _Reader:
 
     @property
     def ends_with_connection(self) -> bool:
-        """Whether the reply has a body that only the end of the connection ends."""
+        """Whether the reply's body is delimited by the end of the connection."""
         return self._in_body and not self._is_delimited
 
     def feed(self, data: bytes) -> str:
-        """Read on, and return the name of what is wrong with what came, if anything is."""
+        """Parse more data; return what is wrong with it, if anything."""
         self.size += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self.reusable = False  # behind a reply with status 101 too, where the parser stops
+            self.reusable = False  # after a reply with status 101 too, where the parser stops
             return type(error).__name__
         return ""
 
-    def take_reply(self) -> Reply:
-        """Return the reply, once it is here, and keep none of it: it is about people."""
+    def take_reply(self) -> HttpResponse:
+        """Return the reply if it is complete, and keep none of it: it holds personal data."""
         body = b"".join(self._body)
         self._body.clear()
-        return Reply(self._status, self._error_type, body)
+        return HttpResponse(self._status, self._error_type, body)
 
-    # What the parser calls. Once the reply has ended, another may seem to begin.
+    # Callbacks of the parser. After the end of the reply, another may seem to begin.
 
     def on_message_begin(self) -> None:
         if self.has_ended:
             self.reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Most names are told by their length. Those behind the body do not count.
+        # Most names differ in length alone. Trailers do not count.
         if self._in_body or self.has_ended or not _SHORTEST <= len(name) <= _LONGEST:
             return
         name = name.lower()
@@ -343,7 +343,7 @@ class _Reader:
             return
         self._status = self._parser.get_status_code()
         self._in_body = not 100 <= self._status < 200 or self._status == 101
-        if not self._in_body:  # an interim reply, of which nothing belongs to the one that follows
+        if not self._in_body:  # an interim reply; the final one does not inherit its headers
             self._error_type = ""
             self._is_delimited = False
 

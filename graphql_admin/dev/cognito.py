@@ -1,4 +1,4 @@
-"""An embedded Cognito for development: a user pool on moto's server, and tokens of its people."""
+"""An embedded Cognito for development: moto's server with made-up users, and their tokens."""
 
 import json
 import os
@@ -30,7 +30,7 @@ _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "development", "AWS_SECRET_ACCESS_KEY": "de
 
 _MOTO_ACCOUNT = "123456789012"
 
-PASSWORD = "Development-0nly!"  # noqa: S105  # of people who exist only while this runs
+PASSWORD = "Development-0nly!"  # noqa: S105  # of users that exist only while this runs
 
 _SUPPORT = (
     Action.LIST_USERS,
@@ -51,27 +51,27 @@ _POLICY: Mapping[str, Mapping[str, list[str]]] = {
     },
     "grants": {"Support": ["Editors", "Readers"]},
 }
-"""The tables of a policy file. Helpers have the rights of helpers, and not those of admins: the
-server lets them neither disable an admin nor become one."""
+"""The tables of a policy file. Support has fewer rights than Admins, so the server lets its members
+neither disable an admin nor become one."""
 
 
 @dataclass(frozen=True)
 class ReadyPerson:
-    """A person whose access token is at hand, to try the server as."""
+    """A user with an access token, to try the server with."""
 
     role: str
     username: str
     groups: tuple[str, ...]
     token: str = field(repr=False)
     may: str
-    """What the policy lets them do, as the end of a sentence that begins with "may"."""
+    """Their rights, as the end of a sentence that starts with "may"."""
 
 
 class EmbeddedCognito:
-    """A user pool on a free port of the loopback address, for as long as the context lasts.
+    """A user pool on a free port of the loopback address, within the context.
 
     Raises:
-        MissingExtra: On entry, where the `dev` extra is not installed.
+        MissingExtra: On entry, if the `dev` extra is not installed.
     """
 
     endpoint_url: str
@@ -79,11 +79,11 @@ class EmbeddedCognito:
     client_id: str
     jwks_url: str
     policy_file: Path
-    """TOML for `GRAPHQL_ADMIN_POLICY_FILE`: all to Admins, a few actions to Support, and these not
-    on admins."""
+    """TOML for `GRAPHQL_ADMIN_POLICY_FILE`: every action for Admins; a few for Support, but not on
+    admins."""
 
     people: tuple[ReadyPerson, ...] = ()
-    """An admin, a supporter and an ordinary user, once people are seeded."""
+    """An admin, a member of Support and an ordinary user, after `seed`."""
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -108,7 +108,7 @@ class EmbeddedCognito:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The variables with which a server works on this pool, and on nothing else."""
+        """The environment variables of a server for this pool, and for nothing else."""
         return {
             **_CREDENTIALS,
             "AWS_REGION": REGION,
@@ -126,13 +126,13 @@ class EmbeddedCognito:
         }
 
     def token(self, username: str) -> str:
-        """Sign a person in and return a fresh access token, good for one hour.
+        """Sign in a user and return a new access token, valid for one hour.
 
         Args:
-            username: A seeded person who is confirmed and enabled.
+            username: A seeded user who is confirmed and enabled.
 
         Raises:
-            ValueError: They are in a state in which nobody can sign in.
+            ValueError: The status of the user does not allow signing in.
         """
         reply = self._cognito.admin_initiate_auth(
             UserPoolId=self.pool_id,
@@ -145,9 +145,9 @@ class EmbeddedCognito:
         return reply["AuthenticationResult"]["AccessToken"]
 
     def ready_people(self) -> Sequence[ReadyPerson]:
-        """Return the ready people with fresh tokens.
+        """Return the ready users with new tokens.
 
-        Whoever was disabled meanwhile keeps the token that they had, as in Cognito.
+        A user who was disabled since keeps their last token, as in Cognito.
         """
         return [self._renewed(person) for person in self.people]
 
@@ -160,11 +160,11 @@ class EmbeddedCognito:
     def seed(
         self, users: int = 250, progress: Callable[[int, int], None] = lambda _done, _users: None
     ) -> None:
-        """Fill the pool with people; always the same ones, but for their `sub`.
+        """Create users in the pool; always the same ones, apart from their `sub`.
 
         Args:
-            users: How many, the ready people included.
-            progress: Called after each person with the number done and `users`.
+            users: The number of users, the ready ones included.
+            progress: Called after each user with the number done and `users`.
         """
         for done, person in enumerate(make_people(users), start=1):
             self._create(person)
@@ -238,7 +238,7 @@ class EmbeddedCognito:
         self._amend(person)
 
     def _amend(self, person: Person) -> None:
-        """Set in moto what no call to Cognito can: a past, and states that only AWS sets."""
+        """Set in moto what no call to Cognito can: past dates, and statuses only AWS sets."""
         from moto.backends import get_backend  # noqa: PLC0415  # only with the `dev` extra
 
         pool = get_backend("cognito-idp")[_MOTO_ACCOUNT][REGION].user_pools[self.pool_id]
@@ -251,10 +251,10 @@ class EmbeddedCognito:
 
 @contextmanager
 def isolated_environment() -> Iterator[None]:
-    """Hide the variables that would lead this process to a real pool, and undo it afterwards.
+    """Hide the environment variables that would lead to a real pool, within the context.
 
-    These are this server's own, AWS's and those of proxies; variables set inside the context go
-    as well.
+    These are those of this server, of AWS and for proxies. Variables set within the context are
+    removed as well.
     """
     before = dict(os.environ)
     for name in before:

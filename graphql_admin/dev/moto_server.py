@@ -1,4 +1,4 @@
-"""moto's server, on a free port of the loopback address, closed to pages of other origins."""
+"""moto's server on a free port of the loopback address, which rejects pages of other origins."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class MissingExtra(Exception):
-    """What only development needs is not installed."""
+    """The `dev` extra is not installed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -24,7 +24,7 @@ class MissingExtra(Exception):
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """Run the server while the context lasts.
+    """Run the server within the context.
 
     Yields:
         Its URL.
@@ -41,7 +41,7 @@ def moto_server() -> Iterator[str]:
         from werkzeug.serving import make_server  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtra from error
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # or it logs every request
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # otherwise it logs every request
     server = make_server(
         "127.0.0.1",
         0,
@@ -59,12 +59,12 @@ def moto_server() -> Iterator[str]:
 
 
 class _LocalOnly:
-    """WSGI middleware that answers programs and pages of this machine, and no page of another.
+    """WSGI middleware that serves programs and pages of this machine, and no page of another.
 
-    moto lets pages of every origin read what it answers, and asks nobody for a token.
+    moto allows every origin by CORS, and requires no token.
 
     Args:
-        app: What answers them.
+        app: The application.
     """
 
     def __init__(self, app: "WSGIApplication") -> None:
@@ -88,5 +88,5 @@ class _LocalOnly:
         origin = environ.get("HTTP_ORIGIN")
         if origin is not None:
             return self._hosts.admits_origin(origin)
-        # A page may ask without saying where it is from, if it is not to read the answer.
+        # A request of a page may lack `Origin`, if the page does not read the response.
         return environ.get("HTTP_SEC_FETCH_SITE") != "cross-site"

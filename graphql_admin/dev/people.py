@@ -1,7 +1,7 @@
-"""The people of an embedded Cognito, all made up.
+"""The made-up users of an embedded Cognito.
 
-E-mail addresses are in the domains that RFC 2606 keeps for examples, phone numbers in ranges that
-their countries keep for fiction.
+E-mail addresses are in the domains that RFC 2606 reserves for examples, phone numbers in ranges
+that their countries reserve for fiction.
 """
 
 import json
@@ -16,7 +16,7 @@ from itertools import chain, cycle, product
 
 @dataclass(frozen=True)
 class Person:
-    """A person to be made, with a past."""
+    """A user to create, with past dates."""
 
     username: str
     attributes: Mapping[str, str]
@@ -44,9 +44,9 @@ SUPPORTER = _ready("sam", "Sam Lindqvist", "Support")
 ORDINARY_USER = _ready("otto", "Otto Marchetti")
 _RICHARD = _ready("richard", "Richard Novák", "Readers")
 
-# Given names, family names (a slash parts a name from its Latin form) and the stem of phone
-# numbers that take two more digits, from ranges kept for drama by the FCC (555-01xx), Ofcom,
-# ARCEP, BNetzA and PTS; "" where the country keeps none.
+# Given names, family names (with a slash before the Latin form) and a prefix of phone numbers
+# without their last two digits, from ranges reserved for drama by the FCC (555-01xx), Ofcom, ARCEP,
+# BNetzA and PTS; "" if the country reserves none.
 _CULTURES = (
     ("James Olivia Noah Amelia Imani Grace", "Walker Hughes Bennett Clarke Reid", "+4477009001"),
     ("Marcus Emily Tyler Hannah DeShawn Ruth", "Johnson Begay Miller Carter Lee", "+120255501"),
@@ -79,20 +79,20 @@ _STATUSES = {
     "COMPROMISED": 1,
     "UNKNOWN": 2,
 }
-"""Every status that Cognito knows, with its share of the people in percent."""
+"""Every status in Cognito, with its share of the users in percent."""
 
 _MEMBERS = {"Admins": 0.03, "Editors": 0.15, "Support": 0.08, "Readers": 0.5}
-"""The share of the people who are in a group; many are in several or in none."""
+"""The fraction of users in each group; many are in several or in none."""
 
 _SHARED_MAILBOX = "reception@example.org"
-"""Of several people, as Cognito allows: looked up by it, nobody is the one who was meant."""
+"""An address of several users, which Cognito allows: a lookup by it is ambiguous."""
 
 
 def make_people(users: int) -> Iterator[Person]:
-    """Yield the ready people, then others until there are `users`; every status comes early."""
+    """Yield the ready users, then others up to `users`; every status occurs early."""
     ready = (ADMIN, SUPPORTER, ORDINARY_USER, _RICHARD)
     yield from ready[:users]
-    rng = random.Random(0)  # noqa: S311  # the same people every time, on purpose
+    rng = random.Random(0)  # noqa: S311  # the same users every time, on purpose
     names = [
         (given, family, phone)
         for givens, families, phone in _CULTURES
@@ -126,7 +126,7 @@ def _person(
     if _chance(rng, 0.02):
         email = _SHARED_MAILBOX
     attributes["email"] = email
-    # Cognito resets a password only where it can send a code to an address that is verified.
+    # Cognito resets a password only if it can send a code to a verified address.
     verified = status != "UNCONFIRMED" and (status == "RESET_REQUIRED" or _chance(rng, 0.8))
     attributes["email_verified"] = json.dumps(verified)
     if _chance(rng, 0.4):

@@ -1,1 +1,1 @@
-"""GraphQL made fast: documents, their limits and costs, and how they are executed."""
+"""Fast GraphQL execution: documents, their limits and costs, and compiled plans."""

@@ -1,9 +1,9 @@
-"""Variables and arguments, read by functions that are compiled once for an operation.
+"""Variables and arguments, coerced by functions that are compiled once per operation.
 
-graphql-core coerces a value along its type, and Strawberry goes along the type once more to make
-Python objects of what comes of that. Here it is one function for each variable and argument. It
-reads what is exactly of its type. Whatever else comes is `Unplanned`: it is left to those two,
-which convert it or say what is wrong with it. Nothing has been executed by then.
+graphql-core walks the type of a value to coerce it, and Strawberry walks it once more to convert
+the result to Python objects. Here one function per variable and argument does both. It accepts only
+values that are exactly of its type. Any other raises `Unplanned`, before anything is executed, and
+is left to those two, which coerce it or report what is wrong with it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,16 +41,16 @@ from graphql_admin.engine.fallbacks import Unplanned
 from graphql_admin.engine.fields import definition_of
 
 VariableValues: TypeAlias = Mapping[str, Any]
-"""The values of variables that have one, by name, as resolvers take them."""
+"""The values of the variables that have one, by name, in the form that resolvers take."""
 
 Reader: TypeAlias = Callable[[Any], Any]
-"""Turns a value of JSON into what resolvers take, or raises `Unplanned`."""
+"""Converts a JSON value to the form that resolvers take, or raises `Unplanned`."""
 
 Builder: TypeAlias = Callable[[VariableValues], Any]
-"""Makes a value that is written in the document, with variables in it; maybe `Undefined`."""
+"""Builds the value of a literal, which may contain variables; may return `Undefined`."""
 
 Arguments: TypeAlias = Callable[[VariableValues], dict[str, Any]]
-"""Makes the arguments that a resolver takes, or the fields of an input."""
+"""Builds the arguments of a resolver, or the fields of an input."""
 
 _INT = range(-(2**31), 2**31)
 
@@ -59,7 +59,7 @@ class Variables:
     """The variables of an operation.
 
     Raises:
-        Unplanned: It has one that is not read here.
+        Unplanned: One has a type that is not supported here.
     """
 
     def __init__(self, schema: GraphQLSchema, operation: OperationDefinitionNode) -> None:
@@ -81,10 +81,10 @@ class Variables:
         """Return the values of the variables.
 
         Args:
-            given: VariableValues of JSON by the names of variables, and maybe others.
+            given: VariableJSON values by name; may contain names that are no variables.
 
         Raises:
-            Unplanned: One is not exactly of its type.
+            Unplanned: A value is not exactly of its type.
         """
         if not self._required <= given.keys():
             raise Unplanned
@@ -96,12 +96,12 @@ class Variables:
 
 
 def compile_arguments(field: GraphQLField, node: FieldNode) -> Arguments:
-    """Return what makes the arguments that a selected field's resolver takes.
+    """Return a function that builds the arguments of a selected field's resolver.
 
-    What the document leaves out is left out: the resolver has the same default as the schema.
+    An argument that the document omits is omitted: the resolver has the same default as the schema.
 
     Raises:
-        Unplanned: An argument is not made here, now or for the values of some variables.
+        Unplanned: An argument is not supported here, or may not be for some values of variables.
     """
     return _compile_members(
         {argument.name.value: argument.value for argument in node.arguments or ()},
@@ -120,7 +120,7 @@ def _compile_reader(type_: GraphQLInputType) -> Reader:
 
 
 def _compile_reader_of(type_: GraphQLInputType) -> Reader:
-    """Return what reads values of a type that are not null."""
+    """Return a function that reads non-null values of a type."""
     if is_list_type(type_):
         read_item = _compile_reader(type_.of_type)
         return lambda values: [read_item(value) for value in _exactly(list, values)]
@@ -164,7 +164,7 @@ def _compile_builder(type_: GraphQLInputType, node: ValueNode) -> Builder:
     if is_list_type(type_):
         return _compile_list_builder(type_.of_type, node)
     if isinstance(type_, GraphQLScalarType) and type_ not in _BUILT_IN:
-        raise Unplanned  # it could have variables in it
+        raise Unplanned  # it could contain variables
     if isinstance(node, EnumValueNode) and isinstance(type_, GraphQLEnumType):
         member = _members(type_)[node.value]
         return lambda _: member
@@ -256,7 +256,7 @@ def _exactly(class_: type, value: Any) -> Any:
 
 
 def _parse(type_: GraphQLScalarType, value: Any) -> Any:
-    if value is None:  # which the function of a scalar need not know to refuse
+    if value is None:  # which the parser of a scalar need not reject
         raise Unplanned
     return type_.parse_value(value)
 

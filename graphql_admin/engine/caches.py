@@ -1,4 +1,4 @@
-"""A cache that is bounded by the size of what it keeps, not by the number alone."""
+"""A least-recently-used cache that is bounded by the size of its entries."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -8,11 +8,11 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 LARGEST_SHARE = 8
-"""An entry may take this part of a cache (an eighth). A larger one would evict most others."""
+"""Largest entry, as a fraction of the cache. A larger one would evict most others."""
 
 
 class LruCache(Generic[K, V]):
-    """Keeps the entries that were used last, as long as they fit together.
+    """Keeps the most recently used entries, up to a total size.
 
     Args:
         max_bytes: Estimated size of all entries.
@@ -28,7 +28,7 @@ class LruCache(Generic[K, V]):
         return len(self._entries)
 
     def get(self, key: K) -> V | None:
-        """Return the value of an entry, which counts as its use; None if there is none."""
+        """Return the value of an entry and mark it as used; None if there is none."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -36,12 +36,12 @@ class LruCache(Generic[K, V]):
         return entry[0]
 
     def put(self, key: K, value: V, size: int) -> None:
-        """Keep a value, unless it is too large; evict what was not used for longest.
+        """Keep a value, unless it is too large; evict the least recently used entries for it.
 
         Args:
-            key: Identifies it.
-            value: Is not None.
-            size: Estimated, in bytes, with the key's.
+            key: The key.
+            value: The value, which must not be None.
+            size: Estimated size in bytes, the key included.
         """
         if size > self._max_bytes // LARGEST_SHARE:
             return

@@ -1,14 +1,14 @@
-"""What a query may cost: how many calls of Cognito it takes where every page is full.
+"""The cost of a query: how many calls to Cognito it takes if every page is full.
 
-The figures are read off the schema, but for which fields take a call: whoever knows the schema's
-guards says that. What is selected below a page, or a list of references, is paid for with each of
-its items. A call more for a page that Cognito cuts short is not foreseen here; the request counts
-those as it makes them.
+It is derived from the schema; `takes_call` says which fields call Cognito, since the guards of the
+fields are not known here. A selection below a page, or below a list of references, costs its calls
+for each item. Additional calls for pages that Cognito cuts short cannot be estimated; the request
+counts those when it makes them.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from graphql import (
@@ -20,6 +20,7 @@ from graphql import (
     IntValueNode,
     ListValueNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
     ValueNode,
     VariableNode,
@@ -33,52 +34,55 @@ TakesCall: TypeAlias = Callable[[GraphQLField], bool]
 """Tells whether a field's resolver may call Cognito."""
 
 PAGE_SIZE = "first"
-"""The argument that says how many items a page has."""
+"""The argument for the number of items of a page."""
 
 REFERENCES = "representations"
-"""The argument that lists objects to fetch, each with a call of its own."""
+"""The argument that lists objects to fetch, one call each."""
 
 
 _MAX_INT = 2**31 - 1
-"""GraphQL's largest."""
+"""GraphQL's largest `Int`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many items a field gives."""
+    """The number of items that a field returns."""
 
     number: int
-    """As the document says, or the default."""
+    """The literal in the document, or the default."""
 
     variable: str | None = None
-    """The variable that says it, if one does."""
+    """The variable that sets it, if any."""
 
     distinct: bool = False
-    """Whether items that are alike count once."""
+    """Whether equal items count once."""
 
     def given(self, variables: Mapping[str, Any]) -> int:
-        """Return the size with these variables, which need not be of their types yet."""
+        """Return the size for these variables, which are not coerced yet."""
         value = variables.get(self.variable, self.number) if self.variable else self.number
         if isinstance(value, list):
             value = _count_different(value) if self.distinct else len(value)
         elif isinstance(value, float) and value.is_integer():
-            value = int(value)  # as GraphQL's `Int` has it
-        # What is no size counts as one: it is refused before anybody is called.
+            value = int(value)  # as GraphQL coerces an `Int`
+        # An invalid size counts as one: it is rejected before any call is made.
         return min(max(1, value), _MAX_INT) if isinstance(value, int) else 1
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of an operation, but for its variables."""
+    """The cost of an operation as a function of its variables."""
 
     terms: Mapping[tuple[Size, ...], int]
-    """Number of calls that are made once for each item of each item … of these sizes."""
+    """Pairs of a number of calls, and the sizes that it is multiplied by."""
 
     references: tuple[Size, ...] = ()
-    """Lengths of the lists of references, whether alike or not."""
+    """Lengths of the lists of references, equal ones counted separately."""
+
+    mutations: Mapping[str, int] = field(default_factory=dict)
+    """How often the operation has each mutation, by name."""
 
     def calls(self, variables: Mapping[str, Any] | None) -> int:
-        """Return how many calls the operation takes with these variables."""
+        """Return the number of calls that the operation takes with these variables."""
         total = 0
         for sizes, number in self.terms.items():
             calls = number
@@ -88,7 +92,7 @@ class Cost:
         return total
 
     def objects(self, variables: Mapping[str, Any] | None) -> int:
-        """Return how many objects the operation refers to with these variables, one by one."""
+        """Return the number of references with these variables, equal ones counted separately."""
         return sum(size.given(variables or {}) for size in self.references)
 
 
@@ -97,8 +101,8 @@ class CostTable:
 
     Args:
         schema: The schema.
-        takes_call: Tells which of its fields take a call.
-        enough: A number of calls from which on it does not matter how many more there are.
+        takes_call: Tells which of its fields call Cognito.
+        enough: Number of calls above which the exact number does not matter.
     """
 
     def __init__(self, schema: GraphQLSchema, takes_call: TakesCall, *, enough: int) -> None:
@@ -107,20 +111,28 @@ class CostTable:
         self._enough = enough
 
     def estimate(self, document: DocumentNode, operation: OperationDefinitionNode) -> Cost:
-        """Return the cost of an operation of a document that fits the schema.
+        """Return the cost of an operation of a valid document.
 
-        Selections on a condition (`@skip`, `@include`) count in full.
+        Conditional selections (`@skip`, `@include`) count in full.
         """
         root = self._schema.get_root_type(operation.operation)
-        assert root is not None  # noqa: S101  # validation saw to it
+        assert root is not None  # noqa: S101  # the document is valid
         selections = Selections(self._schema, fragments_of(document))
         walk = _Walk(selections, self._takes_call, operation, self._enough)
-        terms = walk.cost_below(root, [operation.selection_set], ())
-        return Cost({(): self._enough} if walk.given_up else terms, tuple(walk.references))
+        below = [operation.selection_set]
+        terms = walk.cost_below(root, below, ())
+        mutations: Counter[str] = Counter()
+        if operation.operation is OperationType.MUTATION:
+            asked = selections.collect(root, below).values()
+            mutations.update(nodes[0].name.value for nodes in asked)
+            del mutations["__typename"]
+        return Cost(
+            {(): self._enough} if walk.given_up else terms, tuple(walk.references), mutations
+        )
 
 
 class _Walk:
-    """Goes through one operation as its execution would."""
+    """Walks one operation as its execution would."""
 
     def __init__(
         self,
@@ -140,7 +152,7 @@ class _Walk:
 
     @property
     def given_up(self) -> bool:
-        """Whether the walk ended early, after more calling fields than matter."""
+        """Whether the walk ended early, because of too many fields that call."""
         return self._left <= 0
 
     def cost_below(
@@ -149,17 +161,17 @@ class _Walk:
         selection_sets: Iterable[SelectionSetNode | None],
         sizes: tuple[Size, ...],
     ) -> Counter[tuple[Size, ...]]:
-        """Return the terms of what is selected of one object.
+        """Return the terms for the selections of one object.
 
         Args:
             parent: The object's type.
-            selection_sets: All that is selected of it.
+            selection_sets: All its selection sets.
             sizes: Of the lists that the object is an item of.
         """
         terms: Counter[tuple[Size, ...]] = Counter()
         for nodes in self._selections.collect(parent, selection_sets).values():
             field = parent.fields.get(nodes[0].name.value)
-            if field is None or self.given_up:  # introspection calls nobody
+            if field is None or self.given_up:  # introspection makes no calls
                 continue
             own = below = sizes
             if PAGE_SIZE in field.args:
@@ -167,7 +179,7 @@ class _Walk:
             elif REFERENCES in field.args:
                 size = self._size(nodes[0], REFERENCES, field)
                 self.references.append(size)
-                # Two references to one object share a call, and not what is asked below each.
+                # Two references to one object share a call, but not the calls of the fields below.
                 own, below = (*sizes, replace(size, distinct=True)), (*sizes, size)
             if self._takes_call(field):
                 terms[own] += 1
@@ -185,7 +197,7 @@ class _Walk:
             return self.cost_below(type_, selection_sets, sizes)
         if is_abstract_type(type_):
             for possible in self._selections.schema.get_possible_types(type_):
-                terms |= self.cost_below(possible, selection_sets, sizes)  # the greater of each
+                terms |= self.cost_below(possible, selection_sets, sizes)  # the greater of the two
         return terms
 
     def _size(self, node: FieldNode, name: str, field: GraphQLField) -> Size:
@@ -199,8 +211,8 @@ class _Walk:
 
 
 def _count_different(references: list[Any]) -> int:
-    """Return how many objects are referred to, each that can be none counted as one."""
-    # Type names and keys are texts, and all that tells one reference from another.
+    """Return the number of distinct references; each invalid one counts as one."""
+    # Type names and keys are strings; nothing else distinguishes references.
     texts = [
         frozenset((name, value) for name, value in reference.items() if isinstance(value, str))
         for reference in references

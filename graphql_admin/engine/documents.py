@@ -1,8 +1,8 @@
-"""GraphQL documents, parsed and validated once and kept while they are in use."""
+"""GraphQL documents, parsed and validated once, and cached."""
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,16 +38,16 @@ from graphql_admin.errors import (
 )
 
 CACHE_BYTES = 32 * 2**20
-"""Estimated size of the documents kept. Clients send few different ones unless they write values
-into the text."""
+"""Estimated size of the cached documents, in bytes. Clients send few different ones unless they
+interpolate values into them."""
 
 
 class InvalidDocument(Exception):
-    """The document cannot be executed, whatever the variables.
+    """The document cannot be executed with any variables.
 
     Args:
         kind: What is wrong with it.
-        errors: Every place where it is.
+        errors: The errors, with their locations.
     """
 
     def __init__(self, kind: type[AdminError], errors: list[GraphQLError]) -> None:
@@ -58,16 +58,16 @@ class InvalidDocument(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that fits the schema.
+    """A valid document.
 
     Args:
-        ast: As graphql-core has it.
-        operations: By name; one without a name by None.
-        costs: Of the operations, by the same names.
-        max_calls: Calls of Cognito that an operation may take.
-        limits: What its variables may have at most.
-        size: Its estimated size in memory, with its text, in bytes.
-        repeats: How often a response may have any part of a reply.
+        ast: graphql-core's node.
+        operations: By name; an anonymous one by None.
+        costs: The costs of the operations, by the same names.
+        max_calls: Calls to Cognito that an operation may take.
+        limits: Limits on its variables.
+        size: Its estimated size in memory, the source included, in bytes.
+        repeats: How often a response may repeat any part of a reply.
     """
 
     ast: DocumentNode
@@ -79,13 +79,13 @@ class Document:
     repeats: int = 1
 
     compiled: dict[str | None, CompiledOperation | None] = field(default_factory=dict)
-    """What `Runner` compiled of the operations so far, by the same names."""
+    """The operations that `Runner` has compiled so far, by the same names."""
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
-        """Return the operation called `name`, or the only one where none is named.
+        """Return the operation named `name`, or the only one if `name` is None.
 
         Raises:
-            OperationNotFound: There is none, or it takes a name to tell which.
+            OperationNotFound: There is no such operation, or several and no name.
         """
         if name is None and len(self.operations) == 1:
             return next(iter(self.operations.values()))
@@ -95,26 +95,37 @@ class Document:
             raise OperationNotFound from error
 
     def estimate(
-        self, operation: OperationDefinitionNode, variables: Mapping[str, Any] | None
+        self,
+        operation: OperationDefinitionNode,
+        variables: Mapping[str, Any] | None,
+        price_of: Callable[[Mapping[str, int]], int],
     ) -> int:
-        """Return how many calls of Cognito an operation may take with these variables.
+        """Return how many calls to Cognito an operation may take with these variables.
+
+        Args:
+            operation: One of the document's.
+            variables: As the client has them.
+            price_of: Returns how many calls some mutations may take beyond one for each, given how
+                often the operation has each of them.
 
         Raises:
-            InvalidDocument: They are too many, or the variables hold too much.
+            InvalidDocument: They are too many, or the variables exceed a limit.
         """
         try:
             check_variables(variables, self.limits)
         except QueryTooComplex as error:
             raise InvalidDocument(QueryTooComplex, [GraphQLError(error.message)]) from error
         cost = self.costs[name_of(operation)]
-        # Before they are told apart, which takes a look at each.
+        # Checked before equal ones are found, which takes time for each.
         if cost.objects(variables) > self.limits.representations:
             problem = f"A request may refer to at most {self.limits.representations} objects."
             raise InvalidDocument(QueryTooExpensive, [GraphQLError(problem)])
         estimated = cost.calls(variables)
+        if cost.mutations:
+            estimated += price_of(cost.mutations)
         if estimated > self.max_calls:
             problem = (
-                f"The query may take {estimated} or more calls of the user pool. At most "
+                f"The query may take {estimated} or more calls to the user pool. At most "
                 f"{self.max_calls} are allowed: ask for less at a time."
             )
             raise InvalidDocument(QueryTooExpensive, [GraphQLError(problem)])
@@ -125,12 +136,12 @@ class Documents:
     """The documents that clients send.
 
     Args:
-        schema: What they have to fit.
+        schema: The schema to validate them against.
         takes_call: Tells which of its fields call Cognito.
-        introspection: Whether they may ask for the schema itself.
+        introspection: Whether introspection is allowed.
         max_tokens: Lexical tokens that a document may have.
-        max_calls: Calls of Cognito that an operation may take.
-        limits: What else is too much.
+        max_calls: Calls to Cognito that an operation may take.
+        limits: The other limits.
     """
 
     def __init__(
@@ -152,11 +163,11 @@ class Documents:
         self._cache: LruCache[str, Document] = LruCache(CACHE_BYTES)
 
     def load(self, text: str, *, keep: bool = True) -> Document:
-        """Return the document with a text.
+        """Return the document with this source.
 
         Args:
-            text: The document's.
-            keep: Whether it may be asked for again.
+            text: The source.
+            keep: Whether to cache it.
 
         Raises:
             InvalidDocument: It cannot be executed.
@@ -183,7 +194,7 @@ class Documents:
             problem = GraphQLError(message, cycle.spread)
             raise InvalidDocument(ValidationFailed, [problem]) from cycle
         except RecursionError as error:
-            # Fragments in a long row, say, where the limits were set high.
+            # A long chain of fragments, for example, where the limits are set high.
             problem = GraphQLError("The document is nested too deeply.")
             raise InvalidDocument(QueryTooComplex, [problem]) from error
 
@@ -192,7 +203,7 @@ class Documents:
         try:
             return parse(source, max_lexical_tokens=self._max_tokens, max_comments=self._max_tokens)
         except GraphQLSyntaxError as error:
-            # It quotes what it found, which may be part of a value.
+            # It quotes the unexpected token, which may be part of a value.
             safe = SAFE_SYNTAX_MESSAGE.match(error.message)
             message = f"{safe.group()}." if safe else ParseFailed.message
             problem = GraphQLError(message)
@@ -200,8 +211,8 @@ class Documents:
             kind = QueryTooComplex if safe and safe["limit"] else ParseFailed
             raise InvalidDocument(kind, [problem]) from error
         finally:
-            # Every error that is made scans its source for lines. `places_of` need not: tokens
-            # know where they are.
+            # Creating an error with its source scans that for lines. `places_of` needs no source:
+            # tokens have positions.
             source.body = ""
 
     def _describe(self, ast: DocumentNode, repeats: int, size: int) -> Document:
@@ -217,7 +228,7 @@ class Documents:
 SAFE_SYNTAX_MESSAGE = re.compile(
     r"""
     Syntax\ Error:\ (
-        # What the grammar wants, and the kind of what stands there, but not its text.
+        # The expected and the unexpected kind of token, but not its text.
         (Expected\ (<EOF>|[A-Z]\w+|(?P<quote>["'])[^"'\s]{1,12}(?P=quote)),\ found|Unexpected)
         \ (<EOF>|[A-Z]\w+|["'][^\w"'\s]{1,3}["'])
     |
@@ -228,7 +239,7 @@ SAFE_SYNTAX_MESSAGE = re.compile(
     """,
     re.VERBOSE,
 )
-"""As much of a parser's message as repeats nothing of the document but punctuation."""
+"""The part of a parser's message that quotes only punctuation of the document."""
 
 
 def name_of(operation: OperationDefinitionNode) -> str | None:
@@ -237,7 +248,7 @@ def name_of(operation: OperationDefinitionNode) -> str | None:
 
 
 def places_of(error: GraphQLError) -> list[dict[str, int]]:
-    """Return where in its document an error is, as responses have it: a few places at most."""
+    """Return the locations of an error for the response: a few at most."""
     tokens = [node.loc.start_token for node in error.nodes or () if node.loc]
     if tokens:
         places = [(token.line, token.column) for token in tokens[:MAX_PLACES]]

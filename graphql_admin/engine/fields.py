@@ -1,4 +1,4 @@
-"""Fields that show what their object holds, in the form that the schema has for it."""
+"""Fields that read from their object alone, and convert the value to the schema's type."""
 
 from collections.abc import Callable, Sequence
 from inspect import iscoroutinefunction, signature
@@ -14,40 +14,41 @@ _OF_KEY = "of key"
 _READER = "reader"
 
 _DEFINITION = "strawberry-definition"
-"""Where Strawberry keeps what an element of graphql-core's schema was made from."""
+"""The extension under which Strawberry keeps the definition that an element of graphql-core's
+schema was made from."""
 
 
 class FieldReader(NamedTuple):
-    """Reads what a field shows."""
+    """Reads the value of a field."""
 
     of_one: Callable[[Any], Any]
-    """Returns its value in one object."""
+    """Reads it from one object."""
 
     of_many: Callable[[Sequence[Any]], list[Any]]
-    """Returns its values in many objects."""
+    """Reads it from many objects."""
 
 
 def definition_of(element: Any) -> Any:
-    """Return what a type, field or argument of graphql-core's schema was made from.
+    """Return Strawberry's definition of a type, field or argument of graphql-core's schema.
 
     Returns:
-        Strawberry's definition of it; None for what is graphql-core's own.
+        The definition; None for elements that graphql-core adds.
     """
     return element.extensions.get(_DEFINITION)
 
 
 def shown(description: str, *, of_key: bool = False) -> Callable[[Callable[..., Any]], Any]:
-    """Make a method into a field that shows what the object holds.
+    """Make a method into a field that reads from its object alone.
 
-    It needs no guard: a method that gets nothing but its object, and cannot wait for anything,
-    does not get to Cognito.
+    It needs no guard: a method that takes only its object, and is not a coroutine, cannot call
+    Cognito.
 
     Args:
         description: What the field gives.
-        of_key: Whether the object's key is all that it takes.
+        of_key: Whether it needs only the object's key.
 
     Raises:
-        TypeError: The method takes anything else, or is a coroutine.
+        TypeError: The method takes other arguments, or is a coroutine.
     """
 
     def make(method: Callable[..., Any]) -> Any:
@@ -68,18 +69,19 @@ def held(
     missing: Callable[[], Exception] | None = None,
     of_key: bool = False,
 ) -> Any:
-    """Make a field that shows what the object holds, as it is or converted.
+    """Make a field that reads from its object alone, and may convert the value.
 
-    It is as if a method showed it, but plans read it of many objects without a call for each:
-    473 instructions a value in place of 831, with CPython 3.11. The ablation `held` has the rest.
+    It is like a method with `shown`, but plans read it from many objects without a call for each:
+    473 instructions a value instead of 831, with CPython 3.11. The ablation `held` measures the
+    whole.
 
     Args:
-        reader: Reads it.
-        type_: The field's, such as `str | None`.
+        reader: Reads the value.
+        type_: The field's type, such as `str | None`.
         description: What the field gives.
-        convert: Makes the value of the field from what was read, None included.
-        missing: Where every object should have it: makes the error to raise where one has None.
-        of_key: Whether the object's key is all that it takes.
+        convert: Converts the value that was read, None included.
+        missing: Makes the error to raise for None, where every object must have a value.
+        of_key: Whether it needs only the object's key.
     """
 
     def read(self: Any) -> Any:
@@ -92,7 +94,7 @@ def held(
         return list(map(convert, reader.of_many(objects)))  # type: ignore[arg-type]  # see below
 
     read.__annotations__["return"] = type_
-    # Where the field may not be null, a plan finds the None that `read` has an error for.
+    # Where the field is not nullable, a plan finds the None for which `read` raises an error.
     of_one = read if convert else reader.of_one
     metadata = {
         _SHOWS: True,
@@ -103,10 +105,10 @@ def held(
 
 
 def reader_of(field: GraphQLField) -> FieldReader | None:
-    """Return what reads a field's value from an object; None: it takes more than the object.
+    """Return the reader of a field; None if the field needs more than its object.
 
-    A resolver that gets nothing but `self` can only show in another form what is in hand.
-    No guarded field has a reader: its guard is an extension.
+    A resolver that takes only `self` can only convert what the object holds. No guarded field has a
+    reader: its guard is an extension.
     """
     definition = definition_of(field)
     if definition is None or definition.extensions or field.args:
@@ -130,5 +132,5 @@ def is_shown(field: StrawberryField) -> bool:
 
 
 def is_of_key(field: StrawberryField) -> bool:
-    """Tell whether a field shows no more than its object's key."""
+    """Tell whether a field needs only its object's key."""
     return bool(field.metadata.get(_OF_KEY))

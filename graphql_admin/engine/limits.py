@@ -1,9 +1,9 @@
-"""How complex a request may be, checked before anything looks at it twice.
+"""Limits on the complexity of a request, checked before validation.
 
-Everything is counted as often as it is carried out: what a fragment holds counts wherever the
-fragment is spread. Each fragment is still looked at once, so that a document that doubles at
-every spread costs no more to refuse than any other. Fragments that no operation spreads are held
-to the same limits, since validation looks at them too.
+Everything is counted as often as it is executed: the fields of a fragment count wherever the
+fragment is spread. Each fragment is still walked only once, so that a document whose size doubles
+with every spread costs no more to reject than any other. Fragments that no operation spreads have
+the same limits, since validation walks them too.
 """
 
 import sys
@@ -29,47 +29,46 @@ from graphql_admin.engine.selections import tokens_of
 from graphql_admin.errors import QueryTooComplex
 
 MAX_OPERATIONS = 20
-"""Operations of a document. Only one is executed, and all are validated: what they share, each
-of them anew."""
+"""Operations of a document. Only one is executed, but all are validated, and the fragments that
+they share are validated again for each."""
 
 MAX_NAME = 200
-"""Characters of a name. Errors repeat names, and a response repeats an alias in every object."""
+"""Characters of a name. Errors quote names, and a response repeats an alias in every object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may have at most."""
+    """Limits on one request."""
 
     depth: int
-    """Fields one below another."""
+    """Depth of nested fields."""
 
     aliases: int
-    """Fields asked for under another name, or again. Both make a short document do a lot: to
-    compare fields that may be merged takes time with the square of their number."""
+    """Fields with an alias, or selected repeatedly. Both make a short document expensive: the time
+    to compare fields for merging grows with the square of their number."""
 
     directives: int
 
     root_fields: int
-    """Fields that the operation begins with."""
+    """Root fields of an operation."""
 
     spreads: int = 200
-    """Fragments spread. Each pair of those that are spread side by side is compared."""
+    """Fragment spreads. Each pair of fragments in one selection set is compared."""
 
     length: int = 65_536
-    """Characters of the document. The lexer takes them one by one."""
+    """Characters of the document. The lexer takes time for each."""
 
     representations: int = 1000
-    """Objects that `_entities` is asked for. Those that are alike take one call together, and are
-    completed one by one."""
+    """Representations in `_entities`. Equal ones share one call, but each is completed."""
 
     values: int = 5000
-    """Values in the variables, those in lists and objects included. Each is looked at, and may be
+    """Values in the variables, those in lists and objects included. Each is coerced, and may cause
     an error."""
 
 
 @dataclass(slots=True)
 class _Weight:
-    """What a selection set amounts to, with all below it."""
+    """The counts of a selection set, nested ones included."""
 
     depth: int = 0
     aliases: int = 0
@@ -77,10 +76,10 @@ class _Weight:
     spreads: int = 0
     repeats: int = 0
     names: Counter[str] = field(default_factory=Counter)
-    """Response names on the first level."""
+    """Response names of the first level."""
 
     def add(self, other: "_Weight") -> None:
-        """Add what stands on the same level."""
+        """Add another selection set of the same level."""
         self.depth = max(self.depth, other.depth)
         self.aliases += other.aliases
         self.directives += other.directives
@@ -89,7 +88,7 @@ class _Weight:
         self.names.update(other.names)
 
     def add_below(self, other: "_Weight") -> None:
-        """Add what stands below a field of this level."""
+        """Add the selection set of a field of this level."""
         self.depth = max(self.depth, 1 + other.depth)
         self.aliases += other.aliases + other.repetitions
         self.directives += other.directives
@@ -105,7 +104,7 @@ class FragmentCycle(Exception):
     """A fragment is spread within itself.
 
     Args:
-        spread: Where.
+        spread: The spread that closes the cycle.
     """
 
     def __init__(self, spread: FragmentSpreadNode) -> None:
@@ -114,7 +113,7 @@ class FragmentCycle(Exception):
 
 
 def check_length(text: str, limits: Limits) -> None:
-    """Check a document that is not parsed yet.
+    """Check a document before parsing.
 
     Raises:
         QueryTooComplex: It is too long.
@@ -124,21 +123,21 @@ def check_length(text: str, limits: Limits) -> None:
 
 
 REPEATED_NAME = 16
-"""Characters of an alias for which the response counts as having one more part of a reply: it has
-the alias in every object, and there are attributes that are hardly longer than this."""
+"""Characters of an alias that count as one more copy of a reply in the response: the response has
+the alias in every object, and some attributes are hardly longer than this."""
 
 
 def check_limits(document: DocumentNode, limits: Limits) -> int:
-    """Check a document that is parsed and not yet validated.
+    """Check a parsed document before validation.
 
     Returns:
-        How often the response may have any part of what a call of Cognito replies: once, and
-        twice more for each alias, since what is repeated shares no memory but the values. Fields
-        repeated without an alias are one field in the response.
+        How often the response may contain any part of a reply from Cognito: once, and twice more
+        for each alias, since copies share only the values in memory. Fields repeated without an
+        alias are one field in the response.
 
     Raises:
-        QueryTooComplex: It is beyond a limit.
-        FragmentCycle: A fragment is spread within itself, so that nothing can be counted.
+        QueryTooComplex: It exceeds a limit.
+        FragmentCycle: A fragment is spread within itself, so its fields cannot be counted.
     """
     names = list(names_of(document))
     if any(len(name.value or "") > MAX_NAME for name in names):
@@ -156,22 +155,22 @@ def check_limits(document: DocumentNode, limits: Limits) -> int:
         repeats = max(repeats, weight.repeats)
         root_fields = weight.names.total() if isinstance(node, OperationDefinitionNode) else 0
         for number, limit, what in (
-            (weight.depth, limits.depth, "fields one below another"),
+            (weight.depth, limits.depth, "levels of nested fields"),
             (weight.aliases + weight.repetitions, limits.aliases, "aliased or repeated fields"),
             (weight.directives, limits.directives, "directives"),
-            (weight.spreads, limits.spreads, "spreads of fragments"),
-            (root_fields, limits.root_fields, "fields to begin with"),
+            (weight.spreads, limits.spreads, "fragment spreads"),
+            (root_fields, limits.root_fields, "root fields"),
         ):
             if number > limit:
                 raise QueryTooComplex(f"An operation may have at most {limit} {what}.")
-    # As written, too: what no operation spreads is compared all the same.
+    # As written, too: fragments that no operation spreads are still compared.
     if sum(map(_is_spread, names)) > limits.spreads:
-        raise QueryTooComplex(f"A document may have at most {limits.spreads} spreads of fragments.")
+        raise QueryTooComplex(f"A document may have at most {limits.spreads} fragment spreads.")
     return 1 + repeats
 
 
 def names_of(document: DocumentNode) -> Iterator[Token]:
-    """Yield the tokens of a parsed document that are names."""
+    """Yield the name tokens of a parsed document."""
     return (token for token in tokens_of(document) if token.kind is TokenKind.NAME)
 
 
@@ -181,10 +180,10 @@ def _is_spread(name: Token) -> bool:
 
 
 def check_variables(variables: Mapping[str, Any] | None, limits: Limits) -> None:
-    """Check variables that were decoded from JSON, before any of them is looked at.
+    """Check variables that were decoded from JSON, before any is coerced.
 
     Raises:
-        QueryTooComplex: They hold too many values.
+        QueryTooComplex: They contain too many values.
     """
     left = limits.values
     waiting: list[Any] = [variables]
@@ -216,7 +215,7 @@ def size_of(variables: Mapping[str, Any] | None) -> int:
 
 
 class _Scale:
-    """Weighs the definitions of one document."""
+    """Counts the definitions of one document."""
 
     def __init__(self, definitions: Iterable[ExecutableDefinitionNode]) -> None:
         self._fragments = {
@@ -225,10 +224,10 @@ class _Scale:
             if isinstance(node, FragmentDefinitionNode)
         }
         self._weights: dict[str, _Weight | None] = {}
-        """Of the fragments that were spread so far; None while one is being weighed."""
+        """The weights of the fragments spread so far; None while one is being counted."""
 
     def weigh_definition(self, node: ExecutableDefinitionNode) -> _Weight:
-        """Return what an operation or a fragment amounts to."""
+        """Return the weight of an operation or a fragment."""
         weight = self._weigh(node.selection_set)
         weight.directives += len(node.directives or ())
         for variable in node.variable_definitions or ():
@@ -256,7 +255,7 @@ class _Scale:
     def _weigh_fragment(self, spread: FragmentSpreadNode) -> _Weight:
         name = spread.name.value
         if name not in self._fragments:
-            return _Weight()  # validation refuses it
+            return _Weight()  # validation rejects it
         if name not in self._weights:
             self._weights[name] = None
             self._weights[name] = self.weigh_definition(self._fragments[name])

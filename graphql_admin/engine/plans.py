@@ -1,16 +1,15 @@
-"""Executes operations by plans that are compiled once for a document.
+"""Executes operations by plans that are compiled once per document.
 
-graphql-core completes every field of every object on its own: for 60 users of 10 fields it calls
-600 resolvers, builds 600 paths and looks at 1000 types; and around each resolver Strawberry walks
-the types of its arguments and puts together the chain of its extensions. Here the plan of a
-selection has all that beforehand. Fields that only show what is in hand are read column by
-column, of many objects at a time. The others are resolved by the same functions through the same
-extensions, guards among them.
+graphql-core completes every field of every object separately: for 60 users of 10 fields it calls
+600 resolvers, builds 600 paths and checks 1000 types; and for each resolver Strawberry walks the
+types of its arguments and builds the chain of its extensions. Here the plan of a selection does all
+that once. Fields that only read from their object are read column by column, for many objects at a
+time. The others are resolved by the same functions through the same extensions, guards included.
 
-What can be planned is what this schema has, but for the schema itself (`__schema`, `_service`).
-The rest, and every value that is not what the schema says it is, such as a null that may not be,
-takes graphql-core's ordinary path, which reports what is wrong as it always does. No field is
-resolved again there: the ordinary path gets what its resolver returned, or raised.
+Plans cover all of this schema except introspection (`__schema`, `_service`). An operation outside
+of that, or with a value that does not match the schema, such as a null in a non-null field, takes
+graphql-core's ordinary path, which reports errors as usual. No field is resolved twice: the
+ordinary path reuses what its resolver returned or raised.
 """
 
 import asyncio
@@ -64,22 +63,22 @@ from graphql_admin.engine.fields import definition_of, reader_of
 from graphql_admin.engine.selections import Fragments, Selections, fragments_of, tokens_of
 
 PLAN_BYTES = 32 * 2**20
-"""Estimated size of all plans kept. An operation can have another for every combination of its
-Boolean variables."""
+"""Estimated size of all cached plans, in bytes. An operation can have a plan for every combination
+of its Boolean variables."""
 
 TOKEN_BYTES = 600
-"""Of a token of a document, with its part of the syntax tree, at most."""
+"""Most bytes of a token of a document, with its part of the syntax tree."""
 
 OPERATION_BYTES = 32_768
-"""Of an operation's readers of variables; some types have many fields."""
+"""Bytes of an operation's readers of variables; some types have many fields."""
 
 COLUMN_BYTES = 3000
-"""Of a selected field in a plan, at most."""
+"""Most bytes of a selected field in a plan."""
 
 
 @dataclass(slots=True)
 class Asked:
-    """What the resolvers here look at of graphql-core's `GraphQLResolveInfo`."""
+    """The part of graphql-core's `GraphQLResolveInfo` that the resolvers here use."""
 
     context: object
     schema: GraphQLSchema
@@ -88,14 +87,14 @@ class Asked:
 
 
 class Planned(NamedTuple):
-    """What came of executing an operation by its plan."""
+    """The result of executing an operation by its plan."""
 
     data: dict[str, Any]
     """The data of the response."""
     outcomes: Sequence[tuple[Pending, Any]]
     """What each resolver returned, or the exception that it raised."""
     is_whole: bool
-    """Whether the data is right, but for the fields whose resolvers raised."""
+    """Whether the data is complete, apart from fields whose resolvers raised."""
 
     def to_result(self) -> ExecutionResult:
         """Return the result of the operation."""
@@ -112,7 +111,7 @@ class Planned(NamedTuple):
         return ExecutionResult(self.data, errors)
 
     def replay(self) -> Callable[..., Any]:
-        """Return a middleware of graphql-core by which resolvers do again what they did."""
+        """Return a middleware for graphql-core that replays the outcomes of resolvers."""
         places = dict(_locate(self.data))
         outcomes = {
             (*places[id(pending.target)], pending.field.key): outcome
@@ -138,7 +137,7 @@ class Planned(NamedTuple):
 def _locate(
     data: Any, path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[int, tuple[str | int, ...]]]:
-    """Yield the identity and the path of every object in a response, which keeps them all."""
+    """Yield the `id` and the path of every object in a response, which keeps all of them alive."""
     if isinstance(data, dict):
         yield id(data), path
         for key, value in data.items():
@@ -149,35 +148,35 @@ def _locate(
 
 
 class _Plan(NamedTuple):
-    """How to execute an operation for some values of its conditions."""
+    """How to execute an operation for given values of its conditions."""
 
     complete: Completer | None
-    """Completes the root; None: the operation takes the ordinary path."""
+    """Completes the root; None if the operation takes the ordinary path."""
     resolved: Sequence[Resolved]
-    """Every field of it that takes a resolver."""
+    """Its fields with a resolver."""
     fields: int
-    """Selected fields."""
+    """Number of selected fields."""
 
 
 Conditions: TypeAlias = tuple[tuple[str, bool], ...]
 """The Boolean variables of an operation, and their values."""
 
 Plans: TypeAlias = LruCache[tuple["CompiledOperation", Conditions], _Plan]
-"""The plans of all operations of a schema. Each is counted with the document that it is of, which
-it keeps in memory."""
+"""The plans of all operations of a schema. The size of each includes its document, which it keeps
+in memory."""
 
 
 class CompiledOperation:
-    """An operation with what is compiled of it.
+    """An operation and its compiled plans.
 
     Args:
         schema: The schema.
-        document: The document, which fits it.
+        document: The document, which is valid.
         operation: One of its operations.
-        plans: Where its plans are kept.
+        plans: The cache of its plans.
 
     Raises:
-        Unplanned: It has variables that are not read here.
+        Unplanned: It has variables of a type that is not supported here.
     """
 
     def __init__(
@@ -198,20 +197,20 @@ class CompiledOperation:
         """Execute the operation by its plan.
 
         Args:
-            given: The variables as the client has them.
-            context: What resolvers get as the request's context.
+            given: The variables as the client sent them.
+            context: The context for resolvers.
 
         Returns:
-            What came of it; or why it takes the ordinary path, and nothing was executed.
+            The result; or why it takes the ordinary path, and then nothing was executed.
         """
         try:
             values = self._variables.read(given)
             plan = self._plan(values)
             if plan.complete is None:
                 return Fallback.SELECTION
-            # All of them now, so that what is wrong with one is found before anything is done.
+            # All of them now, so that an invalid one is found before anything is executed.
             arguments = {field: field.arguments(values) for field in plan.resolved}
-        except Exception:  # noqa: BLE001  # the ordinary path meets it again, and reports it
+        except Exception:  # noqa: BLE001  # the ordinary path raises it again, and reports it
             return Fallback.VARIABLES
         run = _Run(self._schema, self._fragments, arguments, context)
         is_serial = self._operation.operation is OperationType.MUTATION
@@ -219,7 +218,7 @@ class CompiledOperation:
         return Planned(data, run.outcomes, run.is_whole)
 
     def _plan(self, values: VariableValues) -> _Plan:
-        # All that `@skip` and `@include` can depend on, and with them what is selected.
+        # All that `@skip` and `@include`, and so the selections, can depend on.
         conditions = {name: value for name, value in values.items() if isinstance(value, bool)}
         key = (self, tuple(conditions.items()))
         plan = self._plans.get(key)
@@ -250,7 +249,7 @@ class _Run:
             for each in pending:
                 await self._fill(each)
                 if not self.is_whole:
-                    break  # what is left of this one comes before the next
+                    break  # finish this one before the next
         else:
             await self._fill_all(pending)
         return data
@@ -262,11 +261,11 @@ class _Run:
             await asyncio.gather(*map(self._fill, pending))
 
     async def _fill(self, pending: Pending) -> None:
-        """Resolve a field, and whatever is selected below it."""
+        """Resolve a field and those below it."""
         field = pending.field
         try:
             asked = Asked(self.context, self.schema, self.fragments, field.nodes)
-            # Not `Info`, which is a name of this class that takes as long again to call.
+            # Not `Info`, a generic alias of this class, which takes twice as long to call.
             info = strawberry.Info(asked, field.definition)  # type: ignore[arg-type]
             outcome = await field.resolve(pending.source, info, **self.arguments[field])
         except Exception as error:  # noqa: BLE001  # the field's error, whatever it is
@@ -277,14 +276,14 @@ class _Run:
         below: list[Pending] = []
         try:
             (pending.target[field.key],) = field.complete([outcome], below)
-        except Exception:  # noqa: BLE001  # the ordinary path meets it again, and reports it
+        except Exception:  # noqa: BLE001  # the ordinary path raises it again, and reports it
             self.is_whole = False
         else:
             await self._fill_all(below)
 
 
 class _Compiler:
-    """Compiles the plan of an operation for some values of its conditions."""
+    """Compiles the plan of an operation for given values of its conditions."""
 
     def __init__(self, selections: Selections) -> None:
         self._schema = selections.schema
@@ -293,12 +292,12 @@ class _Compiler:
         self._fields = 0
 
     def compile(self, operation: OperationDefinitionNode) -> _Plan:
-        """Return the plan, or that there is none, where something takes the ordinary path."""
+        """Return the plan; it is empty if something takes the ordinary path."""
         try:
             root = self._schema.get_root_type(operation.operation)
-            assert root is not None  # noqa: S101  # validation saw to it
+            assert root is not None  # noqa: S101  # the document is valid
             complete = self._compile_object(root, [operation.selection_set], NoneType)
-        except Exception:  # noqa: BLE001  # the ordinary path meets it again, and reports it
+        except Exception:  # noqa: BLE001  # the ordinary path raises it again, and reports it
             return _Plan(None, (), 0)
         return _Plan(complete, self._resolved, self._fields)
 
@@ -341,7 +340,7 @@ class _Compiler:
         if name == "__typename":
             return compile_constant_column(parent.name)
         field = parent.fields.get(name)
-        if field is None:  # of the schema itself
+        if field is None:  # introspection
             raise Unplanned
         read = reader_of(field)
         types = verbatim(field.type)
@@ -371,7 +370,7 @@ def document_size(document: DocumentNode) -> int:
     size = 0
     for token in tokens_of(document):
         size += TOKEN_BYTES
-        if token.value is not None and len(token.value) > 16:  # or it is small change
+        if token.value is not None and len(token.value) > 16:  # otherwise it is negligible
             size += sys.getsizeof(token.value)
     operations = (isinstance(node, OperationDefinitionNode) for node in document.definitions)
     return size + sum(operations) * OPERATION_BYTES
@@ -383,7 +382,7 @@ def compile_operation(
     operation: OperationDefinitionNode,
     plans: Plans,
 ) -> CompiledOperation | None:
-    """Return an operation that can be executed by plan; None: its variables are not read here."""
+    """Return an operation that can be executed by plan; None if its variables are not supported."""
     try:
         return CompiledOperation(schema, document, operation, plans)
     except Unplanned:
@@ -391,7 +390,7 @@ def compile_operation(
 
 
 def _chain(definition: StrawberryField) -> Callable[..., Awaitable[Any]]:
-    """Return a field's resolver within its extensions, as Strawberry puts them together."""
+    """Return a field's resolver wrapped in its extensions, as Strawberry wraps it."""
     resolver = definition.base_resolver
     if resolver is None or not resolver.is_async or not resolver.info_parameter:
         raise Unplanned

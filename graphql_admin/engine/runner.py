@@ -1,4 +1,4 @@
-"""Runs operations: by their plans, where there are such, or as graphql-core and Strawberry do."""
+"""Executes operations by their plans, or, without one, with graphql-core and Strawberry."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -32,34 +32,35 @@ log = structlog.get_logger(__name__)
 metrics.begin_fallbacks(fallback.value for fallback in Fallback)
 
 MAX_ERRORS = 10
-"""Errors of variables after which no more are looked for."""
+"""Errors of variables after which coercion stops."""
 
 LOCKED_VERSIONS: Mapping[str, str] = {"graphql-core": "3.3.2", "strawberry-graphql": "0.341.2"}
-"""Those in `requirements.lock`, beside which the tests compare plans with the ordinary path."""
+"""The versions in `requirements.lock`, with which the tests compare plans and the ordinary path."""
 
 
 def other_versions() -> dict[str, str]:
-    """Return the installed versions that are not those of the lock."""
+    """Return the installed versions that differ from those in the lock file."""
     installed = {name: version(name) for name in LOCKED_VERSIONS}
     return {name: each for name, each in installed.items() if each != LOCKED_VERSIONS[name]}
 
 
 class Ran(NamedTuple):
-    """What came of running an operation."""
+    """The result of an operation."""
 
     result: ExecutionResult
 
     fallback: Fallback | None
-    """Why it took the ordinary path; None: it did not."""
+    """Why it took the ordinary path; None if it did not."""
 
 
 class Runner:
-    """Runs the operations of a schema.
+    """Executes the operations of a schema.
 
     Args:
         schema: The schema.
-        executor_class: Strawberry's part of the ordinary path.
-        plans_hold: Whether plans do what the ordinary path does, beside the installed versions.
+        executor_class: Strawberry's execution context, for the ordinary path.
+        plans_hold: Whether plans give the same results as the ordinary path with the installed
+            versions.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Runner:
         self._plans_hold = plans_hold
         self._logged: set[Fallback] = set()
         self.plans: Plans = LruCache(PLAN_BYTES)
-        """Of all operations, as far as they were compiled and are kept."""
+        """The cached plans of all operations."""
 
     async def run(
         self,
@@ -83,13 +84,13 @@ class Runner:
         variables: dict[str, Any] | None,
         context: object,
     ) -> ExecutionResult:
-        """Run one operation of a document: by its plan, where it can be.
+        """Execute one operation of a document, by its plan if possible.
 
         Args:
-            document: The document, which fits the schema.
+            document: The document, which is valid.
             operation: One of its operations.
-            variables: As the client has them.
-            context: What resolvers get as the request's context.
+            variables: As the client sent them.
+            context: The context for resolvers.
         """
         result, fallback = await self.run_uncounted(document, operation, variables, context)
         if fallback is not None:
@@ -106,7 +107,7 @@ class Runner:
         variables: dict[str, Any] | None,
         context: object,
     ) -> Ran:
-        """Run one operation, and leave it to the caller that it may have taken the ordinary path.
+        """Execute one operation, without counting or logging a fallback to the ordinary path.
 
         The arguments are those of `run`.
         """
@@ -133,9 +134,9 @@ class Runner:
         context: object,
         middleware: MiddlewareManager | None = None,
     ) -> ExecutionResult:
-        """Run one operation as graphql-core and Strawberry do.
+        """Execute one operation with graphql-core and Strawberry.
 
-        Strawberry's own `execute` would parse and validate the document on every request.
+        Strawberry's `execute` would parse and validate the document for every request.
         """
         result: Any = execute(
             self._schema,

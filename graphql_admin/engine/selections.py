@@ -1,9 +1,9 @@
-"""What a document holds: its tokens, and the fields selected of an object.
+"""The contents of a document: its tokens, and the fields selected of an object.
 
-Whoever needs the fields of an object, once the document is known to be valid, gets them from
-`Selections`: plans, costs, and the guards' look at what is selected below a field. `limits` goes
-through documents on its own. It comes before validation, so that it meets fragments that are not
-there or are spread within themselves; and it counts each spread, of whatever type.
+Everything that needs the selected fields of a valid document uses `Selections`: plans, costs, and
+the guards, which check what is selected below a field. `limits` walks documents on its own, because
+it runs before validation, so that fragments may be missing or spread within themselves; and it
+counts each spread, whatever its type condition.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,14 +38,14 @@ Fragments: TypeAlias = Mapping[str, FragmentDefinitionNode]
 class Selections:
     """The selections of one operation.
 
-    Fields are collected as graphql-core does it, by
+    Fields are collected as in graphql-core, following
     https://spec.graphql.org/September2025/#sec-Field-Collection, for documents that are valid.
 
     Args:
         schema: The schema.
         fragments: The fragments of the document.
-        conditions: The values of the Boolean variables, by name. None: what is selected on a
-            condition (`@skip`, `@include`) counts as selected.
+        conditions: The values of the Boolean variables, by name. None: conditional selections
+            (`@skip`, `@include`) count as selected.
     """
 
     schema: GraphQLSchema
@@ -55,11 +55,11 @@ class Selections:
     def collect(
         self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode | None]
     ) -> Selected:
-        """Return the fields that are selected of an object.
+        """Return the fields selected of an object.
 
         Args:
             type_: The object's type.
-            sets: The selection sets of the merged nodes whose value it is.
+            sets: The selection sets of the merged nodes that return it.
 
         Raises:
             KeyError: A condition has no value.
@@ -76,11 +76,11 @@ class Selections:
         sets: Iterable[SelectionSetNode | None],
         names: frozenset[str],
     ) -> bool:
-        """Tell whether a field is selected of an object that is not among `names`.
+        """Tell whether a field that is not in `names` is selected of an object.
 
         Args:
             type_: The object's type.
-            sets: The selection sets of the merged nodes whose value it is.
+            sets: The selection sets of the merged nodes that return it.
             names: Names of fields, as in the schema.
         """
         return any(node.name.value not in names for node in self._fields(type_, sets))
@@ -90,7 +90,7 @@ class Selections:
     ) -> Iterator[FieldNode]:
         spread: set[str] = set()
         for each in sets:
-            # Not by recursion: fragments may be spread one within another, in a long row.
+            # Without recursion: fragments may be nested deeply.
             waiting = [iter(each.selections)] if each else []
             while waiting:
                 node = next(waiting[-1], None)
@@ -108,10 +108,10 @@ class Selections:
     def _enter(
         self, node: SelectionNode, spread: set[str]
     ) -> FragmentDefinitionNode | InlineFragmentNode | None:
-        """Return the fragment of a selection; None: it was spread before."""
+        """Return the fragment of a selection; None if it was spread before."""
         if isinstance(node, InlineFragmentNode):
             return node
-        assert isinstance(node, FragmentSpreadNode)  # noqa: S101  # the third and last kind
+        assert isinstance(node, FragmentSpreadNode)  # noqa: S101  # the only other kind
         name = node.name.value
         if name in spread:
             return None

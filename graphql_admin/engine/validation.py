@@ -1,7 +1,7 @@
-"""What a document is validated by, and what may be said of one that does not fit the schema.
+"""The validation rules for documents, and what error messages may disclose.
 
-A message repeats no value of the document: that is nobody's business. Where the schema is hidden,
-a message also names nothing of it that the client did not name.
+A message never quotes a value of the document, which may be personal. Where introspection is off, a
+message also names nothing of the schema that the client did not name.
 """
 
 import re
@@ -44,50 +44,50 @@ from graphql_admin.engine.fields import definition_of
 from graphql_admin.errors import QueryTooComplex, ValidationFailed
 
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 50_000
-"""What graphql-core may spend on comparing fields that have one name in the response; two for a
-comparison, so that the hundred repetitions that are allowed by default take 10,000."""
+"""Budget of graphql-core for comparing fields with the same response name. A comparison takes two,
+so the hundred repetitions that are allowed by default take 10,000."""
 
 validation_context.MAX_FRAGMENT_WORK = 10_000
-"""What it may spend on going through fragments anew for each operation: one for a spread, and for
-the use of a variable."""
+"""Its budget for walking fragments again for each operation: a spread and the use of a variable
+take one each."""
 
 MAX_ERRORS = 10
-"""Errors after which validation stops. One more says that it did."""
+"""Errors after which validation stops. One more reports that it did."""
 
 SCHEMA_TYPES = frozenset({"_Service"})
-"""Types that describe the schema, besides those of introspection."""
+"""Types that expose the schema, besides those of introspection."""
 
 SCHEMA_FIELDS = frozenset({"__schema", "__type", "_service"})
-"""Fields that lead to them."""
+"""Fields that return them."""
 
 
 class ValuesOfCorrectType(ValuesOfCorrectTypeRule):
-    """GraphQL's own rule, which says what it found: a value.
+    """graphql-core's rule, whose messages quote values, with messages that do not.
 
-    What it says here is the type, and `locations` says where. It reports one error of a value,
-    not one of each part: GraphQL's own repeats the whole value in each.
+    The message here names the type, and `locations` shows where the value is. There is one error
+    per value, not one per part of it: graphql-core's quotes the whole value in each.
     """
 
     def is_valid_value_node(
         self, node: ValueNode, input_type: GraphQLInputType | None
     ) -> VisitorAction:
-        """Report where a value, or a part of it, does not fit its type."""
+        """Report a value that does not match its type, or contains one that does not."""
         try:
             super().is_valid_value_node(node, input_type)
         except _FirstError as first:
-            # A list or an object that had to be copied has lost its place.
+            # A list or an object that had to be copied has no location.
             nodes = [part for part in first.error.nodes or () if part.loc] or [node]
             message = f"This is not a value of the type '{input_type}'."
             super().report_error(GraphQLError(message, nodes))
-        return SKIP  # all that is in it was looked at
+        return SKIP  # its parts have been checked
 
     def report_error(self, error: GraphQLError) -> None:
-        """Stop looking at the value."""
+        """Stop checking the value."""
         raise _FirstError(error)
 
 
 class _FirstError(Exception):
-    """A value does not fit its type."""
+    """A value does not match its type."""
 
     def __init__(self, error: GraphQLError) -> None:
         super().__init__()
@@ -95,14 +95,14 @@ class _FirstError(Exception):
 
 
 class KnownDirectives(KnownDirectivesRule):
-    """GraphQL's own rule, but all unknown directives are one error, at the place of the first."""
+    """graphql-core's rule, but with one error for all unknown directives, at the first one."""
 
     def __init__(self, context: ValidationContext) -> None:
         super().__init__(context)
         self._found_unknown = False
 
     def enter_directive(self, node: DirectiveNode, *arguments: Any) -> None:
-        """Report a directive that is not known, or not for this place."""
+        """Report a directive that is unknown, or not allowed at this location."""
         if node.name.value not in self.locations_map:
             if self._found_unknown:
                 return
@@ -111,10 +111,11 @@ class KnownDirectives(KnownDirectivesRule):
 
 
 class OneOf(ValidationRule):
-    """An input of which one field may be set has exactly one, and it is not null.
+    """Of a `@oneOf` input, exactly one field is set, and it is not null.
 
-    Strawberry marks such inputs in its own way, so that graphql-core's rules pass them over. Its
-    rule fails where a variable is not defined, or where a fragment stands before its operation.
+    Strawberry marks such inputs in its own way, so graphql-core's rule does not see them.
+    Strawberry's own rule fails where a variable is not defined, or where a fragment precedes its
+    operation.
     """
 
     def __init__(self, context: ValidationContext) -> None:
@@ -122,7 +123,7 @@ class OneOf(ValidationRule):
         self._variables: dict[int, VariableNode] = {}
 
     def enter_object_value(self, node: ObjectValueNode, *_: Any) -> None:
-        """Report an input with more or fewer fields, or a null."""
+        """Report an input with more or fewer fields, or with a null."""
         type_ = get_named_type(self.context.get_input_type())
         definition = definition_of(type_) if type_ else None
         if definition is None or not definition.is_one_of:
@@ -155,28 +156,29 @@ class OneOf(ValidationRule):
                     self.report_error(GraphQLError(problem, usage.node))
 
     def _report(self, type_: object, node: ObjectValueNode) -> None:
-        problem = f"This is not a value of the type '{type_}': it takes exactly one of its fields."
+        problem = f"This is not a value of the type '{type_}': exactly one field must be set."
         self.report_error(GraphQLError(problem, node))
 
 
 class PlainIntrospection(ASTValidationRule):
-    """The schema may be asked for, but not many times at once.
+    """Introspection is allowed, but fields of the schema cannot be repeated under aliases.
 
-    Introspection calls nobody and so costs nothing by `costs`, but it holds up everybody else:
-    a list of all types, each with all fields under a hundred names, takes half a minute.
+    Introspection makes no calls, so it has no cost in `costs`, but it blocks the event loop and
+    with it all other requests: a list of all types, each with all fields under a hundred aliases,
+    takes half a minute.
     """
 
     context: ValidationContext
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:
-        """Report a field of the schema that is asked for under another name."""
+        """Report an introspection field with an alias."""
         if not node.alias:
             return
         parent = self.context.get_parent_type()
         if node.name.value in SCHEMA_FIELDS or (
             parent and (is_introspection_type(parent) or parent.name in SCHEMA_TYPES)
         ):
-            problem = GraphQLError("What describes the schema takes no alias.", node)
+            problem = GraphQLError("Introspection fields cannot be aliased.", node)
             self.report_error(problem)
 
 
@@ -191,32 +193,32 @@ RULES = (
     OneOf,
     PlainIntrospection,
 )
-"""What Strawberry validates by, with its rule on `@oneOf` made anew, and a rule of ours."""
+"""Strawberry's validation rules, with its rule for `@oneOf` replaced, and one more rule."""
 
 
 def find_errors(
     schema: GraphQLSchema, document: DocumentNode, *, hidden: bool
 ) -> list[GraphQLError]:
-    """Return what is wrong with a document that is within the limits.
+    """Return the validation errors of a document that is within the limits.
 
     Args:
-        schema: What it has to fit.
+        schema: The schema to validate against.
         document: The document.
-        hidden: Whether the schema is not to be told.
+        hidden: Whether messages must not disclose the schema.
 
     Raises:
-        QueryTooComplex: It takes too long to find out.
+        QueryTooComplex: Validation takes too long.
     """
     rules = (*RULES, NoSchemaIntrospectionCustomRule) if hidden else RULES
     errors = validate(schema, document, rules, max_errors=MAX_ERRORS, hide_suggestions=True)
     if errors and isinstance(errors[-1], ValidationAbortedError) and len(errors) <= MAX_ERRORS:
         # graphql-core's own budget for comparing fields and following fragments is used up.
-        raise QueryTooComplex("The document's fields and fragments take too long to compare.")
+        raise QueryTooComplex("The document's fields and fragments take too long to validate.")
     return [conceal(error) for error in errors] if hidden else errors
 
 
 def conceal(error: GraphQLError) -> GraphQLError:
-    """Return an error of a document without what it tells of the schema."""
+    """Return an error of a document, without what its message discloses of the schema."""
     told = _TOLD.match(error.message)
     if told:
         message = f"{told.group()}."
@@ -245,17 +247,17 @@ _TOLD = re.compile(
     | Too\ many\ validation\ errors
     | Unknown\ (argument|directive|fragment|type)\ '@?\w+'
     | Variable\ '\$\w+'\ is\ (never\ used|not\ defined)
-    | What\ describes\ the\ schema\ takes\ no\ alias
+    | Introspection\ fields\ cannot\ be\ aliased
     """,
     re.VERBOSE,
 )
-"""As much of a message as names nothing but what the client did. Messages of graphql-core; one
-that it words differently in another version is told as `ValidationFailed.message`."""
+"""The part of a message of graphql-core that names only what the client named. A message that
+another version words differently is replaced by `ValidationFailed.message`."""
 
 _CONCEALED = (
     ("Argument ", "An argument is missing."),
-    ("Field ", "A field that has fields of its own takes a selection of them."),
+    ("Field ", "A field of an object type must have a selection of subfields."),
     ("This is not a value", "This is not a value of the type that is expected here."),
-    ("Variable ", "A variable is not of a type that is expected where it is used."),
+    ("Variable ", "A variable is used where a value of another type is expected."),
 )
-"""What is told instead of messages that begin like this, and are none of those above."""
+"""Replacements for messages that start like this, and match none of those above."""

@@ -106,6 +106,16 @@ class Authority:
         self._kept: dict[str, _Standing] = {}
         self._under_way: dict[str, _Reading] = {}
 
+    def recall(self, sub: str, groups: frozenset[str]) -> frozenset[str] | Refused | None:
+        """Return what `groups_of` would without a reading; None if it takes one.
+
+        Args:
+            sub: The token's.
+            groups: The token's.
+        """
+        kept = self._fresh(sub)
+        return None if kept is None else self._count(groups, kept)
+
     async def groups_of(
         self,
         sub: str,
@@ -128,21 +138,29 @@ class Authority:
             AdminError: The pool did not tell, so nothing may be written.
         """
         standing = await self._standing_of(sub, username, reader, anew=anew or not self._max_age)
-        if not standing.is_good:
-            return _GONE
-        return groups & standing.groups if self._knows_groups else groups
+        return self._count(groups, standing)
 
     def forget(self, sub: str) -> None:
         """Believe nothing that was read of a user before now, because it may have changed."""
         self._kept.pop(sub, None)
         self._under_way.pop(sub, None)
 
+    def _count(self, groups: frozenset[str], standing: _Standing) -> frozenset[str] | Refused:
+        if not standing.is_good:
+            return _GONE
+        return groups & standing.groups if self._knows_groups else groups
+
+    def _fresh(self, sub: str) -> _Standing | None:
+        kept = self._kept.get(sub)
+        is_fresh = kept is not None and self._clock() < kept.began + self._max_age
+        return kept if is_fresh else None
+
     async def _standing_of(
         self, sub: str, username: str, reader: Reader, *, anew: bool
     ) -> _Standing:
         while not anew:
-            kept = self._kept.get(sub)
-            if kept is not None and self._clock() < kept.began + self._max_age:
+            kept = self._fresh(sub)
+            if kept is not None:
                 return kept
             reading = self._under_way.get(sub)
             if reading is None:

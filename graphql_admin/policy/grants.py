@@ -32,6 +32,8 @@ FOR_ANYONE = frozenset(
 """All that `ANYONE` can be given. An action that is added later is not among these: an upgrade
 must not give it to every signed-in user because a policy of before says `*`."""
 
+_NO_ACTIONS = frozenset[Action]()
+
 NOT_FOR_MACHINES = frozenset({Action.SIGN_USER_OUT})
 """What a machine cannot be given: it has no sessions to end."""
 
@@ -108,6 +110,12 @@ class Grants:
         self._of_signed_in = frozenset(each for each in enabled if each.open_to_signed_in)
         self._every = enabled - self._of_signed_in
         """All that can be given, and makes a difference."""
+        self._of_group = {
+            # Cognito admits `*` as the name of a group, which gives its members nothing.
+            name: given.actions & self._every
+            for name, given in policy.groups.items()
+            if name != ANYONE
+        }
         # Tokens repeat, and a write asks for what a group gives more than once.
         self.of_user = lru_cache(maxsize=1024)(self._of_user)
         self.of_machine = lru_cache(maxsize=1024)(self._of_machine)
@@ -160,25 +168,23 @@ class Grants:
 
     def actions_of_groups(self, groups: Collection[str]) -> frozenset[Action]:
         """Return what these groups give, apart from what is for anyone who is signed in."""
-        table = self._policy.groups
-        # Cognito admits `*` as the name of a group, which gives its members nothing.
-        names = [name for name in groups if name in table and name != ANYONE]
-        actions = frozenset[Action]().union(*(table[name].actions for name in names))
-        return actions & self._every
+        return _NO_ACTIONS.union(*(self._of_group.get(group, _NO_ACTIONS) for group in groups))
 
     def are_within(self, groups: Collection[str], rights: Rights) -> bool:
         """Tell whether all that these groups give is among `rights`."""
         if not self.actions_of_groups(groups) <= rights.actions:
             return False
+        if ALL in rights.grants:
+            return True
         table = self._policy.groups
         names = frozenset(groups) - {ANYONE}
         given = {name: table[name] for name in names if name in table}
-        return ALL in rights.grants or self._grants_of(given, names) <= rights.grants
+        return self._grants_of(given, names) <= rights.grants
 
     def gives_rights(self, group: str) -> bool:
         """Tell whether a member of the group may do anything, or grant anything, for being one."""
         grants = self._policy.grants or {}
-        return group != ANYONE and bool(self.actions_of_groups((group,)) or grants.get(group))
+        return group != ANYONE and bool(self._of_group.get(group) or grants.get(group))
 
     @property
     def protects_users(self) -> bool:

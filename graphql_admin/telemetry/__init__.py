@@ -1,1 +1,1 @@
-"""Log, metrics and what a request leaves of itself in both."""
+"""Logging, metrics, and the record of a request for both."""

@@ -1,4 +1,4 @@
-"""The time of day, as log lines and audit events have it."""
+"""The timestamps of log lines and audit events."""
 
 import time
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from functools import lru_cache
 
 
 def now() -> str:
-    """Return the time in UTC, to the microsecond, by RFC 3339."""
+    """Return the time in UTC, with microseconds, in the format of RFC 3339."""
     seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
     return f"{_stamp(seconds)}.{microseconds:06}Z"
 

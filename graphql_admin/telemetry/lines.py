@@ -1,8 +1,8 @@
-r"""Lines for logs and terminals, in which everything can be seen.
+r"""Lines for logs and terminals, with every unprintable character escaped.
 
-A text that a client made up may hold what is not printed but obeyed: an escape sequence that
-rewrites the lines above, a mark that turns the direction of the rest, a line separator that makes
-two lines of one. Where Python's `str.isprintable` says no, the character is written as its escape.
+A string from a client may contain characters that control the display: an escape sequence that
+rewrites the lines above, a mark that reverses the direction of the rest, a line separator that
+makes two lines of one. Every character for which Python's `str.isprintable` is false is escaped.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,23 +12,24 @@ import orjson
 
 
 def to_json(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
-    r"""Return a value as JSON in one line, without its end.
+    r"""Return a value as JSON in one line, without a line end.
 
-    What is not printable is escaped as JSON has it, so that who reads the line has the very text
-    that was given; only lone surrogates, which UTF-8 cannot have, become `\\ud800` and the like.
+    Unprintable characters are written as JSON escapes, so that parsing the line returns the
+    original string. Only lone surrogates, which UTF-8 cannot encode, become strings such as
+    `\\ud800`.
 
     Args:
-        value: What orjson takes, or takes after `default`.
-        default: Turns what orjson does not take into what it does.
+        value: A value that orjson serializes, if need be with `default`.
+        default: Converts values that orjson does not serialize.
 
     Raises:
-        orjson.JSONEncodeError: It does not take it all the same.
+        orjson.JSONEncodeError: The value cannot be serialized.
     """
     try:
         line = orjson.dumps(value, default)
     except orjson.JSONEncodeError:
         line = orjson.dumps(_without_surrogates(value), default)
-    if line.isascii():  # orjson has escaped the control characters, all but one
+    if line.isascii():  # orjson escapes all control characters but DEL
         return line.replace(b"\x7f", b"\\u007f") if b"\x7f" in line else line
     text = line.decode()
     if text.isprintable():
@@ -37,7 +38,7 @@ def to_json(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
 
 
 def printable(text: str) -> str:
-    """Return a text for a terminal, with what is not printable as Python's `repr` shows it."""
+    """Return a string for a terminal, with unprintable characters escaped as in `repr`."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

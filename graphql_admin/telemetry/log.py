@@ -1,8 +1,8 @@
-"""The log: where its lines go, and what they look like.
+"""The log: its destination and its format.
 
-Lines go to standard error, as JSON or, on a terminal, for people; standard output is left to
-audit events. No line holds a query's text, variables, a token or an attribute of a user, nor
-the message of an exception, which may quote any of them.
+Lines go to standard error, as JSON or, on a terminal, in a readable form; standard output is left
+to audit events. No line contains a document, variables, a token or an attribute of a user, nor the
+message of an exception, which may quote any of them.
 """
 
 import logging
@@ -23,14 +23,14 @@ log = structlog.get_logger(__name__)
 
 
 def log_fault(error: BaseException) -> None:
-    """Log a fault of this server: what and where, not the message, which may hold anything."""
+    """Log a fault of this server: its type and place, not the message, which may quote anything."""
     log.error("internal error", exception=type(error).__name__, where=_place_of(error) or "unknown")
 
 
 def configure_logging() -> None:
-    """Let this process log to standard error: JSON lines, or for people on a terminal.
+    """Configure logging to standard error: JSON lines, or readable lines on a terminal.
 
-    What other libraries log takes the same way, from warnings on.
+    Other libraries log in the same way, warnings and above.
     """
     stream = sys.stderr
     shared: list[Processor] = [_complete, _reduce_exception]
@@ -43,7 +43,7 @@ def configure_logging() -> None:
         factory = structlog.WriteLoggerFactory(stream)
     else:
         render = structlog.processors.JSONRenderer(serializer=_to_text)
-        # There is a line for every request: it goes out as the bytes that it is made as.
+        # There is a line for every request, so it is written as bytes, without decoding.
         render_own = structlog.processors.JSONRenderer(serializer=_to_json)
         factory = structlog.BytesLoggerFactory(stream.buffer)
     structlog.configure(
@@ -66,7 +66,7 @@ def configure_logging() -> None:
 
 
 def _make_printable(event: EventDict) -> EventDict:
-    # What is no text is shown by its `repr`, which escapes by itself.
+    # Values other than strings are shown by their `repr`, which escapes too.
     return {
         name: printable(value) if isinstance(value, str) else value for name, value in event.items()
     }
@@ -81,7 +81,7 @@ def _to_text(event: EventDict, **_: Any) -> str:
 
 
 def _complete(_: WrappedLogger, level: str, event: EventDict) -> EventDict:
-    """Add to an event how bad it is, when it is, and in which request."""
+    """Add the level, the timestamp and the request id to an event."""
     event["level"] = level
     event["time"] = clock.now()
     event["request_id"] = records.current().id
@@ -89,13 +89,13 @@ def _complete(_: WrappedLogger, level: str, event: EventDict) -> EventDict:
 
 
 def _take_first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    # What follows is the representation of objects, exceptions among them.
+    # Further lines are the `repr` of objects, exceptions among them.
     event["event"] = str(event["event"]).partition("\n")[0]
     return event
 
 
 def _reduce_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Put an exception's type and place for its traceback and message."""
+    """Replace the traceback and the message of an exception by its type and place."""
     info = event.pop("exc_info", None)
     error = sys.exception() if info is True else info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):

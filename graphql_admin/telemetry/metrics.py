@@ -1,4 +1,4 @@
-"""What is counted and timed, in Prometheus' terms. Every label has few possible values."""
+"""Prometheus metrics. Every label has few possible values."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram, start_http_server
 from graphql_admin.errors import leaves
 
 OK = "OK"
-"""In place of an error's code, where there was none."""
+"""The value of `code` for a success."""
 
 _requests = Counter(
     "graphql_admin_requests",
@@ -18,38 +18,39 @@ _requests = Counter(
 )
 _request_seconds = Histogram(
     "graphql_admin_request_seconds",
-    "Seconds from a request's head to the end of its answer.",
+    "Seconds from a request's headers to the end of its response.",
     ["kind"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30),
 )
-_in_flight = Gauge("graphql_admin_requests_in_flight", "HTTP requests not yet answered.")
+_in_flight = Gauge("graphql_admin_requests_in_flight", "HTTP requests in flight.")
 _now_in_flight = 0
-_in_flight.set_function(lambda: _now_in_flight)  # asked when somebody looks, not at each request
-_open_connections = Gauge("graphql_admin_connections", "Connections of clients.")
+_in_flight.set_function(lambda: _now_in_flight)  # read per scrape, not per request
+_open_connections = Gauge("graphql_admin_connections", "Open connections of clients.")
 _now_open = 0
 _open_connections.set_function(lambda: _now_open)
 _refused_connections = Counter(
-    "graphql_admin_connections_refused", "Connections that were closed at once: there was no room."
+    "graphql_admin_connections_refused",
+    "Connections that were closed at once, for lack of room.",
 )
 _ended_connections = Counter(
     "graphql_admin_connections_ended",
-    "Connections that were closed on a client, by reason.",
+    "Connections that the server closed on clients, by reason; see the list of limits.",
     ["reason"],
 )
 _cognito_calls = Counter(
     "graphql_admin_cognito_calls",
-    "Calls of Cognito that ended, by operation and outcome: OK or an error code.",
+    "Finished calls to Cognito, by operation and outcome: OK or an error code.",
     ["operation", "outcome"],
 )
 _cognito_retries = Counter(
-    "graphql_admin_cognito_retries", "Further attempts at a call of Cognito.", ["operation"]
+    "graphql_admin_cognito_retries", "Retries of calls to Cognito.", ["operation"]
 )
 _cognito_throttles = Counter(
     "graphql_admin_cognito_throttles", "Attempts that Cognito throttled.", ["operation"]
 )
 _fallbacks = Counter(
     "graphql_admin_fallbacks",
-    "Operations executed on GraphQL's ordinary path, which is slower, by kind of reason.",
+    "Operations that took the ordinary path, which is slower, by kind of reason.",
     ["kind"],
 )
 _key_fetches = Counter(
@@ -92,8 +93,8 @@ def count_request(status: int, codes: Collection[str], kind: str, seconds: float
     Args:
         status: Its HTTP status.
         codes: The codes of the errors in the answer. That of the highest status counts.
-        kind: `query`, `mutation`, or `other` for what is not GraphQL.
-        seconds: How long it took.
+        kind: `query`, `mutation`, or `other` for requests that are not GraphQL.
+        seconds: Its duration.
     """
     code = max(codes, key=_severity) if codes else OK
     _labelled_requests(f"{status // 100}xx", code).inc()
@@ -105,7 +106,7 @@ def _severity(code: str) -> tuple[int, str]:
 
 
 def count_request_in_flight(change: int) -> None:
-    """Count a request as not yet answered (1), or as answered (-1)."""
+    """Count a request as in flight (1), or as answered (-1)."""
     global _now_in_flight  # noqa: PLW0603  # a number is all there is to it
     _now_in_flight += change
 
@@ -117,12 +118,12 @@ def count_connection(change: int) -> None:
 
 
 def count_refused_connection() -> None:
-    """Count a connection that was closed at once, for there was no room."""
+    """Count a connection that was closed at once, because there was no room."""
     _refused_connections.inc()
 
 
 def count_ended_connection(reason: str) -> None:
-    """Count a connection that a client would have kept open.
+    """Count a connection that the server closed on a client.
 
     Args:
         reason: One of `ENDINGS`.
@@ -131,12 +132,12 @@ def count_ended_connection(reason: str) -> None:
 
 
 def count_call(operation: str, outcome: str) -> None:
-    """Count a call of Cognito that ended with `OK` or an error code."""
+    """Count a finished call to Cognito, with its error code or `OK`."""
     _labelled_calls(operation, outcome).inc()
 
 
 def count_retry(operation: str) -> None:
-    """Count a further attempt at a call of Cognito."""
+    """Count a retry of a call to Cognito."""
     _cognito_retries.labels(operation).inc()
 
 
@@ -152,7 +153,7 @@ def begin_fallbacks(kinds: Iterable[str]) -> None:
 
 
 def count_fallback(kind: str) -> None:
-    """Count an operation that was not executed by its plan.
+    """Count an operation that took the ordinary path instead of its plan.
 
     Args:
         kind: A value of `Fallback`.
@@ -167,7 +168,7 @@ def count_key_fetch(*, succeeded: bool) -> None:
 
 @contextmanager
 def served(host: str, port: int) -> Iterator[int]:
-    """Serve the metrics at `/metrics` while the context lasts, from a thread of their own.
+    """Serve the metrics at `/metrics` within the context, in a separate thread.
 
     Args:
         host: Address to listen on.

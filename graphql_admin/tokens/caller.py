@@ -1,11 +1,11 @@
-"""Who makes a request, as a verified token says."""
+"""The caller of a request, as identified by a verified token."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 RESERVED_GROUP = "*"
-"""No caller is in a group of this name, which Cognito admits: to a policy it means every signed-in
-user."""
+"""Stands for every signed-in user in policies. Cognito allows a group of this name, so no caller is
+counted as its member."""
 
 
 class TokenUse(StrEnum):
@@ -17,17 +17,17 @@ class TokenUse(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request, as the verified token says."""
+    """The caller of a request, as identified by the verified token."""
 
     sub: str
-    """A machine's is the `client_id` of its app client."""
+    """Unique id; for a machine, the `client_id` of its app client."""
     username: str | None
-    """None of a machine, which is no user of the pool."""
+    """None for a machine, which is not a user of the pool."""
     groups: frozenset[str]
     token_use: TokenUse
     expires_at: float
-    """Epoch seconds."""
+    """When the token expires, in seconds since 1970."""
     is_machine: bool = False
-    """Whether the token was issued for client credentials, and no user signed in."""
+    """Whether the token is of the client credentials grant, without a user."""
     scopes: frozenset[str] = frozenset()
-    """A machine's. Those of a user's token give no rights, and are left out."""
+    """OAuth scopes of a machine. Those of a user's token give no rights, and are left out."""

@@ -1,6 +1,6 @@
-"""The keys that a user pool signs its tokens with: fetched, checked and kept.
+"""The keys that a user pool signs its tokens with: fetched, checked and cached.
 
-Source of the rules: RFC 7517, for what a key says about itself.
+The rules for the members of a key are those of RFC 7517.
 """
 
 import asyncio
@@ -20,51 +20,53 @@ from graphql_admin.telemetry import metrics
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 ALGORITHM = "RS256"
-"""The one algorithm that Cognito signs with. A verifier that knows no other cannot be talked
-into `none`, or into HMAC with the public key as its secret."""
+"""The one algorithm that Cognito signs with. A verifier that supports no other is safe from
+algorithm confusion: `none`, or HMAC with the public key as the secret."""
 
 _MAX_KEY_AGE = 3600.0
-"""Seconds after which keys are fetched again, though all of them still serve."""
+"""Seconds after which keys are fetched again, even if every token's key is known."""
 _FETCH_INTERVAL = 10.0
-"""Seconds between two fetches, whoever asks: unknown key ids cost an attacker nothing to make."""
+"""Seconds between two fetches, because an attacker can make up any number of unknown key ids."""
 _MAX_KEYS_SIZE = 64 * 1024
 _MIN_KEY_BITS = 2048
 _KEY_PURPOSE = {"use": "sig", "alg": ALGORITHM, "key_ops": ["verify"]}
-"""What a key may say it is for. RFC 7517 lets it say nothing; PyJWT takes it whatever it says."""
+"""The members of a key that must have this value if present. RFC 7517 makes them optional; PyJWT
+does not check them."""
 _PUBLIC_KEY_IDS = frozenset({"dummy", "CognitoLocal"})
-"""Keys of moto and cognito-local. Their private halves are published: anyone can sign with them."""
+"""Ids of the keys of moto and cognito-local. Their private keys are published: anyone can sign with
+them."""
 
 _MAX_WAITING = 256
-"""Requests that may wait for the first keys; more are refused at once. Whoever forges tokens could
-let any number wait, and nobody can be told from anybody yet."""
+"""Requests that may wait for the first keys; more are rejected at once. Requests with forged tokens
+could wait in any number, and without keys callers cannot be told apart."""
 
 
 class KeysUnavailable(UpstreamFailed):
-    """The user pool's keys could not be fetched, so no token can be called good or bad."""
+    """The user pool's keys could not be fetched, so no token can be verified."""
 
     status = 503
     message = "The keys of the user pool could not be fetched."
 
 
 class UnknownKey(Exception):
-    """The user pool has no key with this id. Never leaves a verifier."""
+    """The user pool has no key with this id. The verifier catches it."""
 
 
 class KeySet:
-    """The keys of the user pool, fetched from its JWKS endpoint and kept.
+    """The keys of the user pool, fetched from its JWKS endpoint and cached.
 
-    Keys in hand serve on whatever the endpoint answers later; only a set with at least one
-    usable key replaces them. Requests wait for the first keys alone. A key that is not among
-    those in hand is unknown at once: any number of ids can be made up, and while the endpoint
-    hangs each would wait. It is fetched in the background, so the next request finds it. There is
-    one fetch at a time, in a task of its own: a request that gives up while it waits takes the
-    fetch from nobody else.
+    Cached keys stay in use whatever the endpoint answers later; only a set with at least one usable
+    key replaces them. Requests wait only for the first keys. A key id that is not cached is
+    rejected at once, since attackers can make up any number of them, and each would wait while the
+    endpoint hangs. The keys are then fetched in the background, so that the next request finds a
+    new one. There is one fetch at a time, in its own task, so that a waiting request that is
+    cancelled does not cancel it for the others.
 
     Args:
-        url: Where the JWKS is.
-        admit_public_keys: Admit the keys of emulators, which anybody can sign with.
-        timeout: Seconds for one fetch, from the look-up of the host to the last byte.
-        clock: Seconds, from any start.
+        url: URL of the JWKS.
+        admit_public_keys: Accept the keys of emulators, with which anyone can sign.
+        timeout: Seconds for one fetch, from the DNS lookup to the last byte.
+        clock: Monotonic time in seconds.
     """
 
     def __init__(
@@ -87,22 +89,22 @@ class KeySet:
         self._waiting = 0
 
     @property
-    def in_hand(self) -> bool:
+    def available(self) -> bool:
         """Whether there are keys to verify tokens with."""
         return bool(self._keys)
 
     @property
     def version(self) -> int:
-        """A number that grows whenever a fetch brings other keys than those in hand."""
+        """A number that grows whenever a fetch returns other keys than the cached ones."""
         return self._version
 
     async def find(self, kid: str) -> jwt.PyJWK:
         """Return the key with the id `kid`.
 
         Raises:
-            UnknownKey: It is none of those in hand. They are fetched anew in the background.
-            KeysUnavailable: There are no keys in hand and none could be fetched, or too many
-                requests wait for them.
+            UnknownKey: It is not cached. The keys are fetched again in the background.
+            KeysUnavailable: There are no keys yet and none could be fetched, or too many requests
+                wait for them.
         """
         if kid in self._keys:
             return self._keys[kid]
@@ -129,13 +131,13 @@ class KeySet:
         """Fetch the keys now.
 
         Raises:
-            KeysUnavailable: This fetch failed, though keys may still be in hand.
+            KeysUnavailable: This fetch failed; there may still be cached keys.
         """
         if not await asyncio.shield(self._start_fetch()):
             raise KeysUnavailable
 
     def keep_fresh(self) -> None:
-        """Start a fetch in the background where the keys are old. No request waits for it."""
+        """Start a fetch in the background if the keys are old. No request waits for it."""
         age = self._clock() - self._keys_came
         if self._keys and age >= _MAX_KEY_AGE and self._may_fetch():
             self._start_fetch()
@@ -154,7 +156,7 @@ class KeySet:
             keys = self._admit(await self._download())
         except (aiohttp.ClientError, TimeoutError, ValueError, jwt.PyJWKSetError) as error:
             metrics.count_key_fetch(succeeded=False)
-            log.warning("keys not fetched", error=repr(error), in_hand=len(self._keys))
+            log.warning("keys not fetched", error=repr(error), cached=len(self._keys))
             return False
         metrics.count_key_fetch(succeeded=True)
         if _public_keys(keys) != _public_keys(self._keys):
@@ -174,7 +176,7 @@ class KeySet:
             async for chunk in response.content.iter_any():
                 body += chunk
                 if len(body) > _MAX_KEYS_SIZE:
-                    raise jwt.PyJWKSetError("the answer is too long")
+                    raise jwt.PyJWKSetError("the response is too large")
             return orjson.loads(body)
 
     def _admit(self, document: object) -> dict[str, jwt.PyJWK]:
@@ -184,13 +186,13 @@ class KeySet:
             try:
                 kid, key = _read_key(entry)
                 if kid in self._refused_ids:
-                    raise jwt.PyJWKError(f"the private half of {kid} is public")
+                    raise jwt.PyJWKError(f"the private key of {kid} is public")
             except jwt.PyJWTError as error:
                 log.warning("key refused", reason=str(error))
             else:
                 keys[kid] = key
         if not keys:
-            raise jwt.PyJWKSetError("the answer holds no usable key")
+            raise jwt.PyJWKSetError("the response has no usable key")
         return keys
 
 

@@ -1,7 +1,7 @@
-"""Which tokens are good, and who is behind them.
+"""Verifies tokens, and identifies their callers.
 
-Sources of the rules: RFC 8725 (JWT best practices), RFC 7515 (what a header says about a token),
-and Amazon Cognito's developer guide, "Verifying JSON web tokens".
+The rules are from RFC 8725 (JWT best practices), RFC 7515 (the header of a token), and Amazon
+Cognito's developer guide, "Verifying JSON web tokens".
 """
 
 import re
@@ -25,30 +25,32 @@ _JWS = jwt.PyJWS(algorithms=[ALGORITHM])
 
 _MAX_TOKEN_LENGTH = 16 * 1024
 _LEEWAY = 30.0
-"""Seconds by which our clock may be behind Cognito's: a token is good that was issued, or is good
-from, so much later than now, lest the first request after a sign-in is refused. RFC 7519 (4.1.4,
-4.1.5) leaves a small leeway to who verifies. There is none after `exp`: it would give every stolen
-token another half minute, and save nobody more than one refresh."""
+"""Seconds by which our clock may be behind Cognito's: `iat` and `nbf` may be this much later than
+now, or the first request after a sign-in might be rejected. RFC 7519 (4.1.4, 4.1.5) allows
+verifiers a small leeway. There is none after `exp`: it would give every stolen token another half
+minute, and save a client no more than one refresh."""
 _MAX_LIFETIME = 24 * 3600.0
-"""Seconds. Cognito issues nothing longer, so a longer life is somebody's own making."""
+"""Longest lifetime of a token, in seconds. Cognito issues none with a longer one, so such a token
+is not from Cognito."""
 _YEAR_10000 = 253_402_300_800
-"""Epoch seconds. No time beyond makes sense, `1e20` and infinity included."""
+"""Latest time in a claim, in seconds since 1970. Later ones make no sense, such as `1e20` or
+infinity."""
 
 _MAX_REMEMBERED_SIZE = 8 * 1024 * 1024
-"""Bytes that callers who are remembered may take; some 8,000 of the usual kind. The groups of one
-may take 20 kB."""
+"""Bytes of the cache of callers; some 8,000 typical ones. The groups of one caller may take 20
+kB."""
 
 _USUAL_SCHEME = "Bearer "
 _CREDENTIALS = re.compile(r"(?:bearer +)?([\w-]+\.[\w-]+\.[\w-]*)", re.ASCII | re.IGNORECASE)
 
 
 def bearer_token(authorization: str) -> str:
-    """Return the token in an `Authorization` header: `Bearer <jwt>`, or the bare `<jwt>`.
+    """Return the token in an `Authorization` header: `Bearer <jwt>`, or `<jwt>` alone.
 
-    The bare form is what the clients of Amplify's Admin Queries send.
+    Clients of Amplify's Admin Queries send the second form.
 
     Raises:
-        Unauthenticated: The header holds anything else.
+        Unauthenticated: The header has another form.
     """
     credentials = _CREDENTIALS.fullmatch(authorization)
     if credentials is None:
@@ -57,18 +59,18 @@ def bearer_token(authorization: str) -> str:
 
 
 class TokenVerifier:
-    """Tells good tokens from bad ones.
+    """Verifies tokens.
 
-    A bad token is refused without a hint at what is wrong with it, for whoever forges one would
-    take it as advice; the log says it, as the `reason` of "token refused".
+    An invalid token is rejected without saying why, because that would help someone who forges
+    tokens. The log has the reason, as `reason` of "token rejected".
 
     Args:
-        issuers: The `iss` of good tokens, any of these.
-        client_ids: The app clients whose tokens are good.
-        token_uses: The kinds of token that are good.
-        keys: What tokens are signed with.
-        admits_machines: Whether tokens are good that no user signed in for.
-        clock: Epoch seconds.
+        issuers: The accepted values of `iss`.
+        client_ids: The app clients whose tokens are accepted.
+        token_uses: The accepted kinds of token.
+        keys: The keys that tokens are signed with.
+        admits_machines: Whether tokens of machines are accepted.
+        clock: The time in seconds since 1970.
     """
 
     def __init__(
@@ -102,19 +104,19 @@ class TokenVerifier:
         admit_public_keys: bool = False,
         admits_machines: bool = False,
     ) -> Self:
-        """Make a verifier for the tokens of a user pool.
+        """Make a verifier for tokens of a user pool.
 
         Args:
             pool_id: The pool's id.
             region: The AWS region that it is in.
             client_ids: As for the class.
             token_uses: As for the class.
-            issuer: The `iss` of good tokens, where it is neither of Cognito's two forms.
-            jwks_url: Where the keys are, where that is not below the issuer.
+            issuer: The accepted `iss`, where it is neither of Cognito's two forms.
+            jwks_url: URL of the keys, where it is not below the issuer.
             admit_public_keys: As for `KeySet`.
             admits_machines: As for the class.
         """
-        # Which of the two is in a token depends on how the pool was set up.
+        # Which of the two a token has depends on the configuration of the pool.
         hosts = ("cognito-idp", "issuer-cognito-idp")
         issuers = [f"https://{host}.{region}.amazonaws.com/{pool_id}" for host in hosts]
         if issuer is not None:
@@ -131,10 +133,10 @@ class TokenVerifier:
         )
 
     def recall(self, authorization: str) -> Caller | None:
-        """Return who is behind an `Authorization` header, if its token was verified lately.
+        """Return the caller for an `Authorization` header, if its token was verified recently.
 
-        Only the usual form of the header is looked at, and only for what is known already. So
-        what this returns nothing for may be good all the same.
+        Only the usual form of the header is parsed, and only cached callers are found. If this
+        returns None, the token may still be valid.
         """
         if not (
             authorization.startswith(_USUAL_SCHEME)
@@ -147,11 +149,11 @@ class TokenVerifier:
         return self._remembered.find(token, self.keys.version, self._clock())
 
     async def verify(self, token: str) -> Caller:
-        """Return who is behind a token.
+        """Return the caller that a token identifies.
 
         Raises:
-            Unauthenticated: The token is not good.
-            KeysUnavailable: There are no keys to tell by.
+            Unauthenticated: The token is not valid.
+            KeysUnavailable: There are no keys to verify it with.
         """
         if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
             _refuse("malformed")
@@ -163,14 +165,14 @@ class TokenVerifier:
         return caller
 
     async def _open(self, token: str) -> dict[str, Any]:
-        """Return the claims of a token that is signed with one of the pool's keys."""
+        """Return the claims of a token, if it is signed with one of the pool's keys."""
         try:
             header = _JWS.get_unverified_header(token)
         except jwt.InvalidTokenError:
             _refuse("malformed")
         if header.get("alg") != ALGORITHM:
             _refuse("algorithm")
-        if "crit" in header:  # "refuse me unless you know these": Cognito has none to know
+        if "crit" in header:  # extensions that must be understood; Cognito uses none
             _refuse("critical header")
         try:
             key = await self.keys.find(_text(header, "kid"))
@@ -189,8 +191,8 @@ class TokenVerifier:
         return claims
 
     def _read_claims(self, claims: dict[str, Any]) -> Caller:
-        # PyJWT's own claim checks take "1700000000" and true for times, and tell the time
-        # by a clock that cannot be passed in.
+        # PyJWT's own claim checks accept "1700000000" and true as times, and use a clock that
+        # cannot be injected.
         if _text(claims, "iss") not in self._issuers:
             _refuse("issuer")
         expires_at = self._check_times(claims)
@@ -214,7 +216,7 @@ class TokenVerifier:
 
     def _read_machine(self, claims: dict[str, Any], expires_at: float) -> Caller:
         if not self._admits_machines:
-            _refuse("client credentials, and no [scopes] in the policy")
+            _refuse("client credentials grant, and no [scopes] in the policy")
         return Caller(
             sub=_text(claims, "sub"),
             username=None,
@@ -240,16 +242,17 @@ class TokenVerifier:
 
 
 class _RememberedCallers:
-    """The callers of tokens verified lately, since verifying is most of what a token costs.
+    """A cache of the callers of verified tokens, since verifying takes most of a token's CPU.
 
-    A token is kept as its hash, so that no memory dump holds one to sign in with. What was
-    verified with other keys than today's is never found again. When full, the oldest go.
+    A token is kept as its hash, so that a memory dump contains none that can be used. Entries that
+    were verified with other keys than the current ones are not found. When the cache is full, the
+    oldest entries are dropped.
     """
 
     def __init__(self) -> None:
         self._callers: dict[tuple[int, bytes], Caller] = {}
         self._size = 0
-        """Bytes that all of them take."""
+        """Size of all entries in bytes."""
 
     def find(self, token: str, keys_version: int, now: float) -> Caller | None:
         caller = self._callers.get((keys_version, _digest(token)))
@@ -257,7 +260,7 @@ class _RememberedCallers:
 
     def add(self, token: str, keys_version: int, caller: Caller) -> None:
         key = (keys_version, _digest(token))
-        if key in self._callers:  # it has expired but for the leeway
+        if key in self._callers:  # two requests verified it at the same time
             return
         self._callers[key] = caller
         self._size += _size_of(caller)
@@ -267,11 +270,11 @@ class _RememberedCallers:
 
 
 _SIZE_OF_ENTRY = 400
-"""Bytes that a caller and the key take beside what is measured."""
+"""Bytes of an entry beyond what is measured."""
 
 
 def _size_of(caller: Caller) -> int:
-    """Return about how many bytes it takes to remember a caller."""
+    """Return the estimated size of an entry in bytes."""
     texts = (caller.sub, caller.username, *caller.groups, *caller.scopes)
     sets = (caller.groups, caller.scopes)
     return _SIZE_OF_ENTRY + sum(map(getsizeof, sets)) + sum(map(getsizeof, texts))
@@ -282,7 +285,7 @@ def _digest(token: str) -> bytes:
 
 
 def _refuse(reason: str) -> NoReturn:
-    log.info("token refused", reason=reason)
+    log.info("token rejected", reason=reason)
     raise Unauthenticated from None
 
 
@@ -303,9 +306,9 @@ def _moment(claims: dict[str, Any], name: str) -> float:
 
 
 def _is_machine(claims: dict[str, Any]) -> bool:
-    """Tell whether an access token was issued for client credentials.
+    """Tell whether an access token is of the client credentials grant.
 
-    RFC 9068, section 2.2: its `sub` is then the client itself. Cognito gives it no `username`.
+    By RFC 9068, section 2.2, its `sub` is then the client. Cognito gives it no `username`.
     """
     return claims.get("sub") == claims.get("client_id") and claims.keys().isdisjoint(_OF_USERS)
 

@@ -1,1 +1,1 @@
-"""HTTP requests in, HTTP responses out, as ASGI applications."""
+"""The HTTP endpoints and middleware, as ASGI applications."""

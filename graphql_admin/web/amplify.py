@@ -1,8 +1,8 @@
 """The REST routes of Amplify's Admin Queries, each an operation of the schema.
 
-A route is a GraphQL document that gives its results the names that Admin Queries gives them. It
-is executed as any client's document is, so that permissions, audit, quotas and errors are those
-of GraphQL; here is only what REST adds. The routes have the names of the actions they carry out.
+A route is a GraphQL document whose aliases are the names that Admin Queries uses in its responses.
+It is executed like a client's document, so that permissions, audit, quotas and errors are the same
+as in GraphQL; only what is specific to REST is here. A route has the name of its action.
 """
 
 import asyncio
@@ -39,18 +39,18 @@ from graphql_admin.web.incoming import JSON, Incoming, decode, to_object
 FORM = "application/x-www-form-urlencoded"
 
 Members = Mapping[str, Any]
-"""Of a JSON object, by name."""
+"""The values of a JSON object, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdminQuery:
-    """What a route does, and what it replies."""
+    """The document of a route, and how its response is made."""
 
     document: str
-    """Its variables are the route's parameters."""
+    """The GraphQL document; its variables are the route's parameters."""
 
     reply: Callable[[Members, Members], dict[str, Any]]
-    """Makes the reply from `data` and the parameters; raises the AdminError found in `data`."""
+    """Makes the response from `data` and the parameters; raises the AdminError found in `data`."""
 
 
 def _say(message: str) -> Callable[[Members, Members], dict[str, Any]]:
@@ -75,7 +75,7 @@ def _show_user(data: Members, _: Members) -> dict[str, Any]:
 
 
 def _show_page(data: Members, _: Members) -> dict[str, Any]:
-    # Where there is no such user or group, the page is an error, and this is not reached.
+    # If there is no such user or group, the page is an error, and this is not called.
     page = data["page"] if "page" in data else data["_entities"][0]["page"]
     position = page["pageInfo"]
     reply = {
@@ -89,7 +89,7 @@ def _show_page(data: Members, _: Members) -> dict[str, Any]:
 
 
 def _as_cognito_has_it(row: Members) -> dict[str, Any]:
-    """Return a user or group without what is not set."""
+    """Return a user or group without null members, as Cognito does."""
     return {name: value for name, value in row.items() if value is not None}
 
 
@@ -131,8 +131,8 @@ def _of_membership(mutation: str) -> str:
     }}"""
 
 
-# The lists of one user or group start from a reference, whose key alone takes neither the right to
-# read it nor the call that would.
+# The lists of a user or group start from a reference. Its key fields take neither the right to read
+# the user or group nor a call.
 ADMIN_QUERIES: Mapping[Action, AdminQuery] = {
     Action.ADD_USER_TO_GROUP: AdminQuery(
         _of_membership("addUserToGroup"), _say("Success adding {username} to {groupname}")
@@ -185,7 +185,7 @@ ADMIN_QUERIES: Mapping[Action, AdminQuery] = {
 }
 
 _LIMITS = Limits(depth=10, aliases=30, directives=0, root_fields=1)
-"""Of the documents above, which are not a client's to make greater."""
+"""Limits for the documents above, which do not come from clients."""
 
 _MAX_TOKENS = 200
 
@@ -194,13 +194,13 @@ class AdminQueriesEndpoint:
     """The HTTP endpoint of all routes; the path parameter `name` says which.
 
     Args:
-        executor: Executes their documents.
-        disabled: The disabled actions, which have no route.
+        executor: Executes the documents of the routes.
+        disabled: The disabled actions, which get no route.
         deadline: Seconds that one request may take, from its headers on.
         max_body: Bytes that a body or a query string may have.
 
     Raises:
-        InvalidDocument: A document above does not fit the schema.
+        InvalidDocument: A document above is not valid.
     """
 
     def __init__(
@@ -229,10 +229,10 @@ class AdminQueriesEndpoint:
         await response(scope, receive, send)
 
     async def _respond(self, request: Incoming) -> Response:
-        """Return the answer; whatever goes wrong is a well-formed answer too."""
+        """Return the response; any exception becomes a response too."""
         try:
             return await self._answer(request)
-        except Exception as error:  # noqa: BLE001  # a fault of ours is an answer too
+        except Exception as error:  # noqa: BLE001  # a fault of the server becomes a response too
             return refuse_as(_write_failure, error)
 
     async def _answer(self, request: Incoming) -> Response:
@@ -268,7 +268,7 @@ class AdminQueriesEndpoint:
         if request.method != "POST":
             return request.query_string(max_size=self._max_body)
         media_type = request.media_type()
-        # Amplify's client for iOS sends JSON without saying so.
+        # Amplify's client for iOS sends JSON without a content type.
         if media_type not in {"", JSON, FORM}:
             raise UnsupportedMediaType("Send JSON or a form, in UTF-8.")
         body = await request.body(max_size=self._max_body, deadline=deadline)
@@ -279,7 +279,7 @@ class AdminQueriesEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """A route whose document fits the schema."""
+    """A route with a valid document."""
 
     document: Document
     reply: Callable[[Members, Members], dict[str, Any]]
@@ -291,15 +291,14 @@ class _Route:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The HTTP methods that the route takes."""
+        """The HTTP methods of the route."""
         return ("POST", "OPTIONS") if is_mutation(self.operation) else ("GET", "HEAD", "OPTIONS")
 
     def read(self, given: Members) -> dict[str, Any]:
         """Return the variables for the document.
 
         Args:
-            given: What came in the body or query string. What the route has no use for is
-                ignored.
+            given: The decoded body or query string. Unknown parameters are ignored.
 
         Raises:
             BadUserInput: A parameter is missing, or of the wrong type.
@@ -310,21 +309,21 @@ class _Route:
 
 def _read_name(name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise BadUserInput(f"`{name}` is required, as a text.", field=name)
+        raise BadUserInput(f"`{name}` is required, as a string.", field=name)
     return value
 
 
 def _read_limit(name: str, value: object) -> int:
     text = str(value or 0)
     if not (text.isascii() and text.isdecimal() and len(text) < 4 and int(text) <= MAX_FIRST):
-        message = f"`{name}` must be a whole number from 0 to {MAX_FIRST}."
+        message = f"`{name}` must be an integer from 0 to {MAX_FIRST}."
         raise BadUserInput(message, field=name)
     return int(text) or DEFAULT_FIRST
 
 
 def _read_token(_: str, value: object) -> object:
-    # What Amplify's JavaScript client sends for a variable without a value, as in the loop over
-    # pages that its documentation shows. No cursor looks so.
+    # Amplify's JavaScript client sends this for an undefined variable, as in the loop over pages in
+    # its documentation. No cursor looks like it.
     return None if value in {"undefined", "null"} else value
 
 
@@ -332,7 +331,7 @@ _READERS: Mapping[str, Callable[[str, object], object]] = {
     "limit": _read_limit,
     "token": _read_token,
 }
-"""How the parameters that are no names are read."""
+"""Readers of the parameters that are not names."""
 
 
 def _decode_form(body: bytearray) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What an error is to a client, in GraphQL and in REST alike, and how a response tells it."""
+"""How errors become responses, in GraphQL and in REST."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -30,14 +30,14 @@ from graphql_admin.web.incoming import JSON
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 MEDIA_TYPES = (JSON, GRAPHQL_RESPONSE)
-"""What answers may be in; where a client leaves it open, the first."""
+"""The media types of responses; the first is the default."""
 
 
 MAX_ERRORS = 100
-"""Errors of an execution that a response has; one more says how many there are besides."""
+"""Most errors in a response; one more says how many were left out."""
 
 RETRY_AFTER = 1
-"""Seconds after which a client that was turned away may come again."""
+"""The value of `Retry-After` in seconds, where the server is overloaded or shutting down."""
 
 
 def respond(
@@ -49,49 +49,49 @@ def respond(
     """Return a response with JSON in it.
 
     Args:
-        body: What is to be encoded.
+        body: The value to encode.
         media_type: One of `MEDIA_TYPES`.
         status: The HTTP status.
-        headers: Others than those of the content, with names in lower case.
+        headers: Further headers, with names in lower case.
     """
     content_type = f"{media_type}; charset=utf-8"
     return Response(orjson.dumps(body), status, headers, media_type=content_type)
 
 
 class Failure(NamedTuple):
-    """Why a request was refused whole, as its client is told."""
+    """The error response to a request that was rejected as a whole."""
 
     errors: list[dict[str, Any]]
-    """As GraphQL has them; one at least."""
+    """In the format of GraphQL; at least one."""
 
     status: int
     """The HTTP status."""
 
     headers: Mapping[str, str] = MappingProxyType({})
-    """Those that the status demands, with names in lower case."""
+    """Headers that the status requires, with names in lower case."""
 
     of_document: bool = False
-    """Whether it is the GraphQL document that cannot be executed."""
+    """Whether the GraphQL document cannot be executed."""
 
 
 Write: TypeAlias = Callable[[Failure], Response]
-"""Puts a failure into the form that a protocol has for it."""
+"""Writes a failure in the format of a protocol."""
 
 
 def refuse(error: Exception, media_type: str = JSON) -> Response:
-    """Return GraphQL's response to a request that was refused whole.
+    """Return GraphQL's response to a request that was rejected as a whole.
 
     Args:
-        error: What was raised; anything but an `AdminError` is logged as a fault of ours.
+        error: The exception; unless it is an `AdminError`, it is logged as a fault of this server.
         media_type: One of `MEDIA_TYPES`.
     """
     return refuse_as(partial(_write_graphql, media_type), error)
 
 
 def refuse_as(write: Write, error: Exception) -> Response:
-    """Return a protocol's response to a request that was refused whole; see `refuse`."""
+    """Return a protocol's response to a request that was rejected as a whole; see `refuse`."""
     if isinstance(error, ClientDisconnect):
-        return Response(status_code=400)  # there is nobody to read it
+        return Response(status_code=400)  # the client has gone away
     if isinstance(error, InvalidDocument):
         errors = [_describe(each, error.kind) for each in error.errors]
         return write(Failure(errors, error.kind.status, of_document=True))
@@ -102,14 +102,14 @@ def refuse_as(write: Write, error: Exception) -> Response:
 
 
 def _write_graphql(media_type: str, failure: Failure) -> Response:
-    # A client that accepts only application/json is told errors in the body alone.
+    # A client that accepts only application/json gets errors in the body alone, with status 200.
     in_body = failure.of_document and media_type != GRAPHQL_RESPONSE
     status = 200 if in_body else failure.status
     return respond({"errors": failure.errors}, media_type, status, failure.headers)
 
 
 def _headers_of(error: AdminError) -> dict[str, str]:
-    """Return the headers that a response must have where an error is the whole answer."""
+    """Return the headers that a response must have if an error is all of it."""
     if isinstance(error, Unauthenticated):
         return {"www-authenticate": "Bearer"}
     if isinstance(error, MethodNotAllowed):
@@ -119,27 +119,27 @@ def _headers_of(error: AdminError) -> dict[str, str]:
     if isinstance(error, Overloaded | ShuttingDown):
         return {"retry-after": str(RETRY_AFTER)}
     if isinstance(error, RequestTimedOut):
-        return {"connection": "close"}  # or the rest would be taken for a request
+        return {"connection": "close"}  # or the rest of the body would be parsed as a request
     return {}
 
 
 def classify(error: GraphQLError) -> AdminError:
-    """Return what an error of an execution is to the client; log it if it is a fault of ours."""
+    """Return the error to report for an exception; log it if it is a fault of this server."""
     cause = error.original_error
     if isinstance(cause, AdminError):
         return cause
     if error.path is None:
         return BadUserInput(_describe_variable(error))
     if isinstance(cause, GraphQLError) and cause.nodes:
-        # An argument did not fit in the end, once the variables in it had their values. The
-        # message would repeat them.
+        # An argument was invalid once the values of its variables were known. The message would
+        # quote them.
         return BadUserInput("An argument of this field is not valid.")
     log_fault(cause or error)
     return Internal()
 
 
 def _describe_variable(error: GraphQLError) -> str | None:
-    """Return which variable did not fit, without its value, which is nobody's business."""
+    """Return which variable is invalid, without its value, which may be personal."""
     for node in error.nodes or ():
         if isinstance(node, VariableDefinitionNode):
             return f"Variable `${node.variable.name.value}` must be a `{print_ast(node.type)}`."
@@ -147,9 +147,9 @@ def _describe_variable(error: GraphQLError) -> str | None:
 
 
 def describe_all(errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:
-    """Return the errors of an execution: `MAX_ERRORS`, and one that says how many more there are.
+    """Return the errors of an execution, `MAX_ERRORS` at most, and one for the number left out.
 
-    Those of variables that say the same of one variable are one.
+    Equal errors of one variable are reported once.
     """
     described: list[dict[str, Any]] = []
     for error in errors[:MAX_ERRORS]:
@@ -162,11 +162,11 @@ def describe_all(errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:
 
 
 def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict[str, Any]:
-    """Return an error of the response, with a code and without what is not for clients.
+    """Return an error for the response, with a code and without internal details.
 
     Args:
-        error: As it came from parsing, validation or execution.
-        kind: What it is, where it comes from parsing or validation.
+        error: The error from parsing, validation or execution.
+        kind: Its class, if it comes from parsing or validation.
     """
     admin_error = classify(error) if kind is None else kind(error.message)
     described = _to_json(admin_error)

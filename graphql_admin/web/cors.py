@@ -1,7 +1,7 @@
-"""What browsers are told with every answer: who may read it, and what it must not do.
+"""Response headers for browsers: CORS, and restrictions on content.
 
-No answer sets a cookie and none is read: who asks is said by the `Authorization` header alone,
-which a page of another origin cannot send without being let by a preflight.
+Cookies are neither set nor read: callers are identified by the `Authorization` header alone, which
+a page of another origin cannot send unless a preflight allows it.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,25 +19,25 @@ PROTECTION: Iterable[Header] = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
-"""Added to every answer that does not have its own; right for JSON, too strict for pages."""
+"""Added to every response that does not set them; right for JSON, too strict for pages."""
 
 _PROTECTING = frozenset(name for name, _ in PROTECTION)
 
 PREFLIGHT = {
     "access-control-allow-methods": "GET, HEAD, POST",
     "access-control-allow-headers": "authorization, content-type, x-request-id",
-    "access-control-max-age": "7200",  # seconds; browsers cut it down to what they like
+    "access-control-max-age": "7200",  # seconds; browsers have lower limits
 }
 
 EXPOSED = b"retry-after, www-authenticate, x-request-id"
-"""Headers that pages may read, besides those that they always may."""
+"""Response headers that pages may read, besides the CORS-safelisted ones."""
 
 
 class BrowserSafety:
-    """Middleware that answers preflights, and adds headers to every answer, errors included.
+    """Middleware that answers preflights, and adds headers to every response, errors included.
 
     Args:
-        app: What is served.
+        app: The application.
         origins: Origins whose pages may call it; `scheme://host[:port]`, as browsers send it.
     """
 
@@ -69,12 +69,12 @@ class BrowserSafety:
             await self._app(scope, receive, send_safely)
 
     def _find_allowed(self, scope: Scope) -> str | None:
-        """Return the request's origin, if its pages may call."""
+        """Return the request's origin, if it is allowed."""
         origin = Headers(scope=scope).get("origin")
         return origin if origin in self._origins else None
 
     def _sharing(self, origin: str | None) -> list[Header]:
-        # Whatever the origin is, lest a cache takes the answer to one for the answer to another.
+        # For any origin, so that a cache does not serve the response for one origin to another.
         added = [(b"vary", b"Origin")] if self._origins else []
         if origin is not None:
             added.append((b"access-control-allow-origin", origin.encode("latin-1")))

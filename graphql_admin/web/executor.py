@@ -1,16 +1,18 @@
-"""Requests carried out, whichever protocol they came by: who asks, and what executing takes.
+"""Authenticates callers and executes documents, for all protocols.
 
-The protocols themselves stand above: `graphql`, and Admin Queries in `amplify`.
+The protocols use it: `graphql`, and Admin Queries in `amplify`.
 """
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from graphql import ExecutionResult, OperationDefinitionNode
 
 from graphql_admin.admin.context import Context, Gate
 from graphql_admin.admin.permissions import rights_of
+from graphql_admin.admin.prices import Prices
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.cognito.access import PoolReader
 from graphql_admin.engine.documents import Document
@@ -24,20 +26,20 @@ from graphql_admin.web.in_flight import InFlight
 
 
 class Execution(NamedTuple):
-    """What came of executing an operation."""
+    """The result of executing an operation."""
 
     result: ExecutionResult
 
     estimated: int
-    """Calls of Cognito that it was expected to take."""
+    """Estimated calls to Cognito."""
 
     calls: int
-    """Calls of Cognito that it took."""
+    """Calls to Cognito that it made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Executor:
-    """Executes documents for callers, within what they may do and what a request may cost."""
+    """Executes documents for callers, within their rights and the limits on requests."""
 
     schema: AdminSchema
 
@@ -47,25 +49,28 @@ class Executor:
 
     decisions: Decisions
 
+    prices: Prices
+    """Tell how many calls the decisions on changes may take."""
+
     reader: PoolReader
 
     gate: Gate
 
     max_calls: int
-    """Calls of Cognito that one request may take."""
+    """Calls to Cognito that one request may take."""
 
     in_flight: InFlight
-    """Requests that call Cognito, from when their bodies are here until their results are."""
+    """Requests that call Cognito, from the end of their bodies until their results."""
 
     async def authenticate(self, authorization: str, deadline: float) -> Caller:
-        """Return who asks.
+        """Return the caller of a request.
 
         Args:
             authorization: The `Authorization` header.
             deadline: When to give up, in seconds of the event loop's clock.
 
         Raises:
-            Unauthenticated: The token is not good.
+            Unauthenticated: The token is not valid.
             TimedOut: The deadline passed.
             UpstreamFailed: There are no keys to verify the token with.
         """
@@ -88,30 +93,32 @@ class Executor:
         caller: Caller | None,
         deadline: float,
     ) -> Execution:
-        """Execute an operation of a document that fits the schema.
+        """Execute an operation of a valid document.
 
-        One that may call Cognito takes one of the caller's places meanwhile. Any other waits for
-        nothing: it is carried out in one go, and is not refused for those that wait.
+        An operation that may call Cognito takes one of the caller's places until it ends. Any other
+        needs no place, since it runs without waiting, and so is not rejected for lack of one.
 
         Args:
             document: The document.
             operation: One of its operations.
-            variables: Of the operation, as the client has them.
-            caller: Who asks; None is a request without a token.
-            deadline: When the answer is due, in seconds of the event loop's clock.
+            variables: The variables as the client sent them.
+            caller: The caller; None for a request without a token.
+            deadline: When the response is due, in seconds of the event loop's clock.
 
         Raises:
-            InvalidDocument: The operation may take more calls of Cognito than are allowed, or its
-                variables hold too much.
-            Overloaded: The caller has too much in flight.
+            InvalidDocument: The operation may take more calls to Cognito than allowed, or its
+                variables exceed a limit.
+            Overloaded: The caller has too many requests, or too much data, in flight.
         """
         record = records.current()
         record.operation_kind = operation.operation.value
         record.operation_name = operation.name.value if operation.name else None
-        estimated = document.estimate(operation, variables)
+        rights = rights_of(caller, self.grants)
+        price_of = partial(self.prices.of_decisions, caller, rights)
+        estimated = document.estimate(operation, variables, price_of)
         context = Context(
             caller=caller,
-            rights=rights_of(caller, self.grants),
+            rights=rights,
             decisions=self.decisions,
             pool=self.reader,
             gate=self.gate,

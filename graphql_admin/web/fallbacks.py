@@ -1,4 +1,4 @@
-"""Answers where no endpoint gave one: to paths that lead nowhere, and to faults of ours."""
+"""Responses where no endpoint sent one: for unknown paths, and for faults of this server."""
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,8 +11,8 @@ from graphql_admin.web.answers import refuse
 
 
 async def refuse_path(_: Request, error: Exception) -> Response:
-    """Answer for the router, where it finds no route, or none for the method."""
-    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for that
+    """Respond for the router, where it finds no route, or none for the method."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for these exceptions
     if error.status_code == MethodNotAllowed.status and error.headers:
         allowed = ", ".join(sorted(error.headers["Allow"].split(", ")))
         return refuse(MethodNotAllowed(f"Use {allowed}.", allowed=allowed))
@@ -20,9 +20,9 @@ async def refuse_path(_: Request, error: Exception) -> Response:
 
 
 class FaultBarrier:
-    """Middleware that turns whatever goes wrong behind it into a well-formed answer.
+    """Middleware that turns any exception of the application into a response.
 
-    Starlette and uvicorn would log the traceback with its message, which may hold anything.
+    Starlette and uvicorn would log the traceback with the message, which may quote anything.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -42,8 +42,8 @@ class FaultBarrier:
 
         try:
             await self._app(scope, receive, note_start)
-        except Exception as error:  # noqa: BLE001  # that is what it is for
-            if started:  # the connection is closed on the half answer
+        except Exception as error:  # noqa: BLE001  # that is its purpose
+            if started:  # the connection is closed after the incomplete response
                 log_fault(error)
             else:
                 await refuse(error)(scope, receive, send)

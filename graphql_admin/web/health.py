@@ -1,4 +1,4 @@
-"""Whether this server lives, is ready for requests, and still takes them."""
+"""Liveness and readiness of this server, and its shutdown."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,17 +15,17 @@ from graphql_admin.tokens.keys import KeySet
 from graphql_admin.web.answers import refuse
 
 PATHS = frozenset({"/healthz", "/readyz"})
-"""Paths that are answered while this server is being shut down, too."""
+"""Paths that are served during shutdown, too."""
 
 _PAUSE = 5.0
-"""Seconds between two looks at whether keys and credentials are there."""
+"""Seconds between two checks for keys and credentials."""
 
 
 class Health:
-    """The state of this server: what it waits for, and whether it is being shut down.
+    """The state of this server: what it waits for, and whether it is shutting down.
 
     Args:
-        keys: Verify tokens.
+        keys: The keys to verify tokens with.
         pool: The user pool, with the credentials to call it.
     """
 
@@ -35,24 +35,24 @@ class Health:
         self.draining = False
 
     def drain(self) -> None:
-        """Take no more requests. Those in hand are answered."""
+        """Accept no more requests. Those in flight are answered."""
         self.draining = True
 
     def obstacles(self) -> Iterator[str]:
         """Yield what keeps this server from being ready."""
-        if not self._keys.in_hand:
+        if not self._keys.available:
             yield "keys"
-        if not self._pool.keyring.in_hand:
+        if not self._pool.keyring.available:
             yield "credentials"
         if self.draining:
             yield "draining"
 
     @asynccontextmanager
     async def getting_ready(self) -> AsyncIterator[None]:
-        """Fetch keys and credentials in the background, and the keys anew when they are old.
+        """Fetch keys and credentials in the background, and the keys again when they are old.
 
-        Requests see to old keys, too. But after a night without any, the first would come with a
-        token whose key is not known yet.
+        Requests cause old keys to be fetched, too. But after a night without requests, the first
+        one may have a token with a new key, and would be rejected.
         """
         task = asyncio.create_task(self._get_ready())
         try:
@@ -64,32 +64,32 @@ class Health:
 
     async def _get_ready(self) -> None:
         while True:
-            if not self._pool.keyring.in_hand:
-                with suppress(AdminError):  # which the log tells
+            if not self._pool.keyring.available:
+                with suppress(AdminError):  # it is logged
                     await self._pool.keyring.signer()
-            if not self._keys.in_hand:
+            if not self._keys.available:
                 with suppress(AdminError):
                     await self._keys.load()
             self._keys.keep_fresh()
             await asyncio.sleep(_PAUSE)
 
     async def healthz(self, _: Request) -> Response:
-        """Say that the process is alive."""
+        """Respond that the process is alive."""
         return PlainTextResponse("ok\n")
 
     async def readyz(self, _: Request) -> Response:
-        """Say whether requests can be answered, and if not, what for."""
+        """Respond whether requests can be served, and if not, why."""
         obstacles = list(self.obstacles())
         body = orjson.dumps({"ready": not obstacles, "waiting_for": obstacles})
         return Response(body, 503 if obstacles else 200, media_type="application/json")
 
 
 class Draining:
-    """ASGI middleware that turns requests away once shutdown has begun. Probes pass.
+    """ASGI middleware that rejects requests during shutdown, except those of probes.
 
     Args:
-        app: What answers the others.
-        health: Tells whether this server is being shut down.
+        app: The application.
+        health: Tells whether this server is shutting down.
     """
 
     def __init__(self, app: ASGIApp, health: Health) -> None:

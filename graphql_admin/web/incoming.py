@@ -1,4 +1,4 @@
-"""An HTTP request as it comes in: its headers, its body and its query string, within bounds."""
+"""Reads an HTTP request: its headers, its body and its query string, within limits."""
 
 import asyncio
 from typing import Any
@@ -19,15 +19,15 @@ from graphql_admin.errors import (
 JSON = "application/json"
 
 BODY_COMPLETE = "graphql_admin.body_complete"
-"""The ASGI extension of requests whose bodies are there with their heads, and need no waiting."""
+"""The ASGI extension of requests whose bodies arrived with their headers."""
 
 
 class Incoming:
     """An HTTP request as it comes in.
 
-    Starlette's own decodes the headers for each look at one of them, and reads a body, which most
-    often is there in one piece, through a generator. This saves 4.4 % of the instructions of a
-    query for one user.
+    Starlette's `Request` decodes the headers for each access to one of them, and reads every body
+    through a generator, although most arrive in one piece. This saves 4.4 % of the instructions of
+    a query for one user.
 
     Args:
         scope: The ASGI scope.
@@ -39,7 +39,7 @@ class Incoming:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self._receive = receive
-        # Of those with the same name the first counts, as for Starlette.
+        # The first of several with the same name counts, as in Starlette.
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
 
     @property
@@ -58,7 +58,7 @@ class Incoming:
         return tuple(v.decode("latin-1") for n, v in self.scope["headers"] if n == name)
 
     def media_type(self) -> str:
-        """Return the media type of a body that is text in UTF-8, as it stands; "" if none is said.
+        """Return the media type of a body in UTF-8, uncompressed; "" if it has none.
 
         Raises:
             UnsupportedMediaType: The body is in another charset, or compressed.
@@ -76,12 +76,12 @@ class Incoming:
             deadline: When to give up, in seconds of the event loop's clock.
 
         Raises:
-            PayloadTooLarge: It is, or says that it will be, longer.
+            PayloadTooLarge: It is longer, or its Content-Length is.
             RequestTimedOut: It did not arrive in time.
             ClientDisconnect: The client went away.
         """
         length = self._headers.get(b"content-length", b"0")
-        if not length.isdigit() or float(length) > max_size:  # of any number of digits
+        if not length.isdigit() or float(length) > max_size:  # it may have any number of digits
             raise PayloadTooLarge
         if BODY_COMPLETE in self.scope.get("extensions", ()):
             return await self._receive_body(max_size)
@@ -104,14 +104,15 @@ class Incoming:
                 return body
 
     def query_string(self, *, max_size: int) -> dict[str, Any]:
-        """Return the parameters in the URL; an empty one is one that is not there.
+        """Return the parameters in the URL, without empty ones.
 
         Args:
             max_size: Bytes that the query string may have.
 
         Raises:
             UriTooLong: It is longer.
-            MalformedRequest: It is not UTF-8. What is lost of a name would make it another.
+            MalformedRequest: It is not UTF-8. Replacement characters would turn a name into another
+                one.
         """
         query: bytes = self.scope["query_string"]
         if len(query) > max_size:
@@ -126,7 +127,7 @@ class Incoming:
 _USUAL = frozenset({b"application/json", b"application/json; charset=utf-8"})
 
 MAX_CONTENT_TYPE = 256
-"""Characters of a `Content-Type` header. What is longer is no type that is read here."""
+"""Characters of a `Content-Type` header. Supported types are shorter."""
 
 
 def _media_type(content_type: bytes, content_encoding: bytes) -> str:
@@ -144,10 +145,10 @@ def _media_type(content_type: bytes, content_encoding: bytes) -> str:
 
 
 def decode(text: bytearray | str, what: str) -> Any:
-    """Return the value that is written in JSON.
+    """Parse JSON.
 
     Raises:
-        MalformedRequest: It is not JSON. The message says so of `what`.
+        MalformedRequest: It is not JSON; `what` is the subject of the message.
     """
     try:
         return orjson.loads(text)
@@ -156,10 +157,10 @@ def decode(text: bytearray | str, what: str) -> Any:
 
 
 def to_object(value: Any, what: str) -> dict[str, Any]:
-    """Return a decoded value that is an object.
+    """Return a decoded value if it is an object.
 
     Raises:
-        MalformedRequest: It is not. The message says so of `what`.
+        MalformedRequest: It is not; `what` is the subject of the message.
     """
     if not isinstance(value, dict):
         raise MalformedRequest(f"{what} must be a JSON object.")

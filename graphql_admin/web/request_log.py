@@ -1,4 +1,4 @@
-"""The one log line, and the count, that every request leaves."""
+"""Middleware that logs and counts every request."""
 
 import re
 import time
@@ -15,7 +15,7 @@ from graphql_admin.telemetry import request_record as records
 log = structlog.get_logger(__name__)
 
 MAX_NAME_LENGTH = 64
-"""Characters of an operation's name that go into the log."""
+"""Characters of an operation's name in the log."""
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -23,15 +23,16 @@ _KINDS = frozenset({"query", "mutation"})
 
 
 class RequestLog:
-    """ASGI middleware that gives every request an id, a log line and a place in the metrics.
+    """ASGI middleware that gives every request an id, logs it and counts it in the metrics.
 
-    The id is that of `X-Request-Id`, if that is 1 to 64 letters, digits, dots, hyphens and
-    underscores; otherwise it is made. The response has it in the same header.
+    The id is that of `X-Request-Id`, if it consists of 1 to 64 letters, digits, dots, hyphens and
+    underscores; otherwise it is generated. The response has it in the same header.
 
     Args:
-        app: What answers the requests.
-        paths: The paths that may be in a log line; others are anybody's making.
-        probes: Those of them that leave none when they go well.
+        app: The application.
+        paths: The paths that are logged; any other is made up by a client, and may contain
+            anything.
+        probes: Those of them that are logged only on failure.
     """
 
     def __init__(self, app: ASGIApp, paths: Collection[str], probes: Collection[str]) -> None:
@@ -41,7 +42,7 @@ class RequestLog:
 
     @cached_property
     def _log(self) -> Any:
-        """The logger as it is configured; a module's own looks that up for every line."""
+        """The configured logger; structlog's lazy proxy would look it up for every line."""
         return log.bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +53,7 @@ class RequestLog:
         began = time.perf_counter()
         record = records.begin(_find_id(scope))
         id_header = (b"x-request-id", record.id.encode())
-        status = 500  # what the server answers where nothing else did
+        status = 500  # what the server responds if the application does not
 
         async def send_with_id(message: Message) -> None:
             nonlocal status

@@ -1,6 +1,6 @@
-"""Middleware that refuses requests for hosts that this server does not answer for.
+"""Middleware that rejects requests for hosts that are not allowed.
 
-Starlette's `TrustedHostMiddleware` says which in the same words; its answers are plain text.
+Starlette's `TrustedHostMiddleware` takes the same patterns, but responds in plain text.
 """
 
 from collections.abc import Collection
@@ -13,13 +13,13 @@ from graphql_admin.web.answers import refuse
 
 
 class TrustedHosts:
-    """ASGI middleware that lets pass what is for an allowed host.
+    """ASGI middleware that passes on requests for an allowed host.
 
     Args:
-        app: What answers it.
-        allowed: The hosts.
-        exempt: Paths that are answered for any host: those of probes, which balancers send to an
-            address, and whose answers tell nothing that is worth guarding.
+        app: The application.
+        allowed: The allowed hosts.
+        exempt: Paths that are served for any host: those of probes, which load balancers send to an
+            IP address, and whose responses contain nothing worth protecting.
     """
 
     def __init__(self, app: ASGIApp, *, allowed: AllowedHosts, exempt: Collection[str]) -> None:

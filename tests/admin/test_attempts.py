@@ -299,9 +299,7 @@ def test_what_was_not_sent_is_not_unknown(
 
     @strawberry.type
     class Failings:
-        disable_user = mutation(
-            Action.DISABLE_USER, "Disable.", takes="Whom.", gives="What came of it.", input=Failing
-        )
+        disable_user = mutation(Action.DISABLE_USER, "Disable.", input=Failing)
 
     features = [each for each in FEATURES if each.mutation is None]
     api = serve_features([*features, Feature(mutation=Failings)])
@@ -331,4 +329,4 @@ def test_rows_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="getDevice"):
         Row(name="getDevice", sentence="Read a device.", target=TargetKind.USER)
     with pytest.raises(TypeError, match="getUser"):
-        mutation(Action.GET_USER, "Get.", takes="Whom.", gives="Them.")
+        mutation(Action.GET_USER, "Get.")

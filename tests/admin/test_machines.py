@@ -174,7 +174,7 @@ def test_without_scopes(start: Callable[..., Api], capsys: pytest.CaptureFixture
     """Where the policy names no scopes, machines are refused, and the log says why."""
     api = start('[groups]\nAdmins = ["*"]\n')
     assert api.send(VIEWER, token=machine(api)).codes == ["UNAUTHENTICATED"]
-    assert "client credentials, and no [scopes] in the policy" in capsys.readouterr().out
+    assert "client credentials grant, and no [scopes] in the policy" in capsys.readouterr().out
 
 
 def test_on_users(start: Callable[..., Api]) -> None:

@@ -160,8 +160,6 @@ def test_mutation_without_its_target_fails_start(input_: Any) -> None:
         delete_user = mutation(
             Action.DISABLE_USER,
             "Delete a user.",
-            takes="Whom to delete.",
-            gives="What came of it.",
             input=input_,
         )
 

@@ -56,7 +56,7 @@ def test_plans_that_hold(serve: Callable[..., Api], scripted: ScriptedCognito) -
     installed = {"graphql-core": LOCKED_VERSIONS["graphql-core"]}
     assert [entry for entry in logs if "plans hold" in entry["event"]] == [
         {
-            "event": "plans hold beside versions that are not locked",
+            "event": "plans hold with versions other than the locked ones",
             "installed": installed,
             "log_level": "info",
         }

@@ -638,9 +638,9 @@ def test_own_credentials_refused(backend: ScriptedCognito, code: str) -> None:
     assert caught.value.message == UpstreamFailed.message
     assert logs == [
         {
-            "event": "this server's own credentials have no right to call this; see `iam-policy`"
+            "event": "this server's own credentials may not call this operation; see `iam-policy`"
             if code.startswith("AccessDenied")
-            else "AWS refused this server's own credentials: wrong or expired",
+            else "AWS rejected this server's own credentials: wrong or expired",
             "log_level": "error",
             "operation": WRITE,
             "status": 400,

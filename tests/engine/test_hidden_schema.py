@@ -136,7 +136,7 @@ def test_it_is_told_otherwise(serve: Callable[..., Api], scripted: ScriptedCogni
     [
         ("{ usr { sub } }", "Cannot query field 'usr'."),
         ("{ viewer { sub { zzz } } }", "Field 'sub' must not have a selection."),
-        ("{ viewer }", "A field that has fields of its own takes a selection of them."),
+        ("{ viewer }", "A field of an object type must have a selection of subfields."),
         ("{ user { sub } }", "An argument is missing."),
         ('{ users(frist: "x") { nodes { sub } } }', "Unknown argument 'frist'."),
         (
@@ -145,7 +145,7 @@ def test_it_is_told_otherwise(serve: Callable[..., Api], scripted: ScriptedCogni
         ),
         (
             "query($n: String) { users(first: $n) { nodes { sub } } }",
-            "A variable is not of a type that is expected where it is used.",
+            "A variable is used where a value of another type is expected.",
         ),
         ("{ ...F } fragment F on Zzz { a }", "Unknown type 'Zzz'."),
         ("{ _service { sdl } }", "Cannot query field '_service'."),

@@ -147,7 +147,7 @@ TOOLS = {
     ],
 )
 def test_schema_many_times(api: Api, query: str) -> None:
-    """What describes the schema takes no alias, or one request could ask for it endlessly."""
+    """Introspection fields cannot be aliased, or one request could select them endlessly."""
     assert codes(api, query) == {"GRAPHQL_VALIDATION_FAILED"}
 
 
@@ -246,5 +246,5 @@ def test_references_are_counted(api: Api) -> None:
     ],
 )
 def test_sdl_many_times(api: Api, query: str) -> None:
-    """What gateways ask for takes no alias either."""
+    """The fields that gateways introspect cannot be aliased either."""
     assert codes(api, query) == {"GRAPHQL_VALIDATION_FAILED"}

@@ -118,6 +118,40 @@ def test_believed_for_a_while(clock: Clock, pool: Pool) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("knows_groups", [True, False])
+@pytest.mark.parametrize("max_age", [0, 10])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_recalled(
+    clock: Clock, pool: Pool, knows_groups: bool, max_age: float, enabled: bool
+) -> None:
+    """What is recalled without waiting is what one would get by asking, which then reads nothing.
+
+    Where asking would read, nothing is recalled.
+    """
+    pool.groups, pool.enabled = ["Support", "Owners"], enabled
+    authority = Authority(max_age=max_age, clock=clock, knows_groups=knows_groups)
+    ask = asking(authority, pool)
+
+    async def scenario() -> int:
+        recalled = 0
+        for step in [0, 0, 5, 4.999, 0.001, 0, 20, 1]:
+            clock.now += step
+            for groups in [TOKEN_GROUPS, frozenset({"Owners"}), frozenset[str]()]:
+                for sub in ["s", "another"]:
+                    calls = len(pool.calls)
+                    answer = authority.recall(sub, groups)
+                    assert len(pool.calls) == calls
+                    asked = await ask(groups, sub=sub)
+                    assert (answer is None) == (len(pool.calls) > calls)
+                    assert answer in {None, asked}
+                    recalled += answer is not None
+        authority.forget("s")
+        assert authority.recall("s", TOKEN_GROUPS) is None
+        return recalled
+
+    assert bool(asyncio.run(scenario())) == bool(max_age)
+
+
 def test_each_time(clock: Clock, pool: Pool) -> None:
     """With an age of 0 every write reads, also of two at once."""
     ask = asking(Authority(max_age=0, clock=clock), pool)

@@ -101,7 +101,7 @@ async def refusal(verify: Awaitable[Caller]) -> str:
     assert type(caught.value) is Unauthenticated
     assert caught.value.message == Unauthenticated.message
     assert caught.value.__suppress_context__
-    (refused,) = [event for event in events if event["event"] == "token refused"]
+    (refused,) = [event for event in events if event["event"] == "token rejected"]
     assert refused.keys() == {"event", "log_level", "reason"}
     reason: str = refused["reason"]
     return reason
@@ -371,7 +371,7 @@ def test_bearer_token_refuses(authorization: str) -> None:
     """Anything but one token, with or without `Bearer`, is refused."""
     with capture_logs() as events, pytest.raises(Unauthenticated):
         bearer_token(authorization)
-    assert events == [{"event": "token refused", "log_level": "info", "reason": "authorization"}]
+    assert events == [{"event": "token rejected", "log_level": "info", "reason": "authorization"}]
 
 
 # From settings
@@ -536,7 +536,7 @@ BAD_REPLIES: dict[str, tuple[int, bytes]] = {
 
 
 @pytest.mark.parametrize(("status", "body"), BAD_REPLIES.values(), ids=BAD_REPLIES)
-async def test_keys_in_hand_outlive_bad_replies(
+async def test_cached_keys_outlive_bad_replies(
     verifier: TokenVerifier, endpoint: JwksServer, clock: Clock, status: int, body: bytes
 ) -> None:
     """Keys in hand serve on when the endpoint answers anything but a usable set."""
@@ -546,11 +546,11 @@ async def test_keys_in_hand_outlive_bad_replies(
     with pytest.raises(KeysUnavailable):
         await verifier.keys.load()
     assert await verifier.verify(POOL.access_token())
-    assert verifier.keys.in_hand
+    assert verifier.keys.available
 
 
 @pytest.mark.parametrize(("status", "body"), BAD_REPLIES.values(), ids=BAD_REPLIES)
-async def test_bad_reply_without_keys_in_hand(
+async def test_bad_reply_without_cached_keys(
     verifier: TokenVerifier, endpoint: JwksServer, clock: Clock, status: int, body: bytes
 ) -> None:
     """Without any key no token is called bad; once the endpoint answers, good ones are good."""
@@ -559,7 +559,7 @@ async def test_bad_reply_without_keys_in_hand(
         with pytest.raises(KeysUnavailable):
             await verifier.verify(POOL.access_token())
     assert endpoint.requests == 1
-    assert not verifier.keys.in_hand
+    assert not verifier.keys.available
     endpoint.publish(POOL.jwk())
     clock.now += 10
     assert await verifier.verify(POOL.access_token())

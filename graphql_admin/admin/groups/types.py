@@ -42,22 +42,22 @@ class Group(Node):
         self.key = row["GroupName"]
         self.row = row
 
-    name = held(KEY, str, "The group's name, unique in the pool.", of_key=True)
-    description = held(_member("Description"), str | None, "What the group is for.")
+    name = held(KEY, str, "The name of the group, unique in the pool.", of_key=True)
+    description = held(_member("Description"), str | None, "The description of the group.")
     precedence = held(
         _member("Precedence"),
         int | None,
-        "Among a user's groups, the one with the lowest number comes first.",
+        "Precedence among a user's groups: the lowest number comes first.",
     )
     role_arn = held(
         _member("RoleArn"),
         str | None,
-        "IAM role that the group's members may assume through an identity pool.",
+        "ARN of the IAM role that members of the group assume through an identity pool.",
     )
     created_at = held(
         _member("CreationDate"),
         Timestamp | None,
-        "When the group was made.",
+        "When the group was created.",
         convert=to_timestamp,
     )
     updated_at = held(
@@ -69,7 +69,7 @@ class Group(Node):
 
     @classmethod
     def from_name(cls, name: str) -> Self:
-        """Make a group of which only the key is known."""
+        """Create a group of which only the key is known."""
         return cls({"GroupName": name})
 
 
@@ -79,10 +79,10 @@ GroupName = Annotated[str, strawberry.argument(description="The group's name.")]
 
 
 async def find_group(context: Context, name: str) -> Group | None:
-    """Fetch the group called `name`.
+    """Fetch the group named `name`.
 
     Raises:
-        AdminError: Cognito did not answer well; a group that is not there is None.
+        AdminError: The call failed; a missing group is None, not an error.
     """
     try:
         reply = await context.read("GetGroup", GroupName=name)
@@ -90,23 +90,25 @@ async def find_group(context: Context, name: str) -> Group | None:
         return None
     row = reply.get("Group")
     if not isinstance(row, dict) or "GroupName" not in row:
-        log.error("reply of Cognito without its group")
+        log.error("reply from Cognito without its group")
         raise UpstreamFailed
     return Group(row)
 
 
 def by_precedence(row: Row) -> tuple[float, str]:
-    """Sort key of Cognito's GroupType: precedence first (none is last), then name."""
+    """Sort key of Cognito's GroupType: precedence (none is last), then name."""
     return row.get("Precedence", float("inf")), row["GroupName"]
 
 
 @strawberry.type
 class GroupQuery:
-    @guarded(Action.GET_GROUP, description="The group called `name`; null if there is none.")
+    @guarded(
+        Action.GET_GROUP, description="The group named `name`; null if there is no such group."
+    )
     async def group(self, info: Info, name: GroupName) -> Group | None:
         return await find_group(info.context, check_name(name, "name"))
 
-    @guarded(Action.LIST_GROUPS, description="The groups of the pool.")
+    @guarded(Action.LIST_GROUPS, description="The groups of the user pool.")
     async def groups(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Group] | None:

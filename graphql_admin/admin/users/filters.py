@@ -1,4 +1,4 @@
-"""How users are searched: by one attribute, in ListUsers' filter language."""
+"""Searching users by one attribute, in ListUsers' filter language."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from graphql_admin.admin.pagination import Row
 from graphql_admin.errors import BadUserInput
 
 
-@strawberry.enum(description="Where a user is in the life of an account.")
+@strawberry.enum(description="Status of a user in Cognito.")
 class UserStatus(Enum):
     UNCONFIRMED = strawberry.enum_value("UNCONFIRMED", description="Signed up, not yet confirmed.")
-    CONFIRMED = strawberry.enum_value("CONFIRMED", description="Confirmed, and able to sign in.")
+    CONFIRMED = strawberry.enum_value("CONFIRMED", description="Confirmed; can sign in.")
     EXTERNAL_PROVIDER = strawberry.enum_value(
-        "EXTERNAL_PROVIDER", description="Signs in with another identity provider."
+        "EXTERNAL_PROVIDER", description="Signs in with an external identity provider."
     )
     RESET_REQUIRED = strawberry.enum_value(
         "RESET_REQUIRED", description="Must reset the password before signing in."
@@ -27,14 +27,17 @@ class UserStatus(Enum):
         "FORCE_CHANGE_PASSWORD", description="Must replace a temporary password when signing in."
     )
     ARCHIVED = strawberry.enum_value("ARCHIVED", description="No longer active.")
-    COMPROMISED = strawberry.enum_value("COMPROMISED", description="Disabled by Cognito as unsafe.")
+    COMPROMISED = strawberry.enum_value(
+        "COMPROMISED", description="Disabled by Cognito because of a potential security threat."
+    )
     UNKNOWN = strawberry.enum_value(
-        "UNKNOWN", description="A status that Cognito calls unknown, or that is new to this server."
+        "UNKNOWN",
+        description="A status that Cognito reports as unknown, or that this server does not know.",
     )
 
 
 STATUSES: Mapping[object, UserStatus] = {status.value: status for status in UserStatus}
-"""The statuses by Cognito's names. One that is not among them is `UNKNOWN`."""
+"""The statuses by Cognito's names. Any other is `UNKNOWN`."""
 
 
 def read_attributes(row: Row) -> Row:
@@ -42,7 +45,7 @@ def read_attributes(row: Row) -> Row:
     pairs = row.get("Attributes") or row.get("UserAttributes") or ()
     try:
         return {pair["Name"]: pair["Value"] for pair in pairs}
-    except KeyError:  # an empty one may come without its value
+    except KeyError:  # an empty attribute may have no value
         return {pair["Name"]: pair.get("Value", "") for pair in pairs}
 
 
@@ -58,7 +61,7 @@ class Criterion:
         """Return the filter, with the value escaped.
 
         Args:
-            field: Where in the request the value comes from, for the error.
+            field: The field of the request that the value comes from, for the error.
 
         Raises:
             BadUserInput: The value cannot be part of a filter.
@@ -74,10 +77,10 @@ class Criterion:
         return expression
 
     def admits(self, row: Row) -> bool:
-        """Whether a row that Cognito found may be what was asked for.
+        """Whether a row that Cognito returned may match.
 
-        An equality is checked again, so that a filter which is understood in another way than
-        it was meant gives nobody away. Cognito decides about letter case.
+        An equality is checked again, so that no other user is disclosed if Cognito parses the
+        filter differently than intended. Letter case is left to Cognito.
         """
         if self.operator != "=":
             return True
@@ -94,25 +97,25 @@ class Criterion:
 
 
 _REFUSED = frozenset({"Cc", "Cs"})
-"""Control characters and lone surrogates, as Unicode's categories. Whatever else is not printable
-stands in names: spaces of other scripts, joiners, marks of direction."""
+"""Unicode categories of control characters and lone surrogates. Other unprintable characters occur
+in names: spaces of other scripts, joiners, direction marks."""
 
 _MAX_FILTER_LENGTH = 256
 """Characters; botocore's model of cognito-idp, UserFilterType."""
 
 
-@strawberry.input(one_of=True, description="How to compare a text.")
+@strawberry.input(one_of=True, description="How to compare a string.")
 class StringMatch:
-    equals: str | None = strawberry.field(default=UNSET, description="It is this text.")
+    equals: str | None = strawberry.field(default=UNSET, description="Equal to this string.")
     starts_with: str | None = strawberry.field(
-        default=UNSET, description="It begins like this, as everything does with an empty text."
+        default=UNSET, description="Starts with this string; the empty string matches every user."
     )
 
 
-@strawberry.input(one_of=True, description="Which users to list, by one attribute.")
+@strawberry.input(one_of=True, description="A condition on one attribute.")
 class UserFilter:
     username: StringMatch | None = strawberry.field(default=UNSET, description="By username.")
-    sub: StringMatch | None = strawberry.field(default=UNSET, description="By unique id.")
+    sub: StringMatch | None = strawberry.field(default=UNSET, description="By `sub`.")
     email: StringMatch | None = strawberry.field(default=UNSET, description="By e-mail address.")
     phone_number: StringMatch | None = strawberry.field(
         default=UNSET, description="By phone number."
@@ -121,15 +124,15 @@ class UserFilter:
     given_name: StringMatch | None = strawberry.field(default=UNSET, description="By given name.")
     family_name: StringMatch | None = strawberry.field(default=UNSET, description="By family name.")
     preferred_username: StringMatch | None = strawberry.field(
-        default=UNSET, description="By the name the user goes by."
+        default=UNSET, description="By preferred username."
     )
     status: UserStatus | None = strawberry.field(default=UNSET, description="By status.")
     enabled: bool | None = strawberry.field(
-        default=UNSET, description="Only those who may sign in, or only those who may not."
+        default=UNSET, description="By whether they are enabled."
     )
 
     def criterion(self) -> Criterion | None:
-        """Return the one condition that is set; None if everybody meets it."""
+        """Return the condition that is set; None if every user meets it."""
         field, value = next(item for item in vars(self).items() if item[1] is not UNSET)
         match value:
             case UserStatus():
@@ -145,11 +148,11 @@ class UserFilter:
         raise AssertionError(field)
 
 
-@strawberry.input(one_of=True, description="What identifies one user.")
+@strawberry.input(one_of=True, description="An identifier of one user.")
 class UserBy:
     username: str | None = strawberry.field(
-        default=UNSET, description="The username. Cognito also takes an alias or the `sub` here."
+        default=UNSET, description="The username; Cognito also accepts an alias or the `sub`."
     )
-    sub: str | None = strawberry.field(default=UNSET, description="The unique id.")
+    sub: str | None = strawberry.field(default=UNSET, description="The `sub`.")
     email: str | None = strawberry.field(default=UNSET, description="The e-mail address.")
     phone_number: str | None = strawberry.field(default=UNSET, description="The phone number.")

@@ -42,19 +42,19 @@ from graphql_admin.errors import AmbiguousUser, UpstreamFailed, UserNotFound
 log = structlog.get_logger(__name__)
 
 
-@strawberry.type(description="An attribute of a user, as Cognito holds it.")
+@strawberry.type(description="An attribute of a user, as stored in Cognito.")
 class UserAttribute:
-    name: str = strawberry.field(description="Such as `email` or `custom:department`.")
-    value: str = strawberry.field(description="The value; Cognito holds every value as a text.")
+    name: str = strawberry.field(description="The name, such as `email` or `custom:department`.")
+    value: str = strawberry.field(description="The value; Cognito stores every value as a string.")
 
 
 _BOOLS: Mapping[str, bool] = {"true": True, "false": False}
-"""What Cognito's texts for Boolean attributes mean, whose letter case is that of whoever set them:
-Python and .NET write `True`."""
+"""Values of Boolean attributes in lower case. Cognito stores them as strings in the letter case of
+the client that set them: Python and .NET write `True`."""
 
 
 def _read_bool(text: str | None) -> bool | None:
-    """Return what an attribute means as a Boolean; None where it means none, or is not there."""
+    """Return the value of a Boolean attribute; None if it is missing or not a Boolean."""
     return None if text is None else _BOOLS.get(text.lower())
 
 
@@ -63,11 +63,11 @@ def _read_status(name: object) -> UserStatus:
 
 
 def _broken_promise(member: str) -> UpstreamFailed:
-    """Return the error of a user without what every user of Cognito has.
+    """Return the error for a user without a member that every user in Cognito has.
 
-    Cognito, or what imitates it, is at fault.
+    The fault is that of Cognito, or of its emulator.
     """
-    log.error("user of Cognito without a member", member=member)
+    log.error("user from Cognito without a member", member=member)
     return UpstreamFailed()
 
 
@@ -89,7 +89,7 @@ class User(Node):
     """Cognito's UserType, or the reply of AdminGetUser."""
 
     values: strawberry.Private[Row]
-    """The attributes in it, by name."""
+    """Its attributes by name."""
 
     def __init__(self, row: Row) -> None:
         self.key = row["Username"]
@@ -99,21 +99,21 @@ class User(Node):
     username = held(
         KEY,
         str,
-        "The user's name in the pool, which never changes. In a mutation's payload where nothing "
-        "beyond the key is selected: the name as it was given.",
+        "The username, which never changes. In a payload where only key fields are selected, it is "
+        "the username as given in the input.",
         of_key=True,
     )
     sub = held(
         _attribute("sub"),
         str,
-        "The user's unique id, the `sub` of their tokens.",
+        "The user's unique id, which is the `sub` claim of their tokens.",
         missing=partial(_broken_promise, "sub"),
     )
     email = held(_attribute("email"), str | None, "E-mail address.")
     email_verified = held(
         _attribute("email_verified"),
         bool | None,
-        "Whether the e-mail is verified.",
+        "Whether the e-mail address is verified.",
         convert=_read_bool,
     )
     phone_number = held(_attribute("phone_number"), str | None, "Phone number, in E.164 form.")
@@ -126,30 +126,28 @@ class User(Node):
     name = held(_attribute("name"), str | None, "Full name.")
     given_name = held(_attribute("given_name"), str | None, "Given name.")
     family_name = held(_attribute("family_name"), str | None, "Family name.")
-    preferred_username = held(
-        _attribute("preferred_username"), str | None, "The name the user goes by."
-    )
+    preferred_username = held(_attribute("preferred_username"), str | None, "Preferred username.")
     status = held(
         _member("UserStatus"),
         UserStatus,
-        "Where the user is in the account's life.",
+        "The user's status.",
         convert=_read_status,
     )
     user_status = held(
         _member("UserStatus"),
         str | None,
-        "The status in Cognito's own word, also where it is new to this server.",
+        "The status as Cognito names it, even if this server does not know it.",
     )
     enabled = held(
         _member("Enabled"),
         bool,
-        "Whether the user may sign in.",
+        "Whether the user is enabled; a disabled user cannot sign in.",
         missing=partial(_broken_promise, "Enabled"),
     )
     created_at = held(
         _member("UserCreateDate"),
         Timestamp | None,
-        "When the user was made.",
+        "When the user was created.",
         convert=to_timestamp,
     )
     updated_at = held(
@@ -159,13 +157,13 @@ class User(Node):
         convert=to_timestamp,
     )
 
-    @shown("Every attribute, standard and custom, in Cognito's own form.")
+    @shown("Every attribute, standard and custom, as stored in Cognito.")
     def attributes(self) -> list[UserAttribute]:
         return [UserAttribute(name=name, value=value) for name, value in self.values.items()]
 
     @guarded(
         Action.LIST_GROUPS_FOR_USER,
-        description="The user's groups: by precedence, then name.",
+        description="The user's groups, ordered by precedence, then by name.",
     )
     async def groups(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
@@ -175,26 +173,26 @@ class User(Node):
 
     @classmethod
     def from_username(cls, username: str) -> Self:
-        """Make a user of whom only the username is known."""
+        """Create a user of whom only the username is known."""
         return cls({"Username": username})
 
     @classmethod
     def from_sub(cls, sub: str) -> Self:
-        """Make a user of whom only the `sub` is known."""
+        """Create a user of whom only the `sub` is known."""
         return cls.from_token("", sub)
 
     @classmethod
     def from_token(cls, username: str, sub: str) -> Self:
-        """Make a user of whom no more is known than what their token says."""
+        """Create a user of whom only what is in their token is known."""
         return cls({"Username": username, "Attributes": [{"Name": "sub", "Value": sub}]})
 
 
 def list_users(criterion: Criterion | None, *, field: str) -> Listing:
-    """Return the list of all users, or of those who meet a criterion.
+    """Return the list of all users, or of those that meet a criterion.
 
     Args:
-        criterion: Whom the list is of; None is everybody.
-        field: Where in the request it comes from, for the error.
+        criterion: The condition; None for all users.
+        field: The field of the request that it comes from, for the error.
 
     Raises:
         BadUserInput: The criterion's value cannot be part of a filter.
@@ -225,10 +223,10 @@ def list_groups_of(username: str) -> Listing:
 
 
 async def find_user(context: Context, username: str) -> User | None:
-    """Fetch the user called `username`, as the last write left them.
+    """Fetch the user named `username`, with strong consistency.
 
     Raises:
-        AdminError: Cognito did not answer well; a user who is not there is None.
+        AdminError: The call failed; a missing user is None, not an error.
     """
     try:
         reply = await context.read("AdminGetUser", Username=username)
@@ -246,17 +244,17 @@ async def find_user_by(context: Context, attribute: str, value: str, *, field: s
         context: The request's context.
         attribute: Cognito's name of the attribute.
         value: The value.
-        field: Where in the request it comes from, for the error.
+        field: The field of the request that it comes from, for the error.
 
     Raises:
         BadUserInput: The value cannot be part of a filter.
         AmbiguousUser: There is more than one.
-        QueryTooExpensive: The request's calls do not reach the end of Cognito's pages, before which
-            it is not known whether there is one, or another.
-        AdminError: Cognito did not answer well; a user who is not there is None.
+        QueryTooExpensive: The request's calls were used up before the end of the list, so that it
+            is not known whether there is a match, or a second one.
+        AdminError: The call failed; a missing user is None, not an error.
     """
     listing = list_users(Criterion(attribute, "=", value), field=field)
-    # No two users have one `sub`, so that one who is found spares the look for another.
+    # A `sub` is unique, so after one match there is no need to look for a second.
     enough = 1 if attribute == "sub" else 2
     rows = await read_all(context, listing, enough=enough)
     if len(rows) > 1:
@@ -266,11 +264,13 @@ async def find_user_by(context: Context, attribute: str, value: str, *, field: s
 
 @strawberry.type
 class UserQuery:
-    @guarded(Action.GET_USER, description="The user identified by `by`; null if there is none.")
+    @guarded(
+        Action.GET_USER, description="The user identified by `by`; null if there is no such user."
+    )
     async def user(
         self,
         info: Info,
-        by: Annotated[UserBy, strawberry.argument(description="What identifies the user.")],
+        by: Annotated[UserBy, strawberry.argument(description="The identifier of the user.")],
     ) -> User | None:
         attribute, value = next(item for item in vars(by).items() if item[1] is not UNSET)
         if attribute == "username":
@@ -281,8 +281,8 @@ class UserQuery:
 
     @guarded(
         Action.LIST_USERS,
-        description="The users of the pool, or those whom `filter` admits. A change may take a "
-        "moment to show here; `user` shows it at once.",
+        description="The users of the pool, or those that match `filter`. The list is eventually "
+        "consistent: a change may take a moment to appear here, while `user` shows it at once.",
     )
     async def users(
         self,
@@ -290,14 +290,15 @@ class UserQuery:
         first: First = DEFAULT_FIRST,
         after: After = None,
         filter: Annotated[
-            UserFilter | None, strawberry.argument(description="Which users; all by default.")
+            UserFilter | None,
+            strawberry.argument(description="Return only the users that match; all by default."),
         ] = None,
     ) -> Connection[User] | None:
         listing = list_users(filter.criterion() if filter else None, field="filter")
         return await paginate(info.context, listing, User, first=first, after=after)
 
 
-@guarded(Action.LIST_USERS_IN_GROUP, name="users", description="The users who are in the group.")
+@guarded(Action.LIST_USERS_IN_GROUP, name="users", description="The users in the group.")
 async def users_in_group(
     group: strawberry.Parent[Group],
     info: Info,

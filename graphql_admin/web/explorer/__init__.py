@@ -1,11 +1,11 @@
-"""The explorer: a GraphiQL page that knows who is signed in and what they may do.
+"""The explorer: a GraphiQL page that shows the caller and their rights.
 
-Everything it needs comes from this package; its style and script files and what they are made
-of are in `assets/` and `vendor/`. The page talks to this server and, where one is configured, to
-the user pool's hosted sign-in page, and its Content-Security-Policy lets it talk to nobody else.
+All its files come from this package; scripts and styles are in `assets/`, their sources in
+`vendor/`. The page connects to this server and, if one is configured, to the user pool's hosted
+sign-in page; its Content-Security-Policy allows no other connection.
 
-GraphiQL is release 4, the last with the CodeMirror editor: 1.3 MB, 0.4 MB as sent. Release 5 has
-Monaco instead, which comes to 6.5 MB and wants web workers besides, for nothing that is used here.
+GraphiQL is release 4, the last with the CodeMirror editor: 1.3 MB, 0.4 MB compressed. Release 5 has
+Monaco instead, which takes 6.5 MB and needs web workers, for features that are not used here.
 """
 
 import gzip
@@ -35,18 +35,18 @@ CONTENT_TYPES: Final = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
-"""By file name suffix; the system's own table is not asked, since every machine has another."""
+"""By file name suffix. Not from `mimetypes`, whose table differs between machines."""
 
 HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""Of every response of the explorer."""
+"""Headers of every response of the explorer."""
 
 
 class Person(Protocol):
-    """Somebody whom the visitor of a development server may be, at one click."""
+    """A made-up user whose token the explorer of a development server offers."""
 
     @property
     def role(self) -> str:
@@ -54,20 +54,20 @@ class Person(Protocol):
 
     @property
     def username(self) -> str:
-        """The person's name in the pool."""
+        """The username."""
 
     @property
     def token(self) -> str:
-        """A good token of theirs."""
+        """A valid token of this user."""
 
     @property
     def may(self) -> str:
-        """What they may do, as the end of a sentence."""
+        """Their rights, as the end of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """The user pool's hosted sign-in page, as the explorer uses it."""
+    """The configuration of the user pool's hosted sign-in page."""
 
     url: str
     """Its origin."""
@@ -76,7 +76,7 @@ class SignIn:
     """The app client to sign in as."""
 
     token_use: str
-    """The kind of token to send from then on: `access` or `id`."""
+    """The kind of token to send after the sign-in: `access` or `id`."""
 
 
 def routes(
@@ -89,10 +89,10 @@ def routes(
     """Return the explorer's routes.
 
     Args:
-        people: Called, in a thread, whenever the page asks whom one may be.
-        changes: The schema's mutations, as `describe_changes` has them.
+        people: Called in a thread when the page asks for the users to choose from.
+        changes: The schema's mutations, from `describe_changes`.
         introspection: Who may read the schema: `public`, `authenticated` or `off`.
-        sign_in: Where people sign in; without it they paste a token.
+        sign_in: The hosted sign-in page; without it, users paste a token.
     """
     files = _read_assets()
     index = files["index.html"].body.decode()
@@ -125,7 +125,7 @@ def routes(
 
     async def asset(request: Request) -> Response:
         name = request.path_params["name"]
-        if name not in files or name == "index.html":  # which is the page, and has a policy
+        if name not in files or name == "index.html":  # the page itself, which needs its policy
             return Response(status_code=404, headers=HEADERS)
         return files[name].respond(request)
 
@@ -137,13 +137,13 @@ def routes(
 
 
 class Doorway:
-    """The GraphQL endpoint's door: shows people in browsers to the explorer, lets all others in.
+    """Redirects browsers from the GraphQL endpoint to the explorer; passes on all other requests.
 
-    A person is who opens the address in a browser: a GET without a `query`, by a client that
-    asks for HTML before all else. No token is asked of them.
+    A browser is recognized by a GET request without `query` that accepts HTML before other types.
+    It needs no token.
 
     Args:
-        endpoint: What is behind the door.
+        endpoint: The GraphQL endpoint.
     """
 
     def __init__(self, endpoint: ASGIApp) -> None:
@@ -153,7 +153,7 @@ class Doorway:
         """Answer one HTTP request; see https://asgi.readthedocs.io."""
         app = self._endpoint
         if scope["method"] == "GET" and _is_of_a_person(Request(scope)):
-            # Relative, so that it holds below a proxy's path prefix.
+            # Relative, so that it is right behind a proxy with a path prefix.
             app = RedirectResponse("explorer", status_code=303, headers={"Vary": "Accept"})
         await app(scope, receive, send)
 
@@ -164,12 +164,12 @@ def _is_of_a_person(request: Request) -> bool:
 
 
 def content_security_policy(sign_in: SignIn | None, nonce: str) -> str:
-    """Return the page's policy: nothing but our own files, no script or style in the markup.
+    """Return the page's policy: only files of this server, no inline scripts or styles.
 
     Args:
         sign_in: The hosted sign-in page, whose token endpoint the page calls.
-        nonce: Unguessable, new for every response. It admits the `<style>` that a library of
-            GraphiQL puts in to hold the page still behind an open dialog.
+        nonce: Unguessable, new for every response. It allows the `<style>` that a library of
+            GraphiQL inserts to stop the page from scrolling behind an open dialog.
     """
     return "; ".join(
         [
@@ -186,7 +186,7 @@ def content_security_policy(sign_in: SignIn | None, nonce: str) -> str:
 
 
 def _describe_sign_in(sign_in: SignIn | None) -> dict[str, str] | None:
-    """Return what the page must know to send people to the hosted sign-in page."""
+    """Return the configuration that the page needs for the hosted sign-in page."""
     if sign_in is None:
         return None
     return {"url": sign_in.url, "clientId": sign_in.client_id, "tokenUse": sign_in.token_use}
@@ -202,13 +202,13 @@ def _read_assets() -> dict[str, "_Asset"]:
 
 @dataclass(frozen=True, slots=True)
 class _Asset:
-    """A file as it goes out: read, hashed and compressed once."""
+    """A file to serve: read, hashed and compressed once."""
 
     body: bytes
     compressed: bytes
     content_type: str
     etag: str
-    """Of `body`, without quotes."""
+    """The entity tag of `body`, without quotes."""
 
     @classmethod
     def read(cls, file: Traversable) -> "_Asset":
@@ -225,7 +225,7 @@ class _Asset:
         etag = f'"{self.etag}-gzip"' if zipped else f'"{self.etag}"'
         headers = {
             **HEADERS,
-            "Cache-Control": "no-cache",  # keep it, but ask whether it is still this one
+            "Cache-Control": "no-cache",  # cache it, but revalidate
             "ETag": etag,
             "Vary": "Accept-Encoding",
         }

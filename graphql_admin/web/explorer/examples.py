@@ -1,4 +1,4 @@
-"""What the page must know of each mutation to make an example of it, read off the schema."""
+"""What the page needs to make an example of each mutation, derived from the schema."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from graphql import (
 from graphql_admin.actions import Action, Oneself
 
 _OF_TARGET = frozenset({"username", "groupName"})
-"""The fields of an input that the page has values for."""
+"""The input fields for which the page has values."""
 
 _SAMPLES = {"Boolean": False, "Float": 0, "Int": 0}
 
 
 def describe_changes(schema: GraphQLSchema) -> list[dict[str, Any]]:
-    """Return the mutations: each one's action, the kind of its target, and what else it takes."""
+    """Return the mutations: the action, the kind of target and the other inputs of each."""
     root = schema.mutation_type
     return [
         {
@@ -48,7 +48,7 @@ def _fields(type_: Any) -> dict[str, Any]:
 
 
 def _sample(type_: Any) -> Any:
-    """Return a value to start from, which has the right type and need not do."""
+    """Return a placeholder of the right type, which may have to be edited."""
     type_ = get_nullable_type(type_)
     if is_list_type(type_):
         return []
