@@ -119,13 +119,13 @@ def make_app(monkeypatch: pytest.MonkeyPatch, jwks_url: str) -> Callable[..., St
 
 def _make_app(
     monkeypatch: pytest.MonkeyPatch,
-    jwks_url: str,
+    keys_url: str,
     url: str,
     pool_id: str = POOL_ID,
     **settings: Any,
 ) -> Starlette:
     monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
-    settings.setdefault("jwks_url", jwks_url)
+    settings.setdefault("jwks_url", keys_url)
     settings.setdefault("quotas", NO_QUOTAS)
     settings.setdefault("allowed_hosts", "*")
     if "policy_file" not in settings:
