@@ -1,7 +1,7 @@
 """The helper who wants to be an administrator, from beginning to end: refusals, and nothing else.
 
-Sue may add people to groups and disable them. Mallory is an administrator until she is disabled, and
-has her token still.
+Sue may add people to groups and disable them. Mallory is an administrator until she is disabled,
+and has her token still.
 """
 
 import json
