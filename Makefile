@@ -17,11 +17,11 @@ help:
 	@echo "             and gateways if there was a make gateways before"
 	@echo "make gateways  install gateways for the tests, which takes Node 20 or later and npm"
 	@echo "make check   lint, types, import floors, drift of the schemas and the docs, dead links"
-	@echo "make schema  write schema.graphql and the schema of policy files anew"
-	@echo "make docs    write the tables of the documentation anew, and build it in build/docs"
+	@echo "make schema  write schema.graphql and the schema of policy files"
+	@echo "make docs    write the tables of the documentation, and build it in build/docs"
 	@echo "make bench   measure the server beside its peers, and write the pages that show it;"
 	@echo "             takes Node 20 or later, npm, and a quarter of an hour"
-	@echo "make lock    write the locks of the image anew (UPGRADE=--upgrade for newer releases)"
+	@echo "make lock    update the lock files of the image (UPGRADE=--upgrade for newer releases)"
 	@echo "make clean   remove what the others made"
 
 dev: $(INSTALLED_DEV)

@@ -1,1 +1,1 @@
-"""The benchmark: graphql-admin beside the servers one would use instead, on one machine."""
+"""The benchmark: graphql-admin compared with alternative servers, on one machine."""

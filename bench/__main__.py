@@ -34,7 +34,7 @@ _ABLATION_SECONDS = 0.3
 """Length of a measurement with `--ablate`, which makes four in each round."""
 
 _WARM_UP = 3.0
-"""Seconds of load on each operation before the first round: compilers have theirs behind them."""
+"""Seconds of load on each operation before the first round, so that JIT compilers have run."""
 
 _Named = TypeVar("_Named", Operation, Server)
 
@@ -61,7 +61,7 @@ def run(
         out: Folder for what the servers log.
 
     Raises:
-        BenchFailed: A server did not start or did not answer right.
+        BenchFailed: A server did not start or sent a wrong response.
     """
     cores = Cores.of_this_machine()
     os.sched_setaffinity(0, {cores.load})
@@ -130,7 +130,7 @@ def _named(options: Sequence[_Named], wanted: str | None, what: str) -> list[_Na
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Measure graphql-admin beside the servers one would use instead.",
+        description="Compare graphql-admin with alternative servers.",
     )
     parser.add_argument(
         "--ablate",
@@ -164,9 +164,9 @@ def main() -> int:
     """Run the bench and write `results.json`, `results.md` and `results.svg`.
 
     Returns:
-        0, or 1 where a server failed or answered wrong.
+        0; 1 if a server failed or sent a wrong response.
     """
-    # So that an end asked for politely still stops the servers.
+    # So that SIGTERM still stops the servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options = _parse_arguments()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""What each fast path of the server saves: the server with all of them beside it without one.
+"""What each fast path of the server saves: compares the server with and without it.
 
-`python -m bench --ablate` runs this. The first row takes nothing away: what it shows is noise.
+`python -m bench --ablate` runs this. The first row removes nothing, so it shows the noise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from bench.report import to_table
 from bench.servers import OURS, Server, launched
 
 OPERATION_NAMES = "list,list-relay,get,add"
-"""What is measured where the command line names nothing."""
+"""The default operations."""
 
 RESULTS = "ablations.json"
 """Name of the file with the figures."""
@@ -28,7 +28,7 @@ _WARM_UP = 1.0
 """Seconds of load on each operation of a server before it is measured."""
 
 _ERRORS = 2
-"""Standard errors that a median may be off by chance; more is rare."""
+"""A difference of fewer standard errors may be chance."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Saving:
     Args:
         ablation: Name of the fast path.
         operation: Name of the operation.
-        whole: Seconds of CPU per request with all fast paths, the median.
-        ratio: What a request costs without this one, by what it costs with all.
+        whole: Median CPU seconds per request with all fast paths.
+        ratio: The cost of a request without this one, divided by that with all.
     """
 
     ablation: str
@@ -61,7 +61,7 @@ class Savings:
     savings: Sequence[Saving]
 
     def to_json(self) -> bytes:
-        """All figures, for programs. Seconds throughout."""
+        """All figures as JSON, in seconds."""
         return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
     @classmethod
@@ -101,7 +101,7 @@ def measure(
         out: Folder for what the servers log.
 
     Raises:
-        BenchFailed: A server did not start or answered wrong.
+        BenchFailed: A server did not start or sent a wrong response.
     """
     asked = named_operations(operations)
     warm_up = min(_WARM_UP, seconds)
@@ -129,10 +129,10 @@ def _variant(name: str, ablations: str) -> Server:
 
 
 def to_markdown(savings: Savings | None) -> str:
-    """The table for people, of every fast path that there is.
+    """The table of all fast paths.
 
     Args:
-        savings: The figures; None: there are none yet.
+        savings: The figures, if there are any yet.
     """
     operations = savings.operations if savings else OPERATION_NAMES.split(",")
     rows = [("", "nothing: the noise", "", NOTHING)] + [

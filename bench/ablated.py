@@ -1,9 +1,9 @@
-"""The server without some of what makes it fast.
+"""The server without some of its fast paths.
 
     python -m bench.ablated plans,columns serve
 
-Names are those of `bench.ablations`; with "" none is taken away. What follows goes to the
-server's own command line. With BENCH_TRACE in the environment, each seam says when it is used.
+Names are those of `bench.ablations`; with "" none is removed. The other arguments are those of the
+server's command line. With BENCH_TRACE in the environment, each seam logs its first use.
 """
 
 import os
@@ -14,14 +14,14 @@ from bench.seams import Seams, load_all
 from graphql_admin.cli import main as run_server
 
 TRACE = "BENCH_TRACE"
-"""The variable that asks for a line at the first use of each seam."""
+"""The environment variable that enables a line at the first use of each seam."""
 
 
 def main() -> None:
-    """Take away what is named, and start.
+    """Remove the named fast paths, and start.
 
     Raises:
-        SeamNotFound: Something that is named is not there to be taken away.
+        SeamNotFound: A fast path does not exist in the code.
     """
     _, names, *arguments = sys.argv
     load_all()

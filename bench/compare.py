@@ -1,10 +1,10 @@
-"""What a request costs with this code and with another checkout of it, interleaved in one run.
+"""Compares the CPU of requests between this code and another checkout, interleaved in one run.
 
     python -m bench.compare --old main
     python -m bench.compare --old ../another-checkout --only list,get --within 2
 
-The old code runs twice, as two processes: how far those differ is the noise of the run, below
-which a difference means nothing. All run on this environment's Python, with its packages.
+The old code runs twice, as two processes: the difference between those is the noise of the run. All
+run on this environment's Python, with its packages.
 """
 
 import argparse
@@ -44,12 +44,12 @@ _WARM_UP = 2.0
 """Seconds of load on each operation and process before the first round."""
 
 _ERRORS = 2
-"""Standard errors that a median may be off by chance; more is rare."""
+"""A difference of fewer standard errors may be chance."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one operation.
+    """The result for one operation.
 
     Args:
         operation: Its name.
@@ -69,7 +69,7 @@ class Verdict:
 
     @classmethod
     def of(cls, costs: Costs, operation: str, allowed: float) -> "Verdict":
-        """Sum up what the three processes cost."""
+        """Summarize the costs of the three processes."""
         old = [
             (one + another) / 2
             for one, another in zip(costs[OLD, operation], costs[AGAIN, operation], strict=True)
@@ -86,10 +86,10 @@ class Verdict:
 
     @property
     def least(self) -> float:
-        """The least difference that says something, as a part of 1.
+        """The least significant difference, as a fraction.
 
-        That is how far the two processes of the old code differ, or the error of the medians,
-        whichever is more.
+        That is the difference between the two processes of the old code, or the error of the
+        medians, whichever is greater.
         """
         return max(
             abs(self.noise.median - 1), _ERRORS * self.noise.error, _ERRORS * self.ratio.error
@@ -97,7 +97,7 @@ class Verdict:
 
     @property
     def passes(self) -> bool:
-        """Whether the new code costs no more than is allowed, as far as this run can tell."""
+        """Whether the new code costs no more than allowed, within the noise of this run."""
         return self.ratio.median - 1 <= max(self.allowed, self.least)
 
     def __str__(self) -> str:
@@ -112,18 +112,18 @@ class Verdict:
 def compare(
     old: Path, operations: str, *, rounds: int, seconds: float, allowed: float, out: Path
 ) -> list[Verdict]:
-    """Measure this code beside another checkout of it.
+    """Compare this code with another checkout.
 
     Args:
         old: The other checkout.
         operations: Names of operations, separated by commas.
         rounds: At least two.
         seconds: Length of each measurement.
-        allowed: By how much the new code may cost more, as a part of 1.
+        allowed: By how much the new code may cost more, as a fraction.
         out: Folder for what the servers log.
 
     Raises:
-        BenchFailed: A server did not start, ran other code, or answered wrong.
+        BenchFailed: A server did not start, ran other code, or sent a wrong response.
     """
     variants = [variant(OLD, old), variant(NEW, ROOT), variant(AGAIN, old)]
     asked = named_operations(operations)
@@ -152,7 +152,7 @@ def variant(name: str, root: Path) -> Server:
 
 @contextmanager
 def checkout(old: str) -> Iterator[Path]:
-    """The folder of the old code, while the context lasts.
+    """The folder of the old code, within the context.
 
     Args:
         old: A folder, or what git calls a commit of this repository.
@@ -170,7 +170,9 @@ def checkout(old: str) -> Iterator[Path]:
         check=False,
     )
     if archive.returncode:
-        raise BenchFailed(f"{old} is no checkout and no commit: {archive.stderr.decode().strip()}")
+        raise BenchFailed(
+            f"{old} is neither a checkout nor a commit: {archive.stderr.decode().strip()}"
+        )
     with TemporaryDirectory() as folder:
         with ZipFile(io.BytesIO(archive.stdout)) as files:
             files.extractall(folder)
@@ -178,7 +180,7 @@ def checkout(old: str) -> Iterator[Path]:
 
 
 def to_markdown(verdicts: Sequence[Verdict]) -> str:
-    """The table for people: CPU in µs per request, ratios with their quartiles."""
+    """The table: CPU in µs per request, ratios with their quartiles."""
     header = ["", "old µs", "new µs", "new / old", "old / old", "verdict"]
     return to_table(
         header,
@@ -197,7 +199,7 @@ def to_markdown(verdicts: Sequence[Verdict]) -> str:
 
 
 def to_json(verdicts: Sequence[Verdict]) -> bytes:
-    """The figures for programs; seconds throughout."""
+    """The figures as JSON, in seconds."""
     rows = [
         {**asdict(verdict), "least": verdict.least, "passes": verdict.passes}
         for verdict in verdicts
@@ -208,7 +210,7 @@ def to_json(verdicts: Sequence[Verdict]) -> bytes:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.compare",
-        description="CPU per request of this code beside another checkout of it.",
+        description="CPU per request of this code, compared with another checkout.",
     )
     parser.add_argument(
         "--old", required=True, metavar="PATH", help="a checkout, or a commit as git names it"
@@ -239,9 +241,9 @@ def main() -> int:
     """Compare, print the table and write `compare.json`.
 
     Returns:
-        0; 1 where an operation costs more than is allowed; 2 where nothing could be measured.
+        0; 1 if an operation costs more than allowed; 2 if nothing could be measured.
     """
-    # So that an end asked for politely still stops the servers.
+    # So that SIGTERM still stops the servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options = _parse_arguments()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """The floor: a bare Starlette route for each operation, which makes the same Cognito calls.
 
-What it costs, no server of this make can save: HTTP in, a cached token looked up, the call
-signed and sent with aiohttp, its reply decoded, the answer encoded. It has no GraphQL, no
-limits, no errors, no log.
+It does what every such server must do: read HTTP, look up a cached token, sign the call and send it
+with aiohttp, decode the reply, encode the response. It has no GraphQL, no limits, no errors, no
+log.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ async def call(operation: str, **parameters: object) -> Any:
 
 @lru_cache(maxsize=1024)
 def verify(authorization: str) -> frozenset[str]:
-    """The groups of a caller whose token is good."""
+    """The groups of a caller with a valid token."""
     token = authorization.removeprefix("Bearer ")
     key = _keys.get_signing_key_from_jwt(token)
     claims = jwt.decode(token, key, algorithms=["RS256"], options={"require": ["exp"]})
@@ -168,7 +168,7 @@ async def _lifespan(_: Starlette) -> AsyncIterator[None]:
     global _session
     connector = aiohttp.TCPConnector(limit=128)
     async with aiohttp.ClientSession(connector=connector) as _session:
-        gc.freeze()  # full collections would pass over all that was imported
+        gc.freeze()  # or full collections would traverse all imported modules
         yield
 
 

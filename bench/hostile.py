@@ -1,9 +1,9 @@
-"""Documents that take as long as the limits allow: `python -m bench.hostile` looks for worse.
+"""Searches for documents that take most CPU within the limits: `python -m bench.hostile`.
 
-Families of documents are made from a few numbers each. For every family the search begins with
-numbers at random, keeps what takes more CPU, and changes it a little. What a document takes is
-measured in this process, from the body of the request to that of the response, with a Cognito that
-refuses every call. The same seed tries the same documents, as far as what is measured is the same.
+Each family of documents is generated from a few numbers. For every family the search starts with
+random numbers, and keeps those changes that take more CPU. The CPU is measured in this process,
+from the body of the request to that of the response, with a Cognito that rejects every call. The
+same seed tries the same documents, as far as the measurements agree.
 """
 
 import argparse
@@ -59,7 +59,7 @@ ROOMS: Mapping[str, int] = {
     "operations": MAX_OPERATIONS,
     "name": MAX_NAME,
 }
-"""The limits under default settings, which the numbers of a family go up to."""
+"""The default limits, which are the upper bounds of the numbers of a family."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Request:
 Family: TypeAlias = Callable[..., Request]
 
 FAMILIES: dict[str, tuple[Family, Sequence[str]]] = {}
-"""What makes documents, and which limits its numbers go up to."""
+"""A generator of documents, and the limits of its numbers."""
 
 
 def family(*rooms: str) -> Callable[[Family], Family]:
@@ -91,7 +91,7 @@ def family(*rooms: str) -> Callable[[Family], Family]:
 
 
 def many(count: int, text: str) -> str:
-    """Return a text repeated, with `#` in it as the number of the repetition."""
+    """Return a string repeated, with `#` in it as the number of the repetition."""
     return " ".join(text.replace("#", str(number)) for number in range(count))
 
 
@@ -115,14 +115,14 @@ def comments(length: int, comments: int) -> Request:
 
 @family("length", "tokens")
 def strings(length: int, tokens: int) -> Request:
-    """A long literal of escapes, beside a list."""
+    """A long literal of escapes, next to a list."""
     escapes = "\\n" * ((length - 2 * tokens) // 2)
     return Request(f'{{node(id:["{escapes}" {many(tokens - 20, "1")}]){{id}}}}')
 
 
 @family("length", "tokens")
 def block_strings(length: int, tokens: int) -> Request:
-    """A long literal of lines, beside a list."""
+    """A long literal of lines, next to a list."""
     lines = "\n" * (length - 2 * tokens)
     return Request(f'{{node(id:["""a{lines}b""" {many(tokens - 20, "1")}]){{id}}}}')
 
@@ -182,7 +182,7 @@ def unknown_arguments(tokens: int, directives: int) -> Request:
 
 @family("tokens", "operations")
 def variables(tokens: int, operations: int) -> Request:
-    """Variables that nobody uses, in several operations."""
+    """Unused variables, in several operations."""
     each = many(max(1, tokens // 4 // operations - 2), "$a#:UserFilter")
     return Request(many(operations, f"query Q#({each}){{viewer{{sub}}}}".replace("$a#", "$a")))
 
@@ -345,7 +345,7 @@ def references(count: int, roots: int, fields: int) -> Request:
 
 @family("references", "values")
 def bad_references(count: int, values: int) -> Request:
-    """References that are none."""
+    """Invalid references."""
     items = [{"__typename": "Nothing", "k": values}] * count
     return Request("query($r:[_Any!]!){_entities(representations:$r){__typename}}", {"r": items})
 
@@ -452,7 +452,7 @@ class Server:
 
 
 class _Verifier:
-    """Knows everybody."""
+    """Knows every user."""
 
     def recall(self, _: str) -> Caller:
         groups = frozenset({"Admins"})
@@ -477,11 +477,11 @@ class Finding:
 
 
 class Search:
-    """Looks for documents that take long.
+    """Searches for documents that take long.
 
     Args:
         server: Answers them.
-        seed: Decides what is tried.
+        seed: The seed of the random numbers.
     """
 
     def __init__(self, server: Server, seed: int) -> None:
@@ -490,7 +490,7 @@ class Search:
         self._tries = 0
 
     def worst_of(self, name: str, steps: int) -> Finding:
-        """Return the worst document of a family that some steps lead to."""
+        """Return the worst document of a family after some steps."""
         _, rooms = FAMILIES[name]
         largest = [ROOMS[room] for room in rooms]
         best = self._measure(name, tuple(largest))
@@ -510,20 +510,20 @@ class Search:
         milliseconds = []
         body = b""
         for _ in range(2):
-            # Another text each time, or the document would be found again.
+            # Another document each time, or it would be found in the cache.
             self._tries += 1
             another = Request(f"{request.query}#{self._tries}", request.variables)
             gc.collect()
-            began = time.process_time()
+            started = time.process_time()
             _, body = self._server.answer(another)
-            milliseconds.append((time.process_time() - began) * 1000)
+            milliseconds.append((time.process_time() - started) * 1000)
         errors = orjson.loads(body).get("errors")
         outcome = errors[0]["extensions"]["code"] if errors else "data"
         return Finding(name, numbers, min(milliseconds), request, outcome)
 
 
 def main() -> int:
-    """Search every family, print the worst of each, and return 1 if one is beyond the bound."""
+    """Search every family, print the worst of each, and return 1 if one exceeds the bound."""
     parser = argparse.ArgumentParser(prog="python -m bench.hostile", description=__doc__)
     parser.add_argument("--steps", type=int, default=40, help="documents to try of each family")
     parser.add_argument("--seed", type=int, default=0)

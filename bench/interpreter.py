@@ -1,10 +1,10 @@
-"""Makes the environment that the bench runs in, of the fastest Python there is.
+"""Creates the virtual environment of the bench, with the fastest Python that is installed.
 
     python -m bench.interpreter build/bench/venv
 
 Builds of one release of Python differ by up to a quarter: those of Debian, python.org, Docker and
-uv are optimised by profiles, those of pyenv are not, unless told. A server is to be measured at
-its best, and nobody deploys the slow ones.
+uv have profile-guided optimisation, those of pyenv do not by default. A server must be measured at
+its best, and the slow ones are not deployed.
 """
 
 import os
@@ -39,7 +39,7 @@ def work():
 
 print(min(repeat(work, number=200, repeat=15)))
 """
-"""Prints how many seconds some ordinary Python takes."""
+"""Prints the seconds that some typical Python code takes."""
 
 
 def candidates() -> Iterator[Path]:
@@ -51,16 +51,16 @@ def candidates() -> Iterator[Path]:
         )
     seen = set()
     for path in found:
-        # A link to another is the same; so are those of virtual environments.
+        # Links count once, and so do those of virtual environments.
         if (real := path.resolve()) not in seen and os.access(path, os.X_OK):
             seen.add(real)
             yield real
 
 
 def try_out(python: Path) -> float | None:
-    """Return the seconds that a Python takes for the trial; None: it is none that will do."""
+    """Return the seconds of the trial; None if the Python is not suitable."""
     try:
-        # Without what the environment says, which may be meant for another Python.
+        # Without environment variables, which may be meant for another Python.
         trial = subprocess.run(
             [python, "-I", "-c", _TRIAL], capture_output=True, text=True, check=True, timeout=30
         )
@@ -70,12 +70,12 @@ def try_out(python: Path) -> float | None:
 
 
 def make_environment(python: Path, folder: Path) -> None:
-    """Install this project, with what its bench takes, into a new virtual environment.
+    """Install this project, with the dependencies of its bench, into a new virtual environment.
 
     Raises:
-        CalledProcessError: That Python cannot have it.
+        CalledProcessError: It cannot be installed with that Python.
     """
-    # Debian's Python has no pip to put into it: this one's installs there.
+    # Debian's Python has no ensurepip, so the pip of this environment installs there.
     subprocess.run([python, "-m", "venv", "--clear", "--without-pip", folder], check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
     options = ["--quiet", "--disable-pip-version-check"]
@@ -86,7 +86,7 @@ def main() -> int:
     """Make the environment.
 
     Returns:
-        0, or 1 where no Python will do.
+        0; 1 if no Python is suitable.
     """
     folder = Path(sys.argv[1])
     trials = [(try_out(python), python) for python in candidates()]

@@ -1,7 +1,7 @@
-"""The load: connections that each send their next request when the last reply is in.
+"""The load generator: connections that each send the next request after the last response.
 
-A client of its own, because it must do two things at once: cost next to nothing, and compare
-every reply, byte for byte, with one that was found right.
+A custom client, because it must cost little CPU, and yet compare every response, byte for byte,
+with one that was checked.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from functools import partial
 import httptools
 
 _PATIENCE = 30.0
-"""Seconds to wait, when time is up, for replies that are still on their way."""
+"""Seconds to wait at the end for responses that are still in flight."""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request as it goes over the wire, and the body of the only right reply."""
+    """A request in bytes, and the body of the only right response."""
 
     request: bytes
     reply: bytes
@@ -28,12 +28,12 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Load:
-    """What came of a load.
+    """The result of a load.
 
     Args:
         seconds: From the first request to the last reply.
         latencies: Seconds of each operation, smallest first.
-        faults: How often each thing went wrong.
+        faults: The number of each kind of fault.
     """
 
     seconds: float
@@ -46,7 +46,7 @@ class Load:
 
 
 class _Connection(asyncio.Protocol):
-    """Does one operation over and over: its exchanges one after the other."""
+    """Repeats one operation, which is a sequence of exchanges."""
 
     _transport: asyncio.Transport
 
@@ -100,12 +100,12 @@ class _Connection(asyncio.Protocol):
 
 
 async def run_load(port: int, seats: Sequence[Sequence[Exchange]], seconds: float) -> Load:
-    """Load a server on loopback from as many connections as there are seats.
+    """Load a server on loopback with one connection for each seat.
 
     Args:
         port: Where the server listens.
-        seats: What each connection does over and over.
-        seconds: When to begin no more operations. What has begun is waited for.
+        seats: The exchanges that each connection repeats.
+        seconds: Start no operation after that time. Those in flight are awaited.
     """
     loop = asyncio.get_running_loop()
     gc.collect()

@@ -1,4 +1,4 @@
-"""One measurement after another: a server under load, what it gave and what that cost."""
+"""Measurements of a server under load: its throughput, latency and cost."""
 
 import http.client
 import json
@@ -19,14 +19,14 @@ from bench.processes import Pinned, busy_seconds
 from bench.servers import ROOT, Server, environment, free_port
 
 CONNECTIONS = PAGES
-"""Callers at once, each with a page of the pool to itself."""
+"""Concurrent callers, each with its own page of the pool."""
 
 _START_LIMIT = 60.0
 """Seconds within which a server must be ready."""
 
 
 class BenchFailed(Exception):
-    """A server did not start or did not answer right, so there is nothing to measure."""
+    """A server did not start or sent a wrong response, so it cannot be measured."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Cell:
         call_rate: Calls to Cognito per second.
         load_core_use: Share of the other core's time that load and stub used.
         foreign_use: Share of the server's core's time that went to anything but the server.
-        faults: What went wrong, with how often.
+        faults: The faults, with the number of each.
     """
 
     server: str
@@ -86,10 +86,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a server needs before it has done anything, and what it holds after.
+    """Start-up time and memory of a server.
 
     Args:
-        ready: Seconds from a start to the first right answer, for each start.
+        ready: Seconds from a start to the first right response, for each start.
         idle_bytes: Resident memory then.
         loaded_bytes: Resident memory after all rounds.
     """
@@ -102,7 +102,7 @@ class Footprint:
 
 @dataclass(frozen=True)
 class StubSpeed:
-    """What the stub can do when nothing but the load waits for it.
+    """The capacity of the stub without a server.
 
     Args:
         call: The call it was loaded with.
@@ -116,7 +116,7 @@ class StubSpeed:
 
 
 class Stub:
-    """The stub of Cognito, in a process of its own."""
+    """The stub of Cognito, in its own process."""
 
     def __init__(self, core: int, log: Path) -> None:
         command = [sys.executable, "-m", "bench.stub"]
@@ -128,11 +128,11 @@ class Stub:
         self.tokens: list[str] = self._ask("GET", "/tokens")
 
     def set_delay(self, seconds: float) -> None:
-        """Let every reply take that long."""
+        """Set the delay of every reply."""
         self.tell("/delay", seconds)
 
     def tell(self, path: str, value: object) -> None:
-        """Let the stub behave otherwise; `bench.stub` lists the ways."""
+        """Control the stub; `bench.stub` lists how."""
         self._ask("PUT", path, json.dumps(value).encode())
 
     def make_token(self, username: str, groups: Sequence[str]) -> str:
@@ -154,7 +154,7 @@ class Stub:
 
 
 class Subject:
-    """A server that runs and is to be measured."""
+    """A running server to measure."""
 
     def __init__(self, server: Server, stub: Stub, cores: Cores, log: Path) -> None:
         self.server = server
@@ -187,7 +187,7 @@ class Subject:
 
     @property
     def peak_bytes(self) -> int:
-        """Memory that it held at most since its start, or since `forget_peak`.
+        """Peak memory since its start, or since `forget_peak`.
 
         Raises:
             BenchFailed: The server has ended.
@@ -197,11 +197,11 @@ class Subject:
         return self._process.peak_bytes
 
     def forget_peak(self) -> None:
-        """Begin anew to look for the most that it holds."""
+        """Reset the peak."""
         self._process.forget_peak()
 
     def footprint(self, ready: list[float]) -> Footprint:
-        """What the server needs and holds now.
+        """The footprint of the server now.
 
         Args:
             ready: Seconds that its starts took.
@@ -209,7 +209,7 @@ class Subject:
         return Footprint(self.server.name, ready, self._idle_bytes, self._process.resident_bytes)
 
     def check(self, operation: Operation) -> None:
-        """See to it that the server answers right from every seat, and keep its replies.
+        """Check that the server answers correctly from every seat, and keep its replies.
 
         Raises:
             BenchFailed: It does not.
@@ -217,12 +217,12 @@ class Subject:
         self._exchanges[operation] = [self._rehearse(operation, seat) for seat in self._seats]
 
     def warm_up(self, operation: Operation, seconds: float) -> None:
-        """Load the server without looking."""
+        """Load the server without measuring."""
         self._stub.set_delay(operation.delay)
         self._run_load(operation, seconds)
 
     def measure(self, operation: Operation, round_: int, seconds: float) -> Cell:
-        """Load the server and look."""
+        """Load the server and measure."""
         self._stub.set_delay(operation.delay)
         calls = self._stub.count_calls()
         before = self._clocks()
@@ -250,10 +250,10 @@ class Subject:
         )
 
     def measure_right(self, operation: Operation, round_: int, seconds: float) -> Cell:
-        """Load the server and look; nothing may go wrong.
+        """Load the server and measure, without any fault.
 
         Raises:
-            BenchFailed: Something did.
+            BenchFailed: There was a fault.
         """
         cell = self.measure(operation, round_, seconds)
         if cell.faults:
@@ -324,7 +324,7 @@ class Subject:
 
 
 def measure_stub(stub: Stub, cores: Cores, seconds: float) -> list[StubSpeed]:
-    """Load the stub itself, from the servers' core, with the two calls that matter most."""
+    """Load the stub itself, from the servers' core, with the two most important calls."""
     stub.set_delay(0)
     username = Seat(0, "", None).person.username
     os.sched_setaffinity(0, {cores.server})
@@ -357,7 +357,7 @@ def _measure_call(
 
 
 def _send(port: int, request: Request) -> bytes:
-    """Send a request on a connection of its own and return the reply's body."""
+    """Send a request on a new connection and return the response's body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request(

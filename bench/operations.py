@@ -1,8 +1,8 @@
-"""What the bench asks of a server, in the words of each kind of server, and the right answers.
+"""The requests of the bench, in the API of each kind of server, and the right responses.
 
-An operation is asked from several seats at once. Each seat is another administrator who looks
-at another page of the pool and another person, so that no two requests in flight are alike:
-a server that shares the replies of equal calls gains nothing by it here.
+An operation is requested from several seats concurrently. Each seat is a different administrator,
+who reads a different page of the pool and a different user, so that no two requests in flight are
+equal: a server that coalesces equal calls has no advantage.
 """
 
 import json
@@ -22,7 +22,7 @@ _FIELDS = "username sub email emailVerified phoneNumber name status enabled crea
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing to ask for.
+    """An operation to measure.
 
     Args:
         name: For the command line.
@@ -84,12 +84,12 @@ _LISTS = (LIST, LIST_APOLLO, LIST_RELAY, LIST_SLOW)
 
 @dataclass(frozen=True)
 class Seat:
-    """One caller, who keeps to one connection.
+    """A caller with one connection.
 
     Args:
         number: Of the page of the pool that the caller looks at.
         token: The caller's access token.
-        cursor: What the server calls the start of that page; None for the first page.
+        cursor: The cursor of the start of that page; None for the first page.
     """
 
     number: int
@@ -98,7 +98,7 @@ class Seat:
 
     @property
     def person(self) -> Person:
-        """The person whom the caller looks at or changes."""
+        """The user whom the caller reads or changes."""
         return page_of(self.number)[0]
 
 
@@ -112,7 +112,7 @@ class Request:
     body: bytes = b""
 
     def to_bytes(self) -> bytes:
-        """The request as it goes over the wire."""
+        """The request in bytes."""
         headers = {"Host": "127.0.0.1", **self.headers}
         if self.body:
             headers["Content-Length"] = str(len(self.body))
@@ -122,13 +122,13 @@ class Request:
 
 
 class Dialect(Protocol):
-    """How one kind of server is asked, and how its replies are read."""
+    """The requests for one kind of server, and the parser of its responses."""
 
     def requests(self, operation: Operation, seat: Seat) -> list[Request]:
-        """The requests, to be sent one after the other, that do an operation once."""
+        """The requests of one operation, to send one after the other."""
 
     def read(self, operation: Operation, replies: Sequence[Any]) -> object:
-        """What decoded replies say, in the form of `right_answer`.
+        """The content of decoded responses, in the form of `right_answer`.
 
         Raises:
             KeyError, TypeError, ValueError: The replies have another shape.
@@ -142,7 +142,7 @@ class Dialect(Protocol):
 
 
 def right_answer(operation: Operation, seat: Seat) -> object:
-    """What every server must answer, in a form free of any server's shape."""
+    """The content that every response must have, in a form independent of the server."""
     people = page_of(seat.number)
     if operation in _LISTS:
         return [person.to_answer() for person in people]

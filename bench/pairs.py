@@ -1,8 +1,8 @@
-"""Variants of this server side by side: what a request costs each, in ratios taken in pairs.
+"""Compares variants of this server: the CPU of a request, as ratios of paired measurements.
 
-A difference of a few per cent drowns in what a machine does meanwhile, unless the variants take
-turns within seconds. So all of them run throughout, short measurements alternate, and a figure is
-the median of ratios that were each taken within one round.
+A difference of a few per cent is less than the fluctuations of a machine, unless the variants
+alternate within seconds. So all of them run throughout, short measurements alternate, and a figure
+is the median of ratios that were each measured within one round.
 """
 
 import os
@@ -22,7 +22,7 @@ HASH_SEED = {"PYTHONHASHSEED": "0"}
 cent, since their dictionaries lie otherwise in memory."""
 
 OPERATION_NAMES = "list,get,add"
-"""What is measured where the command line names nothing."""
+"""The default operations."""
 
 _MEDIAN_ERROR = 1.2533 * 1.4826
 """The standard error of a median as a multiple of the median deviation over the root of the number
@@ -124,8 +124,8 @@ def interleave(
 ) -> Costs:
     """Measure in turn.
 
-    In a round each subject is measured twice, in an order that reads the same backwards and
-    begins with another one each time: what gets slower all the while slows all alike.
+    In a round each subject is measured twice, in a palindromic order that starts with another one
+    each time: so a steady slow-down affects all equally.
 
     Args:
         subjects: Running, checked and warm.
@@ -180,5 +180,5 @@ def named_operations(names: str) -> list[Operation]:
 
 
 def say(line: str) -> None:
-    """Tell whoever waits how far it is."""
+    """Print how far it is."""
     print(line, file=sys.stderr, flush=True)

@@ -11,7 +11,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def busy_seconds(core: int) -> float:
-    """Time that a core has not been idle since the machine started, whoever used it."""
+    """Time that a core has not been idle since the machine started, by any process."""
     for line in Path("/proc/stat").read_text().splitlines():
         name, *ticks = line.split()
         if name == f"cpu{core}":

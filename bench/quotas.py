@@ -4,7 +4,7 @@
 
 Two things are measured against the stub as it throttles: a page of 60 users with the groups of
 each, at AWS's default quotas; and 500 mutations sent at once at a quota of 25 per second, with
-somebody reading meanwhile. It exits with 1 if a request failed.
+one caller reading meanwhile. It exits with 1 if a request failed.
 """
 
 import argparse
@@ -48,7 +48,7 @@ class Page:
     Args:
         seconds: What it took, in each round.
         best: Seconds that the quota allows at best.
-        throttled: Calls of Cognito that were throttled.
+        throttled: Calls to Cognito that were throttled.
         failed: Requests that failed.
     """
 
@@ -60,7 +60,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Reads:
-    """What somebody who read waited.
+    """What a caller who read waited.
 
     Args:
         p50: Seconds.
@@ -84,7 +84,7 @@ class Burst:
         quota: Calls per second that the stub admits.
         seconds: From the first request to the last reply.
         best: Seconds that the quota allows at best.
-        throttled: Calls of Cognito that were throttled.
+        throttled: Calls to Cognito that were throttled.
         failed: Requests that failed, reads among them.
         before: Reads of one user at a time, before the burst.
         meanwhile: The same during the burst.

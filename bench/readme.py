@@ -28,9 +28,9 @@ _BEGIN = "<!-- Written by `python -m bench.readme` from bench/recorded; edit not
 _END = "<!-- The end of what `python -m bench.readme` wrote. -->"
 
 _INTRODUCTION = """\
-`make bench` measures this server beside those that one would use instead, on one machine and in \
-one run. Each is pinned to the same one core, checks the token of every request, and reaches the \
-same stub of Cognito. Limits, log, metrics and audit are on here; the peers log nothing. \
+`make bench` compares this server with its alternatives, on one machine and in one run. \
+Each is pinned to the same one core, checks the token of every request, and reaches the same stub \
+of Cognito. Limits, log, metrics and audit are on here; the peers log nothing. \
 [bench/README.md](../bench/README.md) says what they are and how it is measured. Figures are \
 medians of the rounds, and ratios are taken within a round; of p99 and CPU, less is better. The \
 floor is a bare Starlette route for each operation, written by hand."""
@@ -38,9 +38,9 @@ floor is a bare Starlette route for each operation, written by hand."""
 _ATTACKS = f"""\
 ## Under attack
 
-`python -m bench.overload` attacks the server, with its defaults but for what a row says, from one \
-process, while another probes `/healthz` every 20 ms and a third party asks for something of its \
-own, each time on a new connection. A server holds that stays below {attacks.MOST_MEGABYTES} MiB, \
+`python -m bench.overload` attacks the server, with default settings except those in a row, from \
+one process, while another probes `/healthz` every 20 ms and sends requests of another caller, \
+each time on a new connection. A server holds that stays below {attacks.MOST_MEGABYTES} MiB, \
 answers `/healthz` within {attacks.LONGEST_PROBE * 1e3:.0f} ms at p99, and answers all others, \
 within {attacks.LONGEST_CALL:g} s at p99."""
 
@@ -293,7 +293,7 @@ def _quotas(quotas: Quotas) -> str:
 def _reads(quotas: Quotas) -> str:
     before, meanwhile = quotas.burst.before, quotas.burst.meanwhile
     return (
-        "Whoever reads one user at a time meanwhile waits "
+        "A caller who reads one user at a time meanwhile waits "
         f"{1e3 * meanwhile.p50:.1f} ms in the middle ({1e3 * before.p50:.1f} before the "
         f"mutations), {1e3 * meanwhile.p99:.1f} ms at p99 ({1e3 * before.p99:.1f} before)."
     )
@@ -305,7 +305,7 @@ def _setting(results: Results) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in setting.items())
     return (
         f"Measured on {date} on {processor}, {system}: {load}. To do it again, and have this "
-        "section written anew: `make bench`, on Linux with Node 20 or later, in about a quarter of "
+        "section updated: `make bench`, on Linux with Node 20 or later, in about a quarter of "
         f"an hour.\n\nVersions: {versions}."
     )
 

@@ -93,7 +93,7 @@ class Results:
     def ratio_of_operations(
         self, server: str, operation: str, other: str, figure: Callable[[Cell], float]
     ) -> Spread | None:
-        """A figure as a multiple of the same server's at another operation, as `ratio` has it."""
+        """A figure as a multiple of the same server's at another operation, as in `ratio`."""
         return self._ratio((server, operation), (server, other), figure)
 
     def to_json(self) -> bytes:

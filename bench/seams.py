@@ -1,7 +1,7 @@
-"""Seams: named places in the server's code where the bench puts something else at start-up.
+"""Seams: named functions and classes of the server that the bench replaces at start-up.
 
-Nothing in the server knows of them. So each is looked for by name, and a name that is not there
-any more is an error rather than a figure about nothing.
+The server does not know about them. So each is looked up by name, and a name that no longer exists
+is an error rather than a meaningless figure.
 """
 
 import importlib
@@ -18,7 +18,7 @@ _PACKAGE = graphql_admin.__name__
 
 
 class SeamNotFound(Exception):
-    """There is nothing of that name in the server."""
+    """The server has no such name."""
 
 
 def load_all() -> None:
@@ -33,7 +33,7 @@ class Seams:
 
     Args:
         is_traced: Whether the first use of each of them leaves a line on standard error, which is
-            for tests: a seam may be there and yet have fallen out of use.
+            for tests: a seam may exist and yet be unused.
     """
 
     def __init__(self, *, is_traced: bool = False) -> None:
@@ -80,7 +80,7 @@ def used(seam: str) -> str:
 
 
 def _traced(seam: str, value: Any) -> Any:
-    """Return the same, but for a line on standard error when it is first called."""
+    """Return the same, with a line on standard error when it is first called."""
     if isinstance(value, property):
         return property(_traced(seam, value.fget))
     if isinstance(value, SimpleNamespace):

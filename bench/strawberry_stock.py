@@ -187,10 +187,10 @@ class Mutation:
 
 
 def verify(authorization: str) -> None:
-    """Let an administrator pass whose token is good.
+    """Accept an administrator with a valid token.
 
     Raises:
-        HTTPException: 401 or 403, for anybody else.
+        HTTPException: 401 or 403, for any other caller.
     """
     token = authorization.removeprefix("Bearer ")
     try:

@@ -1,18 +1,16 @@
 """A stub of Cognito's JSON API: replies serialised beforehand, a delay and quotas on demand.
 
-It knows the five operations that the bench leads to. It is written to cost next to nothing,
-so that it is never what a server waits for; with `--quota` it throttles as Cognito does.
+It knows the five operations that the bench leads to. It is written to cost little CPU, so that it
+is never the bottleneck; with `--quota` it throttles as Cognito does.
 
     python -m bench.stub --port 9500 --quota UserUpdate=25
 
-Besides `POST /` it answers, for whoever drives it:
-    GET  /tokens      access tokens of administrators, good for a day
-    GET  /{pool id}/.well-known/jwks.json
-    GET  /counts      calls answered and calls throttled, by operation
-    POST /tokens      a token for each `{"username", "groups"}` of a list
-    PUT  /delay       seconds, as a JSON number, to wait before each reply
-    PUT  /throttled   usernames, as a list, whose calls are throttled, whatever the quotas
-    PUT  /keys        whether the key set is served; where it is not, whoever asks waits
+Besides `POST /` it answers, for the bench: GET /tokens access tokens of administrators, good for a
+    day GET /{pool id}/.well-known/jwks.json GET /counts calls answered and calls throttled, by
+    operation POST /tokens a token for each `{"username", "groups"}` of a list PUT /delay seconds,
+    as a JSON number, to wait before each reply PUT /throttled usernames, as a list, whose calls are
+    throttled, whatever the quotas PUT /keys whether the key set is served; where it is not,
+    requests for it wait
 """
 
 import argparse
@@ -84,7 +82,7 @@ class TokenBucket:
 
 
 class Backend:
-    """What the stub answers, whatever the transport.
+    """The replies of the stub, independent of the transport.
 
     Args:
         quotas: Calls per second by category; a category without one is not limited.
@@ -139,7 +137,7 @@ class Backend:
         return answer(parameters)
 
     def control(self, method: str, path: str, body: bytes) -> bytes:
-        """Answer whoever drives the stub, with a whole HTTP reply; "" is none."""
+        """Answer a request of the bench, with a whole HTTP response; "" is none."""
         match method, path:
             case "GET", "/tokens":
                 return _reply([self._issue(f"admin-{n}") for n in range(PAGES)])

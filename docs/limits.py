@@ -131,9 +131,22 @@ CONNECTIONS = (
         "file descriptors",
     ),
     Limit(
-        "Requests begun in one turn of the event loop",
+        "Read from a connection in one turn of the event loop",
+        "{serving.SMALL_READ:bytes}; from {serving.READS_PER_TURN} of those that sent more, "
+        "{serving.LARGE_READ:bytes}",
+        "wait for a later turn, callers taking turns",
+        "latency, of probes and of all callers",
+    ),
+    Limit(
+        "Connections whose next head is looked at in one turn",
+        "{serving.HEADS_PER_TURN}",
+        "wait for a later turn, addresses taking turns",
+        "latency",
+    ),
+    Limit(
+        "Requests begun in one turn",
         "{serving.BEGUN_PER_TURN}",
-        "wait for the next turn",
+        "wait for a later turn, callers taking turns",
         "latency",
     ),
     Limit(

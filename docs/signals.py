@@ -25,11 +25,11 @@ class Line(NamedTuple):
 MEANINGS: Mapping[str, Mapping[str, str]] = {
     "error": {
         "this server's own credentials may not call this operation; see `iam-policy`": (
-            "The AWS role lacks the right to `operation`. `graphql-admin iam-policy` prints all "
-            "that it needs, and `graphql-admin check` names all that are missing."
+            "The AWS role lacks the permission for `operation`. `graphql-admin iam-policy` prints "
+            "all that it needs, and `graphql-admin check` names all that are missing."
         ),
         "AWS rejected this server's own credentials: wrong or expired": (
-            "Renew the credentials of the process, or look at its clock."
+            "Renew the credentials of the process, or check its clock."
         ),
         "this server has no AWS credentials": (
             "No provider of boto3 found any. `/readyz` is 503, and says `credentials`."
@@ -41,13 +41,13 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
             "Cognito rejected a call in a way that this server does not know; `code` says which."
         ),
         "reply from Cognito is too large": "A reply above the limit was not read.",
-        "reply from Cognito without its list": "Cognito, or a stand-in for it, broke its model.",
-        "reply from Cognito without its group": "Cognito, or a stand-in for it, broke its model.",
+        "reply from Cognito without its list": "The reply does not match Cognito's model.",
+        "reply from Cognito without its group": "The reply does not match Cognito's model.",
         "left out rows from Cognito without a name": (
-            "Cognito, or what imitates it, broke its own model; lists are short of these rows."
+            "The reply does not match Cognito's model; lists are short of these rows."
         ),
         "user from Cognito without a member": (
-            "Cognito, or what imitates it, sent a user without what every user has."
+            "The reply does not match Cognito's model: every user has this member."
         ),
         "audit events cannot be written": (
             "Changes are rejected as `AUDIT_UNAVAILABLE` until the disk or the pipe takes events "
@@ -61,7 +61,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
             "The process ended while events were waiting: CloudTrail has the changes, not by whom."
         ),
         "audit event dropped": (
-            "Too many events wait: an attempt that was refused is in this line alone."
+            "Too many events wait: the event of a rejected attempt is only in this line."
         ),
         "internal error": "A fault of this server. `exception` and `where` belong in a report.",
         "Cognito has no such operation": "A fault of this server.",
@@ -80,13 +80,12 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
             "ask AWS for more."
         ),
         "keys not fetched": (
-            "The pool's keys could not be fetched. Those that are known stay; after a rotation, "
+            "The pool's keys could not be fetched. Cached keys stay in use; after a rotation, "
             "new tokens are rejected."
         ),
-        "key refused": "A key of the pool's set is not used; `reason` says why.",
+        "key rejected": "A key of the pool's set is not used; `reason` says why.",
         "every operation takes the ordinary path: plans do not hold": (
-            "The self-check at start-up failed, see there. Install the versions in "
-            "`requirements.lock`."
+            "The self-check at start-up failed. Install the versions in `requirements.lock`."
         ),
     },
 }

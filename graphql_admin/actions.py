@@ -14,7 +14,7 @@ class Oneself(Enum):
 
     NEVER = "never"
     """Not to their own account: with a stolen token it could take over the account of its owner. An
-    action that takes rights is never allowed on one's own account, whatever its row says."""
+    action that takes rights is never allowed on their own account, whatever its row says."""
 
     ONLY = "only"
     """Only to their own account, which is also the target if no user is named."""
@@ -138,7 +138,7 @@ class Action(Enum):
     )
     SIGN_USER_OUT = Row(
         name="signUserOut",
-        sentence="Sign out of all of one's own devices.",
+        sentence="Sign the caller out of all devices.",
         write="AdminUserGlobalSignOut",
         target=TargetKind.USER,
         on_oneself=Oneself.ONLY,
@@ -146,7 +146,7 @@ class Action(Enum):
     )
     VIEWER = Row(
         name="viewer",
-        sentence="Read one's own identity and rights.",
+        sentence="Read the caller's identity and rights.",
         open_to_signed_in=True,
     )
 

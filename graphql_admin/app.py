@@ -134,7 +134,7 @@ def build_app(
     executor = _make_executor(parts, gate)
     endpoint: ASGIApp = _make_endpoint(parts, executor)
     if settings.explorer:
-        endpoint = explorer.Doorway(endpoint)
+        endpoint = explorer.BrowserRedirect(endpoint)
     routes = [
         Route("/graphql", endpoint),
         *_make_admin_queries(settings, executor),

@@ -172,7 +172,7 @@ def test_trigger(
 def test_trigger_not_looked_at(
     run: Callable[..., Findings], backend: ScriptedCognito, answer: Any
 ) -> None:
-    """Without the right to look for a trigger, it is said that nobody looked; that is no fault."""
+    """Without the permission to check for a trigger, a note says that it was not checked."""
     backend.on("DescribeUserPool", answer)
     found = run(backend.url)
     assert found.problems == []

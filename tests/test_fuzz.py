@@ -1,4 +1,4 @@
-"""Requests that nobody thought of: no fault of the server, whatever they ask.
+"""Random requests: none causes a fault of the server.
 
 The runs are bounded and the same every time, so that a failure is the change's.
 """
@@ -109,7 +109,7 @@ def scalars(name: str) -> st.SearchStrategy[Any]:
 
 
 def values(type_: GraphQLInputType) -> st.SearchStrategy[Any]:
-    """Return values of an input type, as JSON has them; now and then a null where it may be."""
+    """Return values of an input type, as JSON; sometimes null where that is allowed."""
     if isinstance(type_, GraphQLNonNull):
         return present(type_.of_type)
     return st.none() | present(type_)
@@ -221,7 +221,7 @@ def check(api: Api, content: bytes) -> set[str]:
 @bounded
 @given(request=requests())
 def test_generated_requests(api: Api, request: dict[str, Any]) -> None:
-    """Whatever the schema lets a client ask is answered, with or without errors of its own."""
+    """Every valid request is answered, with or without errors."""
     codes = check(api, json.dumps(request).encode("utf-8", "replace"))
     assert "GRAPHQL_PARSE_FAILED" not in codes
     assert "GRAPHQL_VALIDATION_FAILED" not in codes, request
@@ -269,5 +269,5 @@ def test_generated_variables(api: Api, variables: dict[str, Any]) -> None:
     )
 )
 def test_noise(api: Api, content: bytes) -> None:
-    """So are bytes that nobody meant."""
+    """So are random bytes."""
     assert check(api, content)

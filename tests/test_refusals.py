@@ -34,7 +34,7 @@ def bad_tokens(api: Api, signing_key: Pool) -> dict[str, str]:
         "expired": api.token("Admins", exp=1_600_000_000, iat=1_599_999_000),
         "without exp": api.token("Admins", exp=ABSENT),
         "exp 1e20": api.token("Admins", exp=1e20),
-        "groups as a text": api.token(**{"cognito:groups": "Admins"}),
+        "groups as a string": api.token(**{"cognito:groups": "Admins"}),
         "an ID token": api.token("Admins", token_use="id", aud="x"),
         "alg none": jwt.encode(claims, None, "none", headers={"kid": signing_key.kid}),
         "HS256 with the public key": jwt.encode(
@@ -64,7 +64,7 @@ def test_token_refused(
 
 @pytest.mark.parametrize("prefix", ["Bearer ", "bearer ", ""])
 def test_token_admitted(serve: Callable[..., Api], scripted: ScriptedCognito, prefix: str) -> None:
-    """A token is good with the scheme before it, and bare as Amplify's clients send it."""
+    """A token is accepted with the scheme `Bearer`, and without, as Amplify's clients send it."""
     api = serve(scripted.url)
     response = api.client.post(
         "/graphql",
@@ -77,7 +77,7 @@ def test_token_admitted(serve: Callable[..., Api], scripted: ScriptedCognito, pr
 def test_id_token_where_enabled(
     serve: Callable[..., Api], scripted: ScriptedCognito, signing_key: Pool
 ) -> None:
-    """An ID token is good where the settings say so."""
+    """An ID token is accepted where the settings say so."""
     api = serve(scripted.url, token_use="access,id")
     issuer = f"https://cognito-idp.eu-west-1.amazonaws.com/{api.pool_id}"
     token = signing_key.id_token("bob", ["Readers"], iss=issuer)

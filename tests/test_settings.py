@@ -15,7 +15,7 @@ REQUIRED = {"USER_POOL_ID": "eu-west-1_AbCdEf123", "CLIENT_IDS": "web, cli"}
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment with what is required but for who may do what."""
+    """An environment with all required settings except the permissions."""
     set_(monkeypatch, **REQUIRED)
     return monkeypatch
 
@@ -44,7 +44,7 @@ def test_least_settings(environment: pytest.MonkeyPatch) -> None:
 
 
 def test_every_problem_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is wrong is said in one go, each by the name of its variable."""
+    """All problems are reported together, each with the name of its variable."""
     set_(
         monkeypatch,
         USER_POOL_ID="AbCdEf123",
@@ -74,7 +74,7 @@ def test_every_problem_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("groups", [None, "", " ", ",", "Admins,,Owners", "Admins,"])
 def test_administrators_unset_or_empty(environment: pytest.MonkeyPatch, groups: str | None) -> None:
-    """Nobody becomes an administrator, or everybody, by a setting that says nothing."""
+    """An empty setting makes neither no user an administrator, nor every user."""
     if groups is not None:
         set_(environment, ADMIN_GROUPS=groups)
     (problem,) = problems()

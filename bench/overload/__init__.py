@@ -1,1 +1,1 @@
-"""What one client can do to all others: attacks on the server, and what comes of each."""
+"""Attacks on the server by one client, and their effect on the others."""

@@ -1,7 +1,7 @@
 """`python -m bench.overload`: attack a server, one row of the table after the other.
 
-Each attack has a server of its own, on a core of its own, with its defaults but for what the
-attack says. What it costs the others is watched by another process.
+Each attack has its own server, on its own core, with default settings except those of the attack.
+Another process measures the effect on other clients.
 """
 
 import argparse
@@ -44,14 +44,14 @@ _LEAST = 2.0
 """Seconds that a row is watched at least, since some attacks are over at once."""
 
 _REST = 2.0
-"""Seconds between an attack and the look at what it left."""
+"""Seconds between an attack and the measurement of memory after it."""
 
 _WATCH_LIMIT = 60.0
-"""Seconds within which whoever watches must be done."""
+"""Seconds within which the watching process must end."""
 
 
 def measure(name: str, out: Path) -> Row:
-    """Start a server, attack it, and say what came of it.
+    """Start a server, attack it, and return the result.
 
     Args:
         name: The attack's.
@@ -85,10 +85,10 @@ def _server(attack: type[Attack]) -> Server:
 def _attack(attack: type[Attack], target: Target, subject: Subject) -> Row:
     before = subject.resident_bytes
     subject.forget_peak()
-    began = time.perf_counter()
+    started = time.perf_counter()
     with _watching(attack, target) as watch:
         remark = asyncio.run(_run(attack, target))
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - started
         time.sleep(max(0.0, _LEAST - seconds))
         answers = _end(watch)
     peak = subject.peak_bytes
@@ -160,7 +160,7 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 def run(names: Sequence[str], out: Path) -> Overload:
-    """Measure rows, and tell of each.
+    """Measure rows, and print each.
 
     Raises:
         BenchFailed: A server did not start, or ended.
@@ -179,7 +179,7 @@ def main() -> int:
     Returns:
         0; 1 where the server did not hold; 2 where nothing could be measured.
     """
-    # So that an end asked for politely still stops the servers.
+    # So that SIGTERM still stops the servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options = _parse_arguments()
     options.out.mkdir(parents=True, exist_ok=True)

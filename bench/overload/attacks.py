@@ -14,14 +14,14 @@ from bench.operations import GET, Request
 from bench.people import Person
 
 VIEWER = "{ viewer { username } }"
-"""What takes a token and nothing else: no call of Cognito, no right."""
+"""Takes a token and nothing else: no call to Cognito, no right."""
 
 PATIENCE = 30.0
 """Seconds after which a request of an attack is given up."""
 
 
 class Target:
-    """A server that runs and is to be attacked.
+    """A running server to attack.
 
     Args:
         port: Of loopback, where it listens.
@@ -155,7 +155,7 @@ def graphql(
 
 
 def get_user(person: Person, token: str) -> bytes:
-    """A request for one user, which takes one call of Cognito."""
+    """A request for one user, which takes one call to Cognito."""
     return graphql(GET.document, token, {"username": person.username})
 
 

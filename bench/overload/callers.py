@@ -1,4 +1,4 @@
-"""Attacks by one caller, with a good token or a forged one, on what all callers share."""
+"""Attacks by one caller, with a valid token or a forged one, on what all callers share."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ class Loops(Attack):
     """300 loops in which one caller reads, at 200 concurrent requests at most."""
 
     name = "loops"
-    settings = {"MAX_CONCURRENCY": "200"}  # noqa: RUF012  # nobody changes it
+    settings = {"MAX_CONCURRENCY": "200"}  # noqa: RUF012  # never changed
 
     async def run(self, target: Target) -> str:
         target.stub.set_delay(0.5)
@@ -45,9 +45,9 @@ class SharedReads(Attack):
     """200 reads of one caller wait for a quota; the other joins the last of them."""
 
     name = "shared-reads"
-    settings = {"QUOTAS": "UserRead=20"}  # noqa: RUF012  # nobody changes it
+    settings = {"QUOTAS": "UserRead=20"}  # noqa: RUF012  # never changed
     query = GET.document
-    variables = {"username": _LAST_READ.username}  # noqa: RUF012  # nobody changes it
+    variables = {"username": _LAST_READ.username}  # noqa: RUF012  # never changed
     interval = 0.5
 
     async def run(self, target: Target) -> str:
@@ -61,9 +61,9 @@ class ThrottledUser(Attack):
     """Cognito throttles one user, whom one caller reads in 10 loops; the other reads another."""
 
     name = "throttled-user"
-    settings = {"QUOTAS": ""}  # noqa: RUF012  # nobody changes it
+    settings = {"QUOTAS": ""}  # noqa: RUF012  # never changed
     query = GET.document
-    variables = {"username": _LAST_READ.username}  # noqa: RUF012  # nobody changes it
+    variables = {"username": _LAST_READ.username}  # noqa: RUF012  # never changed
 
     async def run(self, target: Target) -> str:
         target.stub.tell("/throttled", [_PEOPLE[0].username])
@@ -75,7 +75,7 @@ class ForgedTokens(Attack):
     """100 loops with forged tokens while the keys' endpoint hangs, at 20 requests at most."""
 
     name = "forged-tokens"
-    settings = {"MAX_CONCURRENCY": "20"}  # noqa: RUF012  # nobody changes it
+    settings = {"MAX_CONCURRENCY": "20"}  # noqa: RUF012  # never changed
 
     async def run(self, target: Target) -> str:
         target.stub.tell("/keys", False)
@@ -94,7 +94,7 @@ class HangingCognito(Attack):
     """1,700 reads at once from a Cognito that never answers, with a deadline of 8 s."""
 
     name = "hanging"
-    settings = {"DEADLINE": "8"}  # noqa: RUF012  # nobody changes it
+    settings = {"DEADLINE": "8"}  # noqa: RUF012  # never changed
 
     async def run(self, target: Target) -> str:
         target.stub.set_delay(3600)

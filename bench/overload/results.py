@@ -1,4 +1,4 @@
-"""What came of attacks: the figures, and the table."""
+"""The results of attacks: the figures, and the table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ _ANSWERED = "answered"
 
 @dataclass(frozen=True)
 class Watched:
-    """What came of the requests of one who was watched.
+    """The results of the requests of a watched client.
 
     Args:
         count: How many requests.

@@ -1,10 +1,10 @@
-"""Watches a server that is attacked, from a process that has nothing else to do.
+"""Watches a server that is attacked, from a separate process.
 
     python -m bench.overload.watch PORT TOKEN INTERVAL < BODY
 
 It asks `/healthz` every 20 ms, and as another caller posts BODY every INTERVAL seconds, each time
-on a new connection, as somebody who has just arrived. It begins when the first line of BODY is in,
-and at the end of its input prints what came of it as one line of JSON.
+on a new connection, as a client that has just arrived. It begins when the first line of BODY is in,
+and at the end of its input prints the result as one line of JSON.
 
 Latencies are those of requests made at the same intervals whatever the server does: a server that
 stands still for ten seconds does so to five hundred probes, not to the one that waits.
@@ -27,11 +27,11 @@ PATIENCE = 10.0
 
 
 class Watcher:
-    """One thing asked again and again.
+    """A request that is sent repeatedly.
 
     Args:
         interval: Seconds between the end of a request and the next one.
-        ask: Makes the request on a connection, and says in one word what came of it.
+        ask: Makes the request on a connection, and returns its outcome in one word.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class Watcher:
         self._thread.start()
 
     def end(self) -> dict[str, Any]:
-        """End, and return what came of all."""
+        """End, and return all outcomes."""
         self._ending.set()
         self._thread.join()
         return {"latencies": self.latencies, "outcomes": self.outcomes}
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            began = time.perf_counter()
+            started = time.perf_counter()
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
             try:
                 outcome = self._ask(connection)
@@ -65,9 +65,10 @@ class Watcher:
                 outcome = type(error).__name__
             finally:
                 connection.close()
-            latency = time.perf_counter() - began
+            latency = time.perf_counter() - started
             self.outcomes[outcome] += 1
-            # Whoever had asked while this request waited would have waited for the rest of it.
+            # A client that had asked while this request waited would have waited for the rest of
+            # it.
             while latency > 0:
                 self.latencies.append(latency)
                 latency -= self._interval

@@ -58,7 +58,7 @@ class ReferenceQuery:
         check_name(key, "id")
         if typename == "Group":
             return await find_group(info.context, key)
-        return await find_namesake(info, key)
+        return await find_user_by_key(info, key)
 
     @guarded(
         RequiresByType(ACTIONS, has_key=True),
@@ -134,7 +134,7 @@ async def _resolve(info: Info, reference: Reference | BadUserInput) -> User | Gr
             user = (
                 User.from_username(username)
                 if key_is_enough
-                else await find_namesake(info, username)
+                else await find_user_by_key(info, username)
             )
         case Reference("User", "sub", sub):
             user = (
@@ -161,7 +161,7 @@ def _selects_beyond_reference(info: Info, reference: Reference) -> bool:
     return selects_beyond(info, reference.typename, names)
 
 
-async def find_namesake(info: Info, username: str) -> User | None:
+async def find_user_by_key(info: Info, username: str) -> User | None:
     """Fetch the user whose username is `username`, not one with this alias or `sub`."""
     user = await find_user(info.context, username)
     return user if user and user.key.casefold() == username.casefold() else None

@@ -50,21 +50,21 @@ class MembershipPayload(UserPayload, GroupPayload):
     pass
 
 
-KNOWN_OF_ONESELF = frozenset({"sub"})
+KNOWN_FROM_TOKEN = frozenset({"sub"})
 """Fields of the caller, beyond the key, whose values are in their token."""
 
 
 @strawberry.type
 class OneselfPayload(Payload):
     @guarded(
-        Requires(Action.GET_USER, key_of="User", known=KNOWN_OF_ONESELF),
+        Requires(Action.GET_USER, key_of="User", known=KNOWN_FROM_TOKEN),
         description="The caller: `id`, `username` and `sub` as in the token, the other fields "
         "read back after the action. Null if it was not carried out.",
     )
     async def user(self, info: Info) -> User | None:
         if self.target.user is None:
             return None
-        if not selects_beyond_key(info, "User", known=KNOWN_OF_ONESELF):
+        if not selects_beyond_key(info, "User", known=KNOWN_FROM_TOKEN):
             return User.from_token(self.target.user, info.context.demand_token().sub)
         return await find_user(info.context, self.target.user)
 

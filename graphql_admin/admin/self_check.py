@@ -69,7 +69,7 @@ SAMPLES = (
         }""",
         {"input": {"username": "ann", "groupName": "Editors"}},
     ),
-    # A name that is no text: it is made one on the ordinary path, and nothing is done again.
+    # A name that is not a string: the ordinary path converts it, and nothing is done again.
     Sample('mutation { disableUser(input: {username: "bob"}) { user { name } errors { code } } }'),
     # Invalid variables.
     Sample("query ($n: Int!) { users(first: $n) { nodes { name } } }", {"n": "2"}),
@@ -91,7 +91,7 @@ _ANN = {
 _BOB = {"Username": "bob", "Attributes": [{"Name": "name", "Value": 7}]}
 _CYD = {**_ANN, "Username": "cyd", "Enabled": False, "UserStatus": "RESET_REQUIRED"}
 _EDITORS = {"GroupName": "Editors", "Precedence": 3, "CreationDate": 1700000000}
-_GUESTS = {"GroupName": "Guests", "Description": "Whoever else"}
+_GUESTS = {"GroupName": "Guests", "Description": "Guests"}
 
 _LISTS: Mapping[str, Reply] = {
     "ListUsers": Reply({"Users": [_ANN, _CYD], "PaginationToken": "more"}),

@@ -77,7 +77,7 @@ def serve() -> None:
         _listen(settings.host, settings.port, remedy=_setting_of_port("PORT")) as listener,
         _metrics_served(settings),
     ):
-        _run(app, settings, listener, stop, lambda: _say_where(listener))
+        _run(app, settings, listener, stop, lambda: _print_address(listener))
 
 
 @main.command()
@@ -119,11 +119,11 @@ def dev(users: int, port: int) -> None:
         ):
             with click.progressbar(length=users, label="Creating users", file=sys.stderr) as bar:
 
-                def note_person(_done: int, _users: int) -> None:
-                    stop.demand_none()
+                def show_progress(_done: int, _users: int) -> None:
+                    stop.check()
                     bar.update(1)
 
-                cognito.seed(users, note_person)
+                cognito.seed(users, show_progress)
             os.environ.update(cognito.environment)
             with _settings_explained():
                 settings = _load_settings()
@@ -300,7 +300,7 @@ class _Stop:
         self._is_asked = True
         raise KeyboardInterrupt
 
-    def demand_none(self) -> None:
+    def check(self) -> None:
         """Raise KeyboardInterrupt if a signal to stop was received.
 
         Raises:
@@ -378,7 +378,7 @@ def _setting_of_port(name: str) -> str:
     return f"Set {PREFIX}HOST or {PREFIX}{name} to another; see {SETTINGS}."
 
 
-def _say_where(listener: socket.socket) -> None:
+def _print_address(listener: socket.socket) -> None:
     click.echo(f"Listening on {_url(listener)}", err=True)
 
 
@@ -418,7 +418,7 @@ def _run(
         announce()
         stop.pass_on()
 
-    stop.demand_none()
+    stop.check()
     run(
         app,
         listener,

@@ -37,7 +37,7 @@ class SharedReads:
 
     def forget(self) -> None:
         """Make later reads call Cognito again, instead of using a reply or a read from before."""
-        if self._state.under_way or self._state.kept:
+        if self._state.in_flight or self._state.kept:
             # Replaced, not cleared: reads in flight still store their replies in the old one, which
             # no later read looks at.
             self._state = _State()
@@ -63,7 +63,7 @@ class SharedReads:
             state = self._state
             if key in state.kept:
                 return state.kept[key]
-            read = state.under_way.get(key)
+            read = state.in_flight.get(key)
             if read is None:
                 return await self._fetch(state, key, fetch)
             reply = await read.join("", deadline)
@@ -102,14 +102,14 @@ class SharedReads:
         """
         again = False
         while True:
-            under_way = self._state.under_way
-            read = under_way.get(key)
+            in_flight = self._state.in_flight
+            read = in_flight.get(key)
             if read is None:
                 permit = take()
                 if permit is not None:
                     return await self._fetch(self._state, key, partial(fetch, permit))
-                read = _Read(under_way, key)
-            if not read.has_begun and caller not in read.queued:
+                read = _Read(in_flight, key)
+            if not read.has_started and caller not in read.queued:
                 read.queued[caller] = asyncio.create_task(
                     _wait_and_fetch(read, caller, partial(wait, again=again), fetch)
                 )
@@ -122,8 +122,8 @@ class SharedReads:
         self, state: "_State", key: Hashable, fetch: Callable[[], Awaitable[Reply]]
     ) -> Reply:
         """Fetch for this reader and those that join."""
-        read = _Read(state.under_way, key)
-        read.has_begun = True
+        read = _Read(state.in_flight, key)
+        read.has_started = True
         reply: Reply | None = None
         failure: AdminError | None = None
         try:
@@ -178,7 +178,7 @@ class _State:
     """The reads since the last write."""
 
     def __init__(self) -> None:
-        self.under_way: dict[Hashable, _Read] = {}
+        self.in_flight: dict[Hashable, _Read] = {}
         self.kept: dict[Hashable, Reply] = {}
 
 
@@ -186,25 +186,25 @@ class _Read:
     """A read that other reads may join until it ends.
 
     Args:
-        under_way: The reads in flight, where others find it.
+        in_flight: The reads in flight, where others find it.
         key: Its key there.
     """
 
-    __slots__ = ("_answers", "_key", "_refusals", "_under_way", "has_begun", "queued")
+    __slots__ = ("_answers", "_in_flight", "_key", "_refusals", "has_started", "queued")
 
-    def __init__(self, under_way: dict[Hashable, "_Read"], key: Hashable) -> None:
-        self._under_way = under_way
+    def __init__(self, in_flight: dict[Hashable, "_Read"], key: Hashable) -> None:
+        self._in_flight = in_flight
         self._key = key
         self._answers: dict[asyncio.Future[Reply | None], str] = {}
         """The futures of the readers that joined, with their callers."""
         self._refusals: dict[str, Exception] = {}
         """The errors of callers that get no turn of their own."""
-        self.has_begun = False
+        self.has_started = False
         """Whether any caller has had a turn yet."""
         self.queued: dict[str, asyncio.Task[None]] = {}
         """The task that waits for each caller's turn; once the read has started, the one that
         fetches."""
-        under_way[key] = self
+        in_flight[key] = self
 
     async def join(self, caller: str, deadline: float) -> Reply | None:
         """Return the reply; None if the reader that fetched gave up.
@@ -227,7 +227,7 @@ class _Read:
 
     def begin(self, caller: str) -> None:
         """Start the read on this caller's turn: the others need no longer wait for theirs."""
-        self.has_begun = True
+        self.has_started = True
         for other, task in self.queued.items():
             if other != caller:
                 task.cancel()
@@ -250,8 +250,8 @@ class _Read:
 
     def end(self, reply: Reply | None = None, failure: Exception | None = None) -> None:
         """Give the outcome to all that joined, and let no more join."""
-        if self._under_way.get(self._key) is self:
-            del self._under_way[self._key]
+        if self._in_flight.get(self._key) is self:
+            del self._in_flight[self._key]
         self.queued = {}
         for answer, caller in self._answers.items():
             if answer.done():
@@ -268,7 +268,7 @@ class _Read:
             for task in self.queued.values():
                 task.cancel()
             self.end()
-        elif not self.has_begun and caller not in self._answers.values():
+        elif not self.has_started and caller not in self._answers.values():
             if caller in self.queued:
                 self.queued.pop(caller).cancel()
             if not self.queued:

@@ -246,9 +246,9 @@ class Permit:
         """
         narrow, wide = self._buckets[0], self._buckets[-1]
         if narrow is not wide:
-            narrow.halt(self._granted)
+            narrow.pause(self._granted)
         if narrow is wide or wide.suspects(narrow):
-            wide.halt(self._granted)
+            wide.pause(self._granted)
 
 
 class Bucket:
@@ -273,7 +273,7 @@ class Bucket:
         self._interval = 1 / rate
         self._depth = max(0.0, 1 - self._interval) + 1e-6  # 25 times 1/25 may exceed 1
         self._full_at = 0.0
-        self._under_way = 0
+        self._in_flight = 0
         self._places = Places(max(1, int(rate)))
         """The calls in flight: at most one second's worth, shared between callers."""
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}
@@ -287,7 +287,7 @@ class Bucket:
 
     def is_idle(self, now: float) -> bool:
         """Tell whether it is in the state of a new one, so that it can be dropped."""
-        return not self._under_way and not self._queues and self._full_at <= now
+        return not self._in_flight and not self._queues and self._full_at <= now
 
     def take(self, caller: str, now: float) -> bool:
         """Take a token, if there is one that no waiting caller may have first."""
@@ -342,7 +342,7 @@ class Bucket:
                 raise Throttled(retry_after=self._next_turn(caller, now) - now) from error
             raise
 
-    def halt(self, sent: float) -> None:
+    def pause(self, sent: float) -> None:
         """Empty the bucket, and add no tokens for a moment.
 
         Args:
@@ -369,14 +369,14 @@ class Bucket:
 
     def _update(self, now: float) -> None:
         """Discard the tokens that would have overflowed."""
-        self._full_at = max(self._full_at, now + self._under_way * self._interval)
+        self._full_at = max(self._full_at, now + self._in_flight * self._interval)
 
     def _take(self, caller: str, now: float) -> bool:
         self._update(now)
         if now < self._full_at - self._depth or not self._places.take(caller):
             return False
         self._full_at += self._interval
-        self._under_way += 1
+        self._in_flight += 1
         return True
 
     def _has_token(self, now: float) -> bool:
@@ -384,7 +384,7 @@ class Bucket:
         return now >= self._full_at - self._depth
 
     def _end_call(self, caller: str) -> None:
-        self._under_way -= 1
+        self._in_flight -= 1
         self._places.give_back(caller)
         if self._queues:
             self._serve()

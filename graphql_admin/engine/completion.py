@@ -127,7 +127,7 @@ def compile_constant_column(value: Any) -> Column:
 def compile_leaf(type_: GraphQLLeafType, *, nullable: bool) -> Completer:
     """Return a function that completes values of a scalar or an enum."""
     complete = _compile_enum(type_) if isinstance(type_, GraphQLEnumType) else _serialize(type_)
-    return let_nulls_be(complete) if nullable else complete
+    return compile_nullable(complete) if nullable else complete
 
 
 def _compile_enum(type_: GraphQLEnumType) -> Completer:
@@ -205,7 +205,7 @@ def _dicts(size: int) -> Callable[..., Callable[[Iterable[Iterable[Any]]], list[
     return eval(make)  # type: ignore[no-any-return]  # noqa: S307  # see above
 
 
-def let_nulls_be(complete: Completer) -> Completer:
+def compile_nullable(complete: Completer) -> Completer:
     """Return a function that completes nullable values."""
 
     def complete_others(values: Sequence[Any], pending: list[Pending]) -> Sequence[Any]:

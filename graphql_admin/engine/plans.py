@@ -53,9 +53,9 @@ from graphql_admin.engine.completion import (
     compile_constant_column,
     compile_leaf,
     compile_lists,
+    compile_nullable,
     compile_objects,
     compile_verbatim_column,
-    let_nulls_be,
     verbatim,
 )
 from graphql_admin.engine.fallbacks import Fallback, Unplanned
@@ -77,7 +77,7 @@ COLUMN_BYTES = 3000
 
 
 @dataclass(slots=True)
-class Asked:
+class ResolveInfo:
     """The part of graphql-core's `GraphQLResolveInfo` that the resolvers here use."""
 
     context: object
@@ -264,7 +264,7 @@ class _Run:
         """Resolve a field and those below it."""
         field = pending.field
         try:
-            asked = Asked(self.context, self.schema, self.fragments, field.nodes)
+            asked = ResolveInfo(self.context, self.schema, self.fragments, field.nodes)
             # Not `Info`, a generic alias of this class, which takes twice as long to call.
             info = strawberry.Info(asked, field.definition)  # type: ignore[arg-type]
             outcome = await field.resolve(pending.source, info, **self.arguments[field])
@@ -323,7 +323,7 @@ class _Compiler:
             )
         else:
             raise Unplanned
-        return let_nulls_be(complete) if nullable else complete
+        return compile_nullable(complete) if nullable else complete
 
     def _compile_object(
         self, type_: GraphQLObjectType, sets: Sequence[SelectionSetNode | None], class_: type

@@ -4,19 +4,16 @@ import asyncio
 import contextlib
 import heapq
 import resource
-from collections import Counter, deque
-from collections.abc import Callable, Hashable
-from contextvars import Context, copy_context
+from collections import Counter
+from collections.abc import Hashable
+from contextvars import copy_context
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network
 from math import inf
 from typing import Protocol
 
+from graphql_admin.serving.turns import LARGE_READ, SMALL_READ, Turns
 from graphql_admin.telemetry import metrics
-
-BEGUN_PER_TURN = 3
-"""Requests that are begun in one turn of the event loop. With fewer, more time goes into turns;
-with more, a request whose reply from Cognito just missed a turn waits longer for the next."""
 
 SWEEP = 1.0
 """Seconds between two looks at the time limits of all connections. One timer for all of them
@@ -78,38 +75,6 @@ class Member(Protocol):
         """Close at once, whatever was to be sent."""
 
 
-class Turnstile:
-    """Lets requests begin in the order in which they came, some in each turn of the event loop.
-
-    Replies from Cognito are dealt with in every turn, so requests in flight are finished while new
-    ones wait. Otherwise some would take twice as long as others under load.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
-        self._loop = loop
-        self._context = context
-        self._begun = 0
-        """In this turn."""
-        self._waiting: deque[Callable[[], None]] = deque()
-
-    def enter(self, begin: Callable[[], None]) -> None:
-        """Call `begin`, which begins a request, now or in a turn to come."""
-        if not self._begun:
-            self._loop.call_soon(self._turn, context=self._context)
-        if self._begun < BEGUN_PER_TURN:
-            self._begun += 1
-            begin()
-        else:
-            self._waiting.append(begin)
-
-    def _turn(self) -> None:
-        self._begun = min(BEGUN_PER_TURN, len(self._waiting))
-        for _ in range(self._begun):
-            self._waiting.popleft()()
-        if self._begun:
-            self._loop.call_soon(self._turn, context=self._context)
-
-
 class Connections:
     """The connections of one server.
 
@@ -122,7 +87,10 @@ class Connections:
         self.bounds = bounds
         # Requests begin in what holds for the server, not in what another request has set.
         self.context = copy_context()
-        self.turnstile = Turnstile(loop, self.context)
+        self.turns = Turns(loop, self.context)
+        self.large_buffer = memoryview(bytearray(LARGE_READ))
+        """What is read into, from one connection after the other."""
+        self.small_buffer = self.large_buffer[:SMALL_READ]
         self.idle: dict[Member, None] = {}
         """Those without a request, or a part of one, longest idle first."""
         self._loop = loop

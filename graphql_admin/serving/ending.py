@@ -50,7 +50,17 @@ class Ending:
         """Whether the client will send no more."""
         self.deadline = inf
         self._arrivals = Arrivals()
+        self._is_unseen = False
+        """Whether it waits for its turn to have what arrived looked at."""
         self._is_reading = True
+        self._wants_to_read = True
+        """Whether it would read, were it its turn."""
+        self._has_more = False
+        """Whether the last read had no room for all there was, perhaps."""
+        self._waits_to_read = False
+        """Whether it waits for its turn to read on."""
+        self._large_read = 0
+        """The turn of the event loop in which a read may be a large one."""
         self._taken = 0
         """Bytes of a body that is not complete: read or, once that is so, discarded."""
         self._exchange: Exchange | None = None
@@ -131,7 +141,7 @@ class Ending:
     def is_unfinished(self) -> bool:
         """Whether it owes the rest of a request."""
         if self._state is State.HEAD:
-            return bool(self._arrivals.data)
+            return bool(self._arrivals.data) and not self._is_unseen
         return self._state in (State.BODY, State.DISCARDING)
 
     def caller(self) -> Hashable:
@@ -206,7 +216,9 @@ class Ending:
     def _settle(self) -> None:
         """Count what it holds, and read on if there is somewhere to put what comes."""
         self._account()
-        if self._state in (State.ANSWERING, State.TAKING):
+        if self._is_unseen:
+            self._read(wanted=False)
+        elif self._state in (State.ANSWERING, State.TAKING):
             if not self._is_last:
                 self._read(wanted=not self._arrivals.data)
         elif self._state is State.BODY:
@@ -216,13 +228,36 @@ class Ending:
             self._read(wanted=True)
 
     def _read(self, *, wanted: bool) -> None:
-        if wanted is self._is_reading or self._client_ended:
+        """Read on, or do not.
+
+        Who sends more than a small read at a time waits for a turn to read on. So what is read in
+        one turn of the event loop is bounded, however much has arrived.
+        """
+        self._wants_to_read = wanted
+        if wanted and self._has_more:
+            if self._waits_to_read:
+                return
+            turns = self._connections.turns
+            if turns.reads.enter():
+                self._has_more, self._large_read = False, turns.number
+            else:
+                self._waits_to_read = True
+                turns.reads.wait(self.caller(), self._read_on)
+                wanted = False
+        if wanted is self._is_reading or self._client_ended or self._transport.is_closing():
             return
         self._is_reading = wanted
         if wanted:
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        """Read, if that is still wanted, now that it is its turn."""
+        self._waits_to_read = False
+        if self._wants_to_read:
+            self._has_more, self._large_read = False, self._connections.turns.number
+            self._read(wanted=True)
 
     def _account(self) -> None:
         held = len(self._arrivals.data) + self._out.untaken

@@ -105,7 +105,7 @@ _servers: WeakKeyDictionary[ServerState, Connections] = WeakKeyDictionary()
 """The connections of each server in this process."""
 
 
-class Protocol(Ending, asyncio.Protocol):
+class Protocol(Ending, asyncio.BufferedProtocol):
     """One connection. uvicorn makes it, and calls `shutdown`; the event loop calls the rest.
 
     The scope of a request whose body was there with its head has the extension `BODY_COMPLETE`.
@@ -157,6 +157,22 @@ class Protocol(Ending, asyncio.Protocol):
         self._connections.idle[self] = None
         self.deadline = self._loop.time() + HEAD_TIME
 
+    def get_buffer(self, _: int) -> memoryview:
+        """Return what to read into; a read has that many bytes at most."""
+        connections = self._connections
+        if self._large_read == connections.turns.number:
+            return connections.large_buffer
+        return connections.small_buffer
+
+    def buffer_updated(self, size: int) -> None:
+        """Take what was read."""
+        buffer = self.get_buffer(size)
+        self._large_read = 0
+        self._has_more = size == len(buffer)
+        self.data_received(bytes(buffer[:size]))
+        if self._has_more:
+            self._settle()
+
     def data_received(self, data: bytes) -> None:
         """Take what arrived."""
         state = self._state
@@ -169,10 +185,17 @@ class Protocol(Ending, asyncio.Protocol):
             self._read(wanted=False)  # nothing of it would be answered
             return
         self._arrivals.add(data)
-        if state is State.HEAD and self in self._connections.idle:
-            del self._connections.idle[self]
-            if not self._is_first:
-                self.deadline = self._loop.time() + HEAD_TIME
+        if state is State.HEAD:
+            if self in self._connections.idle:
+                del self._connections.idle[self]
+                if not self._is_first:
+                    self.deadline = self._loop.time() + HEAD_TIME
+            heads = self._connections.turns.heads
+            if not heads.enter():
+                self._is_unseen = True
+                heads.wait(self.address, self._look)
+                self._settle()
+                return
         self._advance()
 
     def eof_received(self) -> bool:
@@ -221,12 +244,19 @@ class Protocol(Ending, asyncio.Protocol):
         if self._state in (State.BODY, State.ANSWERING):
             assert self._exchange is not None  # noqa: S101  # that is what these states are
             self._exchange.keep_alive = False
-        elif self._state is State.HEAD and not self._arrivals.data and self._has_arrived():
+        elif self._state is State.HEAD and (
+            self._is_unseen or (not self._arrivals.data and self._has_arrived())
+        ):
             self.deadline = self._loop.time() + LINGER  # what has arrived is answered first
         elif self._state is not State.CLOSED:
             self._close()
 
     # What arrives
+
+    def _look(self) -> None:
+        """Look at what arrived, now that it is its turn."""
+        self._is_unseen = False
+        self._advance()
 
     def _advance(self) -> None:
         """Take from what has arrived as much as the state allows."""
@@ -277,7 +307,11 @@ class Protocol(Ending, asyncio.Protocol):
             self._take_body()
         if self._state is State.ANSWERING:
             scope["extensions"][BODY_COMPLETE] = {}
-        self._connections.turnstile.enter(partial(self._start, exchange))
+        requests = self._connections.turns.requests
+        if requests.enter():
+            self._start(exchange)
+        else:
+            requests.wait(self.caller(), partial(self._start, exchange))
 
     def _start(self, exchange: Exchange) -> None:
         if exchange.disconnected:

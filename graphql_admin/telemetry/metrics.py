@@ -34,7 +34,7 @@ _refused_connections = Counter(
 )
 _ended_connections = Counter(
     "graphql_admin_connections_ended",
-    "Connections that the server closed on clients, by reason; see the list of limits.",
+    "Connections that the server closed on clients, by reason.",
     ["reason"],
 )
 _cognito_calls = Counter(
@@ -58,20 +58,19 @@ _key_fetches = Counter(
 )
 
 ENDINGS: Mapping[str, str] = {
-    "refused": "a request outside the grammar of HTTP/1.1",
-    "head": "a head that took too long",
+    "refused": "a malformed request",
+    "head": "headers that took too long",
     "body": "a body that was not read to its end, and went on",
     "unread": "a response that the client did not read in time",
     "budget": "too many bytes of incomplete requests and unread responses",
     "idle": "an idle connection, to make room for another",
     "crowded": "an unfinished request, to make room for another client",
 }
-"""The reasons for which a connection is closed on a client, with their meanings."""
+"""The reasons for which the server closes a connection on a client."""
 
 _STATUSES = {error.code: error.status for error in leaves()}
 
-# Prometheus sees no growth where a series begins at 1. So what an alarm is to notice the first
-# time begins at 0.
+# Prometheus sees no increase where a series starts at 1, so series that alarms use start at 0.
 for _code, _status in _STATUSES.items():
     if _status >= 500:
         _requests.labels("2xx", _code)  # beside data
@@ -81,7 +80,7 @@ for _reason in ENDINGS:
 for _outcome in ("ok", "failed"):
     _key_fetches.labels(_outcome)
 
-# A look-up by labels costs several times what counting does.
+# Looking up a child by its labels costs several times as much as counting.
 _labelled_requests = cache(_requests.labels)
 _labelled_seconds = cache(_request_seconds.labels)
 _labelled_calls = cache(_cognito_calls.labels)
@@ -92,7 +91,7 @@ def count_request(status: int, codes: Collection[str], kind: str, seconds: float
 
     Args:
         status: Its HTTP status.
-        codes: The codes of the errors in the answer. That of the highest status counts.
+        codes: The codes of the errors in the response. The one with the highest status counts.
         kind: `query`, `mutation`, or `other` for requests that are not GraphQL.
         seconds: Its duration.
     """
@@ -147,7 +146,7 @@ def count_throttle(operation: str) -> None:
 
 
 def begin_fallbacks(kinds: Iterable[str]) -> None:
-    """Let the counts of operations that are not executed by their plans begin at 0."""
+    """Start the counts of operations that take the ordinary path at 0."""
     for kind in kinds:
         _fallbacks.labels(kind)
 

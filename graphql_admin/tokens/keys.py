@@ -188,7 +188,7 @@ class KeySet:
                 if kid in self._refused_ids:
                     raise jwt.PyJWKError(f"the private key of {kid} is public")
             except jwt.PyJWTError as error:
-                log.warning("key refused", reason=str(error))
+                log.warning("key rejected", reason=str(error))
             else:
                 keys[kid] = key
         if not keys:

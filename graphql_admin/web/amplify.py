@@ -53,7 +53,7 @@ class AdminQuery:
     """Makes the response from `data` and the parameters; raises the AdminError found in `data`."""
 
 
-def _say(message: str) -> Callable[[Members, Members], dict[str, Any]]:
+def _message(message: str) -> Callable[[Members, Members], dict[str, Any]]:
     def reply(data: Members, parameters: Members) -> dict[str, Any]:
         for error in data["payload"]["errors"]:
             raise _PAYLOAD_ERRORS[error["code"]](error["message"])
@@ -71,7 +71,7 @@ _PAYLOAD_ERRORS: Mapping[str, type[AdminError]] = {
 def _show_user(data: Members, _: Members) -> dict[str, Any]:
     if data["user"] is None:
         raise UserNotFound
-    return _as_cognito_has_it(data["user"])
+    return _without_nulls(data["user"])
 
 
 def _show_page(data: Members, _: Members) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _show_page(data: Members, _: Members) -> dict[str, Any]:
     page = data["page"] if "page" in data else data["_entities"][0]["page"]
     position = page["pageInfo"]
     reply = {
-        rows: [_as_cognito_has_it(row) for row in page[rows]]
+        rows: [_without_nulls(row) for row in page[rows]]
         for rows in ("Users", "Groups")
         if rows in page
     }
@@ -88,7 +88,7 @@ def _show_page(data: Members, _: Members) -> dict[str, Any]:
     return reply
 
 
-def _as_cognito_has_it(row: Members) -> dict[str, Any]:
+def _without_nulls(row: Members) -> dict[str, Any]:
     """Return a user or group without null members, as Cognito does."""
     return {name: value for name, value in row.items() if value is not None}
 
@@ -135,18 +135,18 @@ def _of_membership(mutation: str) -> str:
 # the user or group nor a call.
 ADMIN_QUERIES: Mapping[Action, AdminQuery] = {
     Action.ADD_USER_TO_GROUP: AdminQuery(
-        _of_membership("addUserToGroup"), _say("Success adding {username} to {groupname}")
+        _of_membership("addUserToGroup"), _message("Success adding {username} to {groupname}")
     ),
     Action.REMOVE_USER_FROM_GROUP: AdminQuery(
-        _of_membership("removeUserFromGroup"), _say("Removed {username} from {groupname}")
+        _of_membership("removeUserFromGroup"), _message("Removed {username} from {groupname}")
     ),
     Action.CONFIRM_USER_SIGN_UP: AdminQuery(
-        _of_user("confirmUserSignUp"), _say("Confirmed {username} registration")
+        _of_user("confirmUserSignUp"), _message("Confirmed {username} registration")
     ),
-    Action.DISABLE_USER: AdminQuery(_of_user("disableUser"), _say("Disabled {username}")),
-    Action.ENABLE_USER: AdminQuery(_of_user("enableUser"), _say("Enabled {username}")),
+    Action.DISABLE_USER: AdminQuery(_of_user("disableUser"), _message("Disabled {username}")),
+    Action.ENABLE_USER: AdminQuery(_of_user("enableUser"), _message("Enabled {username}")),
     Action.SIGN_USER_OUT: AdminQuery(
-        _of_user("signUserOut"), _say("Signed out {username} from all devices")
+        _of_user("signUserOut"), _message("Signed out {username} from all devices")
     ),
     Action.GET_USER: AdminQuery(
         f"""query getUser($username: String!) {{

@@ -50,7 +50,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
+        started = time.perf_counter()
         record = records.begin(_find_id(scope))
         id_header = (b"x-request-id", record.id.encode())
         status = 500  # what the server responds if the application does not
@@ -67,7 +67,7 @@ class RequestLog:
             await self._app(scope, receive, send_with_id)
         finally:
             metrics.count_request_in_flight(-1)
-            seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - started
             self._note(scope, record, status, seconds)
 
     def _note(

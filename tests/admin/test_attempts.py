@@ -217,7 +217,7 @@ def test_target_is_recorded_as_given(
     target: tuple[str | None, str | None],
     ending: tuple[str, str | None],
 ) -> None:
-    """An event has the names that the caller gave, empty ones too; oneself where none was meant."""
+    """An event has the names that the caller gave, empty ones too; the caller if none was given."""
     api, events = audited
     for action in Action:
         if action.write:
@@ -234,7 +234,7 @@ def test_target_is_recorded_as_given(
 
 
 def test_payloads_are_of_what_was_changed(audited: Any, scripted: ScriptedCognito) -> None:
-    """A payload has whom Cognito was told of, and nobody where the action was not carried out."""
+    """A payload has the user that was sent to Cognito; null if the action was not carried out."""
     api, _ = audited
     scripted.on("AdminUserGlobalSignOut", reply({}))
     document = """mutation {
@@ -314,7 +314,7 @@ def test_what_was_not_sent_is_not_unknown(
 
 
 def test_inputs_do_not_repeat_their_values() -> None:
-    """What is asked to be changed is in no text that is made of an input."""
+    """No string that is made of an input contains its values."""
     for name in MUTATIONS.fields:
         input_ = MUTATIONS.fields[name].args["input"].type.of_type
         type_ = input_.extensions["strawberry-definition"].origin

@@ -1,4 +1,4 @@
-"""Replies of Cognito that lack what its model promises are its errors, and no faults of ours."""
+"""Replies from Cognito that do not match its model are its errors, not faults of this server."""
 
 from collections.abc import Callable
 from typing import Any

@@ -21,7 +21,7 @@ ENTITIES = """query ($representations: [_Any!]!, $beyond: Boolean = true) {
 
 
 def test_node(api: Api, directory: Directory) -> None:
-    """The id of an object fetches it again, whatever way it was met."""
+    """The id of an object fetches it again, wherever the id came from."""
     directory.add_group("Editors", Description="Who edits")
     directory.add_user("bob", "Editors", email="bob@example.com")
     met = api.send("""mutation { enableUser(input: {username: "bob"}) { user { id } } }""").data[
@@ -103,7 +103,7 @@ def test_node_malformed(serve: Callable[..., Api], scripted: ScriptedCognito, id
     assert scripted.requests == []
 
 
-def test_node_is_nobody_else(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+def test_node_is_no_other_user(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """A user whom Cognito finds by an alias or `sub` is not the one whose id was asked for."""
     scripted.on("AdminGetUser", reply({"Username": "eve", "UserAttributes": []}))
     answer = serve(scripted.url).send('{ node(id: "VXNlcjpib2I=") { id } }')
@@ -201,7 +201,7 @@ def test_entities_cost(serve: Callable[..., Api], scripted: ScriptedCognito) -> 
     assert scripted.requests == []
 
 
-def test_entities_are_nobody_else(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+def test_entities_are_no_other_users(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """A user whom Cognito finds by an alias or `sub` is not the one whose username was given."""
     scripted.on("AdminGetUser", reply({"Username": "eve", "UserAttributes": []}))
     references = [{"__typename": "User", "username": "bob"}]
@@ -289,7 +289,7 @@ def test_entities_known_by_their_keys(
 ) -> None:
     """A reference of which no more than the key is asked takes no action, and reads nothing.
 
-    So whoever has a token gets back what they said, whether there is such an object or not.
+    So any caller with a token gets back what they sent, whether there is such an object or not.
     """
     policy = tmp_path / "policy.toml"
     policy.write_text('[groups]\nStaff = ["listGroups"]\n')

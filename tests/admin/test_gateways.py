@@ -63,7 +63,7 @@ class Composition:
 
     errors: list[str]
     hints: list[str]
-    """What it lets pass and still has to say something about."""
+    """What it accepts with a warning."""
     supergraph: str | None = None
 
 
@@ -384,9 +384,9 @@ def test_refused_mutation(gateway: Api, backend: ScriptedCognito) -> None:
     assert backend.requests == []
 
 
-@pytest.mark.parametrize("token", ["", "nonsense"], ids=["without a token", "with a bad token"])
-def test_caller_is_nobody(gateway: Api, backend: ScriptedCognito, token: str) -> None:
-    """Who has no good token gets UNAUTHENTICATED, and what the other subgraphs give anybody."""
+@pytest.mark.parametrize("token", ["", "nonsense"], ids=["no token", "an invalid token"])
+def test_caller_without_a_valid_token(gateway: Api, backend: ScriptedCognito, token: str) -> None:
+    """Without a valid token there is UNAUTHENTICATED, and the public data of other subgraphs."""
     query = "{ orders(first: 1) { id buyer { email } } }"
     answer = gateway.send(query, token=token)
     assert set(answer.codes) == {"UNAUTHENTICATED"}
@@ -394,8 +394,8 @@ def test_caller_is_nobody(gateway: Api, backend: ScriptedCognito, token: str) ->
     assert backend.requests == []
 
 
-def test_reference_to_nobody(gateway: Api) -> None:
-    """A person who is gone is an error of its own, and the other people are whole."""
+def test_reference_to_a_deleted_user(gateway: Api) -> None:
+    """A deleted user is a separate error, and the other users are complete."""
     answer = gateway.send("{ abandonedOrder { id buyer { email } } orders { buyer { email } } }")
     assert set(answer.codes) == {"USER_NOT_FOUND"}
     assert answer.partial["abandonedOrder"] == {"id": "abandoned", "buyer": {"email": None}}

@@ -107,7 +107,7 @@ def test_change(start: Callable[..., Api], directory: Directory, tmp_path: Path,
 
 
 def test_no_right(start: Callable[..., Api]) -> None:
-    """What its scopes do not give is refused to a machine as to anybody."""
+    """What its scopes do not give is refused to a machine as to any caller."""
     api = start()
     sent = api.send(
         'mutation { enableUser(input: {username: "carl"}) { errors { code } } }',
@@ -126,7 +126,7 @@ def test_no_right(start: Callable[..., Api]) -> None:
     ],
 )
 def test_out_of_scope(start: Callable[..., Api], directory: Directory, change: str) -> None:
-    """A machine acts on nobody who may do more than it, and gives nobody more."""
+    """A machine acts on no user with more rights than it has, and gives no user more."""
     api = start()
     sent = api.send(f"mutation {{ it: {change} {{ errors {{ code }} }} }}", token=machine(api))
     assert sent.data == {"it": {"errors": [{"code": "OUT_OF_SCOPE"}]}}

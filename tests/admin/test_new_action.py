@@ -123,7 +123,7 @@ def test_what_goes_through_every_action(copy: Path) -> None:
 
 
 def test_example_in_the_explorer(copy: Path) -> None:
-    """The explorer offers an example of each new action, to whoever may do it."""
+    """The explorer offers an example of each new action, to callers that may do it."""
     example = "tests/web/test_explorer_browser.py::test_every_allowed_action_has_an_example"
     if "1 skipped" in run(copy, "pytest", "-n0", example):
         pytest.skip("there is no chromium on this machine")

@@ -70,7 +70,7 @@ def script_people(
 
 
 @pytest.fixture(scope="module")
-def everybody(cognito: Any) -> Directory:
+def crowd(cognito: Any) -> Directory:
     """A pool of 250 people in moto, all of them in the group Support."""
     directory = Directory.create(cognito)
     directory.add_group("Support")
@@ -82,10 +82,10 @@ def everybody(cognito: Any) -> Directory:
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(1, 61))
 def test_walk_with_every_page_size(
-    serve: Callable[..., Api], moto_url: str, everybody: Directory, first: int
+    serve: Callable[..., Api], moto_url: str, crowd: Directory, first: int
 ) -> None:
-    """All people are met once, whatever the page size, and pages are full but the last."""
-    api = serve(moto_url, everybody.pool_id)
+    """All users are listed once, whatever the page size, and all pages but the last are full."""
+    api = serve(moto_url, crowd.pool_id)
     found = walk(api, "users", repeat(first))
     assert sorted(found) == [f"user{number:04}" for number in range(PEOPLE)]
 
@@ -94,10 +94,10 @@ def test_walk_with_every_page_size(
 @pytest.mark.parametrize("kind", LISTS)
 @pytest.mark.parametrize("first", [1, 7, 25, 60])
 def test_walk_each_list(
-    serve: Callable[..., Api], moto_url: str, everybody: Directory, kind: str, first: int
+    serve: Callable[..., Api], moto_url: str, crowd: Directory, kind: str, first: int
 ) -> None:
     """Each list of users is walked alike."""
-    found = walk(serve(moto_url, everybody.pool_id), kind, repeat(first))
+    found = walk(serve(moto_url, crowd.pool_id), kind, repeat(first))
     assert sorted(found) == [f"user{number:04}" for number in range(PEOPLE)]
 
 
@@ -107,7 +107,7 @@ def test_walk_each_list(
 def test_walk_unreliable_pages(
     serve: Callable[..., Api], scripted: ScriptedCognito, first: int, oversized: bool
 ) -> None:
-    """Short, empty and oversized pages of Cognito lose nobody and repeat nobody."""
+    """Short, empty and oversized pages from Cognito neither skip nor repeat a user."""
     people = script_people(scripted, PEOPLE, random.Random(first), oversized=oversized)
     kind = list(LISTS)[first % len(LISTS)]
     assert walk(serve(scripted.url), kind, repeat(first)) == people.usernames
@@ -127,11 +127,11 @@ def test_walk_changing_first(
 
 @pytest.mark.slow
 def test_walk_changing_first_in_moto(
-    serve: Callable[..., Api], moto_url: str, everybody: Directory
+    serve: Callable[..., Api], moto_url: str, crowd: Directory
 ) -> None:
     """The page size may change on the way, also where pages are as long as asked."""
     sizes = chain([1, 60, 2, 59, 7], repeat(13))
-    found = walk(serve(moto_url, everybody.pool_id), "users", sizes)
+    found = walk(serve(moto_url, crowd.pool_id), "users", sizes)
     assert sorted(found) == [f"user{number:04}" for number in range(PEOPLE)]
 
 
@@ -276,12 +276,10 @@ def test_cursor_expired(serve: Callable[..., Api], scripted: ScriptedCognito, ki
     assert answer.codes == ["INVALID_CURSOR"]
 
 
-def test_cursor_unknown_to_moto(
-    serve: Callable[..., Api], moto_url: str, everybody: Directory
-) -> None:
+def test_cursor_unknown_to_moto(serve: Callable[..., Api], moto_url: str, crowd: Directory) -> None:
     """The error that moto has for an unknown page token is an invalid cursor too."""
-    codec = CursorCodec(everybody.pool_id, "ListUsers", parameters={})
+    codec = CursorCodec(crowd.pool_id, "ListUsers", parameters={})
     cursor = codec.encode(Position("gone", limit=10))
-    api = serve(moto_url, everybody.pool_id)
+    api = serve(moto_url, crowd.pool_id)
     answer = api.send(LISTS["users"] + PAGE, {"first": 10, "after": cursor})
     assert answer.codes == ["INVALID_CURSOR"]

@@ -76,7 +76,7 @@ def fields(schema: GraphQLSchema = SCHEMA) -> Iterator[tuple[str, Any]]:
 
 
 def test_guarded_fields_are_nullable() -> None:
-    """A refusal blanks the refused field alone; `_entities` is as federation has it."""
+    """A refusal blanks the refused field alone; `_entities` is as federation specifies."""
     for path, field in fields():
         if guard_of(field.extensions["strawberry-definition"]) and path != "Query._entities":
             assert not isinstance(field.type, GraphQLNonNull), path
@@ -114,11 +114,11 @@ def test_unguarded_resolver_fails_start() -> None:
     @strawberry.type
     class Leaky:
         @strawberry.field
-        async def everybody(self, info: strawberry.Info) -> list[str]:
+        async def every_user(self, info: strawberry.Info) -> list[str]:
             reply = await info.context.read("ListUsers")
             return [user["Username"] for user in reply["Users"]]
 
-    with pytest.raises(UnguardedField, match=r"Query\.everybody"):
+    with pytest.raises(UnguardedField, match=r"Query\.everyUser"):
         AdminSchema(features=(*FEATURES, Feature(query=Leaky)))
 
 

@@ -1,4 +1,4 @@
-"""Beside versions that are not locked, plans are used if they do what the ordinary path does."""
+"""With other versions than the locked ones, plans are used if they agree with the ordinary path."""
 
 import asyncio
 import re

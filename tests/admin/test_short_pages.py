@@ -66,7 +66,7 @@ def test_person_behind_empty_pages(
 
 
 @pytest.mark.parametrize("by", KEYS, ids=lambda by: next(iter(by)))
-def test_nobody_behind_empty_pages(
+def test_no_user_after_empty_pages(
     serve: Callable[..., Api], scripted: ScriptedCognito, by: dict[str, str]
 ) -> None:
     """That there is no such person is known at the end of the list."""
@@ -157,7 +157,7 @@ def script_groups(scripted: ScriptedCognito, *content: Sequence[dict[str, Any]])
 
 
 def group(name: str, precedence: int | None = None) -> dict[str, Any]:
-    """Return a group as Cognito has it."""
+    """Return a group in the format of Cognito."""
     return {"GroupName": name} | ({} if precedence is None else {"Precedence": precedence})
 
 

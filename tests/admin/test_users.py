@@ -110,7 +110,7 @@ def test_user_ambiguous(api: Api, directory: Directory) -> None:
 def test_user_by_not_exactly_one_key(
     serve: Callable[..., Api], scripted: ScriptedCognito, by: dict[str, str]
 ) -> None:
-    """A look-up names exactly one key, or is refused before Cognito is called."""
+    """A lookup names exactly one key, or is refused before Cognito is called."""
     assert serve(scripted.url).send(USER, {"by": by}).codes == ["BAD_USER_INPUT"]
     assert scripted.requests == []
 
@@ -285,7 +285,7 @@ def test_users_filter_refuses_control_characters(
 def test_users_filter_with_an_empty_prefix(
     serve: Callable[..., Api], scripted: ScriptedCognito, field: str
 ) -> None:
-    """Everybody begins with nothing: what a search box sends before the first letter."""
+    """Every user matches the empty prefix, which a search box sends before the first letter."""
     scripted.on("ListUsers", reply({"Users": [{"Username": "bob"}]}))
     answer = serve(scripted.url).send(FOUND, {"f": {field: {"startsWith": ""}}})
     assert names(answer.data["users"]) == ["bob"]
@@ -373,7 +373,7 @@ def test_confirm_user_sign_up(api: Api, directory: Directory) -> None:
 
 
 def test_confirm_user_sign_up_twice(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
-    """Confirming whoever is confirmed is a conflict of state, as AWS (not moto) has it."""
+    """Confirming a confirmed user is a conflict of state, as on AWS (not in moto)."""
     scripted.on("AdminConfirmSignUp", failure("NotAuthorizedException"))
     reply = serve(scripted.url).send(act("confirmUserSignUp"), {"input": {"username": "bob"}})
     assert [e["code"] for e in reply.data["confirmUserSignUp"]["errors"]] == ["WRONG_STATE"]
@@ -401,7 +401,7 @@ OWN = "user { __typename id username sub }"
 
 
 def test_sign_user_out(api: Api, directory: Directory) -> None:
-    """Whoever is signed in can sign out, naming themselves in any way or none."""
+    """Every signed-in user can sign out, naming themselves in any way or none."""
     sub = directory.add_user("bob", email="bob@example.com")
     token = api.token(username="bob", sub=sub)
     for username in (None, "bob", sub):
@@ -418,7 +418,7 @@ def test_sign_user_out(api: Api, directory: Directory) -> None:
 def test_sign_user_out_shows_no_more_than_the_token(
     api: Api, directory: Directory, beyond: str
 ) -> None:
-    """Of oneself, no more is shown than the token says, unless one may read it."""
+    """Of the caller, only what is in the token is shown, unless they may read more."""
     sub = directory.add_user("bob", email="bob@example.com")
     directory.add_group("Admins")
     document = act("signUserOut", f"user {{ username sub {beyond} }}")
@@ -426,21 +426,21 @@ def test_sign_user_out_shows_no_more_than_the_token(
     reply = api.send(document, variables, token=api.token(username="bob", sub=sub))
     assert reply.codes == ["FORBIDDEN"]
     assert "bob@example.com" not in reply.response.text
-    assert reply.partial["signUserOut"]["errors"] == []  # it was done all the same
+    assert reply.partial["signUserOut"]["errors"] == []  # it was still done
     admin = api.send(document, variables, token=api.token("Admins", username="bob", sub=sub))
     assert admin.data["signUserOut"]["user"]["sub"] == sub
 
 
 def test_sign_user_out_reads_nothing(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
-    """What the token says takes no call beside the action's own."""
+    """What is in the token takes no call other than the action's own."""
     scripted.on("AdminUserGlobalSignOut", reply({}))
     answer = serve(scripted.url).send(act("signUserOut", OWN), {"input": {}}, groups=())
     assert answer.data["signUserOut"]["user"]["sub"] == "sub-of-root"
     assert scripted.operations() == ["AdminUserGlobalSignOut"]
 
 
-def test_sign_user_out_somebody_else(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
-    """Nobody can sign out another, an administrator no more than others."""
+def test_sign_user_out_another_user(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """No caller can sign out another user, not even an administrator."""
     api = serve(scripted.url)
     for username in ("eve", "null", "", "BOB"):
         reply = api.send(

@@ -37,7 +37,7 @@ BOB = {"i": {"username": "bob"}}
 class Sink:
     """An audit file that can be made to break, and to work again.
 
-    The path is a link, so that it can lead to where nothing can be written, whoever tries.
+    The path is a link, so that it can lead to where not even root can write.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -91,9 +91,7 @@ def test_events_are_the_attempts(
     audited: Callable[..., Api], scripted: ScriptedCognito, sink: Sink, tmp_path: Path
 ) -> None:
     """Every action tried by every role leaves an event for each attempt, and nothing else does."""
-    for action in Action:
-        for operation in action.operations:
-            scripted.on(operation, reply(REPLIES.get(operation, {})))
+    scripted.on_all(REPLIES)
     policy = tmp_path / "policy.toml"
     policy.write_text('[groups]\nStaff = ["*"]\nReaders = ["listUsers"]\n')
     api = audited(policy_file=policy, introspection="public", max_calls=10_000)
@@ -201,7 +199,7 @@ def test_cancelled(
     jwks_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An attempt that is cancelled under way leaves an event that does not claim to know."""
+    """An attempt that is cancelled in flight leaves an event with an unknown outcome."""
     scripted.people["bob"] = ()
     scripted.on("AdminDisableUser", held(threading.Event(), reply({})))
     monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", scripted.url)
@@ -320,7 +318,7 @@ def test_nothing_changes_without_a_sink(
 def test_pipe_without_a_reader(
     serve: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path
 ) -> None:
-    """A pipe that nobody reads any more is a sink that does not work."""
+    """A pipe without a reader is a sink that does not work."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -335,7 +333,7 @@ def test_pipe_without_a_reader(
 
 
 def test_pipe_with_a_slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pipe that takes no more than a part of what waits holds nobody up."""
+    """A pipe that takes only a part of what waits does not block the event loop."""
     reader, writer = os.pipe()
     monkeypatch.setattr(sys, "__stdout__", SimpleNamespace(fileno=lambda: writer))
     audit = AuditLog()
@@ -360,7 +358,7 @@ def test_pipe_with_a_slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a write fails, the event waits, and no attempt is let pass."""
+    """If a write fails, the event waits, and no attempt is allowed."""
     with Path("/dev/full").open("wb") as full:
         monkeypatch.setattr(sys, "__stdout__", SimpleNamespace(fileno=full.fileno))
         audit = AuditLog()
@@ -377,7 +375,7 @@ def test_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     os.close(writer)
 
 
-def test_sink_breaks_under_way(
+def test_sink_breaks_during_an_attempt(
     audited: Callable[..., Api], scripted: ScriptedCognito, sink: Sink
 ) -> None:
     """The event of a change that outlived its sink comes first when the sink works again."""

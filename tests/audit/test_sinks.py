@@ -1,4 +1,4 @@
-"""What audit events may be appended to: files and pipes that nobody else put there."""
+"""What audit events may be appended to: files and pipes that no other user created."""
 
 import json
 import os
@@ -110,7 +110,7 @@ def test_things_of_others(tmp_path: Path, shared: Path, monkeypatch: pytest.Monk
             os.chown(path, SOMEBODY_ELSE, -1)
         os.close(open_sink(tmp_path / "file"))  # which root must have put there for them
     else:
-        # Nobody can give files away. What this process made is another's for another process.
+        # Only root can change the owner of a file, so another process acts as the other user.
         monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY_ELSE)
     for path in (tmp_path / "link", theirs / "link"):
         with pytest.raises(UnfitSink, match="symbolic link that others could have put there"):
@@ -248,7 +248,7 @@ def open_both(path: Path) -> tuple[int, int]:
 def test_link_put_there_at_rotation(
     serve: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path, shared: Path
 ) -> None:
-    """The rules hold whenever the file is opened anew; where they fail, nothing is changed."""
+    """The rules hold whenever the file is reopened; if they fail, nothing is changed."""
     scripted.people["bob"] = ()
     scripted.on("AdminDisableUser", reply({}))
     path = shared / "audit.jsonl"

@@ -1,4 +1,4 @@
-"""Reads that are the same are made once, and nobody gets what a write has outdated."""
+"""Identical concurrent reads are made once, and no reader gets what a write has outdated."""
 
 import asyncio
 import random
@@ -56,7 +56,7 @@ async def settle() -> None:
 
 
 def test_join() -> None:
-    """Whoever asks while the same is being read gets that reply; who asks later, a new one."""
+    """A reader during an identical read gets its reply; a later reader gets a new one."""
 
     async def act(_: SharedReads, source: Source, ask: Any) -> None:
         tasks = [ask() for _ in range(3)]
@@ -72,7 +72,7 @@ def test_join() -> None:
 
 
 def test_kept() -> None:
-    """Where replies are kept, who asks later gets them too, until a write."""
+    """If replies are cached, later readers get them too, until a write."""
 
     async def act(reads: SharedReads, source: Source, ask: Any) -> None:
         first = ask()
@@ -89,8 +89,8 @@ def test_kept() -> None:
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_forgotten_while_under_way(keep: bool) -> None:
-    """What began before a write goes to those who had asked by then, and to nobody later."""
+def test_forgotten_while_in_flight(keep: bool) -> None:
+    """A read from before a write goes to those that joined it by then, and to no later reader."""
 
     async def act(reads: SharedReads, source: Source, ask: Any) -> None:
         old = [ask(), ask()]
@@ -114,7 +114,7 @@ def test_forgotten_while_under_way(keep: bool) -> None:
 
 
 def test_errors() -> None:
-    """An error is everybody's who waited for the read, and nobody's who asks later."""
+    """All readers that waited for the read get its error, and no later one does."""
 
     async def act(_: SharedReads, source: Source, ask: Any) -> None:
         tasks = [ask() for _ in range(3)]
@@ -163,7 +163,7 @@ def test_cancelled_reader() -> None:
 
 
 def test_cancelled_follower() -> None:
-    """One who waits for another's read and is cancelled disturbs nobody."""
+    """A reader that waits for another's read and is cancelled does not affect the others."""
 
     async def act(_: SharedReads, source: Source, ask: Any) -> None:
         first, second, third = [ask() for _ in range(3)]
@@ -287,7 +287,7 @@ def test_one_turn_for_the_same_read_of_a_caller() -> None:
 
 @pytest.mark.parametrize("after", [0.5, 2.5], ids=["before the call", "during the call"])
 def test_cancelled_when_others_joined(after: float) -> None:
-    """Whoever is cancelled takes nothing from those who want the same; no call is made twice."""
+    """A cancelled reader takes nothing from the others of its read; no call is made twice."""
 
     async def act() -> None:
         lists = Lists(seconds=0.9)
@@ -306,7 +306,7 @@ def test_cancelled_when_others_joined(after: float) -> None:
 
 @pytest.mark.parametrize("after", [0.5, 2.5], ids=["before the call", "during the call"])
 def test_all_cancelled(after: float) -> None:
-    """A read that nobody wants any more is given up, and its turn goes to the next."""
+    """A read without any reader left is cancelled, and its turn goes to the next."""
 
     async def act() -> None:
         lists = Lists(seconds=0.9)
@@ -341,7 +341,7 @@ def test_turn_of_another_in_time() -> None:
 
 
 def test_no_turn_in_time() -> None:
-    """Where nobody would have a turn in time, each is told when to come again."""
+    """If no reader would get a turn in time, each is told when to retry."""
 
     async def act() -> None:
         lists = Lists()
@@ -361,7 +361,7 @@ def test_no_turn_in_time() -> None:
 
 
 def test_read_in_turn_after_a_write() -> None:
-    """Who asks after a write does not join a read that others queued before it."""
+    """A reader after a write does not join a read that was queued before it."""
 
     async def act() -> None:
         lists = Lists()
@@ -378,7 +378,7 @@ def test_read_in_turn_after_a_write() -> None:
 
 @pytest.mark.parametrize("error", [UpstreamFailed(), RuntimeError("a fault")])
 def test_errors_of_a_read_in_turn(error: Exception) -> None:
-    """What a read ends with is everybody's who joined it, and nobody's who asks later."""
+    """All readers that joined a read get its outcome, and no later one does."""
 
     async def act() -> None:
         lists = Lists()
@@ -396,7 +396,7 @@ def test_errors_of_a_read_in_turn(error: Exception) -> None:
 
 @pytest.mark.parametrize("error", [TimedOut(), Throttled()])
 def test_time_out_of_a_read_in_turn(error: AdminError) -> None:
-    """If a call runs out of time, those who have more fetch anew, once."""
+    """If a call runs out of time, the readers with more time fetch again, once."""
 
     async def act() -> None:
         lists = Lists()
@@ -413,7 +413,7 @@ def test_time_out_of_a_read_in_turn(error: AdminError) -> None:
 
 
 def test_deadline_of_one_who_joined() -> None:
-    """Each waits until their own deadline, whoever the others are."""
+    """Each reader waits until its own deadline, whatever those of the others."""
 
     async def act() -> None:
         lists = Lists(seconds=5)
@@ -429,7 +429,7 @@ def test_deadline_of_one_who_joined() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_happens(seed: int) -> None:
-    """However reads end, and whoever gives up, each asker has an end and nothing is left."""
+    """However reads end, and whichever readers leave, each gets an outcome; nothing is left."""
     chance = random.Random(seed)
 
     async def act() -> None:

@@ -1,4 +1,4 @@
-"""Calls of Cognito: sent as boto3 would, repeated only where safe, every error translated."""
+"""Calls to Cognito: sent as by boto3, retried only where safe, every error translated."""
 
 import asyncio
 import ipaddress
@@ -115,7 +115,7 @@ def meaning(operation: str, code: str) -> type[AdminError]:
     """Return what an error means as the reply to an operation.
 
     Raises:
-        KeyError: Nobody has said.
+        KeyError: There is no expectation for it.
     """
     if code == "ResourceNotFoundException":
         names_group = "GroupName" in MODEL.operation_model(operation).input_shape.members
@@ -153,7 +153,8 @@ def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedCognito]:
+def backend(monkeypatch: pytest.MonkeyPatch, authorities: Path) -> Iterator[ScriptedCognito]:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authorities))
     with ScriptedCognito() as backend:
         monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", backend.url)
         yield backend
@@ -265,7 +266,7 @@ def test_pool_id_is_added_where_it_belongs(backend: ScriptedCognito) -> None:
 
 
 def test_results(backend: ScriptedCognito) -> None:
-    """A call returns the reply as JSON has it, and an empty object for an empty body."""
+    """A call returns the reply as parsed JSON, and an empty object for an empty body."""
     backend.on(READ, reply({"Username": "ann", "UserCreateDate": 1700000000.25}))
     backend.on("AdminAddUserToGroup", raw(b"", content_type="application/x-amz-json-1.1"))
     assert call(READ) == {"Username": "ann", "UserCreateDate": 1700000000.25}
@@ -287,7 +288,7 @@ def test_connection_is_kept(backend: ScriptedCognito) -> None:
 
 
 def test_connections_are_bounded(backend: ScriptedCognito) -> None:
-    """However many calls there are, no more than `connections` are under way at once."""
+    """However many calls there are, no more than `connections` are in flight."""
     gate = threading.Barrier(3)
     busy, most = 0, 0
     lock = threading.Lock()
@@ -366,7 +367,7 @@ TROUBLES = {
     "too slow": (held(threading.Event(), reply({})), 3, 1, TimedOut),
     "HTML as 403": (raw(b"<h1>Forbidden</h1>", 403), 1, 1, UpstreamFailed),
     "JSON array as 400": (raw(b"[]", 400), 1, 1, UpstreamFailed),
-    "type that is no text": (raw(b'{"__type": 5}', 400), 1, 1, UpstreamFailed),
+    "type that is not a string": (raw(b'{"__type": 5}', 400), 1, 1, UpstreamFailed),
     "no content": (raw(b"", 204), 1, 1, UpstreamFailed),
     "redirect": (Reply(status=307, location="/elsewhere"), 1, 1, UpstreamFailed),
     "unknown error": (failure("UnheardOfException"), 1, 1, UpstreamFailed),
@@ -380,20 +381,15 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_retries(backend: ScriptedCognito, trouble: str) -> None:
+@pytest.mark.parametrize("operation", [READ, WRITE])
+def test_retries(backend: ScriptedCognito, trouble: str, operation: str) -> None:
     """A call is sent again only if that may help and, for a write, surely did nothing yet."""
     script, reads, writes, ending = TROUBLES[trouble]
-    backend.on(READ, script)
-    backend.on(WRITE, script)
-
-    async def act(pool: UserPool) -> None:
-        for operation in (READ, WRITE):
-            with pytest.raises(AdminError) as caught:
-                await ask(pool, operation)
-            assert type(caught.value) is ending
-
-    with_pool(act, attempt_timeout=1.5 if script.wait_for else 20)
-    assert backend.operations() == [READ] * reads + [WRITE] * writes
+    backend.on(operation, script)
+    with pytest.raises(AdminError) as caught:
+        call(operation, attempt_timeout=1.5 if script.wait_for else 20)
+    assert type(caught.value) is ending
+    assert backend.operations() == [operation] * (reads if operation == READ else writes)
 
 
 def test_empty_reply_where_there_is_something_to_say(backend: ScriptedCognito) -> None:
@@ -442,7 +438,7 @@ def test_each_attempt_is_signed(backend: ScriptedCognito) -> None:
 
 @pytest.mark.parametrize("operation", [READ, WRITE])
 def test_refused_connection(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
-    """Where nobody listens nothing was sent, so even a write is tried again."""
+    """If the connection is refused, nothing was sent, so even a write is retried."""
     with socket.socket() as idle:
         idle.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{idle.getsockname()[1]}")
@@ -500,7 +496,7 @@ def test_deadline_in_the_middle_of_a_body(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_deadline_that_has_passed(backend: ScriptedCognito) -> None:
-    """A call that comes too late is not sent at all, even if there is a connection at hand."""
+    """A call that comes too late is not sent at all, even if there is an idle connection."""
     backend.on(READ, reply({"Username": "ann"}))
     backend.on(WRITE, reply({}))
 
@@ -591,17 +587,20 @@ def test_every_declared_error_has_a_meaning(operation: str) -> None:
 
 
 @pytest.mark.parametrize("in_header", [False, True], ids=["__type", "header"])
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_declared_errors(backend: ScriptedCognito, operation: str, in_header: bool) -> None:
-    """Each declared error becomes the error of ours that it means, and leaks nothing."""
-    with capture_logs() as logs:
-        for code in declared(operation):
-            backend.on(operation, failure(code, in_header=in_header, detail=PRIVATE))
-            with pytest.raises(AdminError) as caught:
-                call(operation, {"Username": "ann@example.com"}, quotas=Quotas(pause=100))
-            assert type(caught.value) is meaning(operation, code)
-            assert "ann" not in caught.value.message
-            assert "arn" not in caught.value.message
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [(operation, code) for operation in OPERATIONS for code in declared(operation)],
+)
+def test_declared_errors(
+    backend: ScriptedCognito, operation: str, code: str, in_header: bool
+) -> None:
+    """Each declared error becomes the error that it means here, and leaks nothing."""
+    backend.on(operation, failure(code, in_header=in_header, detail=PRIVATE))
+    with capture_logs() as logs, pytest.raises(AdminError) as caught:
+        call(operation, {"Username": "ann@example.com"}, quotas=Quotas(pause=100))
+    assert type(caught.value) is meaning(operation, code)
+    assert "ann" not in caught.value.message
+    assert "arn" not in caught.value.message
     assert "ann@" not in repr(logs)
     assert "arn:" not in repr(logs)
 
@@ -810,7 +809,7 @@ def test_credentials_that_cannot_be_had(
 
 
 def test_same_reads_share_a_call(backend: ScriptedCognito) -> None:
-    """A read that is under way already is not sent again; another one is."""
+    """A read that is in flight is not sent again; another one is."""
     gate = threading.Event()
     backend.on(READ, held(gate, reply({"Username": "ann"})))
 
@@ -847,7 +846,7 @@ def test_read_after_a_write(backend: ScriptedCognito, ending: Reply) -> None:
 
 
 def test_read_during_a_write(backend: ScriptedCognito) -> None:
-    """What was read while a write was under way is not for those who ask when it has ended."""
+    """A reply that was read during a write is not for readers after it."""
     write_gate, read_gate = threading.Event(), threading.Event()
     backend.on(READ, [held(read_gate, reply({"Username": "old"})), reply({"Username": "new"})])
     backend.on(WRITE, held(write_gate, reply({})))
@@ -1033,7 +1032,7 @@ def test_endpoint_from_the_config_file(aws: Path, monkeypatch: pytest.MonkeyPatc
 def test_nothing_is_asked_at_the_start(
     backend: ScriptedCognito, aws: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To make and open a pool is no reason to look for credentials or to call anybody."""
+    """Making and opening a pool neither loads credentials nor makes a call."""
     script_credentials(aws, monkeypatch, "")
 
     async def act(_: UserPool) -> None:
@@ -1073,7 +1072,7 @@ def test_netrc(backend: ScriptedCognito, aws: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody trusts, in a file with its key."""
+    """A certificate for 127.0.0.1 that is not trusted, in a file with its key."""
     path = tmp_path_factory.mktemp("tls") / "certificate.pem"
     path.write_bytes(make_certificate(x509.IPAddress(ipaddress.ip_address("127.0.0.1"))))
     return path

@@ -1,4 +1,4 @@
-"""Cognito's quotas: kept without wasting them, fair, and never waited for in vain."""
+"""Cognito's quotas: observed without waste, fair, and no call waits that cannot be sent in time."""
 
 import asyncio
 import random
@@ -326,7 +326,7 @@ async def hold(quotas: Quotas, user: str, caller: str, seconds: float) -> float:
 
 
 def test_slow_answers() -> None:
-    """No more calls are under way at once than go out in a second, however slow Cognito is."""
+    """No more calls are in flight than are sent in a second, however slow Cognito is."""
 
     async def act() -> None:
         quotas = Quotas()
@@ -361,12 +361,12 @@ def test_limits_beside_the_categories() -> None:
         groups = await asyncio.gather(*(ask(quotas, "GetGroup") for _ in range(6)))
         assert groups == pytest.approx([0, 0, 0, 0, 0, 0.2], abs=1e-4)
         for operation in (READ, WRITE):
-            began = now()
+            started = now()
             calls = await asyncio.gather(*(ask(quotas, operation, "ann") for _ in range(11)))
-            assert calls == pytest.approx([began] * 10 + [began + 0.1], abs=1e-4)
-        began = now()
-        assert await ask(quotas, READ, "bob") == began
-        assert await ask(quotas, "DescribeUserPool") == began
+            assert calls == pytest.approx([started] * 10 + [started + 0.1], abs=1e-4)
+        started = now()
+        assert await ask(quotas, READ, "bob") == started
+        assert await ask(quotas, "DescribeUserPool") == started
 
     play(act)
 

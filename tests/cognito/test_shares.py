@@ -1,4 +1,4 @@
-"""Places that callers share: none holds them all, and whoever waits has turns."""
+"""Places that callers share: none holds them all, and callers that wait take turns."""
 
 import asyncio
 from collections import Counter
@@ -87,7 +87,7 @@ async def settle() -> None:
 
 
 def test_turns() -> None:
-    """Whoever waits for a slot does not wait for all those of another who came before."""
+    """A caller that waits for a slot does not wait for all those of one that came before."""
     order: list[str] = []
 
     async def hold(slots: Slots, caller: str, end: asyncio.Event) -> None:
@@ -117,7 +117,7 @@ def test_turns() -> None:
 
 
 def test_cancelled_while_waiting() -> None:
-    """Whoever is cancelled while waiting leaves the turn to the next, and holds nothing."""
+    """A waiter that is cancelled leaves the turn to the next, and holds nothing."""
 
     async def act(slots: Slots) -> None:
         assert slots.take("ann")
@@ -135,7 +135,7 @@ def test_cancelled_while_waiting() -> None:
 
 
 def test_cancelled_when_the_turn_had_come() -> None:
-    """Whoever is cancelled just when a slot was given gives it to the next."""
+    """A waiter that is cancelled just when it got a slot gives it to the next."""
 
     async def act(slots: Slots) -> None:
         assert slots.take("ann")

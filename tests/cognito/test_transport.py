@@ -34,7 +34,10 @@ from tests.support.patience import PATIENCE
 HEADERS = {"Content-Type": "application/x-amz-json-1.1", "Host": "cognito.example"}
 BODY = b'{"Username": "ann"}'
 LARGEST = 1000
-"""Seconds after which what does not happen fails its test."""
+"""Bytes of the largest reply that is read."""
+
+TRUSTING_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For where no TLS is spoken, since reading a hundred authorities takes longer than a test."""
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 GOOD_REPLY = HttpResponse(200, "", b"{}")
@@ -151,7 +154,7 @@ class World:
 
     def make(self, url: str, tls: ssl.SSLContext | None = None, **options: Any) -> Transport:
         options = {"connect_timeout": PATIENCE, "largest_reply": LARGEST} | options
-        made: Transport = self.transport(url, tls or ssl.create_default_context(), **options)
+        made: Transport = self.transport(url, tls or TRUSTING_NOBODY, **options)
         return made
 
     def run(self, act: Awaitable[Any]) -> Any:
@@ -246,7 +249,7 @@ def test_line_break_in_a_header(world: World, text: str) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """A reply, and what is to be made of it."""
+    """A reply, and how it must be parsed."""
 
     raw: bytes
     reply: HttpResponse
@@ -315,7 +318,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_reply(world: World, name: str) -> None:
-    """A reply is read as HTTP has it, and its connection used again exactly if it may be."""
+    """A reply is parsed by the rules of HTTP, and its connection reused exactly if it may be."""
     case = CASES[name]
 
     async def act(transport: Transport, peer: Peer) -> None:
@@ -696,7 +699,7 @@ def test_switch_of_protocols(lean_world: World, upgrade: bytes) -> None:
 
 
 def test_idle_connections_are_closed(lean_world: World) -> None:
-    """The lean one closes connections that nobody needs any more after a time."""
+    """The lean one closes idle connections after a time."""
 
     async def act(transport: Transport, peer: Peer) -> None:
         await asyncio.gather(*(ask(transport) for _ in range(5)))
@@ -752,7 +755,7 @@ def test_reply_that_takes_too_long(world: World, sent: bytes) -> None:
             await talk.send(GOOD if len(talk.requests) == 1 else sent)
 
     async def act(transport: Transport, peer: Peer) -> None:
-        assert await ask(transport) == GOOD_REPLY  # lest it be the connection that takes too long
+        assert await ask(transport) == GOOD_REPLY  # so that connecting is not what takes too long
         soon = asyncio.get_running_loop().time() + 0.05
         with pytest.raises(TimeoutError):
             await transport.post(HEADERS, BODY, soon)
@@ -792,7 +795,7 @@ def test_cancelled_while_connecting(world: World) -> None:
     world.meet(once(CASES["the last"].raw), act)
 
 
-def close_under_way(world: World, sent: bytes) -> None:
+def close_in_flight(world: World, sent: bytes) -> None:
     """Close the transport when so much of a reply has been sent, and see all connections go."""
     under_way = asyncio.Event()
 
@@ -816,14 +819,14 @@ def close_under_way(world: World, sent: bytes) -> None:
 
 
 def test_close(world: World) -> None:
-    """To close the transport closes every connection, and fails the request under way."""
-    close_under_way(world, b"")
+    """Closing the transport closes every connection, and fails the request in flight."""
+    close_in_flight(world, b"")
 
 
 @pytest.mark.parametrize("sent", [GOOD[:-1], b"HTTP/1.1 200 OK\r\n\r\n{"])
 def test_close_in_the_middle(lean_world: World, sent: bytes) -> None:
     """To close the lean one fails a request in the middle of its reply, too."""
-    close_under_way(lean_world, sent)
+    close_in_flight(lean_world, sent)
 
 
 def test_close_while_connecting(lean_world: World) -> None:
@@ -844,7 +847,7 @@ def test_close_while_connecting(lean_world: World) -> None:
 
 
 def test_refused_connection(world: World) -> None:
-    """Where nobody listens there is no connection, and the reason says so."""
+    """If the connection is refused, the reason says so."""
 
     async def act(port: int) -> None:
         transport = world.make(f"http://127.0.0.1:{port}")
@@ -923,7 +926,7 @@ def meet_over_tls(
 
 
 def test_tls(world: World, certificate: Path) -> None:
-    """Over TLS it is all the same, the server's name is said, and connections are kept."""
+    """Over TLS it is the same; the server's name is sent, and connections are kept."""
 
     async def act(transport: Transport, peer: Peer) -> None:
         for size in (1, LARGEST):

@@ -80,7 +80,7 @@ def test_seed_makes_every_status() -> None:
 
 
 def test_seed_makes_the_same_people_every_time() -> None:
-    """Two pools of one size hold the same people, but for what Cognito itself makes up."""
+    """Two pools of one size have the same users, except for what Cognito generates."""
 
     def people() -> list[dict[str, str]]:
         with EmbeddedCognito() as cognito:
@@ -107,7 +107,7 @@ def test_seed_reports_progress() -> None:
     assert told == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
 
 
-def test_people_can_be_nobody_real(users: list[dict[str, Any]]) -> None:
+def test_users_are_no_real_people(users: list[dict[str, Any]]) -> None:
     """Every address and number is one that is kept for examples or fiction."""
     people = [attributes(user) for user in users]
     assert all(re.search(r"@example\.(com|org|net)$", person["email"]) for person in people)

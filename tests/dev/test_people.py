@@ -178,7 +178,7 @@ def test_read(
 def test_sign_out(
     embedded: EmbeddedCognito, pool: Pool, send: Callable[..., Any], role: str
 ) -> None:
-    """Everyone can sign themselves out, which ends their refresh tokens, and nobody else."""
+    """Every user can sign themselves out, which revokes their refresh tokens, and no one else."""
     person = next(person for person in embedded.people if person.role == role)
     session = pool.cognito.admin_initiate_auth(
         UserPoolId=embedded.pool_id,
@@ -205,7 +205,7 @@ def test_sign_out(
         refresh()
 
 
-def test_what_a_supporter_may_do_to_whom(
+def test_what_a_supporter_may_do_to_each(
     embedded: EmbeddedCognito, send: Callable[..., Any]
 ) -> None:
     """A supporter helps ordinary people, and can neither lock an admin out nor become one."""

@@ -168,7 +168,7 @@ def read(block: Block, page: Path, dev: Dev, folder: Path) -> None:
         case "python":
             assert page.name == "contributing.md"  # `tests/admin/test_new_action.py` runs these
         case language:
-            assert language in {"swift", "text"}, f"what is to be done with {language}?"
+            assert language in {"swift", "text"}, f"unexpected language {language}"
 
 
 def check(dev: Dev, following: Block | None) -> None:

@@ -29,7 +29,7 @@ def test_pages_are_up_to_date() -> None:
 
 @pytest.mark.parametrize(("page", "name"), WRITTEN)
 def test_drift(copy: Path, capsys: pytest.CaptureFixture[str], page: str, name: str) -> None:
-    """A table that says something else is found, and written anew."""
+    """A table that differs is found, and written again."""
     written = (copy / page).read_text(encoding="utf-8")
     edited = written.replace(f"<!-- the end of {name} -->", f"| else |\n<!-- the end of {name} -->")
     (copy / page).write_text(edited, encoding="utf-8")

@@ -167,7 +167,7 @@ def test_what_is_said_instead(
 
 
 def test_type_names_are_data(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
-    """`__typename` answers all the same: clients cannot do without it."""
+    """`__typename` is still answered: clients need it."""
     api = serve(scripted.url, introspection="off")
     assert api.send("{ __typename viewer { __typename } }").data == {
         "__typename": "Query",

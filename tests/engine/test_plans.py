@@ -137,7 +137,7 @@ class Pool:
 
 
 class Lenient:
-    """Allows everybody all that their token gives, on everyone."""
+    """Allows every caller all that their token gives, on every target."""
 
     def check(self, context: Context, action: Action, _: Target) -> None:
         context.demand(action)
@@ -270,7 +270,7 @@ def choose_values(random: Random) -> dict[str, Any]:
 
 
 class Generator:
-    """Makes documents at random that fit the schema, but for keys that cannot merge.
+    """Makes random documents that are valid, except for keys that cannot merge.
 
     Args:
         schema: The schema.
@@ -510,7 +510,7 @@ def test_guarded_field_is_never_plain(schema: AdminSchema) -> None:
 
 @pytest.mark.slow
 def test_freed_documents(schema: AdminSchema) -> None:
-    """A document whose nodes take the memory of a freed one's gets its own fields."""
+    """A document whose nodes reuse the memory of a freed document gets its own fields."""
     fields = ["username", "sub", "email", "name", "status", "enabled", "createdAt", "id"]
 
     async def ask_often() -> None:
@@ -611,7 +611,7 @@ def test_variables_decide_what_is_selected(schema: AdminSchema) -> None:
 
 
 def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Variables cannot make plans without end, and documents are answered all the same."""
+    """Variables cannot make plans without end, and documents are still answered."""
     monkeypatch.setattr("graphql_admin.engine.runner.PLAN_BYTES", 2_000_000)
     schema = AdminSchema()
     names = [f"v{number}" for number in range(7)]
@@ -620,7 +620,7 @@ def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     text = f"query ({parameters}) {{ users {{ nodes {{ username {fields} }} }} }}"
     kept = set()
     for number, values in enumerate(product([True, False], repeat=7)):
-        # Four documents in turn, each of which is made anew for every request.
+        # Four documents in turn, each of which is made again for every request.
         document = prepare(f"{text} # {number % 4}")
         variables = dict(zip(names, values, strict=True))
         data, _ = asyncio.run(run(schema, document, Pool(0, oddity=0), variables))

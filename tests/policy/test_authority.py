@@ -101,7 +101,7 @@ def test_only_takes_away(clock: Clock, pool: Pool) -> None:
 
 
 def test_believed_for_a_while(clock: Clock, pool: Pool) -> None:
-    """One reading serves ten seconds from when it began, whatever groups a token has."""
+    """One reading serves ten seconds from when it started, whatever groups a token has."""
     ask = asking(Authority(clock=clock), pool)
 
     async def scenario() -> None:
@@ -242,7 +242,7 @@ def test_single_flight(clock: Clock, pool: Pool) -> None:
 
 
 def test_single_flight_fails(clock: Clock, pool: Pool) -> None:
-    """An error is everybody's who waits for the reading."""
+    """Every request that waits for the reading gets its error."""
     error = UpstreamFailed()
     ask = asking(Authority(clock=clock), pool)
 
@@ -297,7 +297,7 @@ def test_single_flight_given_up(clock: Clock, pool: Pool, error: type[AdminError
 
 
 def test_anew(clock: Clock, pool: Pool) -> None:
-    """Asked anew, neither what was read nor what is being read is believed."""
+    """With `anew`, neither what was read nor what is being read is used."""
     ask = asking(Authority(clock=clock), pool)
     pool.pause = lambda: asyncio.sleep(0.01)
 
@@ -308,7 +308,7 @@ def test_anew(clock: Clock, pool: Pool) -> None:
         newer = asyncio.ensure_future(ask(anew=True))
         assert await older == TOKEN_GROUPS
         assert isinstance(await newer, Refused)
-        # The later reading is what is kept, though it is not the last that began to be asked for.
+        # The later reading is what is kept, though it is not the last that started to be asked for.
         calls = len(pool.calls)
         assert isinstance(await ask(), Refused)
         assert len(pool.calls) == calls
@@ -317,7 +317,7 @@ def test_anew(clock: Clock, pool: Pool) -> None:
 
 
 def test_forget(clock: Clock, pool: Pool) -> None:
-    """After a change of a user nothing is believed that was read, or began to be, before."""
+    """After a change of a user nothing is believed that was read, or started to be, before."""
     authority = Authority(clock=clock)
     ask = asking(authority, pool)
     pool.pause = lambda: asyncio.sleep(0.01)

@@ -105,7 +105,7 @@ def put(decision: Decision) -> str:
 
 SCOPE, OWN = "OUT_OF_SCOPE", "OWN_ACCOUNT"
 LIMITED: dict[tuple[Action, str | None], list[str]] = {
-    # plain, helper, equal, more, protected, in Billing, oneself
+    # plain, helper, equal, more, protected, in Billing, self
     (Action.CONFIRM_USER_SIGN_UP, None): [
         "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", "none UG"],
     (Action.ENABLE_USER, None): [
@@ -134,7 +134,7 @@ LIMITED: dict[tuple[Action, str | None], list[str]] = {
     (Action.REMOVE_USER_FROM_GROUP, "Beta"): [f"{SCOPE} "] * 7,
 }  # fmt: skip
 EVERY: dict[tuple[Action, str | None], list[str]] = {
-    # The same, where nobody is protected by `sub`.
+    # The same, where no user is protected by `sub`.
     (Action.CONFIRM_USER_SIGN_UP, None): ["none "] * 7,
     (Action.ENABLE_USER, None): ["gives "] * 7,
     (Action.DISABLE_USER, None): [
@@ -169,7 +169,7 @@ def test_limited_caller(action: Action, group: str | None, target: str, said: st
             outcome, _, reads = plain.rpartition(" ")
         decision = ask(decisions, CALLERS["support"](policy), action, group, TARGETS[target])
         assert (put(decision[0]), decision[1]) == (outcome, reads)
-        # A machine is limited in the same way, but nobody is itself.
+        # A machine is limited in the same way, but no target is itself.
         user = TARGETS[target]
         decision = ask(decisions, CALLERS["support machine"](policy), action, group, user)
         if target == "oneself":
@@ -179,7 +179,7 @@ def test_limited_caller(action: Action, group: str | None, target: str, said: st
 
 @pytest.mark.parametrize(("action", "group", "target", "said"), cells(EVERY))
 def test_caller_with_every_right(action: Action, group: str | None, target: str, said: str) -> None:
-    """Who has every right needs no read, but for what takes rights."""
+    """A caller with every right needs no read, except for what takes rights."""
     decisions = Decisions(Grants(UNPROTECTED))
     outcome, _, reads = said.rpartition(" ")
     decision = ask(decisions, CALLERS["admin"](UNPROTECTED), action, group, TARGETS[target])
@@ -193,7 +193,7 @@ def test_caller_with_every_right(action: Action, group: str | None, target: str,
 def test_caller_with_every_right_where_users_are_protected(
     action: Action, group: str | None, target: str, said: str
 ) -> None:
-    """Where anybody is protected by `sub`, every change of a user begins with who it is."""
+    """If any user is protected by `sub`, every change of a user first reads who it is."""
     outcome, _, reads = said.rpartition(" ")
     if group != "Billing":
         outcome = SCOPE if target == "protected" else outcome
@@ -207,7 +207,7 @@ def test_caller_with_every_right_where_users_are_protected(
 @pytest.mark.parametrize("action", RULES)
 @pytest.mark.parametrize("target", TARGETS)
 def test_caller_without_the_right(action: Action, target: str) -> None:
-    """Who has not the right is refused before anything is read, whoever the target is."""
+    """A caller without the right is refused before anything is read, whatever the target."""
     rule = RULES[action]
     rights = replace(principal(POLICY, "Admins").rights, actions=frozenset(Action) - {action})
     wanted = Target(
@@ -221,7 +221,7 @@ def test_caller_without_the_right(action: Action, target: str) -> None:
 
 
 def test_sign_out() -> None:
-    """Everybody signs themselves out, the protected too; a machine has nothing to sign out of."""
+    """Every user can sign themselves out, protected ones too; a machine has no session."""
     decisions = Decisions(Grants(POLICY))
     for groups in [(), ("Admins",)]:
         caller = principal(POLICY, *groups, sub=PROTECTED)
@@ -306,7 +306,7 @@ LATER_RULES: Any = {each: each.value for each in Later}
     ],
 )
 def test_groups_that_the_policy_names(group: str, deleted: str, updated: str) -> None:
-    """A group that the policy names stays, whoever wants it gone; a protected one as it is."""
+    """No caller may delete a group that the policy names, or change a protected one."""
     caller = Principal("caller", Rights(frozenset([*Action, *Later]), has_every=True))  # type: ignore[list-item]
     decisions = Decisions(Grants(POLICY), rules=LATER_RULES)
     for action, said in ((Later.DELETE_GROUP, deleted), (Later.UPDATE_GROUP, updated)):
@@ -316,8 +316,8 @@ def test_groups_that_the_policy_names(group: str, deleted: str, updated: str) ->
         assert decisions.possible_reads(wanted) == ()
 
 
-def test_taking_over_oneself() -> None:
-    """What may not be done to oneself takes a look at who it is, also with every right."""
+def test_taking_over_the_own_account() -> None:
+    """Where the caller's own account is excluded, the target is read, also with every right."""
     caller = Principal("caller", Rights(frozenset([*Action, *Later]), has_every=True))  # type: ignore[list-item]
     decisions = Decisions(Grants(UNPROTECTED), rules=LATER_RULES)
     action: Any = Later.SET_PASSWORD
@@ -388,7 +388,7 @@ def test_allowed_on_user_unread(caller: str, user: User) -> None:
 @pytest.mark.parametrize("caller", CALLERS)
 @pytest.mark.parametrize("knows_groups", [True, False])
 def test_allowed_on_user_whose_groups_do_not_matter(caller: str, knows_groups: bool) -> None:
-    """Where a user's groups are not to be read, they change nothing."""
+    """Where a user's groups are not read, they change nothing."""
     decisions = Decisions(Grants(POLICY), knows_groups=knows_groups)
     who = CALLERS[caller](POLICY)
     depends = decisions.depends_on_groups(who)

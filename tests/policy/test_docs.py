@@ -55,7 +55,7 @@ CALLERS = {"every right": "Admins", "some rights": "Helpers"}
 
 
 def targets(group: str) -> list[User | None]:
-    """Return whom each column is about, for a caller in a group; None where there is nobody."""
+    """Return the target of each column, for a caller in a group; None where there is none."""
     more = User("admin", frozenset({"Readers"})) if group == "Helpers" else None
     return [
         User("nobody", frozenset({"Customers"})),
@@ -117,7 +117,7 @@ def test_policies() -> None:
 
 
 def test_policies_keep_helpers_down() -> None:
-    """In none of them can anybody but those with every right give a group more than they have."""
+    """In none of them can a caller without every right give a group more than they have."""
     for text in POLICIES:
         grants = Grants(read_policy(text))
         for group in read_policy(text).groups:

@@ -41,7 +41,7 @@ def of_user(
 
 
 def test_rights_of_groups() -> None:
-    """A caller has the union of their groups, and what everybody has."""
+    """A caller has the union of their groups, and what every signed-in user has."""
     assert of_user() == Rights(OPEN | {Action.LIST_GROUPS}, frozenset({"News"}))
     assert of_user("Support", "Readers", "Unknown") == Rights(
         OPEN | {Action.LIST_GROUPS, Action.GET_USER, Action.ADD_USER_TO_GROUP, Action.LIST_USERS},
@@ -64,7 +64,7 @@ def test_rights_without_grants() -> None:
 
 
 def test_rights_where_actions_are_disabled() -> None:
-    """Every right is every enabled one, and nobody has a disabled one."""
+    """Every right is every enabled one, and no caller has a disabled one."""
     disabled = frozenset({Action.DISABLE_USER, Action.SIGN_USER_OUT})
     rights = of_user("Admins", disabled=disabled)
     assert rights.actions == frozenset(Action) - disabled
@@ -98,7 +98,7 @@ def test_machines_not_accepted() -> None:
 
 @pytest.mark.parametrize("groups", [["Admins"], ["Admins", "Owners"]])
 def test_administrators(groups: list[str]) -> None:
-    """Groups of administrators have everything, and others what is for everybody."""
+    """Groups of administrators have every right, others those of every signed-in user."""
     policy = Policy.of_administrators(groups)
     for group in groups:
         assert of_user(group, policy=policy).has_every
@@ -106,8 +106,8 @@ def test_administrators(groups: list[str]) -> None:
     assert policy == read_policy("[groups]\n" + "\n".join(f"{name} = ['*']" for name in groups))
 
 
-def test_everybody_an_administrator() -> None:
-    """With `*` for administrators everybody has what there was, and no more."""
+def test_every_user_an_administrator() -> None:
+    """With `*` for administrators every signed-in user has the rights of before, and no more."""
     policy = Policy.of_administrators(["*"])
     assert of_user(policy=policy).actions == FOR_ANYONE
     assert of_user(policy=policy).has_every == (frozenset(Action) == FOR_ANYONE)
@@ -135,13 +135,13 @@ def test_protected() -> None:
     everything = Grants(
         read_policy("groups.A = ['*']\nprotected = {groups = ['*'], users = ['*']}")
     )
-    assert everything.is_protected_user("anybody")
+    assert everything.is_protected_user("any-sub")
     assert everything.is_protected_group("any")
     assert not Grants(Policy({})).protects_users
 
 
 def test_named() -> None:
-    """A group is named wherever it stands in the policy; a scope is no group."""
+    """A group is named wherever it occurs in the policy; a scope is not a group."""
     named = {"Admins", "Owners", "Support", "Readers", "Empty", "api/x", "Customers", "Beta"}
     named |= {"News", "Leads", "Nobodies", "Billing"}
     assert POLICY.named_groups == named

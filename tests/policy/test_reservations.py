@@ -54,8 +54,8 @@ def reserve(
     return attempt
 
 
-def test_who_is_reserved_reserves_nobody(reserve: Any) -> None:
-    """Whoever is being deprived of rights cannot deprive others, whoever they are."""
+def test_reserved_users_reserve_no_one(reserve: Any) -> None:
+    """A user whose rights are being taken cannot take those of any other."""
     assert isinstance(reserve("a", "b"), Reservation)
     assert reserve("b", "a") is CONFLICT
     assert reserve("b", "c") is CONFLICT
@@ -114,7 +114,7 @@ def test_deadline_passed(reservations: LocalReservations, clock: Clock) -> None:
 
 
 def test_bound_per_caller(reserve: Any, reservations: LocalReservations, clock: Clock) -> None:
-    """One caller holds so many, of whomever; others are not concerned."""
+    """One caller holds a limited number, of any users; others are not affected."""
     held = [reserve("a", target) for target in ("x", "x", "y")]
     assert reserve("a", "z") is TOO_MANY
     assert isinstance(reserve("b", "z"), Reservation)
@@ -126,7 +126,7 @@ def test_bound_per_caller(reserve: Any, reservations: LocalReservations, clock: 
 
 
 def test_memory(reservations: LocalReservations, clock: Clock) -> None:
-    """What has ended is forgotten, though nobody asks for it again."""
+    """Expired reservations are dropped, even if they are never read again."""
 
     async def scenario() -> None:
         for number in range(1_000):

@@ -236,13 +236,13 @@ def test_keep_alive(besiege: Besiege) -> None:
     with Connection(siege.url) as client:
         for _ in range(4):
             time.sleep(1.5)
-            began = time.monotonic()
+            started = time.monotonic()
             client.send(request("GET", "/healthz"))
             answer = client.answer()
             assert answer is not None
             assert answer.status == 200
         assert client.is_closed(within=5 + GRACE)
-        assert time.monotonic() - began > 4.5
+        assert time.monotonic() - started > 4.5
     siege.check()
 
 
@@ -366,7 +366,7 @@ def test_whole_bodies_of_many(
 
 
 def people(*attributes: dict[str, str]) -> list[dict[str, object]]:
-    """Return a page of users with these attributes, as Cognito has them."""
+    """Return a page of users with these attributes, in the format of Cognito."""
     return [
         {
             "Username": f"u{number}",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.scripted import ScriptedCognito, reply
+from tests.support.slowness import slow
 from tests.support.sockets import Answer, Connection, request
 from tests.support.started import Server, served
 from tests.support.tokens import Pool
@@ -54,7 +55,10 @@ UPGRADES = [
     "h2c\r\nUpgrade: websocket",
     "",
 ]
-CONNECTIONS = ["Upgrade", "upgrade, HTTP2-Settings", "keep-alive, Upgrade", "keep-alive"]
+CONNECTIONS = [
+    "Upgrade",
+    *slow("upgrade, HTTP2-Settings", "keep-alive, Upgrade", "keep-alive"),
+]
 
 
 @pytest.mark.parametrize("upgrade", UPGRADES)
@@ -132,7 +136,7 @@ def test_bare_http2(server: Server) -> None:
 
 
 def head(*lines: str) -> bytes:
-    """Return the head of a request of an ordinary user but for its authorization."""
+    """Return the headers of an ordinary request, without its authorization."""
     return request("POST", "/graphql", "Content-Type: application/json", *lines, mark="first")
 
 
@@ -442,7 +446,7 @@ def test_expectation(server: Server, authorization: str) -> None:
 
 
 def test_expectation_refused(server: Server) -> None:
-    """Who is refused at once, and sends the body all the same, does not smuggle it."""
+    """A client that is rejected at once cannot smuggle a request in the body that follows."""
     waiting = head(f"Content-Length: {len(SMUGGLED)}", "Expect: 100-continue")
     with Connection(server.url) as client:
         client.send(waiting, SMUGGLED, LAST)

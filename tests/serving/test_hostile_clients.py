@@ -101,11 +101,11 @@ ATTACKS: dict[str, Callable[[], tuple[int, bytes]]] = {
         100,
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 12_000,
     ),
-    "bodies that nobody reads": lambda: (
+    "bodies that are not read": lambda: (
         200,
         b"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 900001\r\n\r\n" + b"x" * 900_000,
     ),
-    "answers that nobody takes": lambda: (
+    "responses that clients do not read": lambda: (
         200,
         (HEAD + b"Content-Length: %d\r\n\r\n" % len(INTROSPECTION) + INTROSPECTION) * 100,
     ),
@@ -142,9 +142,9 @@ def test_no_descriptors_left() -> None:
         for _ in range(20):
             with suppress(OSError):
                 stack.enter_context(connect(server))
-        began = cpu_seconds(pid)
+        started = cpu_seconds(pid)
         time.sleep(2)
-        assert cpu_seconds(pid) - began < 1  # it does not spin
+        assert cpu_seconds(pid) - started < 1  # it does not spin
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
         assert is_well(server)
 

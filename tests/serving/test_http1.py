@@ -23,8 +23,6 @@ from tests.support.patience import PATIENCE
 from tests.support.started import listening
 from tests.support.wires import connect
 
-"""Seconds after which a conversation hangs."""
-
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 """A request that ends a conversation."""
 
@@ -191,7 +189,7 @@ TAKEN: dict[str, list[bytes]] = {
     ],
     "the next request before the response": [get() + get() + post(b"Content-Length: 1", body=b"x")],
 }
-"""For each row what is answered with 200, whereupon another request is."""
+"""For each row, a request that is answered with 200, and after it another request is, too."""
 
 REFUSED: dict[str, list[tuple[int, bytes]]] = {
     "method CONNECT": [(501, get(line=b"CONNECT a:443 HTTP/1.1"))],
@@ -322,7 +320,7 @@ REFUSED: dict[str, list[tuple[int, bytes]]] = {
         (400, post(CHUNKED, body=b"1;" + b"x" * 4096)),
         (400, post(CHUNKED, body=b"1\r\nx\r\n0\r\nx:" + b"x" * 4096)),
     ],
-    "more than 64 KiB beside the content of chunks": [
+    "more than 64 KiB of chunk framing": [
         (400, post(CHUNKED, body=b"1\r\nx\r\n" * 30_000)),
         (400, post(CHUNKED, body=b"0\r\n" + b"x: y\r\n" * 20_000)),
     ],
@@ -441,7 +439,7 @@ def test_target_that_is_a_url(address: tuple[str, int]) -> None:
 
 
 def test_path_is_decoded(address: tuple[str, int]) -> None:
-    """The application sees the path as text, and as it was sent."""
+    """The application gets the path decoded, and as it was sent."""
     answer, _ = converse(address, get(line=b"GET /f%C3%B6/%2e?a=%20?b HTTP/1.1") + LAST)
     assert (answer.told["path"], answer.told["raw_path"]) == ("/fö/.", "/f%C3%B6/%2e")
     assert answer.told["query"] == "a=%20?b"
@@ -483,14 +481,14 @@ def test_expect_continue(address: tuple[str, int]) -> None:
     assert (answer.status, last.status) == (200, 200)
 
 
-def test_broken_body_that_nobody_reads(address: tuple[str, int]) -> None:
+def test_broken_body_that_is_not_read(address: tuple[str, int]) -> None:
     """The application's answer stands, and what comes after is answered by nothing."""
     (answer,) = converse(address, post(CHUNKED, body=b"x\r\n", path=b"/unread") + LAST)
     assert answer.told["path"] == "/unread"
 
 
 def test_body_beyond_what_is_dropped(address: tuple[str, int]) -> None:
-    """Where nobody reads a body that is too long to drop, the connection closes."""
+    """If a body is not read and too long to drop, the connection closes."""
     length = 2 * protocol.MAX_DISCARD
     head = post(b"Content-Length: %d" % length, path=b"/unread")
     (answer,) = converse(address, head + b"x" * 1000)
@@ -543,7 +541,7 @@ def test_head_that_does_not_end() -> None:
     """It is 408 after its time, however it drips, on a connection's first request and later."""
     with served() as address:
         for before in (b"", get()):
-            began = time.monotonic()
+            started = time.monotonic()
             with socket.create_connection(address, timeout=PATIENCE) as client:
                 client.sendall(before + b"GET /first HTTP/1.1\r\n")
                 ended = threading.Event()
@@ -556,7 +554,7 @@ def test_head_that_does_not_end() -> None:
                     dripping.join()
                 assert [answer.status for answer in first] == [200] * bool(before)
                 assert (last.status, last.headers["connection"]) == (408, "close")
-                assert time.monotonic() - began > HEAD_TIME - 0.1
+                assert time.monotonic() - started > HEAD_TIME - 0.1
 
 
 def drip(client: socket.socket, ended: threading.Event) -> None:
@@ -571,16 +569,16 @@ def drip(client: socket.socket, ended: threading.Event) -> None:
 def test_silence() -> None:
     """A connection without any head closes without a word, and so does one that was left idle."""
     with served(keep_alive=2.0) as address:
-        began = time.monotonic()
+        started = time.monotonic()
         with socket.create_connection(address, timeout=PATIENCE) as client:
             assert client.recv(1) == b""
-            assert time.monotonic() - began > HEAD_TIME - 0.1
-        began = time.monotonic()
+            assert time.monotonic() - started > HEAD_TIME - 0.1
+        started = time.monotonic()
         with socket.create_connection(address, timeout=PATIENCE) as client:
             client.sendall(get())
             (answer,) = read(client)
             assert answer.status == 200
-            assert time.monotonic() - began > 1.9
+            assert time.monotonic() - started > 1.9
 
 
 @pytest.mark.usefixtures("hasty")
@@ -598,7 +596,7 @@ def test_request_that_takes_longer_than_idle_connections_may() -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_response_that_nobody_takes() -> None:
+def test_response_that_is_not_read() -> None:
     """The connection is reset, and what else was asked on it is not answered."""
     with served() as address, closing(socket.socket()) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -623,6 +621,7 @@ def reading_little() -> Iterator[socket.socket]:
         yield client
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_response_that_is_taken_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may take longer than the time there is, so long as enough of it is taken in each."""
@@ -630,11 +629,11 @@ def test_response_that_is_taken_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "WRITE_TIME", 3.0)
     monkeypatch.setattr(ending, "MIN_TAKEN", 1)
     with reading_little() as client:
-        taken, began = 0, time.monotonic()
+        taken, started = 0, time.monotonic()
         while data := client.recv(65_536):
             taken += len(data)
             time.sleep(0.03)
-        assert time.monotonic() - began > 2 * 3.0
+        assert time.monotonic() - started > 2 * 3.0
         assert taken > 20_000_000
 
 
@@ -652,7 +651,7 @@ def test_response_that_drips() -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_rest_of_a_body_that_does_not_come() -> None:
-    """Nobody reads it, and so the connection closes in a head's time."""
+    """It is not read, so the connection closes within the time for headers."""
     with served() as address:
         (answer,) = converse(address, post(b"Content-Length: 9", path=b"/unread"))
         assert answer.status == 200
@@ -693,7 +692,7 @@ def received(client: socket.socket) -> bytes:
 
 
 def test_more_bytes_pending_than_the_budget() -> None:
-    """Whoever has most loses the largest request; the others' are answered."""
+    """The caller with most bytes loses the largest request; those of the others are answered."""
     with served(max_pending=1_000_000) as address, ExitStack() as stack:
 
         def begin(token: bytes, size: int) -> socket.socket:
@@ -712,7 +711,7 @@ def test_more_bytes_pending_than_the_budget() -> None:
 
 
 def test_head_without_a_token_counts_for_its_address() -> None:
-    """Heads that are not whole are of who sends them, since nobody can tell who asks."""
+    """Incomplete headers count for their sender's address, since the caller is not known yet."""
     with served(max_pending=200_000) as address, ExitStack() as stack:
         clients = []
         for _ in range(5):
@@ -729,12 +728,12 @@ def test_every_row_is_tested() -> None:
     listed = {row[:48].strip() for row in rows.strip().splitlines()}
     elsewhere = {
         "HTTP/1.0": test_http10,
-        "chunks outside the grammar": test_broken_body_that_nobody_reads,
+        "chunks outside the grammar": test_broken_body_that_is_not_read,
         "`Expect: 100-continue`": test_expect_continue,
         "head that takes more than 10 s": test_head_that_does_not_end,
         "no head at all in 10 s": test_silence,
         "nothing for 75 s after a response": test_silence,
-        "a response of which 30 s take less than 512 KiB": test_response_that_nobody_takes,
+        "a response of which 30 s take less than 512 KiB": test_response_that_is_not_read,
         "more bytes of requests pending than the budget": test_more_bytes_pending_than_the_budget,
         "more connections than there may be": test_more_connections_than_there_may_be,
         "the client's end of the connection": test_client_that_ends_its_side,

@@ -9,9 +9,9 @@ import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from graphql_admin.serving.connections import BEGUN_PER_TURN
 from graphql_admin.serving.heads import MAX_HEAD
 from graphql_admin.serving.protocol import Protocol
+from graphql_admin.serving.turns import BEGUN_PER_TURN
 from tests.support.patience import PATIENCE
 from tests.support.started import Server, served
 from tests.support.wires import Wire, connect
@@ -67,10 +67,10 @@ async def answer(send: Send) -> None:
 def test_requests_begin_some_at_a_time() -> None:
     """Of requests that arrive together, a few begin in each turn, the first ones first."""
     turn = 0
-    begun: list[tuple[int, bytes]] = []
+    started: list[tuple[int, bytes]] = []
 
     async def app(scope: Scope, _: Receive, send: Send) -> None:
-        begun.append((turn, scope["query_string"]))
+        started.append((turn, scope["query_string"]))
         await answer(send)
 
     async def act() -> list[Wire]:
@@ -85,8 +85,8 @@ def test_requests_begin_some_at_a_time() -> None:
         return [wire for _, wire in connections]
 
     wires = asyncio.run(act())
-    assert [query for _, query in begun] == [b"%d" % number for number in range(10)]
-    turns = [turn for turn, _ in begun]
+    assert [query for _, query in started] == [b"%d" % number for number in range(10)]
+    turns = [turn for turn, _ in started]
     assert {turns.count(turn) for turn in turns} == {BEGUN_PER_TURN, 1}
     assert all(wire.pieces[0].startswith(b"HTTP/1.1 204 ") for wire in wires)
 
@@ -151,7 +151,7 @@ def test_requests_begin_in_a_context_of_the_server() -> None:
         who.set(name)
         if name == b"first":
             asyncio.get_running_loop().call_soon(feed_others, context=Context())
-        await answer(send)  # whereupon the next request of this client may begin
+        await answer(send)  # after it the next request of this client may start
 
     def feed_others() -> None:
         for number, (protocol, _) in enumerate(connections[1:]):

@@ -57,7 +57,7 @@ a parser might take up a body for a request."""
 
 
 class Backend:
-    """A Cognito that counts who was disabled, and whether anybody listed users.
+    """A Cognito that counts who was disabled, and whether users were listed.
 
     Args:
         scripted: The Cognito that it is.
@@ -141,7 +141,7 @@ class Client:
 
     def send(self, *pieces: bytes) -> Answer:
         """Send a request in pieces, and return the next answer."""
-        for _ in range(2):  # what was closed meanwhile is connected anew
+        for _ in range(2):  # reconnect if it was closed
             if self._connection is None:
                 self._connection = Connection(self._proxy.url, trust=self._proxy.trust)
             self._connection.send(*pieces)

@@ -1,4 +1,4 @@
-"""Certificates that nobody trusts but those who are told to."""
+"""Certificates that are trusted only where they are configured."""
 
 from datetime import UTC, datetime, timedelta
 

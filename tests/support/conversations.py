@@ -59,7 +59,7 @@ def make(number: int) -> Conversation:
 
 
 def _cut(chance: random.Random, data: bytes) -> list[bytes]:
-    """Cut at random places, and with pleasure within and beside the ends of lines."""
+    """Cut at random places, preferably within and around line ends."""
     ends = [place for place in range(len(data)) if data[place] in b"\r\n"]
     cuts = {chance.randrange(1, len(data)) for _ in range(chance.choice((0, 0, 1, 3)))}
     cuts |= {

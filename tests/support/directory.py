@@ -53,12 +53,12 @@ class Directory:
         self.cognito.create_group(UserPoolId=self.pool_id, GroupName=name, **members)
 
     def user(self, username: str) -> dict[str, Any]:
-        """Return a user as Cognito has it."""
+        """Return a user in the format of Cognito."""
         reply = self.cognito.admin_get_user(UserPoolId=self.pool_id, Username=username)
         return dict(reply)
 
     def enroll(self, username: str, *groups: str) -> str:
-        """See to it that a user is there, in these groups at least, and return the `sub`."""
+        """Create the user if need be, add them to these groups, and return the `sub`."""
         known = self.cognito.list_groups(UserPoolId=self.pool_id)["Groups"]
         for name in set(groups) - {group["GroupName"] for group in known}:
             self.add_group(name)

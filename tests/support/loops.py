@@ -14,7 +14,7 @@ class _SkippingSelector(selectors.DefaultSelector):
     now = START
 
     def select(self, timeout: float | None = None) -> Any:
-        assert timeout is not None, "everybody waits for somebody else"
+        assert timeout is not None, "all tasks wait for one another"
         self.now += max(0.0, timeout)
         return super().select(0)
 
@@ -39,5 +39,5 @@ def play(act: Callable[[], Awaitable[None]]) -> None:
 
 
 def now() -> float:
-    """Seconds since the play began."""
+    """Seconds since the start."""
     return asyncio.get_running_loop().time() - START

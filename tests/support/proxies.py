@@ -28,7 +28,7 @@ NGINX_UPGRADES = {
         "upstream graphql_admin {"
     ),
 }
-"""What makes nginx pass an Upgrade on, as many have it for WebSockets, and ours does not."""
+"""Makes nginx pass on `Upgrade`, as many configurations do for WebSockets, and ours does not."""
 
 _NGINX_AROUND = """
 daemon off;

@@ -8,9 +8,9 @@
         assert [request.operation for request in backend.requests] == ["AdminDisableUser"]
 
 An operation that is not scripted, or whose replies are used up, gets a 500 and fails the test
-when the `with` block ends. Whoever is among `people` is in the pool, without a script; what is
-read of them is in `authority`, not in `requests`. `UserDirectory` is a ready script of users in
-unreliable pages.
+when the `with` block ends. The users in `people` are in the pool, without a script; what is read of
+them is in `authority`, not in `requests`. `UserDirectory` is a ready script of users in unreliable
+pages.
 """
 
 import random
@@ -27,6 +27,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import orjson
+
+from graphql_admin.actions import Action
 
 JSON = "application/x-amz-json-1.1"
 
@@ -153,10 +155,31 @@ class ScriptedCognito:
         if error is None:
             assert not self.unexpected, f"no script for {self.unexpected}"
 
+    def forget(self) -> None:
+        """Begin anew, for another test: without scripts and requests, and with root alone.
+
+        Raises:
+            AssertionError: An operation came without a script for it.
+        """
+        unexpected = self.unexpected[:]
+        with self._lock:
+            self._scripts.clear()
+            for told in (self.requests, self.authority, self.unexpected):
+                told.clear()
+            self.people.clear()
+            self.people["root"] = GROUPS_OF_CALLERS
+        assert not unexpected, f"no script for {unexpected}"
+
     def on(self, operation: str, script: Script | Sequence[Script]) -> None:
         """Reply so to `operation` from now on; a sequence is used up one by one."""
         with self._lock:
             self._scripts[operation] = list(script) if isinstance(script, Sequence) else script
+
+    def on_all(self, results: Mapping[str, Mapping[str, Any]]) -> None:
+        """Carry out whatever an action may ask for, with these results or an empty one."""
+        for action in Action:
+            for operation in action.operations:
+                self.on(operation, reply(results.get(operation, {})))
 
     def operations(self) -> list[str]:
         """Return the names of the operations that were asked for, in their order."""
@@ -259,7 +282,7 @@ class UserDirectory:
     """A script of users whose lists come in random short and empty pages.
 
     Cognito does so: a page may be short or empty while there is more; only the absent token is
-    the end. A token is good for exactly the parameters it was issued with, any number of times.
+    the end. A token is valid for exactly the parameters it was issued with, any number of times.
 
         directory = UserDirectory(250, random.Random(7), groups=["Support"])
         directory.install(backend)

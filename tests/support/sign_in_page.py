@@ -16,7 +16,7 @@ PAGE = """<!doctype html><html lang="en"><title>Sign in</title><link rel="icon" 
 
 
 class SignInPage:
-    """A hosted sign-in page that signs everybody in who follows its link; a context manager.
+    """A hosted sign-in page that signs in every visitor who follows its link; a context manager.
 
     Args:
         token: Makes the access token that it hands out.
@@ -59,7 +59,7 @@ class SignInPage:
         return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
 
     def _redeem(self, form: dict[str, str]) -> str | None:
-        """Return a token for a code, once, to whoever knows the verifier (RFC 7636, 4.6)."""
+        """Return a token for a code, once, to a client with the verifier (RFC 7636, 4.6)."""
         asked = self._challenges.pop(form["code"], None)
         digest = hashlib.sha256(form["code_verifier"].encode()).digest()
         good = (

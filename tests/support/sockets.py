@@ -114,7 +114,7 @@ class Connection:
 
     Args:
         url: Of the server.
-        receive_buffer: Bytes of the system's buffer for what comes in, where it is to be small.
+        receive_buffer: Bytes of the receive buffer, to make it small.
         trust: What the server's certificate is verified by, where it speaks TLS.
         source: The address of loopback that it comes from; the system's choice by default.
     """
@@ -140,7 +140,7 @@ class Connection:
         self.received = b""
         """What came and was not parsed yet."""
 
-    def send(self, *pieces: bytes, pause: float = 0.03) -> bool:
+    def send(self, *pieces: bytes, pause: float = 0.01) -> bool:
         """Send pieces that arrive one by one; return whether the server was there to take them."""
         for number, piece in enumerate(pieces):
             if number:

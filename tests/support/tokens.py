@@ -51,7 +51,7 @@ class Pool:
         header: dict[str, Any] | None = None,
         **claims: Any,
     ) -> str:
-        """Return an access token as Cognito makes them, but for what is given."""
+        """Return an access token like Cognito's, except for the given claims."""
         access = {"token_use": "access", "client_id": CLIENT_ID, "username": username}
         return self.sign({**self._claims(username, groups), **access, **claims}, header)
 
@@ -64,7 +64,7 @@ class Pool:
         header: dict[str, Any] | None = None,
         **claims: Any,
     ) -> str:
-        """Return an ID token as Cognito makes them, but for what is given."""
+        """Return an ID token like Cognito's, except for the given claims."""
         id_ = {"token_use": "id", "aud": CLIENT_ID, "cognito:username": username}
         return self.sign({**self._claims(username, groups), **id_, **claims}, header)
 
@@ -75,7 +75,7 @@ class Pool:
         return f"{signed}.{base64url(self.key.sign(signed.encode(), PKCS1v15(), SHA256()))}"
 
     def jwk(self, **members: Any) -> dict[str, Any]:
-        """Return the public key as Cognito publishes it, but for the members that are given."""
+        """Return the public key as Cognito publishes it, except for the given members."""
         numbers = self.key.public_key().public_numbers()
         own = {"kty": "RSA", "kid": self.kid, "use": "sig", "alg": "RS256"}
         jwk = {**own, "n": base64url_int(numbers.n), "e": base64url_int(numbers.e), **members}

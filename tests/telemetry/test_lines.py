@@ -1,4 +1,4 @@
-"""Lines of the audit and the log: whatever a text holds, it is seen, and does nothing."""
+"""Lines of the audit and the log: whatever a string contains is shown, and has no effect."""
 
 import json
 import os
@@ -46,14 +46,14 @@ SEEN = "Zoë 李 ✓ \U0001f600"
 
 
 def event(name: str) -> bytes:
-    """Return the line of an event in which every text of somebody's making is `name`."""
+    """Return the line of an event in which every string from a client is `name`."""
     target = Target(name, name)
     return Event(name, name, name, {name}, "disableUser", target, Outcome.DONE, None).to_line()
 
 
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN.keys())
 def test_what_is_not_printable_is_escaped(text: str) -> None:
-    """A line is printable and one line, and holds the very text that was given."""
+    """A line is printable and one line, and contains the exact string that was given."""
     line = event(f"{SEEN}{text}!").decode()
     assert line[-1] == "\n"
     assert line[:-1].isprintable()
@@ -132,7 +132,7 @@ def test_log_lines() -> None:
 
 
 def test_log_lines_on_a_terminal() -> None:
-    """On a terminal, nothing is sent that it would obey, but for the log's own colours."""
+    """No control sequences are written to a terminal, except for the log's own colours."""
     terminal, stream = pty.openpty()
     run_log(stderr=stream)
     os.close(stream)

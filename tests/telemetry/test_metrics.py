@@ -19,7 +19,7 @@ GROUPS = "{ groups { nodes { name } } }"
 
 
 class Counted:
-    """How much more a counter says than when the test began."""
+    """The increase of a counter since the start of the test."""
 
     def __init__(self) -> None:
         self._before = self._read()
@@ -77,7 +77,7 @@ def test_several_codes(
 
 
 def test_calls(serve: Callable[..., Api], scripted: ScriptedCognito, counted: Counted) -> None:
-    """Calls of Cognito are counted by how they ended; throttles and retries by attempt."""
+    """Calls to Cognito are counted by outcome; throttles and retries by attempt."""
     throttled = failure("TooManyRequestsException")
     scripted.on("ListGroups", [throttled, throttled, reply({"Groups": []})])
     scripted.on("AdminGetUser", failure("UserNotFoundException"))

@@ -1,4 +1,4 @@
-"""Which tokens are good, what they say of the caller, and how the pool's keys are kept."""
+"""Which tokens are valid, what is in a caller, and how the pool's keys are cached."""
 
 import asyncio
 import hmac
@@ -116,7 +116,7 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 def hs256(secret: bytes) -> str:
-    """Return a token whose HMAC secret is what everybody can know."""
+    """Return a token whose HMAC secret is public."""
     signed, _, _ = POOL.access_token(header={"alg": "HS256"}).rpartition(".")
     return f"{signed}.{base64url(hmac.digest(secret, signed.encode(), sha256))}"
 
@@ -131,7 +131,7 @@ def with_other_claims() -> str:
     return f"{header}.{POOL.access_token('mallory').split('.')[1]}.{signature}"
 
 
-# Good tokens
+# Valid tokens
 
 
 async def test_verify_access_token(verifier: TokenVerifier) -> None:
@@ -175,7 +175,7 @@ async def test_verify_takes_every_issuer_configured(keys: KeySet, clock: Clock) 
     ],
 )
 async def test_verify_groups(verifier: TokenVerifier, claim: Any, groups: set[str]) -> None:
-    """Groups are taken whole, commas and blanks included, but `*` is nobody's group."""
+    """Groups are taken as they are, commas and blanks included, but no caller is in `*`."""
     assert (await verifier.verify(POOL.access_token(groups=claim))).groups == groups
 
 
@@ -203,7 +203,7 @@ async def test_verify_ignores_keys_in_the_token(verifier: TokenVerifier) -> None
     assert await refusal(verifier.verify(STRANGER.access_token(header=header))) == "signature"
 
 
-# Bad tokens
+# Invalid tokens
 
 
 COGNITO_USERNAME: dict[str, Any] = {"cognito:username": "alice"}
@@ -287,7 +287,7 @@ BAD_TOKENS = {
     "nbf to come": (POOL.access_token(nbf=NOW + 31), "not yet valid"),
     "nbf a string": (POOL.access_token(nbf=str(NOW)), "no valid nbf"),
     "nbf null": (POOL.access_token(nbf=None), "no valid nbf"),
-    "good for 25 h": (POOL.access_token(exp=NOW + 25 * HOUR), "lifetime"),
+    "valid for 25 h": (POOL.access_token(exp=NOW + 25 * HOUR), "lifetime"),
     "good for less than nothing": (POOL.access_token(exp=NOW + 1, iat=NOW + 2), "lifetime"),
     # whose it is
     "sub absent": (POOL.access_token(sub=ABSENT), "no valid sub"),
@@ -310,7 +310,7 @@ BAD_TOKENS = {
 
 @pytest.mark.parametrize(("token", "reason"), BAD_TOKENS.values(), ids=BAD_TOKENS)
 async def test_verify_refuses(verifier: TokenVerifier, token: str, reason: str) -> None:
-    """A bad token is refused without a hint to the outside; the log says why."""
+    """An invalid token is rejected without a hint to the client; the log has the reason."""
     assert await refusal(verifier.verify(token)) == reason
 
 
@@ -458,7 +458,7 @@ async def test_new_key_is_found(
 async def test_unknown_kid_waits_for_nothing(
     verifier: TokenVerifier, endpoint: JwksServer, clock: Clock
 ) -> None:
-    """While the endpoint hangs, unknown key ids are refused at once, and good tokens taken."""
+    """While the endpoint hangs, unknown key ids are rejected at once, and valid tokens accepted."""
     await verifier.keys.load()
     clock.now += 10
     endpoint.gate.clear()
@@ -505,7 +505,7 @@ async def test_request_that_gives_up_leaves_the_fetch(
 
 
 async def test_loads_share_a_fetch(keys: KeySet, endpoint: JwksServer) -> None:
-    """Loading fetches anew each time, but never twice at once."""
+    """Loading fetches again each time, but never twice concurrently."""
     await asyncio.gather(keys.load(), keys.load(), keys.find("key-1"))
     assert endpoint.requests == 1
     await keys.load()
@@ -539,7 +539,7 @@ BAD_REPLIES: dict[str, tuple[int, bytes]] = {
 async def test_cached_keys_outlive_bad_replies(
     verifier: TokenVerifier, endpoint: JwksServer, clock: Clock, status: int, body: bytes
 ) -> None:
-    """Keys in hand serve on when the endpoint answers anything but a usable set."""
+    """Cached keys stay in use when the endpoint answers anything but a usable set."""
     await verifier.keys.load()
     endpoint.answer(status, body)
     clock.now += 10
@@ -566,7 +566,7 @@ async def test_bad_reply_without_cached_keys(
 
 
 async def test_dead_endpoint(clock: Clock) -> None:
-    """Keys in hand outlive the endpoint; an unknown key id is then refused, not waited for."""
+    """Cached keys outlive the endpoint; an unknown key id is then rejected, not waited for."""
     with JwksServer(POOL.jwk()) as short_lived:
         keys = KeySet(short_lived.url, clock=clock)
         await keys.load()
@@ -686,7 +686,7 @@ async def test_key_is_refused(
     with capture_logs() as events:
         assert await verifier.verify(beside.access_token())
     (refused,) = events
-    assert refused["event"] == "key refused"
+    assert refused["event"] == "key rejected"
     assert pool.jwk(**members).get("d", "no private part") not in str(refused)
     assert await refusal(verifier.verify(pool.access_token())) == "unknown key"
 
@@ -756,7 +756,7 @@ async def test_remembered_token_expires(verifier: TokenVerifier, clock: Clock) -
 async def test_rotation_forgets_tokens(
     verifier: TokenVerifier, endpoint: JwksServer, signatures: list[str]
 ) -> None:
-    """Tokens are verified anew when the keys change, and only then."""
+    """Tokens are verified again when the keys change, and only then."""
     token = POOL.access_token()
     await verifier.verify(token)
     await verifier.keys.load()

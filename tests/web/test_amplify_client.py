@@ -147,7 +147,7 @@ def test_states_of_a_user(call: Call, people: Directory) -> None:
 
 
 def test_lists(call: Call) -> None:
-    """Everybody and every group is listed, page by page, with dates that JavaScript reads."""
+    """Every user and group is listed, page by page, with dates that JavaScript parses."""
     answers = call(get("listUsers", pages=True, limit=60), get("listGroups", pages=True, limit=3))
     users = [user for answer in answers for user in answer["body"].get("Users", ())]
     assert len({user["Username"] for user in users}) == len(users) == 160
@@ -163,18 +163,18 @@ def test_lists(call: Call) -> None:
 
 
 def test_signing_out(call: Call) -> None:
-    """Whoever is signed in may sign themselves out, and nobody else."""
-    oneself, another = call(
+    """Every signed-in user may sign themselves out, and no one else."""
+    own, others = call(
         post("signUserOut", username="otto"),
         post("signUserOut", username="ada"),
         username="otto",
     )
-    assert oneself["body"] == {"message": "Signed out otto from all devices"}
-    assert (another["status"], another["body"]["code"]) == (403, "FORBIDDEN")
+    assert own["body"] == {"message": "Signed out otto from all devices"}
+    assert (others["status"], others["body"]["code"]) == (403, "FORBIDDEN")
 
 
 def test_refused(call: Call, people: Directory) -> None:
-    """Whoever may not, or has no token, is told so in a way that the client understands."""
+    """A caller without the right, or without a token, gets an error that the client understands."""
     asked = post("addUserToGroup", username="otto", groupname="Admins")
     for username, status, code in (
         ("otto", 403, "FORBIDDEN"),

@@ -127,7 +127,7 @@ def test_simple_request(
 
 
 def test_protection(api: Api) -> None:
-    """Every answer says that it is not to be kept, guessed at, framed or run; none has a cookie."""
+    """No response may be stored, sniffed, framed or run, by its headers; none has a cookie."""
     found = answers(api, ALLOWED) | {0: api.client.get("/healthz")}
     for response in found.values():
         assert response.headers["cache-control"] == "no-store"

@@ -27,7 +27,7 @@ ASSETS = sorted(
 
 
 def settings(**changed: Any) -> Settings:
-    """Return settings with the explorer on, but for what is given."""
+    """Return settings with the explorer on, except for what is given."""
     return load_settings(
         **{
             "user_pool_id": "eu-west-1_AbCdEf123",
@@ -62,7 +62,7 @@ def test_nothing_of_it_is_served_where_it_is_off(serve: Callable[..., Any]) -> N
 
 
 def test_it_is_off_by_default() -> None:
-    """Whoever does not ask for the explorer does not have it."""
+    """The explorer is off by default."""
     assert settings(explorer=False) == load_settings(
         user_pool_id="eu-west-1_AbCdEf123", client_ids=CLIENT_ID, admin_groups="Admins"
     )
@@ -181,7 +181,7 @@ def test_every_file_that_the_page_names_is_there() -> None:
 
 
 def test_tokens_of_ready_people_are_given_in_dev_mode_only() -> None:
-    """A server that is not for development hands out no token, whoever passes it people."""
+    """A server that is not in dev mode serves no tokens, even if it is passed people."""
     alice = {"role": "admin", "username": "alice", "token": "a.good.token", "may": "do everything"}
     reply = visit("/explorer/config.json", settings(dev=True))
     assert reply.json()["people"] == [alice]
@@ -190,7 +190,7 @@ def test_tokens_of_ready_people_are_given_in_dev_mode_only() -> None:
 
 
 def test_the_page_is_told_how_to_sign_in() -> None:
-    """Where the hosted page is, as which client, and which of its tokens is good here."""
+    """Where the hosted page is, as which client, and which of its tokens is accepted here."""
     url = "https://auth.example.com"
     hosted = {"explorer_login_url": url, "explorer_client_id": CLIENT_ID}
     told = visit("/explorer/config.json", settings(**hosted)).json()
@@ -222,7 +222,7 @@ def test_the_page_is_told_how_to_sign_in() -> None:
     ],
 )
 def test_settings_that_cannot_be_right_are_refused(changed: dict[str, Any], problem: str) -> None:
-    """The hosted page is an https origin, with a client whose tokens are good here."""
+    """The hosted page is an https origin, with a client whose tokens are accepted here."""
     with pytest.raises(InvalidSettings) as refused:
         settings(**changed)
     assert any(
@@ -243,5 +243,5 @@ def test_the_endpoint_behind_the_door_gets_what_it_would_have_got() -> None:
     async def echo(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse((await receive())["body"].decode())(scope, receive, send)
 
-    app = Starlette(routes=[Route("/graphql", explorer.Doorway(echo))])
+    app = Starlette(routes=[Route("/graphql", explorer.BrowserRedirect(echo))])
     assert TestClient(app).post("/graphql", content="a body").text == "a body"

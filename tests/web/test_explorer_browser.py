@@ -140,7 +140,7 @@ def visit(visits: Callable[..., Visit], site: Site) -> Visit:
 
 
 def test_it_loads_without_any_other_host_and_without_a_complaint(visit: Visit) -> None:
-    """The page is there; nobody is signed in, nothing is offered, nothing asked of the server."""
+    """The page is there; no user is signed in, no example is offered, no request is sent."""
     assert visit.page.get_by_role("heading", name="graphql-admin explorer").is_visible()
     assert not visit.page.get_by_role("button", name="Sign out").is_visible()
     assert visit.examples() == []
@@ -154,10 +154,10 @@ def test_a_browser_at_the_endpoint_lands_here(visits: Callable[..., Visit], site
     assert visit.page.url == site.origin + "/explorer"
 
 
-def test_nothing_is_sent_while_nobody_is_signed_in(visit: Visit) -> None:
+def test_nothing_is_sent_without_a_sign_in(visit: Visit) -> None:
     """A run without a token says so in words instead of asking the server."""
     visit.type(REFUSED)
-    assert "nobody is signed in" in visit.run()
+    assert "not signed in" in visit.run()
     assert not [request for request in visit.requests if request.url.endswith("/graphql")]
 
 
@@ -171,7 +171,7 @@ def test_picking_a_person_shows_who_one_is(visit: Visit) -> None:
 
 
 def test_every_allowed_action_has_an_example(visit: Visit) -> None:
-    """Whoever may do everything is offered everything."""
+    """A caller who may do everything is offered every example."""
     visit.pick("admin")
     assert sorted(visit.examples()) == sorted(action.label for action in Action)
 
@@ -212,7 +212,7 @@ def test_a_query_shows_its_result(visit: Visit) -> None:
 
 
 def test_a_mutation_changes_the_pool(visit: Visit, site: Site) -> None:
-    """The example disables somebody, and that is neither oneself nor a ready person."""
+    """The example disables a user who is neither the caller nor a ready person."""
     visit.pick("admin")
     visit.choose("disableUser")
     username = json.loads(visit.run())["data"]["disableUser"]["user"]["username"]
@@ -221,7 +221,7 @@ def test_a_mutation_changes_the_pool(visit: Visit, site: Site) -> None:
 
 
 def test_the_examples_of_changes_are_about_what_can_be_changed(visit: Visit) -> None:
-    """One is added to a group one is not in, removed from one's own, confirmed if unconfirmed."""
+    """A user is added to a group they are not in, removed from theirs, confirmed if unconfirmed."""
     visit.pick("admin")
     chosen = {}
     for action in ("addUserToGroup", "removeUserFromGroup", "confirmUserSignUp"):
@@ -240,7 +240,7 @@ def test_a_refusal_shows_its_code(visit: Visit) -> None:
     assert json.loads(visit.run())["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 
 
-def test_an_example_leaves_alone_what_somebody_typed(visit: Visit) -> None:
+def test_an_example_leaves_typed_text_alone(visit: Visit) -> None:
     """It opens in a tab of its own; examples that were not edited are replaced."""
     visit.pick("admin")
     visit.choose("listUsers")
@@ -255,7 +255,7 @@ def test_an_example_leaves_alone_what_somebody_typed(visit: Visit) -> None:
 
 
 def test_the_documentation_says_which_action_is_required(visit: Visit) -> None:
-    """What stands in the schema's descriptions can be read beside the editor."""
+    """The schema's descriptions can be read next to the editor."""
     visit.pick("admin")
     visit.page.get_by_role("button", name="Show Documentation Explorer").click()
     docs = visit.page.locator(".graphiql-doc-explorer")
@@ -291,7 +291,7 @@ def test_what_is_no_token_is_not_taken(visit: Visit, text: str) -> None:
 
 
 def test_a_token_that_the_server_does_not_accept_is_not_kept(visit: Visit, site: Site) -> None:
-    """Only the server says whether a token is good."""
+    """Only the server decides whether a token is valid."""
     visit.paste(site.token("alice", "Admins", client_id="another"))
     assert "does not accept this token" in visit.notice()
     assert not visit.page.get_by_role("button", name="Sign out").is_visible()
@@ -376,12 +376,12 @@ def test_one_signs_in_and_out_through_the_hosted_page(
     assert hosted.page.url == hosted.origin + "/explorer"
 
 
-def test_a_sign_in_that_was_not_begun_here_is_refused(
+def test_a_sign_in_that_was_not_started_here_is_refused(
     hosted: Visit, sign_in_page: SignInPage
 ) -> None:
-    """A code that somebody else's state came with is not redeemed, and leaves the address."""
+    """A code with the state of another sign-in is not redeemed, and leaves the address."""
     hosted.open("/explorer?code=stolen&state=guessed")
-    assert "not begun in this tab" in hosted.notice()
+    assert "not started in this tab" in hosted.notice()
     assert hosted.page.url == hosted.origin + "/explorer"
     assert sign_in_page.requests == []
 
@@ -389,11 +389,11 @@ def test_a_sign_in_that_was_not_begun_here_is_refused(
 def test_a_code_that_came_with_another_state_is_not_redeemed(
     hosted: Visit, sign_in_page: SignInPage
 ) -> None:
-    """Nobody slips their own sign-in under one that was begun here."""
+    """No attacker can complete a sign-in that was started here with their own."""
     hosted.page.get_by_role("button", name="Sign in", exact=True).click()
     hosted.page.get_by_role("link", name="Sign in as alice").wait_for()
     hosted.open("/explorer?code=theirs&state=guessed")
-    assert "not begun in this tab" in hosted.notice()
+    assert "not started in this tab" in hosted.notice()
     assert sign_in_page.paths() == ["/oauth2/authorize"]
 
 

@@ -1,4 +1,4 @@
-"""One caller against all: whoever asks for much, or holds on to it, stops nobody else."""
+"""One caller against all: one that requests much, or holds on to it, blocks no other."""
 
 import json
 import socket
@@ -18,8 +18,6 @@ from tests.support.api import Reply as Answer
 from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, held, reply
 from tests.support.tokens import JwksServer, Pool
-
-"""Seconds after which what hangs fails its test."""
 
 GROUPS = "{{ groups(first: {}) {{ nodes {{ name }} }} }}"  # reads that are alike share a call
 USERS = "{ users(first: 7) { nodes { username } } }"
@@ -125,7 +123,7 @@ def test_excess_of_one_caller(start: Callable[..., Api], scripted: ScriptedCogni
 def test_what_needs_no_call(
     start: Callable[..., Api], scripted: ScriptedCognito, query: str, code: str | None
 ) -> None:
-    """What takes no call of Cognito is answered to a caller who has no place left, too."""
+    """What takes no call to Cognito is answered to a caller without a place left, too."""
     cognito = HangingCognito(scripted)
     api = start(max_concurrency=1)
     with crowd(api, "ann") as send:
@@ -187,7 +185,7 @@ def test_bodies_that_do_not_come(start: Callable[..., Api], scripted: ScriptedCo
             assert api.send(VIEWER).data
 
 
-def test_answers_that_nobody_reads(start: Callable[..., Api], scripted: ScriptedCognito) -> None:
+def test_responses_that_are_not_read(start: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """Requests whose answers are not taken hold no place, once the answers are made."""
     HangingCognito(scripted)
     attributes = [{"Name": "name", "Value": "x" * 2000}]

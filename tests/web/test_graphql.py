@@ -27,7 +27,6 @@ RESPONSE_JSON = "application/graphql-response+json"
 JSON = "application/json"
 TYPENAME = "{ __typename }"
 DISABLE = 'mutation { disableUser(input: {username: "bob"}) { errors { code } } }'
-"""Seconds after which a server that does not answer fails its test."""
 
 
 @pytest.fixture
@@ -129,7 +128,7 @@ BODIES: dict[str, bytes] = {
     "nothing": b"",
     "a number": b"123",
     "null": b"null",
-    "a text": b'"x"',
+    "a string": b'"x"',
     "an empty batch": b"[]",
     "a batch": b'[{"query": "{ __typename }"}]',
     "half": b'{"query": "{ __ty',
@@ -146,11 +145,11 @@ BODIES: dict[str, bytes] = {
     + b"}",
     "no query": b"{}",
     "an empty query": b'{"query": ""}',
-    "no text as query": b'{"query": {"a": 1}}',
-    "variables as a text": b'{"query": "{ __typename }", "variables": "{}"}',
+    "not a string as query": b'{"query": {"a": 1}}',
+    "variables as a string": b'{"query": "{ __typename }", "variables": "{}"}',
     "variables as a list": b'{"query": "{ __typename }", "variables": []}',
-    "extensions as a text": b'{"query": "{ __typename }", "extensions": "{}"}',
-    "no text as operationName": b'{"query": "{ __typename }", "operationName": 1}',
+    "extensions as a string": b'{"query": "{ __typename }", "extensions": "{}"}',
+    "not a string as operationName": b'{"query": "{ __typename }", "operationName": 1}',
 }
 
 
@@ -164,7 +163,7 @@ def test_body_refused(api: Api, body: bytes) -> None:
 
 
 def test_body_admitted(api: Api) -> None:
-    """Of a name that comes twice the last counts, and names that nobody knows are ignored."""
+    """Of a repeated name the last counts, and unknown names are ignored."""
     bodies = (
         b'{"query": "{", "query": "{ __typename }"}',
         b'{"query": "{ __typename }", "doc_id": 1, "variables": null, "operationName": ""}',
@@ -218,7 +217,7 @@ def test_method_refused(api: Api, method: str) -> None:
 
 
 def test_options(api: Api) -> None:
-    """OPTIONS tells the methods, to anybody."""
+    """OPTIONS lists the methods, without a token."""
     response = api.client.options("/graphql")
     assert (response.status_code, response.content) == (204, b"")
     assert response.headers["allow"] == "GET, HEAD, OPTIONS, POST"
@@ -420,7 +419,7 @@ def test_body_in_pieces(
             pieces.append(b"0\r\n\r\n")
         for piece in pieces:
             connection.sendall(piece)
-            time.sleep(0.02)  # lest two arrive as one
+            time.sleep(0.02)  # so that two do not arrive as one
         assert receive(connection) == (200, {"data": {"__typename": "Query"}})
 
 
@@ -526,7 +525,7 @@ def test_long_content_type(api: Api) -> None:
 
 
 def test_what_is_remembered(api: Api) -> None:
-    """The same headers are answered the same way, whoever sent them before."""
+    """The same headers are answered the same way, whatever was sent before."""
     body = {"query": TYPENAME}
     for _ in range(3):
         for accept, media_type in ((RESPONSE_JSON, RESPONSE_JSON), ("*/*", JSON)):
@@ -548,8 +547,8 @@ COP = {
     "unhandled errors": "qwerty cop { abc }",
     "introspection": "query cop { __schema { types { name fields { name } } } }",
 }  # fmt: skip
-"""What graphql-cop sends, which says so of whoever answers with data, ten errors, a suggestion or
-an exception."""
+"""Requests of graphql-cop, which reports servers that answer them with data, ten errors, a
+suggestion or an exception."""
 
 
 @pytest.mark.parametrize("query", COP.values(), ids=COP.keys())

@@ -14,6 +14,7 @@ import pytest
 from tests.support.api import Api
 from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, held, reply
+from tests.support.slowness import slow
 from tests.support.started import served, until
 from tests.support.tokens import JwksServer, Pool
 
@@ -105,7 +106,7 @@ def test_keys_are_kept_fresh(
 
 
 def test_turned_away_while_draining(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
-    """Once shutting down has begun, requests on connections that were kept are turned away."""
+    """Once shutting down has started, requests on persistent connections are rejected."""
     api = serve(scripted.url)
     wait_until_ready(api.client)
     api.client.app.state.health.drain()  # type: ignore[attr-defined]  # it is Starlette
@@ -116,7 +117,7 @@ def test_turned_away_while_draining(serve: Callable[..., Api], scripted: Scripte
     assert scripted.requests == []
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("stop", [signal.SIGTERM, *slow(signal.SIGHUP)])
 def test_stop(
     scripted: ScriptedCognito, jwks_url: str, signing_key: Pool, stop: signal.Signals
 ) -> None:
@@ -152,11 +153,11 @@ def test_stop(
         assert "Traceback" not in log
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
-def test_stop_with_a_change_under_way(
+@pytest.mark.parametrize("stop", [signal.SIGTERM, *slow(signal.SIGHUP)])
+def test_stop_with_a_change_in_flight(
     scripted: ScriptedCognito, jwks_url: str, signing_key: Pool, stop: signal.Signals
 ) -> None:
-    """A change that is under way when the signal comes is finished, and its event written."""
+    """A change that is in progress when the signal comes is finished, and its event written."""
     opened, arrived = threading.Event(), threading.Event()
 
     def enable(_: dict[str, Any]) -> Reply:

@@ -210,7 +210,7 @@ def test_probes_are_for_any_host(dev: str) -> None:
 
 
 def test_rebound_preflight_and_mutation(dev: str, cognito: EmbeddedCognito) -> None:
-    """With a good token too, nothing is done for a host that is not this server's."""
+    """With a valid token too, nothing is done for a host that is not this server's."""
     headers = {
         "Authorization": f"Bearer {cognito.token('ada')}",
         "Host": "attacker.example",

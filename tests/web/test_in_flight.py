@@ -41,11 +41,11 @@ def begin(stack: ExitStack, in_flight: InFlight, caller: str, size: int, **varia
 def test_bytes(stack: ExitStack, size: int, variables: dict[str, Any]) -> None:
     """One caller gets half of the bytes at most; another is served, and all comes back."""
     in_flight = InFlight(1000, 200_000)
-    begun = [begin(stack, in_flight, "ann", size, **variables) for _ in range(20)]
-    assert begun.count(True) in {9, 10}
+    started = [begin(stack, in_flight, "ann", size, **variables) for _ in range(20)]
+    assert started.count(True) in {9, 10}
     assert begin(stack, in_flight, "bob", size, **variables)
     stack.close()
-    assert [begin(stack, in_flight, "ann", size, **variables) for _ in range(20)] == begun
+    assert [begin(stack, in_flight, "ann", size, **variables) for _ in range(20)] == started
 
 
 def test_refused_takes_no_place(stack: ExitStack) -> None:

@@ -1,4 +1,4 @@
-"""The log: one line for each request, in two forms, and nothing in it that is nobody's business."""
+"""The log: one line for each request, in two formats, and nothing in it that is private."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def requests_in(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_request_line(
     serve: Callable[..., Api], scripted: ScriptedCognito, lines: list[dict[str, Any]]
 ) -> None:
-    """A request leaves one line: who asked for which actions, what came of it, at what cost."""
+    """A request leaves one line: the caller, the requested actions, the outcome, and the cost."""
     scripted.on("AdminEnableUser", reply({}))
     scripted.on("AdminGetUser", failure("InternalErrorException", 500))
     serve(scripted.url).send(ENABLE)
@@ -59,10 +59,10 @@ def test_refused_request(serve: Callable[..., Api], lines: list[dict[str, Any]])
     assert (line["status"], line["codes"], line["sub"]) == (401, ["UNAUTHENTICATED"], None)
 
 
-def test_refused_request_of_somebody(
+def test_rejected_request_of_a_caller(
     serve: Callable[..., Api], lines: list[dict[str, Any]]
 ) -> None:
-    """Whoever sent what is refused is known by their token."""
+    """The caller of a rejected request is known by their token."""
     serve("http://127.0.0.1:9").send("{ nothing }")
     (line,) = requests_in(lines)
     assert (line["codes"], line["sub"]) == (["GRAPHQL_VALIDATION_FAILED"], "sub-of-root")

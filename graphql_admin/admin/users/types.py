@@ -62,7 +62,7 @@ def _read_status(name: object) -> UserStatus:
     return STATUSES.get(name) or UserStatus.UNKNOWN
 
 
-def _broken_promise(member: str) -> UpstreamFailed:
+def _incomplete(member: str) -> UpstreamFailed:
     """Return the error for a user without a member that every user in Cognito has.
 
     The fault is that of Cognito, or of its emulator.
@@ -107,7 +107,7 @@ class User(Node):
         _attribute("sub"),
         str,
         "The user's unique id, which is the `sub` claim of their tokens.",
-        missing=partial(_broken_promise, "sub"),
+        missing=partial(_incomplete, "sub"),
     )
     email = held(_attribute("email"), str | None, "E-mail address.")
     email_verified = held(
@@ -142,7 +142,7 @@ class User(Node):
         _member("Enabled"),
         bool,
         "Whether the user is enabled; a disabled user cannot sign in.",
-        missing=partial(_broken_promise, "Enabled"),
+        missing=partial(_incomplete, "Enabled"),
     )
     created_at = held(
         _member("UserCreateDate"),
@@ -233,7 +233,7 @@ async def find_user(context: Context, username: str) -> User | None:
     except UserNotFound:
         return None
     if reply.get("Username") is None:
-        raise _broken_promise("Username")
+        raise _incomplete("Username")
     return User(reply)
 
 

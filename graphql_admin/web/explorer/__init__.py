@@ -26,7 +26,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from graphql_admin.actions import Action
 from graphql_admin.web.explorer.examples import describe_changes
 
-__all__ = ["Doorway", "Person", "SignIn", "content_security_policy", "describe_changes", "routes"]
+__all__ = [
+    "BrowserRedirect",
+    "Person",
+    "SignIn",
+    "content_security_policy",
+    "describe_changes",
+    "routes",
+]
 
 CONTENT_TYPES: Final = {
     ".css": "text/css; charset=utf-8",
@@ -136,7 +143,7 @@ def routes(
     ]
 
 
-class Doorway:
+class BrowserRedirect:
     """Redirects browsers from the GraphQL endpoint to the explorer; passes on all other requests.
 
     A browser is recognized by a GET request without `query` that accepts HTML before other types.
@@ -152,13 +159,13 @@ class Doorway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; see https://asgi.readthedocs.io."""
         app = self._endpoint
-        if scope["method"] == "GET" and _is_of_a_person(Request(scope)):
+        if scope["method"] == "GET" and _is_from_browser(Request(scope)):
             # Relative, so that it is right behind a proxy with a path prefix.
             app = RedirectResponse("explorer", status_code=303, headers={"Vary": "Accept"})
         await app(scope, receive, send)
 
 
-def _is_of_a_person(request: Request) -> bool:
+def _is_from_browser(request: Request) -> bool:
     first_choice = request.headers.get("accept", "").split(",")[0].split(";")[0].strip()
     return first_choice.lower() == "text/html" and "query" not in request.query_params
 

@@ -9,7 +9,8 @@ import { parse } from 'graphql';
 const PEOPLE = 30;
 const ROWS = 60;
 
-// People are numbered as the directory of the tests numbers them; nobody has the last number.
+// People are numbered as the directory of the tests numbers them; there is no user with the last
+// number.
 const sub = (number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
 const username = (number) => `user${String(number).padStart(4, '0')}`;
 const GONE = 9999;

@@ -40,7 +40,7 @@ function examplesThatRead({ username, actions }, { users, groups }) {
     reading("listGroups", LIST_GROUPS, { first: 10, after: null }),
     reading("getGroup", GET_GROUP, { name }),
   ];
-  // What hangs below a user or a group can be read by whoever may reach that user or group.
+  // What hangs below a user or a group can be read by a caller who may read that user or group.
   if (may("getUser")) {
     examples.push(reading("listGroupsForUser", GROUPS_OF_ONE, { by }));
   } else if (may("listUsers")) {
@@ -64,7 +64,7 @@ const FITS = {
 };
 
 function examplesThatChange(viewer, { users, groups }, changes, spared) {
-  // Not oneself either: a new operator's first click should not lock the operator out.
+  // Not the caller either: a new operator's first click should not lock the operator out.
   const keep = new Set([viewer.username, ...spared.map(({ username }) => username)]);
   // Who is in a group that the viewer cannot give has more rights, most likely: they come last.
   const closed = groups.filter(({ allowedActions }) => allowedActions?.length === 0);
@@ -73,7 +73,7 @@ function examplesThatChange(viewer, { users, groups }, changes, spared) {
   const others = users
     .filter(({ username }) => !keep.has(username))
     .toSorted((one, another) => isAbove(one) - isAbove(another));
-  // Nor should it hand out the operator's own rights: one's own groups come last.
+  // Nor should it give away the operator's own rights: the operator's groups come last.
   const isOwn = ({ name }) => Number(viewer.groups.includes(name));
   const sorted = groups.toSorted((one, another) => isOwn(one) - isOwn(another));
   const pairs = sorted
@@ -86,11 +86,11 @@ function examplesThatChange(viewer, { users, groups }, changes, spared) {
       })),
     )
     .toSorted((one, another) => isAbove(one) - isAbove(another));
-  const nobody = { username: "", name: groups[0]?.name ?? "" };
+  const noCandidate = { username: "", name: groups[0]?.name ?? "" };
   const pick = (action, candidates) => {
     // Where it is not known whether the viewer may, the server will say so.
     const open = candidates.filter(({ allowedActions }) => allowedActions?.includes(action) ?? true);
-    return open.find(FITS[action] ?? (() => true)) ?? open[0] ?? candidates[0] ?? nobody;
+    return open.find(FITS[action] ?? (() => true)) ?? open[0] ?? candidates[0] ?? noCandidate;
   };
   const targets = {
     oneself: () => ({ username: viewer.username }),

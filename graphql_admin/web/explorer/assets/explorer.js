@@ -22,7 +22,7 @@ const page = Object.fromEntries(
 );
 
 let config = await readConfig();
-let session = null; // a Session of storage.js with its `end`, while somebody is signed in
+let session = null; // a Session of storage.js with its `end`, while a user is signed in
 const ide = startIde(page.graphiql, {
   fetcher: runOperation,
   welcome: WELCOME,
@@ -44,7 +44,7 @@ async function readConfig() {
   return (await fetch("explorer/config.json")).json();
 }
 
-/** Signs in whoever comes back from the sign-in page, or was signed in before a reload. */
+/** Signs in a user who comes back from the sign-in page, or was signed in before a reload. */
 async function resume() {
   try {
     const token = config.signIn && (await returnFromSignIn(config.signIn));
@@ -113,7 +113,7 @@ async function becomePerson(username) {
 /** GraphiQL's way to the server. */
 async function runOperation(operation) {
   if (session === null && config.introspection !== "public") {
-    return failure("Not sent: nobody is signed in. Say who you are, above.");
+    return failure("Not sent: you are not signed in. Sign in above.");
   }
   if (session !== null && session.end <= new Date()) {
     return failure(`Not sent. ${endInWords(session.end, new Date())}. Sign in again, above.`);
@@ -183,7 +183,7 @@ function showEnd() {
 }
 
 function showExamples(examples, token) {
-  if (token !== (session?.token ?? null)) return; // somebody else signed in meanwhile
+  if (token !== (session?.token ?? null)) return; // another user signed in meanwhile
   page.examples.hidden = examples.length === 0;
   page.examples.replaceChildren(
     makeExamples("Read", examples.filter(({ changes }) => !changes)),

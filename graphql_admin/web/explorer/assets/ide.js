@@ -67,7 +67,7 @@ export function startIde(element, { fetcher, welcome, nonce }) {
     show: (readsSchema) => show({ readsSchema }),
 
     /**
-     * Shows an operation, in a new tab if what is in this one was typed by somebody.
+     * Shows an operation, in a new tab if the operation in this one was typed by the user.
      * @param {import("./examples.js").Example} example
      */
     open({ query, operationName, variables }) {
@@ -85,7 +85,7 @@ export function startIde(element, { fetcher, welcome, nonce }) {
     /** Takes the last result away. */
     clearResult: () => editors?.responseEditor?.setValue(""),
 
-    /** Begins anew, without anything that was typed or shown. */
+    /** Starts over, without anything that was typed or shown. */
     empty() {
       shown.storage.close();
       show({ generation: shown.generation + 1, storage: openStorage() });

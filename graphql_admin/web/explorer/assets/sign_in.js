@@ -55,9 +55,9 @@ export async function returnFromSignIn(page) {
   }
   history.replaceState(null, "", here());
   const asked = takeSignIn();
-  // Whoever lures people here with a code of their own does not know the state.
+  // An attacker who lures users here with their own code does not know the state.
   if (asked === null || reply.get("state") !== asked.state) {
-    throw new Error("That sign-in was not begun in this tab. Please sign in again.");
+    throw new Error("That sign-in was not started in this tab. Please sign in again.");
   }
   if (!reply.has("code")) {
     throw new Error("The sign-in page did not sign you in. Please try again.");

@@ -1,7 +1,7 @@
 // What a token says about itself. Only the server says whether it is good.
 
 /**
- * Finds the token in a text that somebody pasted.
+ * Finds the token in a pasted string.
  * @param {string} text A token, perhaps with the word Bearer before it.
  * @returns {string}
  * @throws {Error} With words for people, where there is none.
