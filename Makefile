@@ -27,10 +27,11 @@ help:
 dev: $(INSTALLED_DEV)
 	@$(BIN)/graphql-admin dev $(ARGS)
 
-# File by file, so that only one worker starts what a file's tests share, such as the gateways.
+# A worker that has nothing left takes from another, so that none waits for the longest file.
 test: $(INSTALLED)
-	$(BIN)/pytest -n auto --dist loadfile -m "not slow" $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow" $(ARGS)
 
+# File by file, so that only one worker starts what a file's tests share, such as the gateways.
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -n auto --dist loadfile -m slow $(ARGS)
 
