@@ -1,50 +1,59 @@
 """How many calls of Cognito it may take to decide on the changes of one request."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
 
 from graphql_admin.actions import Action, Effect, Oneself
 from graphql_admin.policy.decisions import Decisions, Principal
 from graphql_admin.policy.grants import Rights
 from graphql_admin.tokens.caller import Caller
 
+Changes: TypeAlias = tuple[tuple[str, int], ...]
+"""Names of actions, each with how often it is asked for."""
 
-@dataclass(frozen=True, slots=True)
+
 class Prices:
-    """The prices of decisions, where nobody's groups are more than one page."""
+    """The prices of decisions, for callers who still have what their tokens say.
 
-    decisions: Decisions
+    Nobody's groups are expected to be more than one page. What a decision takes beyond its price
+    counts as it is read, as all calls of a request do.
 
-    standing: int
-    """Calls by which a caller's own standing is read."""
+    Args:
+        decisions: Say what they depend on.
+        standing: Calls by which a caller's own standing is read.
+        each_time: Whether that is done for every change, because it is not believed for a while.
+    """
 
-    each_time: bool
-    """Whether it is read for every change, because nothing is believed for a while."""
+    def __init__(self, decisions: Decisions, *, standing: int, each_time: bool) -> None:
+        self._decisions = decisions
+        self._standing = standing
+        self._each_time = each_time
+        # Clients repeat their documents, and tokens their groups.
+        self._price_of = lru_cache(maxsize=1024)(self._price)
 
-    def of_decisions(
-        self, caller: Caller | None, rights: Rights, changes: Mapping[str, int]
-    ) -> int:
+    def of_decisions(self, caller: Caller | None, rights: Rights, changes: Changes) -> int:
         """Return how many reads the decisions on some changes may take.
 
         Args:
             caller: Who asks for them.
             rights: Theirs, as their token says.
-            changes: The names of the actions, each with how often it is asked for.
+            changes: What is asked for.
         """
-        if caller is None:
-            return 0
-        principal = Principal(caller.sub, rights, caller.is_machine)
-        standing = 0 if caller.is_machine else self.standing
+        return 0 if caller is None else self._price_of(rights, caller.is_machine, changes)
+
+    def _price(self, rights: Rights, is_machine: bool, changes: Changes) -> int:  # noqa: FBT001  # a key
+        caller = Principal("", rights, is_machine)
+        standing = 0 if is_machine else self._standing
         total = first = 0
-        for name, times in changes.items():
+        for name, times in changes:
             action = Action.labelled(name)
             if action.on_oneself is Oneself.ONLY or action not in rights.actions:
                 continue  # nothing is read
             first = standing
-            target = len(self.decisions.most_reads(principal, action))
+            target = len(self._decisions.most_reads(caller, action))
             takes = action.row.effect is Effect.TAKES
             # What takes rights has the caller's standing read once more. A change of oneself, which
             # any may be whose target is read, has it forgotten.
-            again = takes + 1 if self.each_time else bool(takes or target)
+            again = takes + 1 if self._each_time else bool(takes or target)
             total += times * (target + standing * again)
-        return total if self.each_time else first + total
+        return total if self._each_time else first + total

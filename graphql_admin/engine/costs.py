@@ -8,7 +8,7 @@ counts those when it makes them.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from graphql import (
@@ -78,8 +78,8 @@ class Cost:
     references: tuple[Size, ...] = ()
     """Lengths of the lists of references, equal ones counted separately."""
 
-    mutations: Mapping[str, int] = field(default_factory=dict)
-    """How often the operation has each mutation, by name."""
+    mutations: tuple[tuple[str, int], ...] = ()
+    """The names of the operation's mutations, each with how often the operation has it."""
 
     def calls(self, variables: Mapping[str, Any] | None) -> int:
         """Return the number of calls that the operation takes with these variables."""
@@ -127,7 +127,9 @@ class CostTable:
             mutations.update(nodes[0].name.value for nodes in asked)
             del mutations["__typename"]
         return Cost(
-            {(): self._enough} if walk.given_up else terms, tuple(walk.references), mutations
+            {(): self._enough} if walk.given_up else terms,
+            tuple(walk.references),
+            tuple(mutations.items()),
         )
 
 

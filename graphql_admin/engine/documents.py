@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,19 +94,22 @@ class Document:
         except KeyError as error:
             raise OperationNotFound from error
 
+    def mutations(self, operation: OperationDefinitionNode) -> tuple[tuple[str, int], ...]:
+        """Return the names of an operation's mutations, each with how often it has it."""
+        return self.costs[name_of(operation)].mutations
+
     def estimate(
         self,
         operation: OperationDefinitionNode,
         variables: Mapping[str, Any] | None,
-        price_of: Callable[[Mapping[str, int]], int],
+        beyond: int = 0,
     ) -> int:
         """Return how many calls to Cognito an operation may take with these variables.
 
         Args:
             operation: One of the document's.
             variables: As the client has them.
-            price_of: Returns how many calls some mutations may take beyond one for each, given how
-                often the operation has each of them.
+            beyond: Calls that its mutations may take beyond one for each.
 
         Raises:
             InvalidDocument: They are too many, or the variables exceed a limit.
@@ -120,9 +123,7 @@ class Document:
         if cost.objects(variables) > self.limits.representations:
             problem = f"A request may refer to at most {self.limits.representations} objects."
             raise InvalidDocument(QueryTooExpensive, [GraphQLError(problem)])
-        estimated = cost.calls(variables)
-        if cost.mutations:
-            estimated += price_of(cost.mutations)
+        estimated = cost.calls(variables) + beyond
         if estimated > self.max_calls:
             problem = (
                 f"The query may take {estimated} or more calls to the user pool. At most "

@@ -200,12 +200,12 @@ class Decisions:
         reads: list[Read] = []
         if not _is_on_user(rule):
             return ()
-        user = User()
+        user, other = User(), f"not {principal.sub}"
         while isinstance(
             decision := self._decide_on_user(principal, rule, rule.effect, user), NeedsTarget
         ):
             reads.append(decision.read)
-            user = User("") if decision.read is Read.USER else User("", frozenset())
+            user = User(other) if decision.read is Read.USER else User(other, frozenset())
         return tuple(reads)
 
     def allowed_on_user(self, principal: Principal, user: User) -> frozenset[Action]:

@@ -5,7 +5,6 @@ The protocols use it: `graphql`, and Admin Queries in `amplify`.
 
 import asyncio
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 from graphql import ExecutionResult, OperationDefinitionNode
@@ -114,8 +113,9 @@ class Executor:
         record.operation_kind = operation.operation.value
         record.operation_name = operation.name.value if operation.name else None
         rights = rights_of(caller, self.grants)
-        price_of = partial(self.prices.of_decisions, caller, rights)
-        estimated = document.estimate(operation, variables, price_of)
+        mutations = document.mutations(operation)
+        deciding = self.prices.of_decisions(caller, rights, mutations) if mutations else 0
+        estimated = document.estimate(operation, variables, deciding)
         context = Context(
             caller=caller,
             rights=rights,

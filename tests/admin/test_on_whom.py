@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from graphql_admin.actions import Action
+from graphql_admin.actions import Action, Oneself
+from graphql_admin.policy.decisions import RULES
 from tests.support.api import Api
-from tests.support.changes import ask, endings
+from tests.support.changes import ask, endings, is_on_group, ways_to
 from tests.support.directory import Directory
 from tests.support.memory_pool import MemoryPool
 from tests.support.scripted import ScriptedCognito, failure, held, reply
+from tests.support.started import until
 from tests.support.tokens import ABSENT, CLIENT_ID
 
 PROTECTED = "6f1c0000-0000-4000-8000-000000000000"
@@ -146,6 +148,18 @@ def test_rights_that_are_gone(scene: Scene, way: str) -> None:
 
 
 @WAYS
+def test_what_is_believed_no_longer(scene: Scene, way: str) -> None:
+    """What was taken outside of this server is gone once the age of what was read is over."""
+    api = scene.start(authority_max_age="1")
+    sue = scene.token(api, "sue")
+    assert ask(api, way, "enableUser", "carl", token=sue) is None
+    scene.remove("sue", "Support")
+    assert until(lambda: ask(api, way, "enableUser", "carl", token=sue)) == FORBIDDEN
+    assert ask(api, way, "disableUser", "carl", token=sue) == FORBIDDEN
+    assert scene.state()["carl"][0] is True
+
+
+@WAYS
 def test_what_is_believed_for_a_while(scene: Scene, way: str) -> None:
     """The pool is asked of a caller once in a while; what this server changes is known at once."""
     api = scene.start()
@@ -196,9 +210,8 @@ def start(
         return serve(
             scripted.url,
             policy_file=path,
-            audit_file=tmp_path / "audit.jsonl",
             amplify=True,
-            **settings,
+            **{"audit_file": tmp_path / "audit.jsonl", **settings},
         )
 
     return start
@@ -354,17 +367,25 @@ def test_token_mode(start: Callable[..., Api], scripted: ScriptedCognito, way: s
     assert ask(api, way, "enableUser", "ada", token=ada) == FORBIDDEN
 
 
-@WAYS
+@pytest.mark.parametrize("action", RULES, ids=lambda action: action.label)
 def test_broken_sink_comes_before_the_reads(
-    serve: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool, tmp_path: Path, way: str
-) -> None:  # fmt: skip
+    start: Callable[..., Api],
+    scripted: ScriptedCognito,
+    pool: MemoryPool,
+    tmp_path: Path,
+    action: Action,
+) -> None:
     """Without a record of it nothing is changed, and nothing is read for the decision."""
     folder = tmp_path / "events"
     folder.mkdir()
-    api = serve(scripted.url, audit_file=folder / "audit.jsonl", amplify=True)
+    api = start(audit_file=folder / "audit.jsonl")
     (folder / "audit.jsonl").unlink()
     folder.rmdir()
-    assert ask(api, way, "disableUser", "carl", token=token_of(api, "ada")) == "AUDIT_UNAVAILABLE"
+    user = "ada" if action.on_oneself is Oneself.ONLY else "carl"
+    group = "Customers" if is_on_group(action) else None
+    for way in ways_to(action):
+        said = ask(api, way, action, user, group, token=token_of(api, "ada"))
+        assert said == "AUDIT_UNAVAILABLE"
     assert scripted.requests == []
     folder.mkdir()  # for the events that wait
     assert pool.writes == []
