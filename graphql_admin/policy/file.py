@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from graphql_admin.actions import Action
-from graphql_admin.policy.grants import ALL, ANYONE, FOR_ANYONE, Given, Policy
+from graphql_admin.policy.grants import ALL, ANYONE, FOR_ANYONE, Given, Policy, is_listed
 from graphql_admin.policy.tables import LATER, Names, Table, make_tables
 from graphql_admin.policy.toml_lines import Path, find_lines
 
@@ -14,6 +14,10 @@ _SYNTAX = re.compile(
     r"(?P<what>.*) \(at (line (?P<line>\d+), column \d+|end of document)\)", re.DOTALL
 )
 """tomllib's errors."""
+
+_BYTE_ORDER_MARK = "\ufeff"
+"""Editors on Windows may write it at the start of a file in UTF-8. To Unicode it is no part of the
+text there; tomllib takes it for a key."""
 
 
 class InvalidPolicy(Exception):
@@ -38,6 +42,7 @@ def read_policy(text: str, *, for_anyone: frozenset[Action] = FOR_ANYONE) -> Pol
     Raises:
         InvalidPolicy: With all that is wrong; of what is not TOML, the first.
     """
+    text = text.removeprefix(_BYTE_ORDER_MARK)
     try:
         document = tomllib.loads(text)
         lines = find_lines(text)
@@ -146,10 +151,11 @@ def _check_names(
 
 
 def _check_protected(document: Mapping[str, Any], problems: _Problems) -> None:
-    protected = {name for _, _, name in _strings(document.get("protected"), "groups")} - {ALL}
+    protected = frozenset(name for *_, name in _strings(document.get("protected"), "groups"))
     for key, index, name in _strings(document.get("grants")):
-        if name in protected:
-            problem = f"{name!r} is a protected group, which nobody may give or take"
+        if is_listed(name, protected):
+            what = "every group, and all are protected" if name == ALL else "a protected group"
+            problem = f"{name!r} is {what}, which nobody may give or take"
             problems.add(("grants", key, index), f"[grants] {key!r}: {problem}")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from graphql_admin.actions import Action, Oneself
+from graphql_admin.actions import Action
 from graphql_admin.policy.decisions import RULES
 from tests.support.api import Api
 from tests.support.changes import ask, endings, is_on_group, ways_to
@@ -381,7 +381,7 @@ def test_broken_sink_comes_before_the_reads(
     api = start(audit_file=folder / "audit.jsonl")
     (folder / "audit.jsonl").unlink()
     folder.rmdir()
-    user = "ada" if action.on_oneself is Oneself.ONLY else "carl"
+    user = "ada" if action.is_for_oneself else "carl"
     group = "Customers" if is_on_group(action) else None
     for way in ways_to(action):
         said = ask(api, way, action, user, group, token=token_of(api, "ada"))
