@@ -24,6 +24,7 @@ from graphql import get_introspection_query
 from graphql_admin.admin.attempts import Attempts
 from graphql_admin.admin.authorization import Authorization
 from graphql_admin.admin.guards import takes_call
+from graphql_admin.admin.prices import Prices
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
 from graphql_admin.cognito.access import PoolReader, PoolWriter
@@ -397,6 +398,7 @@ class Server:
             cast("TokenVerifier", _Verifier()),
             grants,
             decisions,
+            Prices(decisions, standing=2, each_time=False),
             reader=PoolReader("eu-west-1_AbCdEf123", _refuse_call),
             gate=Attempts(
                 PoolWriter(_refuse_call),

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from graphql_admin.admin.attempts import Attempts
 from graphql_admin.admin.authorization import Authorization
 from graphql_admin.admin.guards import takes_call
+from graphql_admin.admin.prices import Prices
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
 from graphql_admin.cognito.pool import InvalidAwsSettings, UserPool
@@ -165,6 +166,11 @@ def _make_executor(parts: Parts, gate: Attempts) -> Executor:
         verifier=parts.verifier,
         grants=parts.grants,
         decisions=parts.authorization.decisions,
+        prices=Prices(
+            parts.authorization.decisions,
+            standing=2 if parts.settings.knows_groups else 1,
+            each_time=parts.settings.authority_max_age == 0,
+        ),
         reader=parts.pool.reader,
         gate=gate,
         max_calls=parts.settings.max_calls,

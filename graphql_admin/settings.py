@@ -94,6 +94,13 @@ def _read_quotas(items: object) -> object:
     return quotas
 
 
+def _require_pool_id(text: str) -> str:
+    # The length is Cognito's own bound.
+    if len(text) > 55 or not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]_[0-9a-zA-Z]+", text):
+        raise ValueError("must be the id of a user pool, such as eu-west-1_AbCdEf123")
+    return text
+
+
 def _require_https(url: str) -> str:
     if urlsplit(url).scheme != "https" or not urlsplit(url).hostname:
         raise ValueError("must be an https URL")
@@ -157,7 +164,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    user_pool_id: str = Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d_[0-9a-zA-Z]+$", max_length=55)
+    user_pool_id: Annotated[str, AfterValidator(_require_pool_id)]
     """Id of the user pool, such as `eu-west-1_AbCdEf123`. It contains the region."""
 
     client_ids: _NonEmptyStrings
@@ -401,10 +408,23 @@ def load_settings(**overrides: object) -> Settings:
         settings = Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
         for problem in error.errors():
-            problems += _sentences(problem["loc"], problem["msg"], problem.get("ctx", {}))
+            said = _WORDS.get(problem["type"], problem["msg"])
+            problems += _sentences(problem["loc"], said, problem.get("ctx", {}))
     if problems:
         raise InvalidSettings(problems)
     return settings
+
+
+_WORDS = {
+    "missing": "is required",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be true or false",
+}
+"""What is said in place of Pydantic's messages, by their types."""
+
+_VALUE_ERROR = "Value error, "
+"""What Pydantic puts before the message of a validator's ValueError."""
 
 
 def _sentences(
@@ -415,7 +435,7 @@ def _sentences(
         case _InvalidFile() as invalid:
             said = [f"{invalid.path}: {problem}" for problem in invalid.problems]
         case _:
-            said = [message.removeprefix("Value error, ")]
+            said = [re.sub("^(Input|String) should ", "must ", message.removeprefix(_VALUE_ERROR))]
     return [f"{variable}: {each}" for each in said]
 
 

@@ -11,9 +11,15 @@ from typing import Any
 
 import pytest
 
+from graphql_admin.cli import main
 from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
+from tests.support.pages import ROOT
 from tests.support.patience import PATIENCE
 from tests.support.started import SETTINGS, run, started
+
+SERVICE = "COGNITO_IDENTITY_PROVIDER"
+
+PERMISSIONS = ["settings", "permissions"]
 
 
 @pytest.fixture
@@ -147,7 +153,7 @@ def test_dev_port_in_use(busy_port: int) -> None:
     assert reply.returncode == 1
     assert reply.stderr == (
         f"Error: Cannot listen on 127.0.0.1:{busy_port}: "
-        f"port {busy_port} is in use by another program.\n"
+        f"port {busy_port} is in use by another program. Choose another with --port.\n"
     )
 
 
@@ -203,6 +209,8 @@ def test_serve_address_of_another_machine() -> None:
     reply = run("serve", GRAPHQL_ADMIN_HOST="192.0.2.1", GRAPHQL_ADMIN_PORT="0", **SETTINGS)
     assert reply.returncode == 1
     assert reply.stderr.startswith("Error: Cannot listen on 192.0.2.1:0: ")
+    assert "GRAPHQL_ADMIN_PORT" in reply.stderr
+    assert named_pages(reply.stderr) == ["docs/settings.md"]
 
 
 @pytest.mark.parametrize("command", ["serve", "check", "iam-policy"])
@@ -212,7 +220,51 @@ def test_invalid_settings(command: str) -> None:
     assert reply.returncode == 2
     for name in ("PORT", "TYPO", "USER_POOL_ID", "CLIENT_IDS", "POLICY_FILE"):
         assert re.search(f"^GRAPHQL_ADMIN_{name}: ", reply.stderr, flags=re.MULTILINE)
+    assert reply.stderr.endswith("See docs/settings.md and docs/permissions.md.\n")
     assert "Traceback" not in reply.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said", "pages"),
+    [
+        ("GRAPHQL_ADMIN_PORT", "many", "a whole number", ["settings"]),
+        ("GRAPHQL_ADMIN_POLICY_FILE", "no.toml", "cannot read 'no.toml'", PERMISSIONS),
+        ("GRAPHQL_ADMIN_ADMIN_GROUPS", ",", "without empty items", PERMISSIONS),
+        ("GRAPHQL_ADMIN_AUDIT_FILE", "/no/folder", "cannot be written", ["settings", "operations"]),
+        ("GRAPHQL_ADMIN_EXPLORER_CLIENT_ID", "x", "or neither", ["settings", "operations"]),
+        (f"AWS_ENDPOINT_URL_{SERVICE}", "ftp://host", "no URL of http or https", ["settings"]),
+        ("AWS_PROFILE", "nobody's", "settings of AWS cannot be used", ["settings"]),
+        ("AWS_CA_BUNDLE", "/no/file", "settings of AWS cannot be used", ["settings"]),
+    ],
+)
+def test_wrong_setting(variable: str, value: str, said: str, pages: list[str]) -> None:
+    """What is wrong is said with its variable, and the pages that say more are named."""
+    reply = run("serve", **{**SETTINGS, "GRAPHQL_ADMIN_PORT": "0", variable: value})
+    assert reply.returncode == 2
+    assert said in reply.stderr
+    assert "Traceback" not in reply.stderr
+    assert named_pages(reply.stderr.splitlines()[-1]) == [f"docs/{page}.md" for page in pages]
+
+
+@pytest.mark.parametrize("command", ["", *main.commands])
+def test_help(command: str) -> None:
+    """Help has an example that can be typed, and names the page that goes on."""
+    reply = run(*filter(None, [command]), "--help")
+    lines = [line.strip() for line in reply.stdout.splitlines()]
+    examples = [line for line in lines if line.startswith(f"graphql-admin {command}".rstrip())]
+    assert examples
+    for example in examples:
+        name, *arguments = shlex.split(example.partition("   ")[0])[1:]
+        assert main.commands[name].make_context(name, arguments)
+    assert named_pages(reply.stdout)
+    assert not [line for line in lines[1:] if line.endswith("...")]
+
+
+def named_pages(text: str) -> list[str]:
+    """Return the pages of the documentation that a text names; each has to be there."""
+    pages = re.findall(r"docs/[\w-]+\.md", text)
+    assert [page for page in pages if not (ROOT / page).exists()] == []
+    return pages
 
 
 def test_check(cognito: EmbeddedCognito) -> None:
@@ -229,7 +281,10 @@ def test_check_of_the_policy(cognito: EmbeddedCognito) -> None:
     variables["GRAPHQL_ADMIN_ADMIN_GROUPS"] = "Admins,Owners"
     reply = run("check", **variables)
     assert (reply.returncode, reply.stdout) == (1, "")
-    assert reply.stderr == "The policy has groups that the pool does not have: 'Owners'.\n"
+    assert reply.stderr == (
+        "The policy has groups that the pool does not have: 'Owners'.\n"
+        "See docs/permissions.md and docs/operations.md.\n"
+    )
 
     reply = run("check", **variables, GRAPHQL_ADMIN_AUTHORITY_MAX_AGE="token")
     assert reply.returncode == 0

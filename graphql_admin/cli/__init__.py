@@ -39,18 +39,42 @@ _QUERY = "{ users(first: 3) { nodes { username email status groups { nodes { nam
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
-    """The admin API for Amazon Cognito: users and groups of a user pool over GraphQL."""
+    """The admin API for Amazon Cognito: users and groups of a user pool over GraphQL.
+
+    \b
+    graphql-admin dev      try it: a made-up pool, and tokens to paste
+    graphql-admin check    are the settings good, and does the pool answer?
+    graphql-admin serve    serve the pool
+
+    The settings are environment variables that begin with GRAPHQL_ADMIN_.
+
+    docs/getting-started.md has the first steps, docs/settings.md has every setting.
+    """  # noqa: D301  # for Click, which keeps the lines after it
 
 
 @main.command()
 def serve() -> None:
-    """Serve the user pool that is set in the environment."""
+    """Serve the user pool of the settings.
+
+    \b
+    export GRAPHQL_ADMIN_USER_POOL_ID=eu-west-1_AbCdEf123
+    export GRAPHQL_ADMIN_CLIENT_IDS=4h57kuexample
+    export GRAPHQL_ADMIN_ADMIN_GROUPS=Admins
+    graphql-admin serve
+
+    Calls to Cognito are signed with AWS's usual credentials. Audit events go to standard output,
+    the log to standard error. SIGTERM and Ctrl-C end it once the requests in flight are answered.
+
+    Ends with 2 where the settings are wrong, and with 1 where it cannot listen.
+
+    docs/settings.md has every setting, docs/operations.md what to watch.
+    """  # noqa: D301  # for Click, which keeps the lines after it
     with _settings_explained():
         settings = _load_settings()
         app = _create_app(settings)
     with (
         _stopped_quietly() as stop,
-        _listen(settings.host, settings.port) as listener,
+        _listen(settings.host, settings.port, remedy=_setting_of_port("PORT")) as listener,
         _metrics_served(settings),
     ):
         _run(app, settings, listener, stop, lambda: _print_address(listener))
@@ -72,14 +96,24 @@ def serve() -> None:
     help="TCP port to listen on; 0 takes a free one.",
 )
 def dev(users: int, port: int) -> None:
-    """Serve an embedded Cognito with made-up users, and print tokens to try it with."""
+    """Serve a made-up pool, and print tokens to try it with.
+
+    \b
+    graphql-admin dev
+    graphql-admin dev --users 1000 --port 9000
+
+    Cognito is embedded, so neither AWS nor a setting is needed, and nothing is kept. It needs the
+    extra `dev`: pip install 'graphql-admin[dev]'.
+
+    docs/getting-started.md goes on from there.
+    """  # noqa: D301  # for Click, which keeps the lines after it
     from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment  # noqa: PLC0415
     from graphql_admin.dev.moto_server import MissingExtra  # noqa: PLC0415
 
     try:
         with (
             _stopped_quietly() as stop,
-            _listen("127.0.0.1", port) as listener,
+            _listen("127.0.0.1", port, remedy="Choose another with --port.") as listener,
             isolated_environment(),
             EmbeddedCognito() as cognito,
         ):
@@ -118,7 +152,14 @@ def dev(users: int, port: int) -> None:
     help="Write nothing; fail if the file (schema.graphql, or --output) is not up to date.",
 )
 def schema(output: Path | None, *, only_check: bool) -> None:
-    """Print the schema under default settings."""
+    """Print the schema of default settings, in SDL.
+
+    \b
+    graphql-admin schema
+    graphql-admin schema --output schema.graphql
+
+    It carries the directives of Apollo Federation 2; docs/federation.md says how to publish it.
+    """  # noqa: D301  # for Click, which keeps the lines after it
     from graphql_admin.admin.schema import AdminSchema  # noqa: PLC0415
 
     sdl = AdminSchema().as_str().rstrip("\n") + "\n"
@@ -148,7 +189,16 @@ def _check_account(_: click.Context, __: click.Parameter, account: str | None) -
 )
 @click.option("--partition", help="AWS partition; by default, that of the region.")
 def iam_policy(account: str | None, partition: str | None) -> None:
-    """Print the least-privilege IAM policy for the enabled actions."""
+    """Print the least IAM policy that the server needs.
+
+    \b
+    graphql-admin iam-policy --account 123456789012
+
+    It follows from the settings: what DISABLED_ACTIONS takes out needs no right.
+
+    Attach it to the role that `graphql-admin serve` runs with; `graphql-admin check` tells whether
+    that has all of it. docs/settings.md says where the credentials come from.
+    """  # noqa: D301  # for Click, which keeps the lines after it
     from graphql_admin.actions import Action  # noqa: PLC0415
     from graphql_admin.policy.iam import iam_policy as policy  # noqa: PLC0415
 
@@ -173,8 +223,20 @@ def iam_policy(account: str | None, partition: str | None) -> None:
 
 @main.command()
 def check() -> None:
-    """Check the settings, and that the user pool and its keys can be reached."""
+    """Check the settings, the pool and the server's rights.
+
+    \b
+    graphql-admin check
+
+    It takes the settings and credentials that `graphql-admin serve` takes, changes nothing, and
+    says each right that is missing, and each group of the policy that the pool does not have.
+
+    Ends with 2 where the settings are wrong, and with 1 where the pool, its keys or the rights are.
+
+    docs/permissions.md explains the policy, docs/operations.md the lines of the log.
+    """  # noqa: D301  # for Click, which keeps the lines after it
     from graphql_admin.cli.check import check as check_pool  # noqa: PLC0415
+    from graphql_admin.cli.pages import OPERATIONS, PERMISSIONS  # noqa: PLC0415
 
     with _settings_explained():
         settings = _load_settings()
@@ -182,6 +244,7 @@ def check() -> None:
     findings = asyncio.run(check_pool(settings))
     _complain([*findings.problems, *(f"Note: {note}" for note in findings.notes)])
     if findings.problems:
+        _point_to([PERMISSIONS, OPERATIONS])
         sys.exit(_POOL_OR_KEYS)
     click.echo("The settings are valid; the user pool and its keys can be reached.")
 
@@ -202,18 +265,24 @@ def _create_app(
 
 @contextmanager
 def _settings_explained() -> Iterator[None]:
+    from graphql_admin.cli.pages import pages_on  # noqa: PLC0415
     from graphql_admin.settings import InvalidSettings  # noqa: PLC0415
 
     try:
         yield
     except InvalidSettings as invalid:
         _complain(invalid.problems)
+        _point_to(pages_on(invalid.problems))
         sys.exit(_INVALID_SETTINGS)
 
 
 def _complain(problems: Collection[str]) -> None:
     for problem in problems:
         click.echo(printable(problem), err=True)
+
+
+def _point_to(pages: Collection[str]) -> None:
+    click.echo(f"See {' and '.join(pages)}.", err=True)
 
 
 class _Stop:
@@ -265,10 +334,10 @@ def _stopped_quietly() -> Iterator[_Stop]:
         sys.exit(_INTERRUPTED)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, *, remedy: str) -> socket.socket:
     # Listen at once, rather than only bind, so that a second server cannot take the same port.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with _addresses_explained(host, port):
+    with _addresses_explained(host, port, remedy):
         return socket.create_server((host, port), family=family, backlog=2048)
 
 
@@ -280,14 +349,16 @@ def _metrics_served(settings: "Settings") -> Iterator[None]:
     from graphql_admin.telemetry.metrics import served  # noqa: PLC0415
 
     with ExitStack() as stack:
-        with _addresses_explained(settings.host, settings.metrics_port):
+        with _addresses_explained(
+            settings.host, settings.metrics_port, _setting_of_port("METRICS_PORT")
+        ):
             port = stack.enter_context(served(settings.host, settings.metrics_port))
         click.echo(f"Metrics are on port {port}", err=True)
         yield
 
 
 @contextmanager
-def _addresses_explained(host: str, port: int) -> Iterator[None]:
+def _addresses_explained(host: str, port: int, remedy: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -297,7 +368,14 @@ def _addresses_explained(host: str, port: int) -> Iterator[None]:
             reason = "no such address"
         else:
             reason = os.strerror(error.errno)
-        raise click.ClickException(f"Cannot listen on {host}:{port}: {reason}.") from error
+        raise click.ClickException(f"Cannot listen on {host}:{port}: {reason}. {remedy}") from error
+
+
+def _setting_of_port(name: str) -> str:
+    from graphql_admin.cli.pages import SETTINGS  # noqa: PLC0415
+    from graphql_admin.settings import PREFIX  # noqa: PLC0415
+
+    return f"Set {PREFIX}HOST or {PREFIX}{name} to another; see {SETTINGS}."
 
 
 def _print_address(listener: socket.socket) -> None:

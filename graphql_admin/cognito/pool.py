@@ -409,4 +409,7 @@ def _resolve_endpoint(session: botocore.session.Session, region: str) -> str:
     # Not `client.meta.endpoint_url`: requests go where the service's endpoint rules say, and
     # with AWS_USE_DUALSTACK_ENDPOINT that is another host in some regions.
     url = client.generate_presigned_url("list_user_pools", Params={"MaxResults": 1})
-    return str(urlsplit(url)._replace(query="").geturl())
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError(f"the endpoint {parts.scheme}://{parts.netloc} is no URL of http or https")
+    return str(parts._replace(query="").geturl())

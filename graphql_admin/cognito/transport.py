@@ -24,12 +24,12 @@ ERROR_TYPE = "x-amzn-errortype"
 """The header in which AWS may name an error."""
 
 
-class Reply(NamedTuple):
-    """A reply."""
+class HttpResponse(NamedTuple):
+    """A response."""
 
     status: int
     error_type: str
-    """The header `x-amzn-errortype`; "" where there is none."""
+    """The header `x-amzn-errortype`; "" where there is none. What is not UTF-8 is U+FFFD."""
     body: bytes
 
 
@@ -58,7 +58,7 @@ class Transport(Protocol):
     closed within one event loop.
     """
 
-    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> Reply:
+    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> HttpResponse:
         """Send a request, and return the reply.
 
         Args:
@@ -110,12 +110,12 @@ class AiohttpTransport:
             proxy=proxy,
         )
 
-    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> Reply:
+    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> HttpResponse:
         """Send a request; see `Transport`."""
         async with asyncio.timeout_at(limit):
             return await self._post(headers, body)
 
-    async def _post(self, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def _post(self, headers: Mapping[str, str], body: bytes) -> HttpResponse:
         try:
             async with self._session.post(
                 self._url, data=body, headers=headers, allow_redirects=False
@@ -126,7 +126,9 @@ class AiohttpTransport:
                     if len(reply) > self._largest_reply:
                         response.close()  # rather than read the rest to reuse the connection
                         raise ReplyTooBig
-                return Reply(response.status, response.headers.get(ERROR_TYPE, ""), bytes(reply))
+                # aiohttp keeps bytes that are not UTF-8 as surrogates.
+                named = response.headers.get(ERROR_TYPE, "").encode(errors="surrogateescape")
+                return HttpResponse(response.status, named.decode(errors="replace"), bytes(reply))
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ClientHttpProxyError,

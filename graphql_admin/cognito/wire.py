@@ -19,8 +19,8 @@ from graphql_admin.cognito.transport import (
     CONSTANT_HEADERS,
     ERROR_TYPE,
     ConnectionBroke,
+    HttpResponse,
     NotConnected,
-    Reply,
     ReplyTooBig,
 )
 
@@ -80,7 +80,7 @@ class WireTransport:
         self._look_up: asyncio.Task[list[_Address]] | None = None
         self._closed = False
 
-    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> Reply:
+    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> HttpResponse:
         """Send a request; see `Transport`."""
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         if not lines.count("\r") == lines.count("\n") == len(headers):
@@ -204,14 +204,14 @@ class _Connection(asyncio.Protocol):
         self._siblings = siblings
         self._largest_reply = largest_reply
         self._reader = _Reader()
-        self._waiter: asyncio.Future[Reply] | None = None
+        self._waiter: asyncio.Future[HttpResponse] | None = None
 
     @property
     def reusable(self) -> bool:
         """Whether the connection can be reused after the last reply."""
         return self._reader.reusable
 
-    def ask(self, request: bytes) -> asyncio.Future[Reply]:
+    def ask(self, request: bytes) -> asyncio.Future[HttpResponse]:
         """Send a request, and return a future of its reply.
 
         If the reply is no longer wanted, call `abort`.
@@ -316,11 +316,11 @@ class _Reader:
             return type(error).__name__
         return ""
 
-    def take_reply(self) -> Reply:
+    def take_reply(self) -> HttpResponse:
         """Return the reply if it is complete, and keep none of it: it holds personal data."""
         body = b"".join(self._body)
         self._body.clear()
-        return Reply(self._status, self._error_type, body)
+        return HttpResponse(self._status, self._error_type, body)
 
     # Callbacks of the parser. After the end of the reply, another may seem to begin.
 

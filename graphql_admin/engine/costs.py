@@ -8,7 +8,7 @@ counts those when it makes them.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from graphql import (
@@ -20,6 +20,7 @@ from graphql import (
     IntValueNode,
     ListValueNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
     ValueNode,
     VariableNode,
@@ -77,6 +78,9 @@ class Cost:
     references: tuple[Size, ...] = ()
     """Lengths of the lists of references, equal ones counted separately."""
 
+    mutations: Mapping[str, int] = field(default_factory=dict)
+    """How often the operation has each mutation, by name."""
+
     def calls(self, variables: Mapping[str, Any] | None) -> int:
         """Return the number of calls that the operation takes with these variables."""
         total = 0
@@ -115,8 +119,16 @@ class CostTable:
         assert root is not None  # noqa: S101  # the document is valid
         selections = Selections(self._schema, fragments_of(document))
         walk = _Walk(selections, self._takes_call, operation, self._enough)
-        terms = walk.cost_below(root, [operation.selection_set], ())
-        return Cost({(): self._enough} if walk.given_up else terms, tuple(walk.references))
+        below = [operation.selection_set]
+        terms = walk.cost_below(root, below, ())
+        mutations: Counter[str] = Counter()
+        if operation.operation is OperationType.MUTATION:
+            asked = selections.collect(root, below).values()
+            mutations.update(nodes[0].name.value for nodes in asked)
+            del mutations["__typename"]
+        return Cost(
+            {(): self._enough} if walk.given_up else terms, tuple(walk.references), mutations
+        )
 
 
 class _Walk:

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,9 +95,18 @@ class Document:
             raise OperationNotFound from error
 
     def estimate(
-        self, operation: OperationDefinitionNode, variables: Mapping[str, Any] | None
+        self,
+        operation: OperationDefinitionNode,
+        variables: Mapping[str, Any] | None,
+        price_of: Callable[[Mapping[str, int]], int],
     ) -> int:
         """Return how many calls to Cognito an operation may take with these variables.
+
+        Args:
+            operation: One of the document's.
+            variables: As the client has them.
+            price_of: Returns how many calls some mutations may take beyond one for each, given how
+                often the operation has each of them.
 
         Raises:
             InvalidDocument: They are too many, or the variables exceed a limit.
@@ -112,6 +121,8 @@ class Document:
             problem = f"A request may refer to at most {self.limits.representations} objects."
             raise InvalidDocument(QueryTooExpensive, [GraphQLError(problem)])
         estimated = cost.calls(variables)
+        if cost.mutations:
+            estimated += price_of(cost.mutations)
         if estimated > self.max_calls:
             problem = (
                 f"The query may take {estimated} or more calls to the user pool. At most "

@@ -186,6 +186,23 @@ class Decisions:
             return ()
         return (Read.USER, Read.GROUPS) if self._knows_groups else (Read.USER,)
 
+    def most_reads(self, principal: Principal, action: Action) -> tuple[Read, ...]:
+        """Return the reads that a decision on `action` may ask for, in their order.
+
+        That is, of the target that takes most of them, for a principal who has the action.
+        """
+        rule = self._rules[action]
+        reads: list[Read] = []
+        if not _is_on_user(rule):
+            return ()
+        user = User()
+        while isinstance(
+            decision := self._decide_on_user(principal, rule, rule.effect, user), NeedsTarget
+        ):
+            reads.append(decision.read)
+            user = User("") if decision.read is Read.USER else User("", frozenset())
+        return tuple(reads)
+
     def allowed_on_user(self, principal: Principal, user: User) -> frozenset[Action]:
         """Return the changes that the principal may make to a user; memberships, of some group.
 

@@ -5,12 +5,14 @@ The protocols use it: `graphql`, and Admin Queries in `amplify`.
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from graphql import ExecutionResult, OperationDefinitionNode
 
 from graphql_admin.admin.context import Context, Gate
 from graphql_admin.admin.permissions import rights_of
+from graphql_admin.admin.prices import Prices
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.cognito.access import PoolReader
 from graphql_admin.engine.documents import Document
@@ -46,6 +48,9 @@ class Executor:
     grants: Grants
 
     decisions: Decisions
+
+    prices: Prices
+    """Tell how many calls the decisions on changes may take."""
 
     reader: PoolReader
 
@@ -108,10 +113,12 @@ class Executor:
         record = records.current()
         record.operation_kind = operation.operation.value
         record.operation_name = operation.name.value if operation.name else None
-        estimated = document.estimate(operation, variables)
+        rights = rights_of(caller, self.grants)
+        price_of = partial(self.prices.of_decisions, caller, rights)
+        estimated = document.estimate(operation, variables, price_of)
         context = Context(
             caller=caller,
-            rights=rights_of(caller, self.grants),
+            rights=rights,
             decisions=self.decisions,
             pool=self.reader,
             gate=self.gate,

@@ -106,6 +106,16 @@ def test_denial_matrix(copy: Path) -> None:
     assert int(ran[1]) >= 2 * (4 + 4 + 1)
 
 
+def test_on_whom(copy: Path) -> None:
+    """Each new action is refused and made as its row says, and priced with what decides on it."""
+    files = ("tests/admin/test_denials.py", "tests/admin/test_prices.py")
+    ran = re.search(r"(\d+) passed", run(copy, "pytest", "-n0", "-k", NEW_ACTIONS, *files))
+    # By each of the two: under three names; the prices for four callers and what is too dear for
+    # three, each twice.
+    assert ran
+    assert int(ran[1]) == 2 * (3 + 8 + 6)
+
+
 def test_what_goes_through_every_action(copy: Path) -> None:
     """Audit, IAM policy and quotas have the new actions."""
     printed = run(copy, "pytest", "-n0", *EVERY_ACTION)

@@ -1,7 +1,6 @@
 """On whom one may act: over GraphQL and REST alike, with what the pool has afterwards."""
 
 import asyncio
-import json
 import random
 import threading
 from collections.abc import Callable, Mapping
@@ -21,13 +20,14 @@ from graphql_admin.cognito.access import PoolReader, PoolWriter
 from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import AdminError
 from graphql_admin.policy.authority import Authority
-from graphql_admin.policy.decisions import RULES, Decisions
+from graphql_admin.policy.decisions import Decisions
 from graphql_admin.policy.grants import Grants, Policy
 from graphql_admin.policy.reservations import LocalReservations
 from graphql_admin.settings import TokenUse
-from graphql_admin.targets import Target, TargetKind
+from graphql_admin.targets import Target
 from graphql_admin.tokens.verifier import Caller
 from tests.support.api import Api
+from tests.support.changes import ask, endings
 from tests.support.directory import Directory
 from tests.support.memory_pool import MemoryPool
 from tests.support.scripted import ScriptedCognito, failure, held, reply
@@ -63,50 +63,7 @@ PEOPLE = {
 }
 
 WAYS = pytest.mark.parametrize("way", ["graphql", "rest"])
-CHANGES = [action for action in RULES if action is not Action.SIGN_USER_OUT]
 SCOPE, OWN, FORBIDDEN = "OUT_OF_SCOPE", "OWN_ACCOUNT", "FORBIDDEN"
-
-
-def is_membership(action: Action) -> bool:
-    return action.target is TargetKind.MEMBERSHIP
-
-
-def send(
-    api: Api, way: str, action: str, user: str, group: str | None = None, *, token: str
-) -> str | None:
-    """Ask for a change; return the code of the error that came of it, if one did."""
-    if way == "rest":
-        names = {"username": user, "groupname": group} if group else {"username": user}
-        answer = api.client.post(
-            f"/AdminQueries/{action}", json=names, headers={"Authorization": token}
-        )
-        code: str | None = answer.json().get("code")
-        assert (code is None) == (answer.status_code == 200)
-        if code in {SCOPE, OWN, FORBIDDEN}:
-            assert answer.status_code == 403
-        if code == "CONFLICT":
-            assert answer.status_code == 409
-        return code
-    named = {"username": user, "groupName": group} if group else {"username": user}
-    type_ = f"{action[0].upper()}{action[1:]}Input"
-    reply = api.send(
-        f"mutation($i: {type_}!) {{ done: {action}(input: $i) {{ errors {{ code field }} }} }}",
-        {"i": named},
-        token=token,
-    )
-    if reply.codes:
-        return str(reply.codes[0])
-    for error in reply.data["done"]["errors"]:
-        if error["code"] in {SCOPE, OWN}:
-            assert error["field"] in {"username", "groupName"}
-        return str(error["code"])
-    return None
-
-
-def endings(path: Path) -> list[tuple[str, str | None]]:
-    """Return how the attempts ended, as they are recorded."""
-    events = [json.loads(line) for line in path.read_text().splitlines()]
-    return [(event["outcome"], event["code"]) for event in events]
 
 
 # Against moto, as a plain client of it sees what came.
@@ -175,12 +132,12 @@ def test_helper_cannot_become_an_administrator(scene: Scene, way: str) -> None:
     api = scene.start()
     sue = scene.token(api, "sue")
     before = scene.state()
-    assert send(api, way, "addUserToGroup", "sue", "Admins", token=sue) == SCOPE
-    assert send(api, way, "addUserToGroup", "carl", "Admins", token=sue) == SCOPE
-    assert send(api, way, "addUserToGroup", "sue", "Helpers", token=sue) == OWN
-    assert send(api, way, "addUserToGroup", "carl", "Billing", token=sue) == SCOPE
-    assert send(api, way, "removeUserFromGroup", "ada", "Admins", token=sue) == SCOPE
-    assert send(api, way, "removeUserFromGroup", "sue", "Support", token=sue) == OWN
+    assert ask(api, way, "addUserToGroup", "sue", "Admins", token=sue) == SCOPE
+    assert ask(api, way, "addUserToGroup", "carl", "Admins", token=sue) == SCOPE
+    assert ask(api, way, "addUserToGroup", "sue", "Helpers", token=sue) == OWN
+    assert ask(api, way, "addUserToGroup", "carl", "Billing", token=sue) == SCOPE
+    assert ask(api, way, "removeUserFromGroup", "ada", "Admins", token=sue) == SCOPE
+    assert ask(api, way, "removeUserFromGroup", "sue", "Support", token=sue) == OWN
     assert scene.state() == before
     assert {outcome for outcome, _ in endings(scene.events)} == {"refused"}
 
@@ -190,17 +147,17 @@ def test_attack(scene: Scene, way: str) -> None:
     """The helper who wants everything gets nothing, whatever she still has a token for."""
     api = scene.start(authority_max_age="0")
     sue, alan = scene.token(api, "sue"), scene.token(api, "alan")
-    assert send(api, way, "addUserToGroup", "sue", "Admins", token=sue) == SCOPE
-    assert send(api, way, "disableUser", "ada", token=sue) == SCOPE
+    assert ask(api, way, "addUserToGroup", "sue", "Admins", token=sue) == SCOPE
+    assert ask(api, way, "disableUser", "ada", token=sue) == SCOPE
     for group in PEOPLE["sue"]:
         scene.remove("sue", group)
     for group in ("Admins", "Support", "Customers"):
-        assert send(api, way, "addUserToGroup", "sue", group, token=sue) in {SCOPE, FORBIDDEN}
-    assert send(api, way, "disableUser", "alan", token=alan) == OWN
+        assert ask(api, way, "addUserToGroup", "sue", group, token=sue) in {SCOPE, FORBIDDEN}
+    assert ask(api, way, "disableUser", "alan", token=alan) == OWN
     scene.disable("alan")
     before = scene.state()
-    assert send(api, way, "enableUser", "alan", token=alan) == FORBIDDEN
-    assert send(api, way, "disableUser", "ada", token=alan) == FORBIDDEN
+    assert ask(api, way, "enableUser", "alan", token=alan) == FORBIDDEN
+    assert ask(api, way, "disableUser", "ada", token=alan) == FORBIDDEN
     assert scene.state() == before
     assert before["ada"] == (True, {"Admins"})
     assert {outcome for outcome, _ in endings(scene.events)} == {"refused"}
@@ -212,17 +169,17 @@ def test_rights_that_are_gone(scene: Scene, way: str) -> None:
     api = scene.start(authority_max_age="0")
     tokens = {name: scene.token(api, name) for name in ("ada", "alan", "sam")}
     for token in tokens.values():
-        assert send(api, way, "enableUser", "carl", token=token) is None
+        assert ask(api, way, "enableUser", "carl", token=token) is None
     scene.remove("ada", "Admins")
     scene.disable("alan")
     scene.delete("sam")
     for name, token in tokens.items():
-        assert send(api, way, "disableUser", "carl", token=token) == FORBIDDEN
+        assert ask(api, way, "disableUser", "carl", token=token) == FORBIDDEN
         assert api.send("{ viewer { username } }", token=token).data["viewer"]["username"] == name
     assert api.send("{ users { nodes { username } } }", token=tokens["alan"]).data
     scene.directory.add_user("sam", "Support")
     # The name is another's now.
-    assert send(api, way, "disableUser", "carl", token=tokens["sam"]) == FORBIDDEN
+    assert ask(api, way, "disableUser", "carl", token=tokens["sam"]) == FORBIDDEN
     assert scene.state()["carl"][0] is True
 
 
@@ -231,10 +188,10 @@ def test_what_is_believed_for_a_while(scene: Scene, way: str) -> None:
     """The pool is asked of a caller once in a while; what this server changes is known at once."""
     api = scene.start()
     ada, sue = scene.token(api, "ada"), scene.token(api, "sue")
-    assert send(api, way, "enableUser", "carl", token=sue) is None
-    assert send(api, way, "disableUser", "sue", token=ada) is None
-    assert send(api, way, "enableUser", "carl", token=sue) == FORBIDDEN
-    assert send(api, way, "enableUser", "sue", token=ada) is None
+    assert ask(api, way, "enableUser", "carl", token=sue) is None
+    assert ask(api, way, "disableUser", "sue", token=ada) is None
+    assert ask(api, way, "enableUser", "carl", token=sue) == FORBIDDEN
+    assert ask(api, way, "enableUser", "sue", token=ada) is None
 
 
 @WAYS
@@ -242,9 +199,9 @@ def test_token_never_widens_and_is_never_widened(scene: Scene, way: str) -> None
     """Only what both the token and the pool say counts."""
     api = scene.start(authority_max_age="0")
     claims = scene.token(api, "carl", "Admins")
-    assert send(api, way, "disableUser", "hal", token=claims) == FORBIDDEN
+    assert ask(api, way, "disableUser", "hal", token=claims) == FORBIDDEN
     humble = scene.token(api, "ada", "Helpers")
-    assert send(api, way, "disableUser", "hal", token=humble) == FORBIDDEN
+    assert ask(api, way, "disableUser", "hal", token=humble) == FORBIDDEN
     assert scene.state()["hal"][0] is True
 
 
@@ -252,13 +209,13 @@ def at_once(api: Api, way: str, *changes: tuple[Any, ...]) -> list[str | None]:
     """Ask for changes at the same time; each is its arguments and the token."""
     ready = threading.Barrier(len(changes))
 
-    def ask(change: tuple[Any, ...]) -> str | None:
+    def ask_now(change: tuple[Any, ...]) -> str | None:
         *arguments, token = change
         ready.wait(30)
-        return send(api, way, *arguments, token=token)
+        return ask(api, way, *arguments, token=token)
 
     with ThreadPoolExecutor(len(changes)) as pool:
-        return list(pool.map(ask, changes))
+        return list(pool.map(ask_now, changes))
 
 
 @WAYS
@@ -326,67 +283,6 @@ def token_of(api: Api, caller: str) -> str:
     return api.token(*PEOPLE.get(caller, ()), username=caller)
 
 
-MATRIX: Mapping[tuple[str, str], Callable[[Action], str | None]] = {
-    # no right
-    ("carl", "hal"): lambda _: FORBIDDEN,
-    ("carl", "ada"): lambda _: FORBIDDEN,
-    ("carl", "paul"): lambda _: FORBIDDEN,
-    ("carl", "carl"): lambda _: FORBIDDEN,
-    # right
-    ("sue", "hal"): lambda _: None,
-    ("ada", "hal"): lambda _: None,
-    ("ada", "alan"): lambda _: None,
-    ("ada", "bill"): lambda _: None,
-    ("api/support", "hal"): lambda _: None,
-    ("api/all", "alan"): lambda _: None,
-    # a target with more rights
-    ("sue", "ada"): lambda _: SCOPE,
-    ("api/support", "ada"): lambda _: SCOPE,
-    # protected, or a member of a protected group
-    ("sue", "paul"): lambda _: SCOPE,
-    ("sue", "bill"): lambda _: SCOPE,
-    ("ada", "paul"): lambda _: SCOPE,
-    ("api/support", "paul"): lambda _: SCOPE,
-    ("api/all", "paul"): lambda _: SCOPE,
-    # their own account
-    ("sue", "sue"): lambda action: (
-        OWN if action in {Action.DISABLE_USER, Action.ADD_USER_TO_GROUP} else None
-    ),
-    ("ada", "ada"): lambda action: OWN if action is Action.DISABLE_USER else None,
-}
-
-
-@WAYS
-@pytest.mark.parametrize("name", ["{0}", "sub-of-{0}", "{0}@example.com"])
-def test_matrix(  # noqa: PLR0917  # fixtures and parameters
-    start: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool, way: str, name: str,
-    tmp_path: Path,
-) -> None:  # fmt: skip
-    """Every change, for every kind of caller and target, under every name of the target."""
-    api = start(WITH_PROTECTED_USER)
-    for (caller, target), ending in MATRIX.items():
-        given = PROTECTED if (target, name) == ("paul", "sub-of-{0}") else name.format(target)
-        for action in CHANGES:
-            expected = ending(action)
-            before, asked = dict(pool.people), len(scripted.requests)
-            group = "Customers" if is_membership(action) else None
-            said = send(api, way, action.label, given, group, token=token_of(api, caller))
-            where = (caller, target, action.label)
-            assert (said, where) == (expected, where)
-            written = [request for request in scripted.requests[asked:]
-                       if request.operation == action.write]  # fmt: skip
-            assert len(written) == (expected is None), where
-            if expected is None:
-                # Who was looked at is who is changed, whatever name was given.
-                assert written[0].parameters["Username"] == target, where
-            if expected == FORBIDDEN:
-                assert len(scripted.requests) == asked
-            if pool.people != before:
-                pool.change(target, **vars(before[target]))
-            outcome, code = endings(tmp_path / "audit.jsonl")[-1]
-            assert (outcome, code) == (("refused", expected) if expected else ("done", None))
-
-
 @WAYS
 @pytest.mark.parametrize("caller", ["sue", "api/support"])
 @pytest.mark.parametrize("group", ["Admins", "Billing"])
@@ -396,7 +292,7 @@ def test_groups_out_of_scope(
     """A group that gives more, or is protected, is neither given nor taken; nothing is read."""
     api = start()
     for action in ("addUserToGroup", "removeUserFromGroup"):
-        assert send(api, way, action, "carl", group, token=token_of(api, caller)) == SCOPE
+        assert ask(api, way, action, "carl", group, token=token_of(api, caller)) == SCOPE
     assert scripted.requests == []
 
 
@@ -442,11 +338,11 @@ def test_calls(  # noqa: PLR0917  # fixtures and parameters
     write = Action.labelled(action[0]).write
     name, *group = action
     authority = [] if "/" in caller else [GET, LIST]
-    assert send(api, way, name, target, *group, token=token) is None
+    assert ask(api, way, name, target, *group, token=token) is None
     assert scripted.operations() == [*authority, *reads, write]
     if not ("disableUser" in action or "Support" in action):
         scripted.requests.clear()
-        assert send(api, way, name, target, *group, token=token) is None
+        assert ask(api, way, name, target, *group, token=token) is None
         assert scripted.operations() == [*reads, write]
 
 
@@ -463,11 +359,11 @@ def test_rights_lost_outside_of_this_server(
     pool.change("alan", groups={"Admins", "Support"})
     api = start()
     ada = api.token("Admins", "Support", username="ada")
-    assert send(api, way, "enableUser", "hal", token=ada) is None  # what is believed from now on
+    assert ask(api, way, "enableUser", "hal", token=ada) is None  # what is believed from now on
     pool.change("ada", groups={"Support"})
     scripted.requests.clear()
     expected = SCOPE if target == "alan" else None
-    assert send(api, way, "removeUserFromGroup", target, "Support", token=ada) == expected
+    assert ask(api, way, "removeUserFromGroup", target, "Support", token=ada) == expected
     written = [] if expected else ["AdminRemoveUserFromGroup"]
     assert scripted.operations() == [GET, GET, LIST, LIST, *written]
 
@@ -479,7 +375,7 @@ def test_signing_out_reads_nothing(
     """Signing out takes one call, protected or not, and the caller's rights are not read."""
     api = start(WITH_PROTECTED_USER)
     token = api.token(username="paul", sub=PROTECTED)
-    assert send(api, way, "signUserOut", "paul", token=token) is None
+    assert ask(api, way, "signUserOut", "paul", token=token) is None
     assert scripted.operations() == ["AdminUserGlobalSignOut"]
 
 
@@ -504,7 +400,7 @@ def test_authority_that_cannot_be_read(  # noqa: PLR0917  # fixtures and paramet
     }[fault]
     scripted.on(operation, script)
     api = start(deadline=1)
-    assert send(api, way, "enableUser", "carl", token=token_of(api, "ada")) == (
+    assert ask(api, way, "enableUser", "carl", token=token_of(api, "ada")) == (
         "AUTHORITY_UNAVAILABLE"
     )
     assert "AdminEnableUser" not in scripted.operations()
@@ -520,12 +416,12 @@ def test_token_mode(start: Callable[..., Api], scripted: ScriptedCognito, way: s
     """
     api = start(authority_max_age="token")
     carl = api.token("Admins", username="carl")
-    assert send(api, way, "disableUser", "ada", token=carl) is None
+    assert ask(api, way, "disableUser", "ada", token=carl) is None
     assert scripted.operations() == [GET, GET, GET, "AdminDisableUser"]
     sue = token_of(api, "sue")
-    assert send(api, way, "disableUser", "carl", token=sue) == SCOPE
+    assert ask(api, way, "disableUser", "carl", token=sue) == SCOPE
     ada = token_of(api, "ada")  # disabled by now
-    assert send(api, way, "enableUser", "ada", token=ada) == FORBIDDEN
+    assert ask(api, way, "enableUser", "ada", token=ada) == FORBIDDEN
 
 
 @WAYS
@@ -538,7 +434,7 @@ def test_broken_sink_comes_before_the_reads(
     api = serve(scripted.url, audit_file=folder / "audit.jsonl", amplify=True)
     (folder / "audit.jsonl").unlink()
     folder.rmdir()
-    assert send(api, way, "disableUser", "carl", token=token_of(api, "ada")) == "AUDIT_UNAVAILABLE"
+    assert ask(api, way, "disableUser", "carl", token=token_of(api, "ada")) == "AUDIT_UNAVAILABLE"
     assert scripted.requests == []
     folder.mkdir()  # for the events that wait
     assert pool.writes == []
@@ -553,9 +449,9 @@ def test_target_that_cannot_be_read(  # noqa: PLR0917  # fixtures and parameters
     """Where it cannot be told whom it is about, nothing is changed, and it is known that it is."""
     api = start()
     ada = token_of(api, "ada")
-    assert send(api, way, "enableUser", "hal", token=ada) is None  # her authority is known now
+    assert ask(api, way, "enableUser", "hal", token=ada) is None  # her authority is known now
     scripted.on(operation, failure("InternalErrorException", 500))
-    assert send(api, way, "disableUser", "carl", token=ada) == "UPSTREAM_ERROR"
+    assert ask(api, way, "disableUser", "carl", token=ada) == "UPSTREAM_ERROR"
     assert endings(tmp_path / "audit.jsonl")[-1] == ("failed", "UPSTREAM_ERROR")
     assert [operation for operation, _ in pool.writes] == ["AdminEnableUser"]
 

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from graphql_admin.cognito.transport import (
     AiohttpTransport,
     ConnectionBroke,
+    HttpResponse,
     NotConnected,
-    Reply,
     ReplyTooBig,
     Transport,
 )
@@ -37,7 +37,7 @@ LARGEST = 1000
 """Seconds after which what does not happen fails its test."""
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-GOOD_REPLY = Reply(200, "", b"{}")
+GOOD_REPLY = HttpResponse(200, "", b"{}")
 
 
 class Talk:
@@ -200,7 +200,7 @@ def in_a_minute() -> float:
     return asyncio.get_running_loop().time() + 60
 
 
-async def ask(transport: Transport) -> Reply:
+async def ask(transport: Transport) -> HttpResponse:
     return await transport.post(HEADERS, BODY, in_a_minute())
 
 
@@ -249,7 +249,7 @@ class Case:
     """A reply, and how it must be parsed."""
 
     raw: bytes
-    reply: Reply
+    reply: HttpResponse
     kept: bool = True
     """Whether the connection is good for another request."""
     closes: bool = False
@@ -258,23 +258,27 @@ class Case:
 
 CASES = {
     "a length": Case(GOOD, GOOD_REPLY),
-    "no body": Case(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Reply(200, "", b"")),
-    "no content": Case(b"HTTP/1.1 204 No Content\r\n\r\n", Reply(204, "", b"")),
-    "no reason": Case(b"HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\n1", Reply(200, "", b"1")),
+    "no body": Case(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", HttpResponse(200, "", b"")),
+    "no content": Case(b"HTTP/1.1 204 No Content\r\n\r\n", HttpResponse(204, "", b"")),
+    "an error's name that is not UTF-8": Case(
+        b"HTTP/1.1 400 Bad\r\nX-Amzn-ErrorType: \x80One\r\nContent-Length: 0\r\n\r\n",
+        HttpResponse(400, "\ufffdOne", b""),
+    ),
+    "no reason": Case(b"HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\n1", HttpResponse(200, "", b"1")),
     "an error": Case(
         b"HTTP/1.1 400 Bad Request\r\nX-Amzn-ErrorType: UserNotFoundException:http://a/\r\n"
         b"content-length: 3\r\nDate: today\r\n\r\nabc",
-        Reply(400, "UserNotFoundException:http://a/", b"abc"),
+        HttpResponse(400, "UserNotFoundException:http://a/", b"abc"),
     ),
     "an error twice": Case(
         b"HTTP/1.1 400 Bad Request\r\nx-amzn-errortype: One\r\nx-amzn-errortype: Two\r\n"
         b"Content-Length: 0\r\n\r\n",
-        Reply(400, "One", b""),
+        HttpResponse(400, "One", b""),
     ),
     "chunks": Case(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         b'1\r\n{\r\n00A;why="not"\r\n"a": "\r\n"}\r\n1\r\n}\r\n0\r\n\r\n',
-        Reply(200, "", b'{"a": "\r\n"}}'),
+        HttpResponse(200, "", b'{"a": "\r\n"}}'),
     ),
     "trailers": Case(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -283,7 +287,7 @@ CASES = {
     ),
     "until the end": Case(b"HTTP/1.1 200 OK\r\n\r\n{}", GOOD_REPLY, kept=False, closes=True),
     "nothing until the end": Case(
-        b"HTTP/1.1 500 Oops\r\n\r\n", Reply(500, "", b""), kept=False, closes=True
+        b"HTTP/1.1 500 Oops\r\n\r\n", HttpResponse(500, "", b""), kept=False, closes=True
     ),
     "the last": Case(
         b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
@@ -480,7 +484,7 @@ def test_largest_reply(world: World, way: str, excess: int) -> None:
                 await ask(transport)
             assert await ask(transport) == GOOD_REPLY
         else:
-            assert await ask(transport) == Reply(200, "", body)
+            assert await ask(transport) == HttpResponse(200, "", body)
 
     world.meet(script, act)
 
@@ -568,7 +572,7 @@ few = settings(derandomize=True, max_examples=60, deadline=None)
 def test_random_replies(raw: bytes, cuts: list[int]) -> None:
     """The lean transport gives exactly what the plain one gives, wherever a reply is cut."""
     given_by = {name: outcome(world, raw, cuts) for name, world in WORLDS.items()}
-    assert isinstance(given_by["lean on asyncio"], Reply)
+    assert isinstance(given_by["lean on asyncio"], HttpResponse)
     assert len(set(given_by.values())) == 1, given_by
 
 
@@ -580,7 +584,7 @@ def test_random_damage(raw: bytes, at: int, byte: bytes, cuts: list[int]) -> Non
     raw = raw[:at] + byte + raw[at + 1 :]
     lean = outcome(LEAN["lean on asyncio"], raw, cuts)
     plain = outcome(PLAIN["plain on asyncio"], raw, cuts)
-    assert lean == plain or not (isinstance(lean, Reply) and isinstance(plain, Reply))
+    assert lean == plain or not (isinstance(lean, HttpResponse) and isinstance(plain, HttpResponse))
 
 
 # Connections
@@ -653,7 +657,7 @@ def test_idle_connection_that_the_server_speaks_on(lean_world: World, unasked: b
         await talk.until_closed()
 
     async def act(transport: Transport, peer: Peer) -> None:
-        assert await ask(transport) == Reply(200, "", b"")
+        assert await ask(transport) == HttpResponse(200, "", b"")
         await peer.talks[0].client_left.wait()
         assert await ask(transport) == GOOD_REPLY
         assert len(peer.talks) == 2
@@ -671,7 +675,7 @@ def test_more_than_a_reply(lean_world: World, more: bytes) -> None:
         await talk.until_closed()
 
     async def act(transport: Transport, peer: Peer) -> None:
-        assert await ask(transport) == Reply(201, "", b"")
+        assert await ask(transport) == HttpResponse(201, "", b"")
         assert await ask(transport) == GOOD_REPLY
         assert len(peer.talks) == 2
 
@@ -874,7 +878,7 @@ def test_host_with_several_addresses(world: World) -> None:
         async with Peer(echo) as peer:  # on 127.0.0.1 alone
             transport = world.make(f"http://localhost:{peer.port}")
             replies = await asyncio.gather(*(ask(transport) for _ in range(20)))
-            assert replies == [Reply(200, "", BODY)] * 20
+            assert replies == [HttpResponse(200, "", BODY)] * 20
             await transport.close()
 
     world.run(act())
@@ -925,7 +929,9 @@ def test_tls(world: World, certificate: Path) -> None:
         for size in (1, LARGEST):
             for _ in range(3):
                 sent = b"x" * size
-                assert await transport.post(HEADERS, sent, in_a_minute()) == Reply(200, "", sent)
+                assert await transport.post(HEADERS, sent, in_a_minute()) == HttpResponse(
+                    200, "", sent
+                )
         assert len(peer.talks) == 1
         with pytest.raises(ReplyTooBig):
             await transport.post(HEADERS, b"x" * 1_000_000, in_a_minute())

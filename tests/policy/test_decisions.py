@@ -149,7 +149,8 @@ EVERY: dict[tuple[Action, str | None], list[str]] = {
 
 
 def cells(table: dict[tuple[Action, str | None], list[str]]) -> list[Any]:
-    assert {action for action, _ in table} == CHANGES
+    # Written by hand for those that there were first; `test_denials` derives it for all.
+    assert {action for action, _ in table} <= CHANGES
     return [
         pytest.param(action, group, target, said, id=f"{action.label}-{group}-{target}")
         for (action, group), row in table.items()

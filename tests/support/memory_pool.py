@@ -4,6 +4,7 @@ It resolves a name as Cognito does, by username, `sub` or e-mail address, and it
 behind: a read brings what was so many seconds ago.
 """
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -39,6 +40,8 @@ class MemoryPool:
     _states: list[tuple[float, dict[str, Person]]] = field(
         default_factory=lambda: [(float("-inf"), {})]
     )
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    """Held for each operation: over HTTP they come at the same time."""
 
     def add(self, username: str, *groups: str, sub: str | None = None) -> Person:
         """Put a user into the pool, as if they had always been there."""
@@ -65,15 +68,20 @@ class MemoryPool:
         """The users, by username, as they are."""
         return self._states[-1][1]
 
+    def operations(self) -> frozenset[str]:
+        """Return the operations that the pool has."""
+        return frozenset(self._handlers())
+
     def install(self, backend: ScriptedCognito) -> None:
         """Reply from this pool."""
         backend.people.clear()
-        for operation in self._handlers():
+        for operation in self.operations():
             backend.on(operation, self._scripted(operation))
 
     def _scripted(self, operation: str) -> Callable[[dict[str, Any]], Reply]:
         def script(parameters: dict[str, Any]) -> Reply:
-            result = self._carry_out(operation, parameters)
+            with self._lock:
+                result = self._carry_out(operation, parameters)
             return failure(result) if isinstance(result, str) else reply(result)
 
         return script
