@@ -46,6 +46,7 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/floors
+	$(BIN)/python .ci/words
 	$(BIN)/graphql-admin schema --check
 	$(BIN)/python -m graphql_admin.policy.file_schema --check
 	$(BIN)/python -m docs.tables --check

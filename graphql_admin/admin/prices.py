@@ -1,4 +1,4 @@
-"""How many calls of Cognito it may take to decide on the changes of one request."""
+"""The cost of deciding on the changes of one request, in calls to Cognito."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from graphql_admin.tokens.caller import Caller
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """The prices of decisions, where nobody's groups are more than one page."""
+    """The cost of decisions, if no user has more than one page of groups."""
 
     decisions: Decisions
 
     standing: int
-    """Calls by which a caller's own standing is read."""
+    """Calls to read a caller's own standing."""
 
     each_time: bool
-    """Whether it is read for every change, because nothing is believed for a while."""
+    """Whether it is read for every change, because it is not cached."""
 
     def of_decisions(
         self, caller: Caller | None, rights: Rights, changes: Mapping[str, int]
     ) -> int:
-        """Return how many reads the decisions on some changes may take.
+        """Return how many calls the decisions on some changes may take.
 
         Args:
-            caller: Who asks for them.
-            rights: Theirs, as their token says.
-            changes: The names of the actions, each with how often it is asked for.
+            caller: The caller who requests them.
+            rights: The caller's rights, by their token.
+            changes: The names of the actions, each with the number of its requests.
         """
         if caller is None:
             return 0
@@ -43,8 +43,8 @@ class Prices:
             first = standing
             target = len(self.decisions.most_reads(principal, action))
             takes = action.row.effect is Effect.TAKES
-            # What takes rights has the caller's standing read once more. A change of oneself, which
-            # any may be whose target is read, has it forgotten.
+            # An action that takes rights reads the caller's standing once more. A change to the
+            # caller, which any change may be whose target is read, drops the cached standing.
             again = takes + 1 if self.each_time else bool(takes or target)
             total += times * (target + standing * again)
         return total if self.each_time else first + total

@@ -1,4 +1,4 @@
-"""What requests that call Cognito hold while they wait for it, shared between their callers."""
+"""Limits on requests in flight that call Cognito, and on their memory, shared between callers."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,20 +11,20 @@ from graphql_admin.engine.limits import size_of
 from graphql_admin.errors import Overloaded
 
 MAX_BYTES = 32 * 2**20
-"""Estimated size of the documents and variables of all requests in flight that call Cognito. What
-is in the cache of documents counts too: it may be evicted while requests hold it."""
+"""Estimated size of the documents and variables of all requests in flight that call Cognito. Cached
+documents count too: they may be evicted while requests use them."""
 
 MAX_REPLY_BYTES = 32 * 2**20
-"""Bytes of the replies that all requests in flight use, each as often as a response may repeat it.
-One request has at most half of them."""
+"""Bytes of the replies that all requests in flight use, each multiplied by how often the response
+may repeat it. One request can have at most half of them."""
 
 
 @dataclass(slots=True)
 class _Share:
-    """A document that requests in flight have in common."""
+    """A document that requests in flight share."""
 
     caller: str
-    """Whose request was the first of them. The document counts as this caller's until the last."""
+    """The caller of the first of them. The document counts for this caller until the last ends."""
 
     requests: int = 0
 
@@ -33,9 +33,9 @@ class InFlight:
     """Requests in flight that call Cognito.
 
     Args:
-        max_requests: How many there may be.
+        max_requests: Most requests in flight.
         max_bytes: Estimated size of their documents and variables.
-        max_reply_bytes: What Cognito replied to them.
+        max_reply_bytes: Bytes of replies from Cognito to them.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class InFlight:
         self._memory = Places(max_bytes)
         self._replies = Places(max_reply_bytes)
         self._shares: dict[int, _Share] = {}
-        """By the identity of the document, which the requests keep from being another's."""
+        """By `id` of the document, which is unique because the requests keep the document alive."""
 
     @contextmanager
     def holding(
@@ -59,7 +59,7 @@ class InFlight:
         Yields what counts bytes of replies, too, until then.
 
         Raises:
-            Overloaded: The caller has too much in flight.
+            Overloaded: The caller has too many requests, or too much data, in flight.
         """
         own = size_of(variables)
         identity = id(document)

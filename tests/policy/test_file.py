@@ -136,8 +136,8 @@ GROUPS = '[groups]\nA = ["*"]\n'
             "line 6: [grants] 'A': '' is not the name of a group",
             "line 7: [grants] 'B' must have a list, such as [\"Customers\"]"]),
         ("[protected]\ngroups = ['Billing', '*']\n[grants]\nA = ['Beta',\n'*',\n'Billing']\n"
-         + GROUPS, [("line 6: [grants] 'A': 'Billing' is a protected group, which nobody may give "
-                    "or take")]),
+         + GROUPS, [("line 6: [grants] 'A': 'Billing' is a protected group, which no caller may "
+                    "give or take")]),
         (GROUPS + f"[protected]\nusers = ['ada', '{SUB}',\n'{SUB}0',\n'{SUB}\\n']\nuser = []", [
             "line 4: [protected] 'users': 'ada' is not the `sub` of a user, a UUID",
             f"line 5: [protected] 'users': '{SUB}0' is not the `sub` of a user, a UUID",
