@@ -4,19 +4,24 @@ import logging
 import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import boto3
 import httpx2
 import pytest
+from cryptography import x509
 from moto.server import ThreadedMotoServer
 from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from graphql_admin.actions import Action
 from graphql_admin.app import create_app
 from graphql_admin.settings import load_settings
 from tests.support.api import Api
+from tests.support.certificates import make_certificate
 from tests.support.directory import Directory
 from tests.support.leaks import find_leaks, find_leaks_in_metrics
 from tests.support.patience import PATIENCE
@@ -32,9 +37,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session")
+def authorities(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a certificate of nobody, to be trusted in place of a hundred authorities.
+
+    Reading those takes a third of the time in which a server starts.
+    """
+    path = tmp_path_factory.mktemp("authorities") / "nobody.pem"
+    path.write_bytes(make_certificate(x509.DNSName("nobody.invalid")))
+    return path
+
+
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _environment(monkeypatch: pytest.MonkeyPatch, authorities: Path) -> None:
     """Keep the tests from the credentials and settings of the user who runs them."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authorities))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
@@ -97,24 +114,30 @@ def make_app(monkeypatch: pytest.MonkeyPatch, jwks_url: str) -> Callable[..., St
 
     It has no quotas unless the settings have them, so that tests with many calls do not wait.
     """
+    return partial(_make_app, monkeypatch, jwks_url)
 
-    def make(url: str, pool_id: str = POOL_ID, **settings: Any) -> Starlette:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
-        settings.setdefault("jwks_url", jwks_url)
-        settings.setdefault("quotas", NO_QUOTAS)
-        settings.setdefault("allowed_hosts", "*")
-        if "policy_file" not in settings:
-            settings.setdefault("admin_groups", "Admins")
-        return create_app(
-            load_settings(
-                user_pool_id=pool_id,
-                client_ids=CLIENT_ID,
-                dev=True,
-                **settings,
-            )
+
+def _make_app(
+    monkeypatch: pytest.MonkeyPatch,
+    keys_url: str,
+    url: str,
+    pool_id: str = POOL_ID,
+    **settings: Any,
+) -> Starlette:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
+    settings.setdefault("jwks_url", keys_url)
+    settings.setdefault("quotas", NO_QUOTAS)
+    settings.setdefault("allowed_hosts", "*")
+    if "policy_file" not in settings:
+        settings.setdefault("admin_groups", "Admins")
+    return create_app(
+        load_settings(
+            user_pool_id=pool_id,
+            client_ids=CLIENT_ID,
+            dev=True,
+            **settings,
         )
-
-    return make
+    )
 
 
 @pytest.fixture
@@ -134,6 +157,59 @@ def serve(
             return Api(client, signing_key, pool_id, directory)
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def lasting_scripted() -> Iterator[ScriptedCognito]:
+    """A scripted Cognito for a whole module."""
+    with ScriptedCognito() as backend:
+        yield backend
+
+
+@pytest.fixture
+def shared_scripted(lasting_scripted: ScriptedCognito) -> Iterator[ScriptedCognito]:
+    """What `scripted` is, one for the whole module: no test sees what another told it."""
+    yield lasting_scripted
+    lasting_scripted.forget()
+
+
+@pytest.fixture(scope="module")
+def shared_serve(jwks_url: str, signing_key: Pool) -> Iterator[Callable[..., Api]]:
+    """Start this server as `serve` does, once in a module for each choice of settings.
+
+    It is for tests that leave the server as it was, and the Cognito in front of which it is must
+    last as long. Whoever tests what a server remembers starts one of its own.
+    """
+    started: dict[tuple[object, ...], Api] = {}
+    with ExitStack() as stack:
+
+        def start(url: str, **settings: Any) -> Api:
+            choice = (url, *sorted(settings.items()))
+            if choice not in started:
+                with pytest.MonkeyPatch.context() as monkeypatch:
+                    app = _make_app(monkeypatch, jwks_url, url, **settings)
+                client = stack.enter_context(TestClient(app, raise_server_exceptions=False))
+                started[choice] = Api(client, signing_key, POOL_ID)
+            return started[choice]
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def policy_for_staff(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[frozenset[Action]], Path]:
+    """Write a policy that gives these actions to the group Staff."""
+    folder = tmp_path_factory.mktemp("policies")
+
+    @cache
+    def write(actions: frozenset[Action]) -> Path:
+        path = folder / f"{len(list(folder.iterdir()))}.toml"
+        labels = ", ".join(f'"{action.label}"' for action in actions)
+        path.write_text(f"[groups]\nStaff = [{labels}]\nNobodys = ['*']\n")
+        return path
+
+    return write
 
 
 @pytest.fixture
@@ -165,7 +241,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     error, and what tests print of processes that they started.
     """
     report = yield
-    leaks = find_leaks_in_metrics()
+    leaks = find_leaks_in_metrics() if report.when == "teardown" else []
     for name, text in report.sections:
         leaks += [f"{leak} ({name})" for leak in find_leaks(text)]
     if leaks and report.passed:

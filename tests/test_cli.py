@@ -15,7 +15,8 @@ from graphql_admin.cli import main
 from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
 from tests.support.pages import ROOT
 from tests.support.patience import PATIENCE
-from tests.support.started import SETTINGS, run, started
+from tests.support.slowness import slow
+from tests.support.started import SETTINGS, invoke, run, started
 
 SERVICE = "COGNITO_IDENTITY_PROVIDER"
 
@@ -93,7 +94,7 @@ def answer(program: str, quiet: str, url: str, *options: str) -> Any:
         return json.load(reply)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("stop", [signal.SIGINT, *slow(signal.SIGTERM, signal.SIGHUP)])
 def test_dev_stopped_early(tmp_path: Path, stop: signal.Signals) -> None:
     """A signal while people are being made ends it without a traceback, and cleans up."""
     with started("dev", "--users", "90000", "--port", "0", TMPDIR=str(tmp_path)) as dev:
@@ -128,6 +129,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "code"),
     [
@@ -149,7 +151,7 @@ def test_dev_stopped_in_a_finalizer(tmp_path: Path, place: tuple[str, str, str],
 
 def test_dev_port_in_use(busy_port: int) -> None:
     """A port in use is reported before any user is created."""
-    reply = run("dev", "--port", str(busy_port))
+    reply = invoke("dev", "--port", str(busy_port))
     assert reply.returncode == 1
     assert reply.stderr == (
         f"Error: Cannot listen on 127.0.0.1:{busy_port}: "
@@ -166,7 +168,7 @@ def test_dev_without_its_extra() -> None:
     assert "Traceback" not in reply.stderr
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("stop", [signal.SIGTERM, *slow(signal.SIGINT, signal.SIGHUP)])
 def test_serve(stop: signal.Signals) -> None:
     """Serve says where it listens, hides what it runs on, and stops in good order."""
     with started("serve", GRAPHQL_ADMIN_PORT="0", **SETTINGS) as server:
@@ -198,7 +200,7 @@ def test_serve_under_nohup() -> None:
 
 def test_serve_port_in_use(busy_port: int) -> None:
     """A port in use is said in words, with exit code 1."""
-    reply = run("serve", GRAPHQL_ADMIN_PORT=str(busy_port), **SETTINGS)
+    reply = invoke("serve", GRAPHQL_ADMIN_PORT=str(busy_port), **SETTINGS)
     assert reply.returncode == 1
     assert f"port {busy_port} is in use by another program" in reply.stderr
     assert "Traceback" not in reply.stderr
@@ -206,7 +208,7 @@ def test_serve_port_in_use(busy_port: int) -> None:
 
 def test_serve_address_of_another_machine() -> None:
     """An address that this machine does not have is said in words."""
-    reply = run("serve", GRAPHQL_ADMIN_HOST="192.0.2.1", GRAPHQL_ADMIN_PORT="0", **SETTINGS)
+    reply = invoke("serve", GRAPHQL_ADMIN_HOST="192.0.2.1", GRAPHQL_ADMIN_PORT="0", **SETTINGS)
     assert reply.returncode == 1
     assert reply.stderr.startswith("Error: Cannot listen on 192.0.2.1:0: ")
     assert "GRAPHQL_ADMIN_PORT" in reply.stderr
@@ -216,7 +218,7 @@ def test_serve_address_of_another_machine() -> None:
 @pytest.mark.parametrize("command", ["serve", "check", "iam-policy"])
 def test_invalid_settings(command: str) -> None:
     """Every problem with the settings is listed at once, with exit code 2."""
-    reply = run(command, GRAPHQL_ADMIN_PORT="many", GRAPHQL_ADMIN_TYPO="1")
+    reply = invoke(command, GRAPHQL_ADMIN_PORT="many", GRAPHQL_ADMIN_TYPO="1")
     assert reply.returncode == 2
     for name in ("PORT", "TYPO", "USER_POOL_ID", "CLIENT_IDS", "POLICY_FILE"):
         assert re.search(f"^GRAPHQL_ADMIN_{name}: ", reply.stderr, flags=re.MULTILINE)
@@ -279,14 +281,14 @@ def test_check_of_the_policy(cognito: EmbeddedCognito) -> None:
     variables = dict(cognito.environment)
     del variables["GRAPHQL_ADMIN_POLICY_FILE"]
     variables["GRAPHQL_ADMIN_ADMIN_GROUPS"] = "Admins,Owners"
-    reply = run("check", **variables)
+    reply = invoke("check", **variables)
     assert (reply.returncode, reply.stdout) == (1, "")
     assert reply.stderr == (
         "The policy has groups that the pool does not have: 'Owners'.\n"
         "See docs/permissions.md and docs/operations.md.\n"
     )
 
-    reply = run("check", **variables, GRAPHQL_ADMIN_AUTHORITY_MAX_AGE="token")
+    reply = invoke("check", **variables, GRAPHQL_ADMIN_AUTHORITY_MAX_AGE="token")
     assert reply.returncode == 0
     assert "can be reached" in reply.stdout
     assert [line.split(":")[0] for line in reply.stderr.splitlines()] == ["Note", "Note"]
@@ -295,7 +297,7 @@ def test_check_of_the_policy(cognito: EmbeddedCognito) -> None:
 def test_check_with_a_pool_that_is_away(cognito: EmbeddedCognito) -> None:
     """A pool that does not answer is said in words, with exit code 1."""
     away = {"AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": "http://127.0.0.1:9"}
-    reply = run("check", **(dict(cognito.environment) | away))
+    reply = invoke("check", **(dict(cognito.environment) | away))
     assert reply.returncode == 1
     assert reply.stderr
     assert "Traceback" not in reply.stderr
@@ -304,7 +306,7 @@ def test_check_with_a_pool_that_is_away(cognito: EmbeddedCognito) -> None:
 def test_schema(tmp_path: Path) -> None:
     """The schema goes to standard output, or the same to a file."""
     printed = run("schema")
-    written = run("schema", "--output", str(tmp_path / "schema.graphql"))
+    written = invoke("schema", "--output", str(tmp_path / "schema.graphql"))
     assert printed.returncode == written.returncode == 0
     assert "type Query" in printed.stdout
     assert (tmp_path / "schema.graphql").read_text(encoding="utf-8") == printed.stdout
@@ -314,11 +316,11 @@ def test_schema_check(tmp_path: Path) -> None:
     """A file that is missing or has drifted fails the check, which says what to run."""
     file = tmp_path / "schema.graphql"
     check = ("schema", "--check", "--output", str(file))
-    missing = run(*check)
-    file.write_text(run("schema").stdout, encoding="utf-8")
-    current = run(*check)
+    missing = invoke(*check)
+    file.write_text(invoke("schema").stdout, encoding="utf-8")
+    current = invoke(*check)
     file.write_text("type Query { old: Int }\n", encoding="utf-8")
-    drifted = run(*check)
+    drifted = invoke(*check)
     assert [reply.returncode for reply in (missing, current, drifted)] == [1, 0, 1]
     assert "make schema" in drifted.stderr
     assert file.read_text(encoding="utf-8") == "type Query { old: Int }\n"
@@ -351,7 +353,7 @@ def test_iam_policy() -> None:
 )
 def test_iam_policy_in_another_partition(pool: str, partition: str) -> None:
     """The partition follows from the pool's region; without an account, that is remarked upon."""
-    reply = run("iam-policy", **(SETTINGS | {"GRAPHQL_ADMIN_USER_POOL_ID": pool}))
+    reply = invoke("iam-policy", **(SETTINGS | {"GRAPHQL_ADMIN_USER_POOL_ID": pool}))
     [statement] = json.loads(reply.stdout)["Statement"]
     assert statement["Resource"].startswith(f"arn:{partition}:cognito-idp:")
     assert statement["Resource"].endswith(f":*:userpool/{pool}")

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -12,7 +13,7 @@ import pytest
 from tests.support.leaks import PASSWORD, find_leaks, find_leaks_in_metrics
 from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, failure, hang_up, raw, reply
-from tests.support.started import ROOT, served
+from tests.support.started import ROOT, Server, served, until
 from tests.support.tokens import Pool
 
 EMAIL = "ann.private@example.com"
@@ -58,6 +59,17 @@ def secrets_in_every_place(token: str) -> list[dict[str, object]]:
     ]
 
 
+@pytest.fixture(scope="module")
+def server(lasting_scripted: ScriptedCognito, jwks_url: str) -> Iterator[Server]:
+    """A server for the whole module, which ends well, and without having said a secret."""
+    with served(lasting_scripted.url, jwks_url) as server:
+        yield server
+        server.program.send(signal.SIGTERM)
+        code, events, log = server.finish()
+        assert code == 0
+        assert find_leaks(log) == find_leaks(events) == []
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -70,17 +82,15 @@ def secrets_in_every_place(token: str) -> list[dict[str, object]]:
     ids=["good", "refused", "failed", "not JSON", "hung up"],
 )
 def test_nothing_leaks(
-    scripted: ScriptedCognito, jwks_url: str, signing_key: Pool, answer: Reply
+    server: Server, shared_scripted: ScriptedCognito, signing_key: Pool, answer: Reply
 ) -> None:
     """Whatever is sent and whatever comes back, no secret is logged, counted or in an error."""
-    scripted.on("ListUsers", answer)
-    scripted.on("AdminGetUser", answer)
+    shared_scripted.on("ListUsers", answer)
+    shared_scripted.on("AdminGetUser", answer)
+    before = len(server.program.log())
     token = signing_key.access_token("root", ["Admins"], email=EMAIL)
     headers = {"Authorization": f"Bearer {token}"}
-    with (
-        served(scripted.url, jwks_url) as server,
-        httpx2.Client(base_url=server.url, headers=headers, timeout=PATIENCE) as client,
-    ):
+    with httpx2.Client(base_url=server.url, headers=headers, timeout=PATIENCE) as client:
         answers = [client.post("/graphql", json=body) for body in secrets_in_every_place(token)]
         answers += [
             client.post("/graphql", content=f'{{"email": "{EMAIL}"'),
@@ -90,12 +100,9 @@ def test_nothing_leaks(
             client.get("/graphql", headers={"Authorization": f"Bearer {token}x"}),
             client.get("/graphql", headers={"Authorization": f"Basic {PASSWORD}"}),
         ]
-        counted = httpx2.get(server.metrics_url, timeout=PATIENCE).text
-        server.program.send(signal.SIGTERM)
-        code, events, log = server.finish()
-    assert code == 0
-    assert log.count('"event":"request"') == len(answers)
-    assert find_leaks(log) == find_leaks(events) == find_leaks(counted) == []
+    until(lambda: server.program.log()[before:].count('"event":"request"') == len(answers))
+    counted = httpx2.get(server.metrics_url, timeout=PATIENCE).text
+    assert find_leaks(server.program.said()) == find_leaks(counted) == []
     for response in answers:
         assert find_leaks(str(response.headers)) == []
         if "json" in response.headers["content-type"]:
@@ -114,9 +121,13 @@ def test_leaks_are_found(signing_key: Pool, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_every_test_is_searched(tmp_path: Path) -> None:
-    """A test that passes fails nevertheless where a secret was captured."""
+    """A test that passes fails nevertheless where a secret was captured or counted."""
     module = tmp_path / "test_careless.py"
-    module.write_text(f"def test_careless():\n    print({EMAIL!r})\n")
+    module.write_text(
+        "from prometheus_client import Counter\n\n"
+        f"def test_careless():\n    print({EMAIL!r})\n\n"
+        f"def test_counted():\n    Counter('calls', 'Calls.', ['who']).labels({PHONE!r}).inc()\n"
+    )
     arguments = ["-p", "tests.conftest", "--rootdir", str(tmp_path), "-c", "/dev/null", str(module)]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments],
@@ -127,3 +138,4 @@ def test_every_test_is_searched(tmp_path: Path) -> None:
     )
     assert run.returncode == 1
     assert "leaked: an e-mail address (Captured stdout call)" in run.stdout
+    assert "leaked: a phone number\n" in run.stdout

@@ -153,6 +153,11 @@ class Decisions:
         self._grants = grants
         self._knows_groups = knows_groups
         self._rules = rules
+        of_everyone = grants.of_user(frozenset()).actions
+        self._everyone_takes = any(
+            rule.effect is Effect.TAKES and action in of_everyone for action, rule in rules.items()
+        )
+        """Whether somebody who is in no group may take rights from others, and has that to lose."""
 
     def decide(self, principal: Principal, action: Action, target: Target) -> Decision:
         """Decide whether the principal may do `action` to `target`.
@@ -296,9 +301,11 @@ class Decisions:
     ) -> Decision | None:
         """Decide by the rights of the user's groups; None if they allow the action."""
         has_every = principal.rights.has_every
-        takes_all = effect is Effect.TAKES and rule.target is TargetKind.USER
         # The effect of taking all of a user's rights depends on whether there are any.
-        if not self._knows_groups or (has_every and not takes_all):
+        may_take_none = (
+            effect is Effect.TAKES and rule.target is TargetKind.USER and not self._everyone_takes
+        )
+        if not self._knows_groups or (has_every and not may_take_none):
             return None
         if user.groups is None:
             return NeedsTarget(Read.GROUPS)
@@ -306,7 +313,7 @@ class Decisions:
             refused = self._refusal_of_scope(principal, user.groups)
             if refused is not None:
                 return refused
-        takes_none = takes_all and not any(map(self._grants.gives_rights, user.groups))
+        takes_none = may_take_none and not any(map(self._grants.gives_rights, user.groups))
         return Allowed() if takes_none else None
 
     def _refusal_of_scope(self, principal: Principal, groups: frozenset[str]) -> Refused | None:

@@ -1,10 +1,7 @@
 """On whom one may act: over GraphQL and REST alike, with what the pool has afterwards."""
 
-import asyncio
-import random
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,20 +9,6 @@ from typing import Any
 import pytest
 
 from graphql_admin.actions import Action
-from graphql_admin.admin.attempts import Attempts
-from graphql_admin.admin.authorization import Authorization
-from graphql_admin.admin.context import Context
-from graphql_admin.audit.log import AuditLog
-from graphql_admin.cognito.access import PoolReader, PoolWriter
-from graphql_admin.cognito.replies import Reply
-from graphql_admin.errors import AdminError
-from graphql_admin.policy.authority import Authority
-from graphql_admin.policy.decisions import Decisions
-from graphql_admin.policy.grants import Grants, Policy
-from graphql_admin.policy.reservations import LocalReservations
-from graphql_admin.settings import TokenUse
-from graphql_admin.targets import Target
-from graphql_admin.tokens.verifier import Caller
 from tests.support.api import Api
 from tests.support.changes import ask, endings
 from tests.support.directory import Directory
@@ -143,27 +126,6 @@ def test_helper_cannot_become_an_administrator(scene: Scene, way: str) -> None:
 
 
 @WAYS
-def test_attack(scene: Scene, way: str) -> None:
-    """The helper who wants everything gets nothing, whatever she still has a token for."""
-    api = scene.start(authority_max_age="0")
-    sue, alan = scene.token(api, "sue"), scene.token(api, "alan")
-    assert ask(api, way, "addUserToGroup", "sue", "Admins", token=sue) == SCOPE
-    assert ask(api, way, "disableUser", "ada", token=sue) == SCOPE
-    for group in PEOPLE["sue"]:
-        scene.remove("sue", group)
-    for group in ("Admins", "Support", "Customers"):
-        assert ask(api, way, "addUserToGroup", "sue", group, token=sue) in {SCOPE, FORBIDDEN}
-    assert ask(api, way, "disableUser", "alan", token=alan) == OWN
-    scene.disable("alan")
-    before = scene.state()
-    assert ask(api, way, "enableUser", "alan", token=alan) == FORBIDDEN
-    assert ask(api, way, "disableUser", "ada", token=alan) == FORBIDDEN
-    assert scene.state() == before
-    assert before["ada"] == (True, {"Admins"})
-    assert {outcome for outcome, _ in endings(scene.events)} == {"refused"}
-
-
-@WAYS
 def test_rights_that_are_gone(scene: Scene, way: str) -> None:
     """Who was removed, disabled or deleted changes nothing more, and reads until the token ends."""
     api = scene.start(authority_max_age="0")
@@ -203,38 +165,6 @@ def test_token_never_widens_and_is_never_widened(scene: Scene, way: str) -> None
     humble = scene.token(api, "ada", "Helpers")
     assert ask(api, way, "disableUser", "hal", token=humble) == FORBIDDEN
     assert scene.state()["hal"][0] is True
-
-
-def at_once(api: Api, way: str, *changes: tuple[Any, ...]) -> list[str | None]:
-    """Ask for changes at the same time; each is its arguments and the token."""
-    ready = threading.Barrier(len(changes))
-
-    def ask_now(change: tuple[Any, ...]) -> str | None:
-        *arguments, token = change
-        ready.wait(30)
-        return ask(api, way, *arguments, token=token)
-
-    with ThreadPoolExecutor(len(changes)) as pool:
-        return list(pool.map(ask_now, changes))
-
-
-@WAYS
-@pytest.mark.parametrize("action", ["disableUser", "removeUserFromGroup"])
-def test_two_administrators_at_once(scene: Scene, way: str, action: str) -> None:
-    """Of two who take each other's rights, one at least is still an administrator."""
-    api = scene.start(authority_max_age="0")
-    group = ("Admins",) if "Group" in action else ()
-    answers = at_once(
-        api,
-        way,
-        (action, "alan", *group, scene.token(api, "ada")),
-        (action, "ada", *group, scene.token(api, "alan")),
-    )
-    state = scene.state()
-    left = [name for name in ("ada", "alan") if state[name] == (True, {"Admins"})]
-    assert left
-    assert answers.count(None) == 2 - len(left)
-    assert {code for code in answers if code} <= {"CONFLICT", FORBIDDEN, SCOPE}
 
 
 # Against a scripted Cognito, where every call counts, and names are resolved as Cognito does.
@@ -454,136 +384,3 @@ def test_target_that_cannot_be_read(  # noqa: PLR0917  # fixtures and parameters
     assert ask(api, way, "disableUser", "carl", token=ada) == "UPSTREAM_ERROR"
     assert endings(tmp_path / "audit.jsonl")[-1] == ("failed", "UPSTREAM_ERROR")
     assert [operation for operation, _ in pool.writes] == ["AdminEnableUser"]
-
-
-# In this process, with a pool whose reads lag, where every order of steps may come.
-
-
-class Together:
-    """A gate, and a pool that takes its time and whose reads may lag."""
-
-    def __init__(self, folder: Path, chance: random.Random, *, lag: float, gates: int = 1) -> None:
-        self.time = 0.0
-        self.pool = MemoryPool(now=lambda: self.time, lag=lag)
-        for name in ("ada", "alan"):
-            self.pool.add(name, "Admins")
-        self._chance = chance
-        self.grants = Grants(Policy.of_administrators({"Admins"}))
-        self.decisions = Decisions(self.grants)
-        audit = AuditLog(folder / "audit.jsonl")
-        self.gates = [
-            Attempts(
-                PoolWriter(self._call),
-                audit,
-                Authorization(
-                    self.grants,
-                    self.decisions,
-                    Authority(clock=lambda: self.time),
-                    LocalReservations(lambda: self.time),
-                ),
-            )
-            for _ in range(gates)
-        ]
-
-    async def _call(self, operation: str, parameters: Mapping[str, object], **_: object) -> Reply:
-        for _step in range(self._chance.randrange(4)):
-            await asyncio.sleep(0)
-        self.time += self._chance.random() / 100
-        result = self.pool.call(operation, parameters)
-        for _step in range(self._chance.randrange(4)):
-            await asyncio.sleep(0)
-        return Reply(result)
-
-    async def attempt(
-        self, caller: str, action: Action, target: str, group: str | None, gate: int = 0
-    ) -> str | None:
-        """Return the code of the error, if there is one."""
-        context = Context(
-            caller=Caller(f"sub-of-{caller}", caller, frozenset({"Admins"}), TokenUse.ACCESS, 1e12),
-            rights=self.grants.of_user(frozenset({"Admins"})),
-            decisions=self.decisions,
-            pool=PoolReader("pool", self._call),
-            gate=self.gates[gate],
-            deadline=asyncio.get_running_loop().time() + 60,
-            max_calls=100,
-        )
-        try:
-            await context.attempt(action, _Change(Target(target, group)))
-        except AdminError as error:
-            return error.code
-        return None
-
-    def administrators(self) -> list[str]:
-        return [
-            person.username
-            for person in self.pool.people.values()
-            if person.enabled and "Admins" in person.groups
-        ]
-
-
-@dataclass
-class _Change:
-    of: Target
-
-    def target(self) -> Target:
-        return self.of
-
-    def parameters(self) -> Mapping[str, object]:
-        return {}
-
-
-TAKING = [(Action.DISABLE_USER, None), (Action.REMOVE_USER_FROM_GROUP, "Admins")]
-ROUNDS = 200
-
-
-@pytest.mark.parametrize("lag", [0.0, 2.0])
-def test_an_administrator_remains(tmp_path: Path, lag: float) -> None:
-    """Two who demote or disable each other, again and again, in any order of steps: one stays."""
-
-    async def play() -> None:
-        ends = set()
-        for number in range(ROUNDS):
-            chance = random.Random(number)
-            together = Together(tmp_path, chance, lag=lag)
-            for _ in range(3):  # the one who lost tries again, with reads that lag
-                answers = await asyncio.gather(
-                    together.attempt("ada", *_aim(chance, "alan")),
-                    together.attempt("alan", *_aim(chance, "ada")),
-                )
-                assert together.administrators(), (number, answers)
-                ends.update(answers)
-        assert {None, "CONFLICT"} <= ends
-
-    asyncio.run(play())
-
-
-def _aim(chance: random.Random, target: str) -> tuple[Action, str, str | None]:
-    action, group = chance.choice(TAKING)
-    return action, target, group
-
-
-def test_two_processes(tmp_path: Path) -> None:
-    """Processes that share no reservations may let two through who act at the same time.
-
-    That is within the time of one change, and the lag of the pool's reads; not one after the other.
-    """
-
-    async def play() -> int:
-        lost = 0
-        for number in range(ROUNDS):
-            chance = random.Random(number)
-            together = Together(tmp_path, chance, lag=0, gates=2)
-            await asyncio.gather(
-                together.attempt("ada", *_aim(chance, "alan"), gate=0),
-                together.attempt("alan", *_aim(chance, "ada"), gate=1),
-            )
-            lost += not together.administrators()
-            together = Together(tmp_path, chance, lag=0, gates=2)
-            await together.attempt("ada", *_aim(chance, "alan"), gate=0)
-            await together.attempt("alan", *_aim(chance, "ada"), gate=1)
-            assert together.administrators() == ["ada"]
-        return lost
-
-    lost = asyncio.run(play())
-    print(f"none remained in {lost} of {ROUNDS} rounds")  # noqa: T201  # the bound, measured
-    assert 0 < lost < ROUNDS

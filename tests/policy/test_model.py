@@ -17,7 +17,7 @@ from graphql_admin.policy.decisions import (
     Target,
     User,
 )
-from graphql_admin.policy.grants import ALL, Given, Grants, Policy
+from graphql_admin.policy.grants import ALL, ANYONE, Given, Grants, Policy
 from graphql_admin.policy.reservations import LocalReservations, Reservation
 from graphql_admin.targets import TargetKind
 
@@ -50,6 +50,9 @@ WITH_GRANTS = Policy(
         "Keepers": frozenset({"Support", "Keepers", "Cleaners"}),
         "Cleaners": frozenset({"Cleaners"}),
     },
+)
+WITH_EVERYONE = Policy(
+    {**WITHOUT_GRANTS.groups, ANYONE: Given(frozenset({Action.DISABLE_USER, Action.ENABLE_USER}))}
 )
 POLICIES = pytest.mark.parametrize(
     "policy", [WITHOUT_GRANTS, WITH_GRANTS], ids=["without grants", "with grants"]
@@ -187,7 +190,11 @@ def explore(policy: Policy, kind: type[Decisions] = Decisions) -> Iterator[Step]
 
 
 @pytest.mark.slow
-@POLICIES
+@pytest.mark.parametrize(
+    "policy",
+    [WITHOUT_GRANTS, WITH_GRANTS, WITH_EVERYONE],
+    ids=["without grants", "with grants", "with rights for everyone"],
+)
 def test_no_right_is_ever_lost(policy: Policy) -> None:
     """In no sequence is a right lost, or given by a user who does not have it."""
     states = set()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.scripted import ScriptedCognito, reply
+from tests.support.slowness import slow
 from tests.support.sockets import Answer, Connection, request
 from tests.support.started import Server, served
 from tests.support.tokens import Pool
@@ -54,7 +55,10 @@ UPGRADES = [
     "h2c\r\nUpgrade: websocket",
     "",
 ]
-CONNECTIONS = ["Upgrade", "upgrade, HTTP2-Settings", "keep-alive, Upgrade", "keep-alive"]
+CONNECTIONS = [
+    "Upgrade",
+    *slow("upgrade, HTTP2-Settings", "keep-alive, Upgrade", "keep-alive"),
+]
 
 
 @pytest.mark.parametrize("upgrade", UPGRADES)

@@ -23,8 +23,6 @@ from tests.support.patience import PATIENCE
 from tests.support.started import listening
 from tests.support.wires import connect
 
-"""Seconds after which a conversation hangs."""
-
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 """A request that ends a conversation."""
 
@@ -623,6 +621,7 @@ def reading_little() -> Iterator[socket.socket]:
         yield client
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_response_that_is_taken_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may take longer than the time there is, so long as enough of it is taken in each."""

@@ -80,8 +80,7 @@ class MemoryPool:
 
     def _scripted(self, operation: str) -> Callable[[dict[str, Any]], Reply]:
         def script(parameters: dict[str, Any]) -> Reply:
-            with self._lock:
-                result = self._carry_out(operation, parameters)
+            result = self._carry_out(operation, parameters)
             return failure(result) if isinstance(result, str) else reply(result)
 
         return script
@@ -99,19 +98,20 @@ class MemoryPool:
         return result
 
     def _carry_out(self, operation: str, parameters: Mapping[str, object]) -> dict[str, Any] | str:
-        is_read = operation in {"AdminGetUser", "AdminListGroupsForUser"}
-        at = self.now() - self.lag if is_read else self.now()
-        people = next(people for since, people in reversed(self._states) if since <= at)
-        name = parameters["Username"]
-        person = next(
-            (each for each in people.values() if name in {each.username, each.sub, each.email}),
-            None,
-        )
-        if person is None:
-            return "UserNotFoundException"
-        if not is_read:
-            self.writes.append((operation, str(name)))
-        return self._handlers()[operation](person, str(parameters.get("GroupName")))
+        with self._lock:
+            is_read = operation in {"AdminGetUser", "AdminListGroupsForUser"}
+            at = self.now() - self.lag if is_read else self.now()
+            people = next(people for since, people in reversed(self._states) if since <= at)
+            name = parameters["Username"]
+            person = next(
+                (each for each in people.values() if name in {each.username, each.sub, each.email}),
+                None,
+            )
+            if person is None:
+                return "UserNotFoundException"
+            if not is_read:
+                self.writes.append((operation, str(name)))
+            return self._handlers()[operation](person, str(parameters.get("GroupName")))
 
     def _handlers(self) -> dict[str, Callable[[Person, str], dict[str, Any]]]:
         return {

@@ -28,6 +28,8 @@ from typing import Any, Self
 
 import orjson
 
+from graphql_admin.actions import Action
+
 JSON = "application/x-amz-json-1.1"
 
 GROUPS_OF_CALLERS = ("Admins", "Clerks", "Others", "Owners", "Readers", "Staff", "Support")
@@ -153,10 +155,31 @@ class ScriptedCognito:
         if error is None:
             assert not self.unexpected, f"no script for {self.unexpected}"
 
+    def forget(self) -> None:
+        """Begin anew, for another test: without scripts and requests, and with root alone.
+
+        Raises:
+            AssertionError: An operation came without a script for it.
+        """
+        unexpected = self.unexpected[:]
+        with self._lock:
+            self._scripts.clear()
+            for told in (self.requests, self.authority, self.unexpected):
+                told.clear()
+            self.people.clear()
+            self.people["root"] = GROUPS_OF_CALLERS
+        assert not unexpected, f"no script for {unexpected}"
+
     def on(self, operation: str, script: Script | Sequence[Script]) -> None:
         """Reply so to `operation` from now on; a sequence is used up one by one."""
         with self._lock:
             self._scripts[operation] = list(script) if isinstance(script, Sequence) else script
+
+    def on_all(self, results: Mapping[str, Mapping[str, Any]]) -> None:
+        """Carry out whatever an action may ask for, with these results or an empty one."""
+        for action in Action:
+            for operation in action.operations:
+                self.on(operation, reply(results.get(operation, {})))
 
     def operations(self) -> list[str]:
         """Return the names of the operations that were asked for, in their order."""

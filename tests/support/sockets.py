@@ -140,7 +140,7 @@ class Connection:
         self.received = b""
         """What came and was not parsed yet."""
 
-    def send(self, *pieces: bytes, pause: float = 0.03) -> bool:
+    def send(self, *pieces: bytes, pause: float = 0.01) -> bool:
         """Send pieces that arrive one by one; return whether the server was there to take them."""
         for number, piece in enumerate(pieces):
             if number:

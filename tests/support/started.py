@@ -21,8 +21,10 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import uvicorn
+from click.testing import CliRunner
 from starlette.types import ASGIApp
 
+from graphql_admin.cli import main
 from graphql_admin.cognito.categories import Quota
 from graphql_admin.dev.cognito import isolated_environment
 from graphql_admin.serving.connections import Bounds
@@ -44,6 +46,9 @@ SETTINGS = {
     "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": "http://127.0.0.1:9",
 }
 """Variables with which the server starts, though there is no Cognito where it looks for one."""
+
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that the command line handles."""
 
 NO_QUOTAS = ",".join(f"{quota}=1e6" for quota in Quota)
 """Quotas, as the setting has them, that no test reaches."""
@@ -213,6 +218,21 @@ def run(
         text=True,
         timeout=PATIENCE,
         check=False,
+    )
+
+
+def invoke(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as `run` does, but in this process, which spares a second's start."""
+    handlers = {number: signal.getsignal(number) for number in HANDLED}
+    try:
+        with isolated_environment():
+            os.environ.update(variables)
+            result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return subprocess.CompletedProcess(
+        arguments, result.exit_code, stdout=result.stdout, stderr=result.stderr
     )
 
 

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -109,18 +110,24 @@ Start = Callable[..., AdminQueries]
 
 
 @pytest.fixture
+def scripted(shared_scripted: ScriptedCognito) -> ScriptedCognito:
+    """A Cognito without scripts."""
+    return shared_scripted
+
+
+@pytest.fixture
 def backend(scripted: ScriptedCognito) -> ScriptedCognito:
     """A Cognito that has one user and one group, and carries out whatever it is asked."""
-    for action in Action:
-        for operation in action.operations:
-            scripted.on(operation, reply(REPLIES.get(operation, {})))
+    scripted.on_all(REPLIES)
     return scripted
 
 
 @pytest.fixture
-def start(serve: Callable[..., Api], backend: ScriptedCognito) -> Start:
+def start(shared_serve: Callable[..., Api], backend: ScriptedCognito) -> Start:
     """Start the server with the routes on."""
-    return lambda **settings: AdminQueries(serve(backend.url, **{"amplify": True} | settings))
+    return lambda **settings: AdminQueries(
+        shared_serve(backend.url, **{"amplify": True} | settings)
+    )
 
 
 @pytest.fixture
@@ -130,16 +137,11 @@ def routes(start: Start) -> AdminQueries:
 
 
 @pytest.fixture
-def staff(start: Start, tmp_path: Path) -> Callable[[frozenset[Action]], AdminQueries]:
+def staff(
+    start: Start, policy_for_staff: Callable[[frozenset[Action]], Path]
+) -> Callable[[frozenset[Action]], AdminQueries]:
     """Start the server with a policy that gives these actions to the group Staff."""
-
-    def write(actions: frozenset[Action]) -> AdminQueries:
-        path = tmp_path / "policy.toml"
-        labels = ", ".join(f'"{action.label}"' for action in actions)
-        path.write_text(f"[groups]\nStaff = [{labels}]\nNobodys = ['*']\n")
-        return start(policy_file=path)
-
-    return write
+    return lambda actions: start(policy_file=policy_for_staff(actions))
 
 
 def refusal(response: httpx2.Response) -> tuple[int, str]:
@@ -249,8 +251,6 @@ def test_token_of_another_list(routes: AdminQueries, scripted: ScriptedCognito) 
         ("confirmUserSignUp", "NotAuthorizedException", WrongState),
         ("confirmUserSignUp", "UserLambdaValidationException", RejectedByTrigger),
         ("enableUser", "InvalidParameterException", BadUserInput),
-        ("enableUser", "TooManyRequestsException", Throttled),
-        ("listUsers", "TooManyRequestsException", Throttled),
         ("listGroups", "AccessDeniedException", UpstreamFailed),
         ("disableUser", "AccessDeniedException", UpstreamFailed),
     ],
@@ -267,6 +267,16 @@ def test_errors(
     scripted.on(operation, failure(aws_code, detail="arn:aws:secret"))
     response = routes.send(route)
     assert refusal(response) == (refused.status, refused.code)
+    assert "arn:" not in response.text
+
+
+@pytest.mark.parametrize("route", ["enableUser", "listUsers"])
+def test_throttled(serve: Callable[..., Api], scripted: ScriptedCognito, route: str) -> None:
+    """What Cognito throttles until the deadline is refused as such."""
+    (operation, *_) = Action.labelled(route).operations
+    scripted.on(operation, failure("TooManyRequestsException", detail="arn:aws:secret"))
+    response = AdminQueries(serve(scripted.url, amplify=True, deadline=2)).send(route)
+    assert refusal(response) == (Throttled.status, Throttled.code)
     assert "arn:" not in response.text
 
 
@@ -329,36 +339,37 @@ def test_allowed_with_the_one_action(staff: Any, route: str) -> None:
     assert routes.send(route, groups=("Staff",)).status_code == 200
 
 
+@pytest.mark.parametrize("route", CLOSED)
 @pytest.mark.parametrize("groups", [(), ("Readers",), ("staff",), ("Staff,Nobodys",), ("*",)])
-def test_denied_to_others(staff: Any, backend: ScriptedCognito, groups: tuple[str, ...]) -> None:
+def test_denied_to_others(
+    staff: Any, backend: ScriptedCognito, groups: tuple[str, ...], route: str
+) -> None:
     """A user in no group of the policy may only sign themselves out."""
     routes = staff(frozenset(Action))
-    for route in CLOSED:
-        assert refusal(routes.send(route, groups=groups)) == (403, "FORBIDDEN")
+    assert refusal(routes.send(route, groups=groups)) == (403, "FORBIDDEN")
     assert backend.requests == []
 
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("introspection", ["public", "authenticated"])
+@pytest.mark.parametrize("token", ["", "a.b.c", "[object Object]"])
 def test_denied_without_a_token(
-    start: Start, backend: ScriptedCognito, route: str, introspection: str
+    start: Start, backend: ScriptedCognito, route: str, introspection: str, token: str
 ) -> None:
     """Without a token, or with a bad one, there is nothing to get, even if the schema is public."""
-    routes = start(introspection=introspection)
-    for token in ("", "a.b.c", "[object Object]"):
-        response = routes.send(route, token=token)
-        assert refusal(response) == (401, "UNAUTHENTICATED")
-        assert response.headers["www-authenticate"] == "Bearer"
+    response = start(introspection=introspection).send(route, token=token)
+    assert refusal(response) == (401, "UNAUTHENTICATED")
+    assert response.headers["www-authenticate"] == "Bearer"
     assert backend.requests == []
 
 
-def test_id_token(start: Start, signing_key: Pool) -> None:
+@pytest.mark.parametrize(("setting", "status"), [("access", 401), ("access,id", 200)])
+def test_id_token(start: Start, signing_key: Pool, setting: str, status: int) -> None:
     """An ID token is accepted if the settings allow it, and only then."""
-    for setting, status in (("access", 401), ("access,id", 200)):
-        routes = start(token_use=setting)
-        issuer = f"https://cognito-idp.eu-west-1.amazonaws.com/{routes.api.pool_id}"
-        token = signing_key.id_token("bob", ["Admins"], iss=issuer)
-        assert routes.send("listUsers", token=token).status_code == status
+    routes = start(token_use=setting)
+    issuer = f"https://cognito-idp.eu-west-1.amazonaws.com/{routes.api.pool_id}"
+    token = signing_key.id_token("bob", ["Admins"], iss=issuer)
+    assert routes.send("listUsers", token=token).status_code == status
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -379,12 +390,14 @@ def test_everything_but_one_disabled(start: Start) -> None:
     assert start(disabled_actions=others).send("listUsersInGroup").status_code == 200
 
 
-def test_off_by_default(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+def test_off_by_default(
+    shared_serve: Callable[..., Api], backend: ScriptedCognito, route: str, method: str
+) -> None:
     """Unless they are switched on, no route answers."""
-    routes = AdminQueries(serve(backend.url))
-    for route in ROUTES:
-        for method in ("GET", "HEAD", "POST", "OPTIONS"):
-            assert routes.send(route, method=method).status_code == 404
+    routes = AdminQueries(shared_serve(backend.url))
+    assert routes.send(route, method=method).status_code == 404
     assert backend.requests == []
 
 
@@ -409,17 +422,34 @@ def test_trailing_slash(routes: AdminQueries) -> None:
     assert response.json() == {"message": "Disabled bob"}
 
 
+ALLOWED = dict.fromkeys(READING, "GET, HEAD, OPTIONS") | dict.fromkeys(WRITING, "POST, OPTIONS")
+"""What changes something takes a POST, what reads a GET or HEAD."""
+
+
+@pytest.mark.parametrize(
+    ("route", "method"),
+    [
+        (route, method)
+        for route, method in product(ROUTES, ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+        if method not in ALLOWED[route].split(", ")
+    ],
+)
+def test_other_methods(
+    routes: AdminQueries, backend: ScriptedCognito, route: str, method: str
+) -> None:
+    """Any other method is refused with those that are allowed."""
+    response = routes.send(route, method=method)
+    assert response.status_code == 405
+    assert response.headers["allow"] == ALLOWED[route]
+    assert backend.requests == []
+
+
 @pytest.mark.parametrize("route", ROUTES)
-def test_methods(routes: AdminQueries, backend: ScriptedCognito, route: str) -> None:
-    """What changes something takes a POST, what reads a GET or HEAD; OPTIONS says so."""
-    allowed = ["POST", "OPTIONS"] if route in WRITING else ["GET", "HEAD", "OPTIONS"]
-    for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} - set(allowed):
-        response = routes.send(route, method=method)
-        assert response.status_code == 405
-        assert response.headers["allow"] == ", ".join(allowed)
+def test_options(routes: AdminQueries, backend: ScriptedCognito, route: str) -> None:
+    """OPTIONS says which methods are allowed, without a token."""
     response = routes.send(route, method="OPTIONS", token="")
     assert (response.status_code, response.content) == (204, b"")
-    assert response.headers["allow"] == ", ".join(allowed)
+    assert response.headers["allow"] == ALLOWED[route]
     assert backend.requests == []
 
 
@@ -485,27 +515,34 @@ def test_query_string_too_long(start: Start) -> None:
     assert refusal(response) == (414, "URI_TOO_LONG")
 
 
-def test_pages_of_other_origins(start: Start) -> None:
+@pytest.mark.parametrize(
+    ("origin", "shared"), [("https://app.example.com", True), ("https://evil.example.com", False)]
+)
+@pytest.mark.parametrize(
+    ("route", "options"),
+    [
+        ("listUsers", {}),
+        ("disableUser", {"parameters": {}}),
+        ("listUsers", {"token": ""}),
+        ("listUsers", {"groups": ()}),
+        ("nothing", {}),
+        ("listUsers", {"method": "PUT"}),
+    ],
+)
+def test_pages_of_other_origins(
+    start: Start, origin: str, shared: bool, route: str, options: dict[str, Any]
+) -> None:
     """Pages of the origins in the settings may read every answer, refusals too, and no others."""
     routes = start(cors_origins="https://app.example.com")
-    for origin, shared in (("https://app.example.com", True), ("https://evil.example.com", False)):
-        headers = {"Origin": origin}
-        for response in (
-            routes.send("listUsers", headers=headers),
-            routes.send("disableUser", {}, headers=headers),
-            routes.send("listUsers", token="", headers=headers),
-            routes.send("listUsers", groups=(), headers=headers),
-            routes.send("nothing", headers=headers),
-            routes.send("listUsers", method="PUT", headers=headers),
-        ):
-            assert ("access-control-allow-origin" in response.headers) is shared
+    response = routes.send(route, headers={"Origin": origin}, **options)
+    assert ("access-control-allow-origin" in response.headers) is shared
 
 
-def test_limits_of_documents_are_for_clients(start: Start) -> None:
+@pytest.mark.parametrize("route", ROUTES)
+def test_limits_of_documents_are_for_clients(start: Start, route: str) -> None:
     """However little a client's own document may hold, the routes work."""
     routes = start(max_aliases=0, max_depth=1, max_tokens=100, introspection="off")
-    for route in ROUTES:
-        assert routes.send(route).status_code == 200
+    assert routes.send(route).status_code == 200
 
 
 def test_calls_are_bounded(start: Start, scripted: ScriptedCognito) -> None:
@@ -533,18 +570,24 @@ def test_audit(start: Start, tmp_path: Path) -> None:
     assert events[0]["target"] == {"username": "bob", "group": "Editors"}
 
 
-@pytest.mark.parametrize("route", ["getUser", "listUsers", "listGroupsForUser", "listUsersInGroup"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/AdminQueries/getUser?username=",
+        "/AdminQueries/listUsers?token=",
+        "/AdminQueries/listGroupsForUser?username=",
+        "/AdminQueries/listUsersInGroup?groupname=",
+        "/graphql?query=",
+    ],
+)
 @pytest.mark.parametrize("bytes_", ["%FF", "bob%C3", "%ED%A0%80"])
 def test_query_string_that_is_not_utf_8(
-    serve: Callable[..., Api], scripted: ScriptedCognito, route: str, bytes_: str
+    routes: AdminQueries, backend: ScriptedCognito, path: str, bytes_: str
 ) -> None:
     """What is not UTF-8 is refused: with a part of a name lost, it would be another's."""
-    api = serve(scripted.url, amplify=True)
-    parameter = {"listUsers": "token", "listUsersInGroup": "groupname"}.get(route, "username")
-    for path in (f"/AdminQueries/{route}?{parameter}={bytes_}", f"/graphql?query={bytes_}"):
-        answer = api.client.get(path, headers={"Authorization": api.token("Admins")})
-        assert answer.status_code == 400
-    assert scripted.requests == []
+    headers = {"Authorization": routes.api.token("Admins")}
+    assert routes.api.client.get(path + bytes_, headers=headers).status_code == 400
+    assert backend.requests == []
 
 
 def test_status_that_is_new(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:

@@ -19,8 +19,6 @@ from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, held, reply
 from tests.support.tokens import JwksServer, Pool
 
-"""Seconds after which what hangs fails its test."""
-
 GROUPS = "{{ groups(first: {}) {{ nodes {{ name }} }} }}"  # reads that are alike share a call
 USERS = "{ users(first: 7) { nodes { username } } }"
 VIEWER = "{ viewer { username } }"

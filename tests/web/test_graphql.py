@@ -27,7 +27,6 @@ RESPONSE_JSON = "application/graphql-response+json"
 JSON = "application/json"
 TYPENAME = "{ __typename }"
 DISABLE = 'mutation { disableUser(input: {username: "bob"}) { errors { code } } }'
-"""Seconds after which a server that does not answer fails its test."""
 
 
 @pytest.fixture

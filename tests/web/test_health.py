@@ -14,6 +14,7 @@ import pytest
 from tests.support.api import Api
 from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, held, reply
+from tests.support.slowness import slow
 from tests.support.started import served, until
 from tests.support.tokens import JwksServer, Pool
 
@@ -116,7 +117,7 @@ def test_turned_away_while_draining(serve: Callable[..., Api], scripted: Scripte
     assert scripted.requests == []
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("stop", [signal.SIGTERM, *slow(signal.SIGHUP)])
 def test_stop(
     scripted: ScriptedCognito, jwks_url: str, signing_key: Pool, stop: signal.Signals
 ) -> None:
@@ -152,7 +153,7 @@ def test_stop(
         assert "Traceback" not in log
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("stop", [signal.SIGTERM, *slow(signal.SIGHUP)])
 def test_stop_with_a_change_in_flight(
     scripted: ScriptedCognito, jwks_url: str, signing_key: Pool, stop: signal.Signals
 ) -> None:
