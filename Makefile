@@ -90,7 +90,7 @@ clean:
 	rm -rf $(VENV) $(GATEWAYS)/node_modules build dist *.egg-info .*_cache .hypothesis
 	find graphql_admin tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What the checks and tests need beside is most of it, and whoever tries the server needs none.
+# Most dependencies are of the checks and tests, and not needed to try the server.
 $(INSTALLED): $(INSTALLED_DEV)
 	@echo "Installing what the checks and tests need; this takes a minute or two."
 	@$(INSTALL) '.[dev,docs,test]'

@@ -157,7 +157,7 @@ class Decisions:
         self._everyone_takes = any(
             rule.effect is Effect.TAKES and action in of_everyone for action, rule in rules.items()
         )
-        """Whether somebody who is in no group may take rights from others, and has that to lose."""
+        """Whether a user in no group may take rights from others, and so has rights to lose."""
 
     def decide(self, principal: Principal, action: Action, target: Target) -> Decision:
         """Decide whether the principal may do `action` to `target`.
