@@ -235,8 +235,8 @@ def test_invalid_settings(command: str) -> None:
         ("GRAPHQL_ADMIN_AUDIT_FILE", "/no/folder", "cannot be written", ["settings", "operations"]),
         ("GRAPHQL_ADMIN_EXPLORER_CLIENT_ID", "x", "or neither", ["settings", "operations"]),
         (f"AWS_ENDPOINT_URL_{SERVICE}", "ftp://host", "no URL of http or https", ["settings"]),
-        ("AWS_PROFILE", "nobody's", "settings of AWS cannot be used", ["settings"]),
-        ("AWS_CA_BUNDLE", "/no/file", "settings of AWS cannot be used", ["settings"]),
+        ("AWS_PROFILE", "nobody's", "AWS settings are invalid", ["settings"]),
+        ("AWS_CA_BUNDLE", "/no/file", "AWS settings are invalid", ["settings"]),
     ],
 )
 def test_wrong_setting(variable: str, value: str, said: str, pages: list[str]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
 
 _MAX_LINKS = 40
-"""Most links to follow, as in Linux."""
+"""Most links to follow, as in Linux; more are taken for a loop."""
 
 _KINDS = {
     stat.S_IFDIR: "a directory",

@@ -205,7 +205,9 @@ def _parse_length(fields: dict[bytes, bytes], version: str) -> int | None:
     coding = fields.get(b"transfer-encoding")
     if coding is not None:
         if version == "1.0" or digits is not None:
-            raise Refused(400, "Content-Length and Transfer-Encoding must not be combined.")
+            raise Refused(
+                400, "Transfer-Encoding is not allowed with Content-Length, or in HTTP/1.0."
+            )
         _require_chunked(coding)
         return None
     if digits is None:
