@@ -156,7 +156,7 @@ class Action(Enum):
         self.sentence = row.sentence
         self.write = row.write
         self.target = row.target
-        self.on_oneself = row.on_oneself
+        self.is_for_oneself = row.on_oneself is Oneself.ONLY
         self.open_to_signed_in = row.open_to_signed_in
         written = () if row.write is None else (row.write,)
         self.operations = (*written, *row.reads, *row.checks)

@@ -6,7 +6,7 @@ cannot be made. Mutations call it, and Amplify's routes call mutations.
 
 from collections.abc import Mapping
 
-from graphql_admin.actions import Action, Oneself
+from graphql_admin.actions import Action
 from graphql_admin.admin.authorization import Attempt, Authorization
 from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context
@@ -88,7 +88,7 @@ class Attempts:
 
 def _aim(caller: Caller | None, action: Action, given: Target) -> Target:
     """Return the target as it was given, or the caller if it is not given."""
-    if given.user is None and action.on_oneself is Oneself.ONLY and caller is not None:
+    if given.user is None and action.is_for_oneself and caller is not None:
         return given._replace(user=caller.username)
     return given
 

@@ -7,10 +7,10 @@ users.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from graphql_admin.actions import Action, Effect, Oneself
+from graphql_admin.actions import Action, Effect
 from graphql_admin.admin.context import Context
 from graphql_admin.audit.log import Outcome
 from graphql_admin.errors import (
@@ -27,6 +27,7 @@ from graphql_admin.errors import (
 from graphql_admin.policy.authority import Authority, PoolUser, read_groups
 from graphql_admin.policy.decisions import (
     Allowed,
+    Decision,
     Decisions,
     NeedsTarget,
     Principal,
@@ -36,13 +37,15 @@ from graphql_admin.policy.decisions import (
     User,
 )
 from graphql_admin.policy.decisions import Target as Known
-from graphql_admin.policy.grants import Grants
+from graphql_admin.policy.grants import Grants, Rights
 from graphql_admin.policy.reservations import Reservation, Reservations
 from graphql_admin.targets import Target
 from graphql_admin.tokens.caller import Caller
 
 PAGE = 60
 """Groups of a user per page; Cognito allows no more."""
+
+_UNREAD = User()
 
 _OUTCOMES: Mapping[Reason, type[OutOfScope | OwnAccount | Conflict]] = {
     Reason.OUT_OF_SCOPE: OutOfScope,
@@ -60,12 +63,12 @@ class Attempt:
     action: Action
     target: Target
     """The target, as it must be sent to Cognito."""
-    principal: Principal
-    """The caller, with the rights of their token until the pool has been read."""
-    known: Known
-    """What has been read of the target."""
+    rights: Rights
+    """The caller's rights: those of their token until the pool has been read."""
     decision: Allowed | NeedsTarget
     """The decision by what is known."""
+    user: User = _UNREAD
+    """What has been read of the target, if it is a user."""
     held: Reservation | None = None
     """The reservation of the target, if it is about to lose rights."""
 
@@ -89,15 +92,12 @@ class Authorization:
             OutOfScope: The token does not give the rights that the group gives.
         """
         caller = context.demand(action)
-        principal = Principal(caller.sub, context.rights, caller.is_machine)
-        if action.on_oneself is Oneself.ONLY:
+        if action.is_for_oneself:
             if target.user not in {caller.username, caller.sub}:
                 raise Forbidden("You may do this only to yourself.")
             target = target._replace(user=caller.username)
-            return Attempt(context, action, target, principal, Known(), Allowed())
-        known = Known(None if target.user is None else User(), target.group)
-        decision = self._decide(principal, action, known)
-        return Attempt(context, action, target, principal, known, decision)
+        decision = self.decisions.decide_on_unread(context.rights, action, target.group)
+        return Attempt(context, action, target, context.rights, _unless_refused(decision))
 
     async def allow(self, attempt: Attempt) -> Target:
         """Return the target to send to Cognito, if the caller may make the change now.
@@ -114,7 +114,7 @@ class Authorization:
             UserNotFound: There is no such user.
             AdminError: The target could not be read.
         """
-        if attempt.action.on_oneself is Oneself.ONLY:
+        if attempt.action.is_for_oneself:
             return attempt.target
         await self._look_at_caller(attempt)
         effect = await self._resolve(attempt)
@@ -123,14 +123,16 @@ class Authorization:
             await self._look_at_caller(attempt, anew=True)
             await self._resolve(attempt)
         elif effect is Effect.GIVES:
-            await self._demand_unreserved(attempt.principal)
+            await self._demand_unreserved(attempt.context.demand_token())
         return attempt.target
 
     async def settle(self, attempt: Attempt, outcome: Outcome) -> None:
         """Drop or keep the reservation of `allow`, and forget what the change made outdated."""
+        sub = attempt.user.sub
+        if sub is None:  # then there is no reservation either
+            return
         is_changed = outcome in {Outcome.DONE, Outcome.UNKNOWN}
-        sub = _sub_of(attempt.known)
-        if is_changed and sub is not None:
+        if is_changed:
             self.authority.forget(sub)
         if attempt.held is not None:
             end = self.reservations.keep if is_changed else self.reservations.drop
@@ -144,18 +146,18 @@ class Authorization:
             Forbidden: The caller was deleted, is disabled, or does not have the right.
             AdminError: The request may make no call now.
         """
-        if attempt.principal.is_machine:
-            return
         caller = attempt.context.demand_token()
+        if caller.is_machine:
+            return
         groups = None if anew else self.authority.recall(caller.sub, caller.groups)
         if groups is None:
             groups = await self._read_groups(attempt.context, caller, anew=anew)
         if isinstance(groups, Refused):
             raise _error_of(groups)
         rights = self.grants.of_user(groups)
-        if rights != attempt.principal.rights:
-            attempt.principal = Principal(caller.sub, rights)
-            attempt.decision = self._decide(attempt.principal, attempt.action, attempt.known)
+        if rights != attempt.rights:
+            attempt.rights = rights
+            self._decide(attempt)
 
     async def _read_groups(
         self, context: Context, caller: Caller, *, anew: bool
@@ -178,7 +180,7 @@ class Authorization:
             except TimedOut as error:
                 message = "The user pool did not answer in time. Nothing was changed."
                 raise TimedOut(message) from error
-            attempt.decision = self._decide(attempt.principal, attempt.action, attempt.known)
+            self._decide(attempt)
         return attempt.decision.effect
 
     async def _read_target(self, attempt: Attempt, read: Read) -> None:
@@ -189,19 +191,19 @@ class Authorization:
             if found is None:
                 raise UserNotFound
             attempt.target = attempt.target._replace(user=found.username)
-            user = User(found.sub)
+            attempt.user = User(found.sub)
         else:
-            user = User(_sub_of(attempt.known), await read_groups(reader, username))
-        attempt.known = replace(attempt.known, user=user)
+            attempt.user = User(attempt.user.sub, await read_groups(reader, username))
 
-    def _decide(self, principal: Principal, action: Action, known: Known) -> Allowed | NeedsTarget:
-        decision = self.decisions.decide(principal, action, known)
-        if isinstance(decision, Refused):
-            raise _error_of(decision)
-        return decision
+    def _decide(self, attempt: Attempt) -> None:
+        caller, target = attempt.context.demand_token(), attempt.target
+        principal = Principal(caller.sub, attempt.rights, caller.is_machine)
+        known = Known(None if target.user is None else attempt.user, target.group)
+        decision = self.decisions.decide(principal, attempt.action, known)
+        attempt.decision = _unless_refused(decision)
 
-    async def _demand_unreserved(self, principal: Principal) -> None:
-        if not principal.is_machine and await self.reservations.is_reserved(principal.sub):
+    async def _demand_unreserved(self, caller: Caller) -> None:
+        if not caller.is_machine and await self.reservations.is_reserved(caller.sub):
             raise Conflict
 
     async def _reserve(self, attempt: Attempt) -> None:
@@ -210,10 +212,10 @@ class Authorization:
         Raises:
             Conflict: They are being taken.
         """
-        sub = _sub_of(attempt.known)
+        sub, caller = attempt.user.sub, attempt.context.demand_token()
         assert sub is not None  # noqa: S101  # the decision has read the target
         held = await self.reservations.reserve(
-            sub, caller=attempt.principal.sub, deadline=attempt.context.deadline
+            sub, caller=caller.sub, deadline=attempt.context.deadline
         )
         if isinstance(held, Refused):
             raise _error_of(held)
@@ -257,15 +259,17 @@ class _Reader:
         return names, following
 
 
-def _sub_of(known: Known) -> str | None:
-    return None if known.user is None else known.user.sub
-
-
 def _objects(rows: Any) -> list[dict[str, Any]]:
     """Return a list of objects from a reply."""
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise UpstreamFailed
     return rows
+
+
+def _unless_refused(decision: Decision) -> Allowed | NeedsTarget:
+    if isinstance(decision, Refused):
+        raise _error_of(decision)
+    return decision
 
 
 def _error_of(refused: Refused) -> AdminError:

@@ -184,22 +184,27 @@ def selects_beyond_key(info: Info, typename: str, *, known: frozenset[str] = fro
         typename: The object's type.
         known: Names of further fields that count as key fields.
     """
-    return selects_beyond(info, typename, key_fields(info, typename) | known)
+    return selects_beyond(info, typename, key_fields(info, typename, known=known))
 
 
-def key_fields(info: Info, typename: str) -> frozenset[str]:
+def key_fields(info: Info, typename: str, *, known: frozenset[str] = frozenset()) -> frozenset[str]:
     """Return the names of the fields of an object type that need only its key.
 
     They are those that return the key, and those with their own guard, which start from it.
+
+    Args:
+        info: The info of any field.
+        typename: The object's type.
+        known: Names of further fields that count as key fields.
     """
-    return _key_fields(_object_type(info, typename))
+    return _key_fields(_object_type(info, typename), known)
 
 
 @lru_cache(maxsize=64)
-def _key_fields(type_: GraphQLObjectType) -> frozenset[str]:
+def _key_fields(type_: GraphQLObjectType, known: frozenset[str]) -> frozenset[str]:
     definitions = {name: definition_of(field) for name, field in type_.fields.items()}
     of_key = (name for name, each in definitions.items() if is_of_key(each) or guard_of(each))
-    return frozenset(("__typename", *of_key))
+    return known.union(("__typename", *of_key))
 
 
 def selects_beyond(info: Info, typename: str, names: frozenset[str]) -> bool:
@@ -215,7 +220,7 @@ def selects_beyond(info: Info, typename: str, names: frozenset[str]) -> bool:
     # Not `info.selected_fields`, which converts every argument and directive.
     asked = info._raw_info  # noqa: SLF001
     selections = Selections(asked.schema, asked.fragments)
-    sets = (node.selection_set for node in asked.field_nodes)
+    sets = [node.selection_set for node in asked.field_nodes]
     return selections.go_beyond(_object_type(info, typename), sets, names)
 
 

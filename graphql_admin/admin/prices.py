@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from graphql_admin.actions import Action, Effect, Oneself
+from graphql_admin.actions import Action, Effect
 from graphql_admin.policy.decisions import Decisions, Principal
 from graphql_admin.policy.grants import Rights
 from graphql_admin.tokens.caller import Caller
@@ -38,7 +38,7 @@ class Prices:
         total = first = 0
         for name, times in changes.items():
             action = Action.labelled(name)
-            if action.on_oneself is Oneself.ONLY or action not in rights.actions:
+            if action.is_for_oneself or action not in rights.actions:
                 continue  # nothing is read
             first = standing
             target = len(self.decisions.most_reads(principal, action))

@@ -34,7 +34,7 @@ Fragments: TypeAlias = Mapping[str, FragmentDefinitionNode]
 """The fragments of a document, by name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Selections:
     """The selections of one operation.
 
@@ -83,7 +83,10 @@ class Selections:
             sets: The selection sets of the merged nodes that return it.
             names: Names of fields, as in the schema.
         """
-        return any(node.name.value not in names for node in self._fields(type_, sets))
+        for node in self._fields(type_, sets):  # noqa: SIM110  # a generator within another
+            if node.name.value not in names:
+                return True
+        return False
 
     def _fields(
         self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode | None]

@@ -23,6 +23,7 @@ concurrently, `reservations` allows only one.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TypeAlias
 
 from graphql_admin.actions import Action, Effect, Oneself, Row
@@ -158,6 +159,25 @@ class Decisions:
             rule.effect is Effect.TAKES and action in of_everyone for action, rule in rules.items()
         )
         """Whether a user in no group may take rights from others, and so has rights to lose."""
+        self._of_unread = lru_cache(maxsize=1024)(self._decide_on_unread)
+
+    def decide_on_unread(self, rights: Rights, action: Action, group: str | None) -> Decision:
+        """Return the decision of `decide` on a target that has not been read, for any caller.
+
+        It is cached, since it depends on nothing else: 2,500 instructions instead of 26,000, with
+        CPython 3.11, which is 4 % of adding a user to a group.
+
+        Args:
+            rights: The rights of the caller.
+            action: The action.
+            group: The group in the target, if there is one.
+        """
+        group = None if group is None else self._grants.stand_in(group)
+        return self._of_unread(rights, action, group)
+
+    def _decide_on_unread(self, rights: Rights, action: Action, group: str | None) -> Decision:
+        user = User() if _is_on_user(self._rules[action]) else None
+        return self.decide(Principal("", rights), action, Target(user, group))
 
     def decide(self, principal: Principal, action: Action, target: Target) -> Decision:
         """Decide whether the principal may do `action` to `target`.

@@ -116,6 +116,11 @@ class Grants:
             for name, given in policy.groups.items()
             if name != ANYONE
         }
+        grants = policy.grants or {}
+        self._all_names = frozenset(policy.groups).union(
+            grants, *grants.values(), policy.protected_groups
+        )
+        self._other = "?" * (1 + max(map(len, self._all_names), default=0))
         # Tokens repeat, and a write asks for what a group gives more than once.
         self.of_user = lru_cache(maxsize=1024)(self._of_user)
         self.of_machine = lru_cache(maxsize=1024)(self._of_machine)
@@ -172,14 +177,14 @@ class Grants:
 
     def are_within(self, groups: Collection[str], rights: Rights) -> bool:
         """Tell whether all rights that these groups give are among `rights`."""
+        if rights.has_every:
+            return True
         if not self.actions_of_groups(groups) <= rights.actions:
             return False
-        if ALL in rights.grants:
-            return True
         table = self._policy.groups
         names = frozenset(groups) - {ANYONE}
         given = {name: table[name] for name in names if name in table}
-        return self._grants_of(given, names) <= rights.grants
+        return ALL in rights.grants or self._grants_of(given, names) <= rights.grants
 
     def gives_rights(self, group: str) -> bool:
         """Tell whether the group gives its members any action, or any group in `[grants]`."""
@@ -202,6 +207,14 @@ class Grants:
     def names_group(self, group: str) -> bool:
         """Tell whether the policy names the group, which then must not be deleted."""
         return group in self._policy.named_groups
+
+    def stand_in(self, group: str) -> str:
+        """Return the group; one name for all those whose names the policy has nowhere.
+
+        To the policy they are alike. So what depends on a group can be remembered by this name,
+        and no memory goes to names that a client made up.
+        """
+        return group if group in self._all_names else self._other
 
 
 def is_listed(name: str, names: frozenset[str]) -> bool:

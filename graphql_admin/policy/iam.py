@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from graphql_admin.actions import Action, Oneself
+from graphql_admin.actions import Action
 from graphql_admin.policy.decisions import Read
 
 
@@ -19,7 +19,7 @@ def checks_of(actions: Collection[Action], *, knows_groups: bool) -> tuple[str, 
         knows_groups: Whether rights come from the groups in the pool.
     """
     changes = (action for action in actions if action.write is not None)
-    if all(action.on_oneself is Oneself.ONLY for action in changes):
+    if all(action.is_for_oneself for action in changes):
         return ()
     reads = (Read.USER, Read.GROUPS) if knows_groups else (Read.USER,)
     return tuple(read.value for read in reads)

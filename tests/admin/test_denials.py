@@ -19,7 +19,7 @@ from tests.support.scripted import ScriptedCognito, reply
 from tests.support.tokens import ABSENT, CLIENT_ID
 
 CHANGES = [action for action in Action if action.write]
-OF_OTHERS = [action for action in CHANGES if action.on_oneself is not Oneself.ONLY]
+OF_OTHERS = [action for action in CHANGES if not action.is_for_oneself]
 LABELS = ", ".join(f'"{action.label}"' for action in OF_OTHERS)
 PROTECTED = "6f1c0000-0000-4000-8000-000000000000"
 POLICY = f"""
@@ -184,7 +184,7 @@ def test_denials(  # noqa: PLR0917  # fixtures and parameters
             for group in groups:
                 given = user and name.format(pool.people[user])
                 expected = expect(caller, action, user, group)
-                if action.on_oneself is Oneself.ONLY and "@" in str(given):
+                if action.is_for_oneself and "@" in str(given):
                     expected = Expected(FORBIDDEN, [])  # a token has no e-mail address
                 where = (caller.name, user, group)
                 before, asked = pool.people, len(scripted.requests)

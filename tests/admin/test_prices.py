@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from graphql_admin.actions import Action, Oneself
+from graphql_admin.actions import Action
 from graphql_admin.policy.decisions import RULES
 from tests.support.api import Api
 from tests.support.changes import input_of, input_type, is_on_group
@@ -14,7 +14,7 @@ from tests.support.memory_pool import MemoryPool
 from tests.support.scripted import ScriptedCognito, reply
 from tests.support.tokens import ABSENT, CLIENT_ID
 
-CHANGES = [action for action in RULES if action.on_oneself is not Oneself.ONLY]
+CHANGES = [action for action in RULES if not action.is_for_oneself]
 LABELS = ", ".join(f'"{action.label}"' for action in CHANGES)
 POLICY = f"""
 [groups]

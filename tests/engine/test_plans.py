@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from itertools import product
 from random import Random
 from typing import Any, ClassVar
@@ -139,12 +138,15 @@ class Pool:
 class Lenient:
     """Allows every caller all that their token gives, on every target."""
 
-    def check(self, context: Context, action: Action, _: Target) -> None:
+    def check(self, context: Context, action: Action, target: Target) -> Target:
         context.demand(action)
+        return target
 
-    @asynccontextmanager
-    async def allow(self, _: Context, __: Action, target: Target) -> AsyncIterator[Target]:
-        yield target
+    async def allow(self, target: Target) -> Target:
+        return target
+
+    async def settle(self, *_: object) -> None:
+        """Let go of nothing."""
 
 
 def _odd_row(

@@ -1,5 +1,6 @@
 """On whom one may act: every action, for every kind of caller, on every kind of target."""
 
+import tracemalloc
 from dataclasses import replace
 from enum import Enum
 from itertools import product
@@ -365,6 +366,57 @@ def test_allowed_on_user(caller: str, target: str) -> None:
     decisions = Decisions(Grants(POLICY))
     allowed = decisions.allowed_on_user(CALLERS[caller](POLICY), TARGETS[target])
     assert allowed == ALLOWED_ON_USER[caller, target]
+
+
+GROUP_NAMES = ["Admins", "Support", "Helpers", "Customers", "Billing", "Beta", "admins",
+               "api/all", "api/support", "*", "", "?", "?" * 12]  # fmt: skip
+VARIANTS = {
+    "whole": POLICY,
+    "no protected users": UNPROTECTED,
+    "no grants": replace(POLICY, grants=None),
+    "grants of nothing": replace(POLICY, grants={}),
+    "grants of all": replace(POLICY, grants={"Support": frozenset({ALL}), "Beta": frozenset({""})}),
+    "all protected": replace(POLICY, protected_groups=frozenset({ALL})),
+    "odd names": replace(
+        POLICY,
+        groups={**POLICY.groups, "": Given(CHANGES), "?": Given(CHANGES), ALL: Given(FOR_ANYONE)},
+    ),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("knows_groups", [True, False])
+def test_what_is_remembered_is_what_is_decided(variant: str, knows_groups: bool) -> None:
+    """For a target of whom nothing was read, the quick answer is that of the rules, each time."""
+    grants = Grants(VARIANTS[variant])
+    decisions = Decisions(grants, knows_groups=knows_groups)
+    callers = {name: make(VARIANTS[variant]) for name, make in CALLERS.items()}
+    for (name, caller), action, group, time in product(
+        callers.items(), RULES, GROUP_NAMES, ["first", "again"]
+    ):
+        rule = RULES[action]
+        named = None if rule.target is TargetKind.USER else group
+        user = None if rule.on_oneself is Oneself.ONLY else User()
+        plain = Decisions(grants, knows_groups=knows_groups).decide(
+            caller, action, Target(user, named)
+        )
+        quick = decisions.decide_on_unread(caller.rights, action, named)
+        assert quick == plain, (name, action.label, group, time)
+
+
+def test_memory_of_decisions() -> None:
+    """Names that clients make up are not kept, however many and long."""
+    decisions = Decisions(Grants(POLICY))
+    rights = principal(POLICY, "Admins").rights
+    tracemalloc.start()
+    try:
+        for number in range(2_000):
+            name = f"{number}" * 10_000
+            decisions.decide_on_unread(rights, Action.ADD_USER_TO_GROUP, name)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
 
 
 def test_allowed_on_user_without_grants() -> None:

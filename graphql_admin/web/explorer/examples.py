@@ -11,7 +11,7 @@ from graphql import (
     is_required_input_field,
 )
 
-from graphql_admin.actions import Action, Oneself
+from graphql_admin.actions import Action
 
 _OF_TARGET = frozenset({"username", "groupName"})
 """The input fields for which the page has values."""
@@ -37,7 +37,7 @@ def describe_changes(schema: GraphQLSchema) -> list[dict[str, Any]]:
 
 
 def _target(action: Action) -> str | None:
-    if action.on_oneself is Oneself.ONLY:
+    if action.is_for_oneself:
         return "oneself"
     return action.target.value if action.target else None
 
