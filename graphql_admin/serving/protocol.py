@@ -52,7 +52,7 @@ no head at all in 10 s                            –       closed
 nothing for 75 s after a response                 –       closed
 the next request before the response              –       waits, and no more is read
 a body that the application does not read         –       dropped, up to 1 MiB and 10 s
-a response that is read at less than 512 KiB/30 s –       reset
+a response read at less than 512 KiB in 30 s      –       reset
 more bytes of pending requests than the budget    503     closed, largest of the top caller
 more connections than the limit                   –       longest idle closed, or the new one
 end of input from the client                      –       complete requests are answered
