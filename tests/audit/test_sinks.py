@@ -128,7 +128,9 @@ def test_link_on_the_way(tmp_path: Path, shared: Path, depth: int) -> None:
     logs.mkdir(parents=True)
     (shared / "link").symlink_to(logs if depth == 1 else tmp_path / "logs" / "a")
     path = shared / "link" / ("audit.jsonl" if depth == 1 else "b/audit.jsonl")
-    with pytest.raises(UnfitSink, match=r"'.*/link' is a symbolic link that others could have put"):
+    with pytest.raises(
+        UnfitSink, match=r"'.*/link' is a symbolic link that other users could have put"
+    ):
         open_sink(path)
     assert not list(logs.iterdir())
 
