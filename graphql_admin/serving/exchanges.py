@@ -257,20 +257,19 @@ class Exchange:
         Raises:
             RuntimeError: A header contains a line break or a NUL.
         """
-        length: bytes | None = None
-        closes = False
-        lines = []
-        for name, value in headers:
-            lower = name.lower()
-            if lower == b"content-length":
-                length = value
-            elif lower == b"connection":
-                closes = b"close" in [option.strip() for option in value.lower().split(b",")]
-            if lower != b"transfer-encoding":  # which this module sets
-                lines.append(b"%b: %b\r\n" % (lower, value))
-        text = b"".join(lines)
-        if text.count(b"\r") != len(lines) or text.count(b"\n") != len(lines) or b"\0" in text:
+        named = list(headers)
+        fields = dict(named)
+        if fields and not b"".join(fields).islower():  # as ASGI requires
             raise RuntimeError("Invalid HTTP header.")
+        if b"transfer-encoding" in fields:  # which this module sets
+            named = [header for header in named if header[0] != b"transfer-encoding"]
+        text = b"\r\n".join(map(b": ".join, named)) + b"\r\n" if named else b""
+        if text.count(b"\r") != len(named) or text.count(b"\n") != len(named) or b"\0" in text:
+            raise RuntimeError("Invalid HTTP header.")
+        length = fields.get(b"content-length")
+        closes = b"connection" in fields and b"close" in [
+            option.strip() for option in fields[b"connection"].lower().split(b",")
+        ]
         if closes or not self._carrier.may_go_on():
             self.keep_alive = False
         self._has_content = not self._is_head and status not in {204, 304}

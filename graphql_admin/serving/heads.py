@@ -103,10 +103,10 @@ def parse(head: bytes) -> Head:
     Raises:
         Refused: It is outside of the grammar, or requires something unsupported.
     """
-    lines = head.split(b"\r\n")
-    line = lines.pop(0)
+    line, *lines = head.splitlines()
     if len(lines) > MAX_FIELDS:
         raise Refused(431, "There are too many header fields.")
+    # Lines are split at a CR or an LF alone, too. Then there are more of them than pairs of both.
     if head.translate(None, _TEXT) != b"\r\n" * len(lines):
         raise Refused(400, CONTROL_CHARACTER)
     method, target, version = _parse_line(line)
