@@ -90,9 +90,9 @@ class Turns:
         self._loop = loop
         self._context = context
         self.is_expected = False
-        """Whether it was seen to that there is a next turn."""
+        """Whether the next turn is scheduled."""
         self.number = 1
-        """Of this turn."""
+        """The number of this turn."""
         self.heads = Turnstile(self, HEADS_PER_TURN)
         self.requests = Turnstile(self, BEGUN_PER_TURN)
         self.reads = Turnstile(self, READS_PER_TURN)

@@ -62,7 +62,7 @@ class InFlight:
         return Holding(self, caller, document, size_of(variables))
 
     def take(self, caller: str, document: Document, own: int) -> None:
-        """Take a place for a request, and room for its document and its variables' `own` bytes.
+        """Take a place for a request, and memory for its document and `own` bytes of variables.
 
         Raises:
             Overloaded: The caller has too many requests, or too much data, in flight.
@@ -78,7 +78,7 @@ class InFlight:
         share.requests += 1
 
     def take_reply(self, caller: str, size: int) -> None:
-        """Take room for a reply.
+        """Take memory for a reply.
 
         Raises:
             Overloaded: The caller has too much in flight.
@@ -101,7 +101,7 @@ class InFlight:
 
 
 class Holding:
-    """A request in flight. With a generator instead, it would take three times as long to make."""
+    """A request in flight. A generator instead would take three times as long to create."""
 
     __slots__ = ("_caller", "_document", "_in_flight", "_own", "_replied")
 
