@@ -1,9 +1,10 @@
-"""Whoever is being deprived of rights cannot deprive others: of two who try, one is refused.
+"""Reservations: a user whose rights are being taken cannot take those of others.
 
-Before something that takes rights, its target is reserved, which is refused to a caller who is
-reserved; both in one step. Then the caller's authority is read anew, and Cognito is called. Where
-it is certain that nothing was changed, the reservation is dropped. Otherwise it stays for as long
-as Cognito's lists may lag behind, so that the one who lost their rights cannot act on an old list.
+So if two callers take each other's rights concurrently, one is refused. Before an action that takes
+rights, its target is reserved, atomically and only if the caller is not reserved. Then the caller's
+authority is read again, and Cognito is called. If it is certain that nothing was changed, the
+reservation is dropped. Otherwise it is kept for as long as Cognito's lists may be stale, so that
+the user who lost their rights cannot act by a stale list.
 """
 
 from collections.abc import Callable
@@ -13,10 +14,11 @@ from typing import Protocol
 from graphql_admin.policy.decisions import Reason, Refused
 
 KEPT = 30.0
-"""Seconds that a target stays reserved after the attempt. Lists of Cognito lag a second or two."""
+"""Seconds that a target stays reserved after the attempt. Cognito's lists are stale for a second or
+two."""
 
 MAX_PER_CALLER = 256
-"""Reservations that one caller may hold. More than 8 a second is no person's work."""
+"""Reservations that one caller may hold. More than 8 a second are not made by a person."""
 
 CONFLICT = Refused(
     Reason.CONFLICT,
@@ -31,46 +33,46 @@ TOO_MANY = Refused(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
-    """One attempt's hold on a target. Others may hold the same target at the same time."""
+    """The reservation of a target by one attempt. Several may reserve the same target."""
 
     target: str
     """A `sub`."""
     caller: str
-    """A `sub`; a machine's `client_id`, which nobody can reserve."""
+    """A `sub`; for a machine its `client_id`, which is never a target."""
 
 
 class Reservations(Protocol):
-    """What reserves: in this process, or shared by all processes of a server."""
+    """The interface of reservations, in one process or shared by all processes of a server."""
 
     async def reserve(self, target: str, *, caller: str, deadline: float) -> Reservation | Refused:
-        """Reserve a target, in one step with looking whether the caller is reserved.
+        """Reserve a target, atomically and only if the caller is not reserved.
 
         Args:
-            target: The `sub` of who is about to lose rights.
-            caller: The `sub` of who takes them.
-            deadline: When the attempt ends at the latest, by the clock of the reservations.
+            target: The `sub` of the user who is about to lose rights.
+            caller: The `sub` of the caller who takes them.
+            deadline: The latest end of the attempt, by the clock of the reservations.
 
         Returns:
-            The reservation, to be dropped or kept; or why there is none.
+            The reservation, which must be dropped or kept; or why there is none.
         """
 
     async def drop(self, reservation: Reservation) -> None:
-        """End a reservation, because certainly nothing was changed."""
+        """Drop a reservation, because it is certain that nothing was changed."""
 
     async def keep(self, reservation: Reservation) -> None:
-        """Let a reservation stay for `KEPT` seconds from now: something was, or may have been."""
+        """Keep a reservation for `KEPT` seconds: something was changed, or may have been."""
 
     async def is_reserved(self, sub: str) -> bool:
-        """Tell whether somebody is being deprived of rights, or was a moment ago."""
+        """Tell whether the rights of a user are being taken, or were a moment ago."""
 
 
 class LocalReservations:
-    """Reservations of one process. Two processes that share none may let two through at once.
+    """Reservations of one process. Two processes, which do not share them, may allow both callers.
 
-    Nothing in it waits, so that in an event loop each of its methods is one step.
+    No method awaits anything, so each is atomic in the event loop.
 
     Args:
-        clock: Seconds, from any start: that of deadlines.
+        clock: Monotonic time in seconds, as in deadlines.
         max_per_caller: Reservations that one caller may hold.
     """
 
@@ -83,11 +85,11 @@ class LocalReservations:
         self._tidy_at = 0.0
 
     def __len__(self) -> int:
-        """Return how many are in memory, also of those that have ended since the last look."""
+        """Return how many are in memory, expired ones that are not cleaned up yet included."""
         return max(len(self._ends), len(self._of_target), len(self._of_caller))
 
     async def reserve(self, target: str, *, caller: str, deadline: float) -> Reservation | Refused:
-        """Reserve a target, in one step with looking whether the caller is reserved."""
+        """Reserve a target, atomically and only if the caller is not reserved."""
         now = self._clock()
         self._tidy(now)
         if self._live(self._of_target, caller, now):
@@ -101,16 +103,16 @@ class LocalReservations:
         return reservation
 
     async def drop(self, reservation: Reservation) -> None:
-        """End a reservation, because certainly nothing was changed."""
+        """Drop a reservation, because it is certain that nothing was changed."""
         self._end(reservation)
 
     async def keep(self, reservation: Reservation) -> None:
-        """Let a reservation stay for `KEPT` seconds from now: something was, or may have been."""
+        """Keep a reservation for `KEPT` seconds: something was changed, or may have been."""
         if reservation in self._ends:
             self._ends[reservation] = self._clock() + KEPT
 
     async def is_reserved(self, sub: str) -> bool:
-        """Tell whether somebody is being deprived of rights, or was a moment ago."""
+        """Tell whether the rights of a user are being taken, or were a moment ago."""
         return bool(self._live(self._of_target, sub, self._clock()))
 
     def _live(self, table: dict[str, set[Reservation]], key: str, now: float) -> set[Reservation]:
@@ -119,7 +121,7 @@ class LocalReservations:
         return table.get(key, set())
 
     def _tidy(self, now: float) -> None:
-        """Forget what has ended and nobody asks for, now and then."""
+        """Clean up expired reservations, now and then."""
         if now >= self._tidy_at:
             self._tidy_at = now + KEPT
             for reservation in [each for each, end in self._ends.items() if end <= now]:

@@ -165,7 +165,7 @@ class Change:
     token: str
     chance: random.Random
     backend: Backend
-    began: float = 0.0
+    started: float = 0.0
     ended: float = 0.0
     said: str | None = None
 
@@ -174,13 +174,13 @@ class Change:
         action = self.chance.choice([each for each in TAKING if self.backend.has(str(each.write))])
         way = self.chance.choice(ways_to(action))
         group = "Admins" if is_on_group(action) else None
-        self.began = time.monotonic()
+        self.started = time.monotonic()
         self.said = ask(self.api, way, action, self.target, group, token=self.token)
         self.ended = time.monotonic()
 
     def overlaps(self, other: "Change", *, lag: float) -> bool:
         """Tell whether each was asked for before the other's answer could be read in the pool."""
-        return self.began < other.ended + lag and other.began < self.ended + lag
+        return self.started < other.ended + lag and other.started < self.ended + lag
 
 
 def rivals(apis: list[Api], backend: Backend, number: int) -> tuple[Change, Change]:
@@ -215,7 +215,7 @@ def test_one_process(start: Start, backend: Backend) -> None:
     said = []
     for number in range(ROUNDS):
         changes = rivals(apis, backend, number)
-        for _ in range(2):  # whoever was refused tries again, with lists that may lag
+        for _ in range(2):  # the refused one tries again, with lists that may lag
             together(*changes)
             said += [change.said for change in changes]
             assert remain(backend, *changes), (number, said[-4:])
