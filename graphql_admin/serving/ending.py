@@ -233,6 +233,8 @@ class Ending:
         Who sends more than a small read at a time waits for a turn to read on. So what is read in
         one turn of the event loop is bounded, however much has arrived.
         """
+        if wanted and self._is_reading and not self._has_more:
+            return
         self._wants_to_read = wanted
         if wanted and self._has_more:
             if self._waits_to_read:

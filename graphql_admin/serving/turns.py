@@ -52,7 +52,8 @@ class Turnstile:
 
     def enter(self) -> bool:
         """Return whether one more thing may begin in this turn, which counts it."""
-        self._turns.expect()
+        if not self._turns.is_expected:
+            self._turns.expect()
         if not self._left:
             return False
         self._left -= 1
@@ -65,7 +66,7 @@ class Turnstile:
     def turn(self) -> None:
         """Begin what waits, as far as may be."""
         self._left = self._per_turn
-        if self._waiting:
+        if self._waiting and not self._turns.is_expected:
             self._turns.expect()
         while self._waiting and self._left:
             self._left -= 1
@@ -88,7 +89,8 @@ class Turns:
     def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         self._loop = loop
         self._context = context
-        self._is_expected = False
+        self.is_expected = False
+        """Whether it was seen to that there is a next turn."""
         self.number = 1
         """Of this turn."""
         self.heads = Turnstile(self, HEADS_PER_TURN)
@@ -97,12 +99,11 @@ class Turns:
 
     def expect(self) -> None:
         """See to it that there is a next turn."""
-        if not self._is_expected:
-            self._is_expected = True
-            self._loop.call_soon(self._turn, context=self._context)
+        self.is_expected = True
+        self._loop.call_soon(self._turn, context=self._context)
 
     def _turn(self) -> None:
-        self._is_expected = False
+        self.is_expected = False
         self.number += 1
         self.heads.turn()
         self.requests.turn()

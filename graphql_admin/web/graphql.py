@@ -25,9 +25,9 @@ from graphql_admin.tokens.caller import Caller
 from graphql_admin.web.answers import (
     GRAPHQL_RESPONSE,
     MEDIA_TYPES,
+    Answer,
     describe_all,
     refuse,
-    respond,
 )
 from graphql_admin.web.executor import Executor
 from graphql_admin.web.incoming import JSON, Incoming, decode, to_object
@@ -111,12 +111,15 @@ class GraphQLEndpoint:
         media_type = JSON
         try:
             accept = request.headers(b"accept")
-            media_type = self._negotiated.get(accept) or negotiate(accept)
-            return await self._answer(request, media_type)
+            if accept:
+                media_type = self._negotiated.get(accept) or negotiate(accept)
+            return await self._answer(request, accept, media_type)
         except Exception as error:  # noqa: BLE001  # a fault of ours is an answer too
             return refuse(error, media_type)
 
-    async def _answer(self, http_request: Incoming, media_type: str) -> Response:
+    async def _answer(
+        self, http_request: Incoming, accept: tuple[str, ...], media_type: str
+    ) -> Response:
         if http_request.method not in self._methods:
             allowed = ", ".join(self._methods)
             raise MethodNotAllowed(None if "GET" in self._methods else "Use POST.", allowed=allowed)
@@ -124,8 +127,8 @@ class GraphQLEndpoint:
             return Response(status_code=204, headers={"allow": ", ".join(self._methods)})
         deadline = asyncio.get_running_loop().time() + self._deadline
         caller = await self._authenticate(http_request, deadline)
-        if caller is not None:  # nothing is kept of who has no token
-            self._remember(http_request.headers(b"accept"), media_type)
+        if accept and caller is not None:  # nothing is kept of who has no token
+            self._remember(accept, media_type)
         request = await self._read(http_request, deadline)
         document = self._documents.load(request.query, keep=caller is not None)
         operation = document.operation(request.operation_name)
@@ -148,7 +151,7 @@ class GraphQLEndpoint:
         if request.wants_cost:
             cost = {"estimated": execution.estimated, "calls": execution.calls}
             body["extensions"] = {"cost": cost}
-        return respond(body, media_type, status)
+        return Answer(body, media_type, status)
 
     def _remember(self, accept: tuple[str, ...], media_type: str) -> None:
         if self._negotiated.get(accept) is None and (size := sum(map(len, accept))) <= MAX_ACCEPT:
