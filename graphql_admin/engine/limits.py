@@ -199,26 +199,15 @@ def check_variables(variables: Mapping[str, Any] | None, limits: Limits) -> None
 
 
 _CONTAINERS = frozenset({dict, list})
-<<<<<<< HEAD
 """The containers that JSON decodes to."""
-=======
-"""What JSON decodes to that holds something else."""
->>>>>>> serving
 
 
 def size_of(variables: Mapping[str, Any] | None) -> int:
     """Return the estimated size in memory of variables that were decoded from JSON, in bytes."""
-<<<<<<< HEAD
     # `sys.getsizeof` adds the overhead of the garbage collector, and takes ten times as long.
     size = 0
     waiting: list[Any] = [variables] if variables else []
     for container in waiting:  # it grows in the loop
-=======
-    # `sys.getsizeof` adds what the collector needs, and takes ten times as long.
-    size = 0
-    waiting: list[Any] = [variables] if variables else []
-    for container in waiting:  # which grows meanwhile
->>>>>>> serving
         size += container.__sizeof__()
         values = container
         if isinstance(container, dict):

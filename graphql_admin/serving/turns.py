@@ -51,11 +51,7 @@ class Turnstile:
         """The waiting tasks by caller; the callers in the order of their turns."""
 
     def enter(self) -> bool:
-<<<<<<< HEAD
         """Return whether one more task may start in this turn, and count it."""
-=======
-        """Return whether one more thing may begin in this turn, which counts it."""
->>>>>>> serving
         if not self._turns.is_expected:
             self._turns.expect()
         if not self._left:
@@ -94,11 +90,7 @@ class Turns:
         self._loop = loop
         self._context = context
         self.is_expected = False
-<<<<<<< HEAD
         """Whether the next turn is scheduled."""
-=======
-        """Whether it was seen to that there is a next turn."""
->>>>>>> serving
         self.number = 1
         """The number of this turn."""
         self.heads = Turnstile(self, HEADS_PER_TURN)
@@ -106,11 +98,7 @@ class Turns:
         self.reads = Turnstile(self, READS_PER_TURN)
 
     def expect(self) -> None:
-<<<<<<< HEAD
         """Schedule the next turn."""
-=======
-        """See to it that there is a next turn."""
->>>>>>> serving
         self.is_expected = True
         self._loop.call_soon(self._turn, context=self._context)
 

@@ -44,11 +44,7 @@ _CONTENT_TYPES = {media_type: f"{media_type}; charset=utf-8".encode() for media_
 
 
 class Answer(Response):
-<<<<<<< HEAD
     """A JSON response. Starlette's does more lookups, and encodes each header each time.
-=======
-    """A response with JSON in it. Starlette's own looks up more, and encodes each header anew.
->>>>>>> serving
 
     Args:
         body: The value to encode.

@@ -114,11 +114,7 @@ class GraphQLEndpoint:
             if accept:
                 media_type = self._negotiated.get(accept) or negotiate(accept)
             return await self._answer(request, accept, media_type)
-<<<<<<< HEAD
         except Exception as error:  # noqa: BLE001  # a fault of the server becomes a response too
-=======
-        except Exception as error:  # noqa: BLE001  # a fault of ours is an answer too
->>>>>>> serving
             return refuse(error, media_type)
 
     async def _answer(
@@ -131,11 +127,7 @@ class GraphQLEndpoint:
             return Response(status_code=204, headers={"allow": ", ".join(self._methods)})
         deadline = asyncio.get_running_loop().time() + self._deadline
         caller = await self._authenticate(http_request, deadline)
-<<<<<<< HEAD
         if accept and caller is not None:  # nothing is cached for clients without a token
-=======
-        if accept and caller is not None:  # nothing is kept of who has no token
->>>>>>> serving
             self._remember(accept, media_type)
         request = await self._read(http_request, deadline)
         document = self._documents.load(request.query, keep=caller is not None)

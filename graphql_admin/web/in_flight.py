@@ -62,7 +62,6 @@ class InFlight:
         return Holding(self, caller, document, size_of(variables))
 
     def take(self, caller: str, document: Document, own: int) -> None:
-<<<<<<< HEAD
         """Take a place for a request, and memory for its document and `own` bytes of variables.
 
         Raises:
@@ -80,14 +79,10 @@ class InFlight:
 
     def take_reply(self, caller: str, size: int) -> None:
         """Take memory for a reply.
-=======
-        """Take a place for a request, and room for its document and its variables' `own` bytes.
->>>>>>> serving
 
         Raises:
             Overloaded: The caller has too much in flight.
         """
-<<<<<<< HEAD
         if not self._replies.take(caller, size):
             raise Overloaded
 
@@ -107,43 +102,6 @@ class InFlight:
 
 class Holding:
     """A request in flight. A generator instead would take three times as long to create."""
-=======
-        share = self._shares.get(id(document))
-        if not self._places.take(caller):
-            raise Overloaded
-        if not self._memory.take(caller, own if share else own + document.size):
-            self._places.give_back(caller)
-            raise Overloaded
-        if share is None:
-            share = self._shares[id(document)] = _Share(caller)
-        share.requests += 1
-
-    def take_reply(self, caller: str, size: int) -> None:
-        """Take room for a reply.
-
-        Raises:
-            Overloaded: The caller has too much in flight.
-        """
-        if not self._replies.take(caller, size):
-            raise Overloaded
-
-    def give_back(self, caller: str, document: Document, own: int, replied: int) -> None:
-        """Give back what was taken for a request."""
-        if replied:
-            self._replies.give_back(caller, replied)
-        self._places.give_back(caller)
-        if own:
-            self._memory.give_back(caller, own)
-        share = self._shares[id(document)]
-        share.requests -= 1
-        if not share.requests:
-            del self._shares[id(document)]
-            self._memory.give_back(share.caller, document.size)
-
-
-class Holding:
-    """A request in flight. With a generator instead, it would take three times as long to make."""
->>>>>>> serving
 
     __slots__ = ("_caller", "_document", "_in_flight", "_own", "_replied")
 
