@@ -29,8 +29,11 @@ _READS = frozenset(
     {
         # Listed, since names do not tell: GetTokensFromRefreshToken makes tokens, and
         # GetUserAttributeVerificationCode sends a message.
+        "AdminGetDevice",
         "AdminGetUser",
+        "AdminListDevices",
         "AdminListGroupsForUser",
+        "AdminListUserAuthEvents",
         "DescribeUserPool",
         "GetGroup",
         "ListGroups",
