@@ -7,8 +7,8 @@ away: a group counts if both the token and the pool have it.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from graphql_admin.errors import (
     AdminError,
@@ -32,12 +32,15 @@ MAX_PAGES = 10
 _GONE = Refused(Reason.FORBIDDEN, "Your account is disabled, or is no longer there.")
 
 
-class PoolUser(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PoolUser:
     """What the pool says of a user."""
 
     username: str
     sub: str
     enabled: bool
+    aliases: frozenset[str] = field(default=frozenset(), repr=False)
+    """By which the pool may know the user as well: an e-mail address, a phone number."""
 
 
 class Reader(Protocol):
@@ -59,14 +62,33 @@ class Reader(Protocol):
         """
 
 
-class _Standing(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Standing:
     """What the pool said of a caller."""
 
     began: float
     """When the reading began: what is true since then may not be in it."""
-    is_good: bool
+    is_good: bool = False
     """Whether the user is there, is the same one, and is enabled."""
-    groups: frozenset[str]
+    groups: frozenset[str] | None = None
+    """None where those of the token count as they are."""
+    names: frozenset[str] = field(default=frozenset(), repr=False)
+    """All by which the pool may know the user, folded for `may_be_called`. They are personal
+    attributes, and for no log."""
+
+    def count(self, groups: frozenset[str]) -> frozenset[str] | Refused:
+        """Return the groups of a token that count, of those that it has."""
+        if not self.is_good:
+            return _GONE
+        return groups if self.groups is None else groups & self.groups
+
+    def may_be_called(self, name: str) -> bool:
+        """Tell whether the pool may know the user by a name.
+
+        A name may be another's all the same: letter case matters in some pools, and an alias can
+        have moved since. One that the user got since is not known.
+        """
+        return name.casefold() in self.names
 
 
 @dataclass(slots=True, eq=False)
@@ -74,11 +96,11 @@ class _Reading:
     """One reading of a caller's standing, which others may wait for."""
 
     began: float
-    waiting: list[asyncio.Future[_Standing | None]]
+    waiting: list[asyncio.Future[Standing | None]]
 
 
 class Authority:
-    """Tells which of a token's groups count for a write.
+    """Tells what the pool says of callers, and so which of a token's groups count for a write.
 
     Callers are told apart by `sub`; one caller's readings are shared while they are under way,
     and believed for a while. Only the event loop's thread may use it.
@@ -103,78 +125,55 @@ class Authority:
         self._knows_groups = knows_groups
         self._clock = clock
         self._max_kept = max_kept
-        self._kept: dict[str, _Standing] = {}
+        self._kept: dict[str, Standing] = {}
         self._under_way: dict[str, _Reading] = {}
 
-    def recall(self, sub: str, groups: frozenset[str]) -> frozenset[str] | Refused | None:
-        """Return what `groups_of` would without a reading; None if it takes one.
+    def recall(self, sub: str) -> Standing | None:
+        """Return what `standing_of` would without a reading; None if it takes one.
 
         Args:
             sub: The token's.
-            groups: The token's.
         """
-        kept = self._fresh(sub)
-        return None if kept is None else self._count(groups, kept)
+        kept = self._kept.get(sub)
+        is_fresh = kept is not None and self._clock() < kept.began + self._max_age
+        return kept if is_fresh else None
 
-    async def groups_of(
-        self,
-        sub: str,
-        username: str,
-        groups: frozenset[str],
-        reader: Reader,
-        *,
-        anew: bool = False,
-    ) -> frozenset[str] | Refused:
-        """Return the groups of a caller that count now.
+    async def standing_of(
+        self, sub: str, username: str, reader: Reader, *, anew: bool = False
+    ) -> Standing:
+        """Return what the pool says of a caller now.
 
         Args:
             sub: The token's.
             username: The token's.
-            groups: The token's.
             reader: Reads the pool, if that is needed.
             anew: Do not believe what was read, or began to be read, before this was called.
 
         Raises:
             AdminError: The pool did not tell, so nothing may be written.
         """
-        standing = await self._standing_of(sub, username, reader, anew=anew or not self._max_age)
-        return self._count(groups, standing)
-
-    def forget(self, sub: str) -> None:
-        """Believe nothing that was read of a user before now, because it may have changed."""
-        self._kept.pop(sub, None)
-        self._under_way.pop(sub, None)
-
-    def _count(self, groups: frozenset[str], standing: _Standing) -> frozenset[str] | Refused:
-        if not standing.is_good:
-            return _GONE
-        return groups & standing.groups if self._knows_groups else groups
-
-    def _fresh(self, sub: str) -> _Standing | None:
-        kept = self._kept.get(sub)
-        is_fresh = kept is not None and self._clock() < kept.began + self._max_age
-        return kept if is_fresh else None
-
-    async def _standing_of(
-        self, sub: str, username: str, reader: Reader, *, anew: bool
-    ) -> _Standing:
-        while not anew:
-            kept = self._fresh(sub)
+        while self._max_age and not anew:
+            kept = self.recall(sub)
             if kept is not None:
                 return kept
             reading = self._under_way.get(sub)
             if reading is None:
                 break
-            answer: asyncio.Future[_Standing | None] = asyncio.get_running_loop().create_future()
+            answer: asyncio.Future[Standing | None] = asyncio.get_running_loop().create_future()
             reading.waiting.append(answer)
             standing = await answer
             if standing is not None:
                 return standing
         return await self._read_for_all(sub, username, reader)
 
-    async def _read_for_all(self, sub: str, username: str, reader: Reader) -> _Standing:
+    def forget(self, sub: str) -> None:
+        """Believe nothing that was read of a user before now, because it may have changed."""
+        self._kept.pop(sub, None)
+        self._under_way.pop(sub, None)
+
+    async def _read_for_all(self, sub: str, username: str, reader: Reader) -> Standing:
         reading = self._under_way[sub] = _Reading(self._clock(), [])
-        standing: _Standing | None = None
+        standing: Standing | None = None
         failure: AdminError | None = None
         try:
             standing = await self._read(sub, username, reader, reading.began)
@@ -199,18 +198,20 @@ class Authority:
                 else:
                     answer.set_exception(failure)
 
-    async def _read(self, sub: str, username: str, reader: Reader, began: float) -> _Standing:
+    async def _read(self, sub: str, username: str, reader: Reader, began: float) -> Standing:
         user = await reader.user(username)
         # A name can be another's by now; a `sub` never is.
         if user is None or not user.enabled or user.sub != sub:
-            return _Standing(began, is_good=False, groups=frozenset())
+            return Standing(began)
         try:
-            groups = await read_groups(reader, user.username) if self._knows_groups else frozenset()
+            groups = await read_groups(reader, user.username) if self._knows_groups else None
         except UserNotFound:  # deleted since
-            return _Standing(began, is_good=False, groups=frozenset())
-        return _Standing(began, is_good=True, groups=groups)
+            return Standing(began)
+        names = {username, user.username, sub, *user.aliases}
+        folded = frozenset(name.casefold() for name in names)
+        return Standing(began, is_good=True, groups=groups, names=folded)
 
-    def _keep(self, sub: str, standing: _Standing) -> None:
+    def _keep(self, sub: str, standing: Standing) -> None:
         self._kept.pop(sub, None)
         if len(self._kept) >= self._max_kept:
             del self._kept[next(iter(self._kept))]
