@@ -4,6 +4,8 @@
 VENV = .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
+INSTALLED_DEV = $(VENV)/.installed-dev
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --editable
 
 # Passed on, as in: make dev ARGS="--users 1000 --port 9000", make test ARGS="tests/test_dev.py -n0"
 ARGS =
@@ -22,13 +24,14 @@ help:
 	@echo "make lock    update the lock files of the image (UPGRADE=--upgrade for newer releases)"
 	@echo "make clean   remove what the others made"
 
-dev: $(INSTALLED)
+dev: $(INSTALLED_DEV)
 	@$(BIN)/graphql-admin dev $(ARGS)
 
-# File by file, so that only one worker starts what a file's tests share, such as the gateways.
+# A worker that has nothing left takes from another, so that none waits for the longest file.
 test: $(INSTALLED)
-	$(BIN)/pytest -n auto --dist loadfile -m "not slow" $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow" $(ARGS)
 
+# File by file, so that only one worker starts what a file's tests share, such as the gateways.
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -n auto --dist loadfile -m slow $(ARGS)
 
@@ -87,8 +90,14 @@ clean:
 	rm -rf $(VENV) $(GATEWAYS)/node_modules build dist *.egg-info .*_cache .hypothesis
 	find graphql_admin tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# What the checks and tests need beside is most of it, and whoever tries the server needs none.
+$(INSTALLED): $(INSTALLED_DEV)
+	@echo "Installing what the checks and tests need; this takes a minute or two."
+	@$(INSTALL) '.[dev,docs,test]'
+	@touch $(INSTALLED)
+
 # A python3 that is too old, or a shim that leads nowhere, is passed over.
-$(INSTALLED): pyproject.toml
+$(INSTALLED_DEV): pyproject.toml
 	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
 		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 			$(BIN)/python -c '' 2>/dev/null || $$python -m venv --clear $(VENV) || exit 1; \
@@ -100,8 +109,8 @@ $(INSTALLED): pyproject.toml
 			"Install it, or name it: make PYTHON=/path/to/python3 ..." >&2; \
 		exit 1; \
 	fi
-	@echo "Installing into $(VENV); this takes a moment."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,docs,test]'
-	@touch $(INSTALLED)
+	@echo "Installing into $(VENV); this takes a minute or two."
+	@$(INSTALL) '.[dev]'
+	@touch $(INSTALLED_DEV)
 
 .PHONY: help dev test test-slow gateways check docs schema bench lock clean

@@ -393,13 +393,14 @@ class Server:
         )
         grants = Grants(Policy.of_administrators({"Admins"}))
         decisions = Decisions(grants)
+        reader = PoolReader("eu-west-1_AbCdEf123", _refuse_call)
         executor = Executor(
             schema,
             cast("TokenVerifier", _Verifier()),
             grants,
             decisions,
             Prices(decisions, standing=2, each_time=False),
-            reader=PoolReader("eu-west-1_AbCdEf123", _refuse_call),
+            reader=reader,
             gate=Attempts(
                 PoolWriter(_refuse_call),
                 AuditLog(Path(self._events.name)),
@@ -408,6 +409,7 @@ class Server:
                     decisions,
                     Authority(clock=self._loop.time),
                     LocalReservations(self._loop.time),
+                    reader,
                 ),
             ),
             max_calls=Settings.model_fields["max_calls"].default,

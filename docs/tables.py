@@ -29,7 +29,7 @@ from graphql import (
 )
 from pydantic.fields import FieldInfo
 
-from docs import limits, signals
+from docs import limits, rooms, signals
 from graphql_admin.actions import Action
 from graphql_admin.admin.guards import Requires, guard_of
 from graphql_admin.admin.schema import AdminSchema
@@ -303,6 +303,12 @@ def table_of_limits(name: str) -> str:
     return to_table(header, limits.table_of(limits.SECTIONS[name]))
 
 
+def table_of_rooms() -> str:
+    """What each room is for, from the highest floor down."""
+    names = [name for floor in rooms.floors() for name in floor]
+    return to_table(["Room", "What"], [[f"`{name}`", rooms.purpose_of(name)] for name in names])
+
+
 def table_of_metrics() -> str:
     """The metrics, by the descriptions that they have themselves."""
     return to_table(["Metric", "Type", "Labels", "What"], signals.rows_of_metrics())
@@ -338,6 +344,7 @@ def to_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "actions.md": {"actions": table_of_actions},
+    "architecture.md": {"picture of the rooms": rooms.picture, "rooms": table_of_rooms},
     "admin-queries.md": {"routes": table_of_routes},
     "settings.md": {"settings": table_of_settings},
     "errors.md": {

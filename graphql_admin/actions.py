@@ -95,7 +95,7 @@ class Action(Enum):
     LIST_GROUPS_FOR_USER = Row(
         name="listGroupsForUser",
         sentence="List the groups that a user is in.",
-        reads=("AdminListGroupsForUser",),
+        reads=("AdminListGroupsForUser", "AdminGetUser"),  # for `allowedActions`, both
     )
     LIST_USERS_IN_GROUP = Row(
         name="listUsersInGroup",

@@ -22,6 +22,7 @@ from graphql_admin.admin.guards import takes_call
 from graphql_admin.admin.prices import Prices
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.audit.log import AuditLog
+from graphql_admin.cognito.access import PoolReader
 from graphql_admin.cognito.pool import InvalidAwsSettings, UserPool
 from graphql_admin.cognito.quotas import Quotas
 from graphql_admin.engine.documents import Documents
@@ -94,7 +95,7 @@ def make_parts(settings: Settings) -> Parts:
         pool=pool,
         audit=_open_audit_log(settings.audit_file),
         grants=grants,
-        authorization=_make_authorization(settings, grants),
+        authorization=_make_authorization(settings, grants, pool.reader),
         schema=AdminSchema(
             settings.disabled_actions,
             service=settings.introspection is not Introspection.OFF,
@@ -272,7 +273,7 @@ class Application(Starlette):
         return outermost.app
 
 
-def _make_authorization(settings: Settings, grants: Grants) -> Authorization:
+def _make_authorization(settings: Settings, grants: Grants, pool: PoolReader) -> Authorization:
     max_age = settings.authority_max_age
     return Authorization(
         grants,
@@ -283,6 +284,7 @@ def _make_authorization(settings: Settings, grants: Grants) -> Authorization:
             clock=_now,
         ),
         LocalReservations(_now),
+        pool,
     )
 
 

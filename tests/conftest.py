@@ -180,7 +180,7 @@ def shared_serve(jwks_url: str, signing_key: Pool) -> Iterator[Callable[..., Api
     It is for tests that leave the server as it was, and the Cognito in front of which it is must
     last as long. Whoever tests what a server remembers starts one of its own.
     """
-    started: dict[tuple[object, ...], Api] = {}
+    started: dict[tuple[object, ...], tuple[Api, httpx2.Headers]] = {}
     with ExitStack() as stack:
 
         def start(url: str, **settings: Any) -> Api:
@@ -189,8 +189,11 @@ def shared_serve(jwks_url: str, signing_key: Pool) -> Iterator[Callable[..., Api
                 with pytest.MonkeyPatch.context() as monkeypatch:
                     app = _make_app(monkeypatch, jwks_url, url, **settings)
                 client = stack.enter_context(TestClient(app, raise_server_exceptions=False))
-                started[choice] = Api(client, signing_key, POOL_ID)
-            return started[choice]
+                started[choice] = Api(client, signing_key, POOL_ID), client.headers.copy()
+            api, headers = started[choice]
+            api.client.headers = headers.copy()
+            api.client.cookies.clear()
+            return api
 
         yield start
 

@@ -3,6 +3,8 @@ import re
 import shlex
 import signal
 import socket
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
 from tests.support.pages import ROOT
 from tests.support.patience import PATIENCE
 from tests.support.slowness import slow
-from tests.support.started import SETTINGS, invoke, run, started
+from tests.support.started import SETTINGS, environment, invoke, run, started
 
 SERVICE = "COGNITO_IDENTITY_PROVIDER"
 
@@ -42,6 +44,68 @@ def test_help_is_light() -> None:
     heavy = "{'boto3', 'strawberry', 'aiohttp', 'uvicorn', 'pydantic', 'moto'}"
     code = f"import sys, graphql_admin.cli; print({heavy} & sys.modules.keys())"
     assert run(code=code).stdout.strip() == "set()"
+
+
+OTHER_VERSIONS = """
+import sys
+from graphql_admin.admin import schema
+from graphql_admin.cli import main
+schema.other_versions = lambda: {"graphql-core": "3.2.99"}
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("command", ["schema", "iam-policy"])
+def test_output_without_the_log(command: str) -> None:
+    """What a command prints is all that its standard output has, whatever is logged meanwhile."""
+    reply = run(command, code=OTHER_VERSIONS, **SETTINGS)
+    assert reply.returncode == 0
+    assert reply.stdout == invoke(command, **SETTINGS).stdout
+
+
+def test_log_of_the_start() -> None:
+    """What is logged while a command starts goes to standard error, as JSON."""
+    reply = run("schema", code=OTHER_VERSIONS, **SETTINGS)
+    (line,) = map(json.loads, reply.stderr.splitlines())
+    assert line["level"] == "info"
+    assert "graphql-core" in reply.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", *slow(">/dev/full", "2>&-", "2>/dev/full", ">&- 2>&-")])
+def test_started_without_a_stream(tmp_path: Path, closed: str) -> None:
+    """A server whose standard output or error is closed or full serves, or says why not."""
+    said = tmp_path / "said"
+    line = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(OTHER_VERSIONS)} serve {closed}"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with (
+        said.open("wb") as file,
+        subprocess.Popen(
+            ["sh", "-c", line],
+            env=environment({**SETTINGS, "GRAPHQL_ADMIN_PORT": str(port)}),
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
+        ) as server,
+    ):
+        try:
+            wait_for_health(server, port)
+        finally:
+            server.terminate()
+    assert b"Traceback" not in said.read_bytes()
+
+
+def wait_for_health(server: subprocess.Popen[bytes], port: int) -> None:
+    """Wait until the server answers, or has ended."""
+    until = time.monotonic() + PATIENCE
+    while server.poll() is None and time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as reply:
+                assert reply.status == 200
+                return
+        except OSError:
+            time.sleep(0.05)
+    assert server.poll() is not None, "neither answered nor ended"
 
 
 def test_dev(tmp_path: Path) -> None:
@@ -235,8 +299,8 @@ def test_invalid_settings(command: str) -> None:
         ("GRAPHQL_ADMIN_AUDIT_FILE", "/no/folder", "cannot be written", ["settings", "operations"]),
         ("GRAPHQL_ADMIN_EXPLORER_CLIENT_ID", "x", "or neither", ["settings", "operations"]),
         (f"AWS_ENDPOINT_URL_{SERVICE}", "ftp://host", "no URL of http or https", ["settings"]),
-        ("AWS_PROFILE", "nobody's", "settings of AWS cannot be used", ["settings"]),
-        ("AWS_CA_BUNDLE", "/no/file", "settings of AWS cannot be used", ["settings"]),
+        ("AWS_PROFILE", "nobody's", "AWS settings are invalid", ["settings"]),
+        ("AWS_CA_BUNDLE", "/no/file", "AWS settings are invalid", ["settings"]),
     ],
 )
 def test_wrong_setting(variable: str, value: str, said: str, pages: list[str]) -> None:

@@ -39,7 +39,7 @@ async def allowed_on_user(user: strawberry.Parent[User], info: Info) -> list[str
     context = info.context
     sub = user.values.get("sub")
     if sub is None:  # only the key is known
-        found = await find_user(context, user.key)
+        found = await find_user(context, user.key, Action.LIST_GROUPS_FOR_USER)
         if found is None:
             return None
         user, sub = found, found.sub()

@@ -7,12 +7,15 @@ username: a check of one name and a write through another may be two people.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from graphql_admin.actions import Action, Effect
 from graphql_admin.admin.cognito_names import MAX_LENGTH
 from graphql_admin.admin.context import Context
 from graphql_admin.audit.log import Outcome
+from graphql_admin.cognito.access import PoolReader
+from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import (
     AdminError,
     AuthorityUnavailable,
@@ -87,6 +90,8 @@ class Authorization:
     decisions: Decisions
     authority: Authority
     reservations: Reservations
+    pool: PoolReader
+    """For what decides, whatever the caller may read."""
 
     def check(self, context: Context, action: Action, target: Target) -> Attempt:
         """Refuse a change that the token's rights do not admit, before anything is read for it.
@@ -180,8 +185,9 @@ class Authorization:
         try:
             # Another request may be reading it, with more time.
             async with asyncio.timeout_at(context.deadline):
+                reader = _Reader(context, self.pool)
                 return await self.authority.standing_of(
-                    caller.sub, caller.username, _Reader(context), anew=anew
+                    caller.sub, caller.username, reader, anew=anew
                 )
         except (TimeoutError, TimedOut, UpstreamFailed) as error:
             raise AuthorityUnavailable from error
@@ -198,7 +204,7 @@ class Authorization:
         return attempt.decision.effect
 
     async def _read_target(self, attempt: Attempt, read: Read) -> None:
-        reader, username = _Reader(attempt.context), attempt.target.user
+        reader, username = _Reader(attempt.context, self.pool), attempt.target.user
         assert username is not None  # noqa: S101  # nothing is read of a group
         if read is Read.USER:
             found = await reader.user(username)
@@ -249,15 +255,17 @@ class _Reader:
 
     Args:
         context: The request's, whose calls these are.
+        pool: The pool.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, pool: PoolReader) -> None:
         self._context = context
+        self._read = partial(pool.read, anew=True)
 
     async def user(self, username: str) -> PoolUser | None:
         """Return the user with this name; None if there is none."""
         try:
-            reply = await self._context.read_anew("AdminGetUser", Username=username)
+            reply = await self._call("AdminGetUser", Username=username)
         except UserNotFound:
             return None
         name, enabled = reply.get("Username"), reply.get("Enabled")
@@ -273,7 +281,7 @@ class _Reader:
     async def groups(self, username: str, token: str | None) -> tuple[Sequence[str], str | None]:
         """Return a page of the names of a user's groups, and the token of the next page."""
         position = {} if token is None else {"NextToken": token}
-        reply = await self._context.read_anew(
+        reply = await self._call(
             "AdminListGroupsForUser", Username=username, Limit=PAGE, **position
         )
         given = [row.get("GroupName") for row in _objects(reply.get("Groups"))]
@@ -282,6 +290,11 @@ class _Reader:
         if len(names) < len(given) or not isinstance(following, str | None):
             raise UpstreamFailed
         return names, following
+
+    async def _call(self, operation: str, **parameters: object) -> Reply:
+        reply = await self._context.count(self._read, operation, parameters)
+        self._context.charge(reply)
+        return reply
 
 
 def _objects(rows: Any) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol, TypeAlias
 
 import strawberry
@@ -16,6 +15,7 @@ from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import (
     AdminError,
     Forbidden,
+    Internal,
     QueryTooExpensive,
     ResponseTooLarge,
     Unauthenticated,
@@ -60,6 +60,7 @@ class Context:
     """Tell on whom they may act."""
 
     pool: PoolReader
+    """Only for `read`, which asks for the right first."""
 
     gate: Gate
 
@@ -107,8 +108,7 @@ class Context:
         records.current().actions.add(action.label)
         caller = self.demand_token()
         if action not in self.rights.actions:
-            message = f"You are not allowed to do this: it requires the action {action.label}."
-            raise Forbidden(message)
+            raise _forbidden(action)
         return caller
 
     async def attempt(self, action: Action, change: Change) -> Target:
@@ -122,44 +122,41 @@ class Context:
         """
         return await self.gate.attempt(self, action, change)
 
-    async def read(self, operation: str, **parameters: object) -> Reply:
+    async def read(self, action: Action, operation: str, **parameters: object) -> Reply:
         """Call a Cognito operation that changes nothing, within the request's deadline.
 
         What the request has read since its last write is not read again.
 
+        The caller's right is checked here too, so that a resolver whose guard is missing, or is
+        for another action, reads nothing.
+
         Args:
-            operation: The operation's API name, such as `AdminGetUser`.
+            action: The action that it is read for.
+            operation: The operation's API name, such as `AdminGetUser`; one of the action's.
             parameters: Its input members, without `UserPoolId`.
 
         Returns:
             Cognito's reply, as decoded from JSON. It is not to be changed.
 
         Raises:
+            Forbidden: The caller does not have the action.
+            Internal: The operation is not one of the action's.
             QueryTooExpensive: The request has used up its calls.
             ResponseTooLarge: Its response would be too large.
             Overloaded: The caller's requests hold too much.
             AdminError: The call failed.
         """
+        if action not in self.rights.actions:
+            raise _forbidden(action)
+        if operation not in action.operations:
+            raise Internal
         key = (operation, *sorted(parameters.items()))
         reply = await self.reads.get(
             key,
             lambda: self._fetch(self.pool.read, operation, parameters),
             deadline=self.deadline,
         )
-        self._charge(reply)
-        return reply
-
-    async def read_anew(self, operation: str, **parameters: object) -> Reply:
-        """Call an operation as `read` does, with a reply that nobody has read before.
-
-        Raises:
-            QueryTooExpensive: The request has used up its calls.
-            ResponseTooLarge: Its response would be too large.
-            Overloaded: The caller's requests hold too much.
-            AdminError: The call failed.
-        """
-        reply = await self._fetch(partial(self.pool.read, anew=True), operation, parameters)
-        self._charge(reply)
+        self.charge(reply)
         return reply
 
     async def _fetch(
@@ -173,7 +170,7 @@ class Context:
                 raise ResponseTooLarge
             return await self.count(call, operation, parameters)
 
-    def _charge(self, reply: Reply) -> None:
+    def charge(self, reply: Reply) -> None:
         """Count a reply before anything is made of it, also one that the request had before."""
         size = reply.size * self.repeats
         if self.used + size > MAX_READ:
@@ -220,6 +217,10 @@ class Context:
         finally:
             metrics.count_call(operation, outcome)
         return reply
+
+
+def _forbidden(action: Action) -> Forbidden:
+    return Forbidden(f"You are not allowed to do this: it requires the action {action.label}.")
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -1,10 +1,12 @@
 """Makes the mutation of a row of the table of actions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
+from weakref import WeakSet
 
 import strawberry
+from strawberry.types.field import StrawberryField
 
 from graphql_admin.actions import Action
 from graphql_admin.admin.action_errors import ActionError
@@ -92,7 +94,16 @@ _PAYLOADS: Mapping[TargetKind, type[Payload]] = {
     TargetKind.MEMBERSHIP: MembershipPayload,
 }
 
+_resolvers: WeakSet[Callable[..., Any]] = WeakSet()
+"""Those of mutations made here: each hands its input to the gate, and does nothing else."""
+
 _INPUT = strawberry.argument(description="The target of the action, and its parameters.")
+
+
+def goes_through_gate(field: StrawberryField) -> bool:
+    """Tell whether a field was made by `mutation`."""
+    resolver = field.base_resolver
+    return resolver is not None and resolver.wrapped_func in _resolvers
 
 
 def mutation(
@@ -128,6 +139,7 @@ def mutation(
             return payload_(errors=[ActionError.from_error(error)])
         return payload_(target=target)
 
+    _resolvers.add(resolve)
     resolve.__annotations__ |= {"input": Annotated[input_, _INPUT], "return": payload_ | None}
     guard = Gated(action)
     return strawberry.field(

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar
 import strawberry
 import structlog
 
+from graphql_admin.actions import Action
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.cursors import MAX_LIMIT, CursorCodec, Position
 from graphql_admin.engine.fields import shown
@@ -107,6 +108,9 @@ class Connection(Generic[Item]):
 @dataclass(frozen=True)
 class Listing:
     """A list operation of Cognito with its parameters: the list that a cursor belongs to."""
+
+    action: Action
+    """The action that the list is read for."""
 
     operation: str
     rows: str
@@ -287,7 +291,7 @@ async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[
     if at.token is not None:
         parameters[listing.token] = at.token
     try:
-        reply = await context.read(listing.operation, **parameters)
+        reply = await context.read(listing.action, listing.operation, **parameters)
     except BadUserInput as error:
         # Cognito does not say which parameter is invalid; all but the token have been checked.
         if at.token is None:

@@ -24,6 +24,7 @@ from graphql_admin.admin.context import Info
 from graphql_admin.admin.features import Feature
 from graphql_admin.admin.groups import types as groups
 from graphql_admin.admin.guards import Gated, Guard, Requires, guard_of, guarded
+from graphql_admin.admin.mutations import goes_through_gate
 from graphql_admin.admin.self_check import plans_hold
 from graphql_admin.admin.users import types as users
 from graphql_admin.cognito.operations import Timestamp
@@ -228,8 +229,9 @@ class AdminSchema(FederationSchema):
         """Yield what is wrong with each mutation that must not be served."""
         root = self._schema.mutation_type
         for name, field in root.fields.items() if root else ():
-            guard = guard_of(definition_of(field))
-            if not isinstance(guard, Gated):
+            definition = definition_of(field)
+            guard = guard_of(definition)
+            if not isinstance(guard, Gated) or not goes_through_gate(definition):
                 yield f"{name} does not go through the gate"
                 continue
             input_ = definition_of(get_named_type(field.args["input"].type)).origin
@@ -245,10 +247,20 @@ class AdminSchema(FederationSchema):
                 path = f"{type_.name}.{name}"
                 if definition is None or path in SCHEMA_RESOLVERS:
                     continue
-                if not (
-                    definition.base_resolver is None or is_shown(definition) or guard_of(definition)
-                ):
+                if not self._is_guarded(type_, definition):
                     yield path
+
+    def _is_guarded(self, type_: GraphQLObjectType, field: StrawberryField) -> bool:
+        """Tell whether a field is safe to resolve for every caller, or has what asks for a right.
+
+        An extension can do what a resolver can, so one that is not a guard is none of ours.
+        """
+        if not all(isinstance(each, Guard) for each in field.extensions):
+            return False
+        guard = guard_of(field)
+        if isinstance(guard, Gated):
+            return type_ is self._schema.mutation_type
+        return guard is not None or field.base_resolver is None or is_shown(field)
 
 
 def _join(name: str, description: str, parts: Iterable[type | None]) -> type:

@@ -131,9 +131,9 @@ class _Offline(Context):
 
     calls_made: list[object] = field(default_factory=list)
 
-    async def read(self, operation: str, **parameters: object) -> Reply:
+    async def read(self, action: Action, operation: str, **parameters: object) -> Reply:
         """Answer like Cognito; see `Context`."""
-        self.calls_made.append((operation, sorted(parameters.items())))
+        self.calls_made.append((action, operation, sorted(parameters.items())))
         await asyncio.sleep(0)
         if operation == "AdminGetUser":
             try:

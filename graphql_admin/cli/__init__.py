@@ -50,6 +50,11 @@ def main() -> None:
 
     docs/getting-started.md has the first steps, docs/settings.md has every setting.
     """  # noqa: D301  # for Click, which keeps the lines after it
+    # Before any command does a thing: until then structlog writes to standard output, which is for
+    # audit events, the schema and the policy.
+    from graphql_admin.telemetry.log import configure_logging  # noqa: PLC0415
+
+    configure_logging()
 
 
 @main.command()
@@ -405,9 +410,7 @@ def _run(
     """
     from graphql_admin.serving.connections import Bounds, admissible  # noqa: PLC0415
     from graphql_admin.serving.server import run  # noqa: PLC0415
-    from graphql_admin.telemetry.log import configure_logging  # noqa: PLC0415
 
-    configure_logging()
     bounds = Bounds(
         keep_alive=settings.keep_alive,
         max_connections=admissible(settings.max_connections),

@@ -25,7 +25,19 @@ from graphql_admin.errors import (
 
 SERVICE = "cognito-idp"
 
-_READ_PREFIXES = ("AdminGet", "AdminList", "Get", "List", "Describe")
+_READS = frozenset(
+    {
+        # Listed, since names do not tell: GetTokensFromRefreshToken makes tokens, and
+        # GetUserAttributeVerificationCode sends a message.
+        "AdminGetUser",
+        "AdminListGroupsForUser",
+        "DescribeUserPool",
+        "GetGroup",
+        "ListGroups",
+        "ListUsers",
+        "ListUsersInGroup",
+    }
+)
 
 _THROTTLING = frozenset(
     {
@@ -73,12 +85,8 @@ _MEANINGS: Mapping[str, type[AdminError]] = {
 
 
 def is_read(operation: str) -> bool:
-    """Tell whether `operation` changes nothing, so that it can be retried at any time.
-
-    Its name tells. That is true of operations that are signed with the server's credentials; a few
-    that take a user's own token instead are named `Get…` and do write.
-    """
-    return operation.startswith(_READ_PREFIXES)
+    """Tell whether `operation` is known to change nothing, so that retrying it is safe."""
+    return operation in _READS
 
 
 def translate(operation: str, aws_code: str) -> type[AdminError]:

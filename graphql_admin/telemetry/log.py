@@ -6,6 +6,7 @@ message of an exception, which may quote any of them.
 """
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -30,9 +31,10 @@ def log_fault(error: BaseException) -> None:
 def configure_logging() -> None:
     """Configure logging to standard error: JSON lines, or readable lines on a terminal.
 
-    Other libraries log in the same way, warnings and above.
+    Other libraries log in the same way, warnings and above. If the process was started without a
+    standard error, there is no log.
     """
-    stream = sys.stderr
+    stream = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # is kept
     shared: list[Processor] = [_complete, _reduce_exception]
     render: Processor
     render_own: Processor

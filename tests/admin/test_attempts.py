@@ -20,6 +20,7 @@ from graphql_admin.admin.features import Feature
 from graphql_admin.admin.guards import Gated, guard_of, guarded
 from graphql_admin.admin.mutations import UserInput, mutation
 from graphql_admin.admin.schema import FEATURES, AdminSchema
+from graphql_admin.admin.users.types import find_user
 from graphql_admin.app import build_app, make_parts
 from graphql_admin.cognito.access import PoolWriter
 from graphql_admin.cognito.pool import UserPool
@@ -100,7 +101,7 @@ Probe = Callable[[Context], Awaitable[None]]
 def run_probe(serve_features: Callable[..., Api]) -> Callable[[Probe], list[str]]:
     """Do something with the context of a real request; returns the codes of its errors."""
 
-    def run(probe: Probe) -> list[str]:
+    def run(probe: Probe, groups: tuple[str, ...] = ("Admins",)) -> list[str]:
         @strawberry.type
         class Probing:
             @guarded(Action.VIEWER, description="What the test wants.")
@@ -108,7 +109,11 @@ def run_probe(serve_features: Callable[..., Api]) -> Callable[[Probe], list[str]
                 await probe(info.context)
                 return None
 
-        return serve_features([*FEATURES, Feature(query=Probing)]).send("{ probe }").codes
+        return (
+            serve_features([*FEATURES, Feature(query=Probing)])
+            .send("{ probe }", groups=groups)
+            .codes
+        )
 
     return run
 
@@ -125,20 +130,48 @@ def test_context_leads_to_nothing_that_writes(run_probe: Callable[..., list[str]
     assert not [each for each in found if isinstance(each, PoolWriter | UserPool)]
 
 
-@pytest.mark.parametrize("way", ["context", "pool"])
-def test_a_read_that_writes_is_refused(
-    run_probe: Callable[..., list[str]], scripted: ScriptedCognito, way: str
+def test_reading_without_the_right(
+    run_probe: Callable[..., list[str]], scripted: ScriptedCognito
 ) -> None:
-    """What changes something is not called by asking for it as a read."""
+    """What is read asks for the right, whatever the field's guard asked for."""
 
-    async def disable(context: Context) -> None:
+    async def read(context: Context) -> None:
+        await find_user(context, "bob")
+
+    assert run_probe(read, groups=("Readers",)) == ["FORBIDDEN"]
+    assert scripted.requests == []
+
+
+def test_reading_for_another_action(
+    run_probe: Callable[..., list[str]], scripted: ScriptedCognito
+) -> None:
+    """An action's right gives its own operations, and no others."""
+
+    async def read(context: Context) -> None:
+        await context.read(Action.LIST_GROUPS, "AdminGetUser", Username="bob")
+
+    assert run_probe(read) == ["INTERNAL"]
+    assert scripted.requests == []
+
+
+@pytest.mark.parametrize("way", ["context", "pool"])
+@pytest.mark.parametrize(
+    "operation",
+    ["AdminDisableUser", "GetTokensFromRefreshToken", "GetUserAttributeVerificationCode"],
+)
+def test_a_read_that_writes_is_refused(
+    run_probe: Callable[..., list[str]], scripted: ScriptedCognito, way: str, operation: str
+) -> None:
+    """What changes something is not called by asking for it as a read, whatever its name."""
+
+    async def read(context: Context) -> None:
         if way == "context":
-            await context.read("AdminDisableUser", Username="bob")
+            await context.read(Action.GET_USER, operation, Username="bob")
         else:
             bob = {"Username": "bob"}
-            await context.pool.read("AdminDisableUser", bob, deadline=context.deadline)
+            await context.pool.read(operation, bob, deadline=context.deadline)
 
-    assert run_probe(disable) == ["INTERNAL"]
+    assert run_probe(read) == ["INTERNAL"]
     assert scripted.requests == []
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.directory import Directory
+from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, reply
 
 ENTITIES = """query ($representations: [_Any!]!, $beyond: Boolean = true) {
@@ -226,7 +227,7 @@ def test_entities_at_once(serve: Callable[..., Api], scripted: ScriptedCognito) 
     everyone = threading.Barrier(20)
 
     def get_user(asked: dict[str, Any]) -> Reply:
-        everyone.wait(timeout=10)
+        everyone.wait(PATIENCE)
         return reply({"Username": asked["Username"], "UserAttributes": []})
 
     scripted.on("AdminGetUser", get_user)

@@ -22,6 +22,7 @@ import pytest
 
 from graphql_admin.admin.schema import AdminSchema
 from tests.support.api import Api
+from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, UserDirectory, reply
 from tests.support.started import Program, free_port
 from tests.support.tokens import CLIENT_ID, POOL_ID, Pool
@@ -250,7 +251,7 @@ def gateway(
     supergraph = tmp_path_factory.mktemp("gateway") / "supergraph.graphql"
     supergraph.write_text(composition.supergraph)
     program, url = start(supergraph)
-    with program, httpx2.Client(base_url=url, trust_env=False, timeout=30) as client:
+    with program, httpx2.Client(base_url=url, trust_env=False, timeout=PATIENCE) as client:
         program.wait_for("(?i)listening on")
         yield Api(client, signing_key, POOL_ID)
 

@@ -24,6 +24,7 @@ from graphql_admin.settings import TokenUse
 from graphql_admin.targets import Target
 from graphql_admin.tokens.verifier import Caller
 from tests.support.memory_pool import MemoryPool
+from tests.support.tokens import POOL_ID
 
 
 class Together:
@@ -47,6 +48,7 @@ class Together:
                     self.decisions,
                     Authority(clock=lambda: self.time),
                     LocalReservations(lambda: self.time),
+                    PoolReader(POOL_ID, self._call),
                 ),
             )
             for _ in range(gates)

@@ -15,13 +15,21 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
 )
+from strawberry.extensions import FieldExtension
 from strawberry.federation.schema_directives import Authenticated, Policy
 
 from graphql_admin.actions import Action
 from graphql_admin.admin.action_errors import ActionError, ActionErrorCode
+from graphql_admin.admin.context import Info
 from graphql_admin.admin.features import Feature
-from graphql_admin.admin.guards import guard_of, guarded
-from graphql_admin.admin.mutations import GroupInput, Input, MembershipInput, mutation
+from graphql_admin.admin.guards import Gated, Requires, guard_of, guarded
+from graphql_admin.admin.mutations import (
+    GroupInput,
+    Input,
+    MembershipInput,
+    UserInput,
+    mutation,
+)
 from graphql_admin.admin.schema import (
     FEATURES,
     SCHEMA_RESOLVERS,
@@ -29,6 +37,7 @@ from graphql_admin.admin.schema import (
     UngatedMutation,
     UnguardedField,
 )
+from graphql_admin.admin.users.types import User
 from graphql_admin.errors import ActionFailed
 from graphql_admin.targets import TargetKind
 
@@ -115,11 +124,76 @@ def test_unguarded_resolver_fails_start() -> None:
     class Leaky:
         @strawberry.field
         async def every_user(self, info: strawberry.Info) -> list[str]:
-            reply = await info.context.read("ListUsers")
+            reply = await info.context.read(Action.LIST_USERS, "ListUsers")
             return [user["Username"] for user in reply["Users"]]
 
     with pytest.raises(UnguardedField, match=r"Query\.everyUser"):
         AdminSchema(features=(*FEATURES, Feature(query=Leaky)))
+
+
+class Reading(FieldExtension):
+    """An extension that does what a resolver would."""
+
+    async def resolve_async(self, *given: Any, **_: Any) -> Any:
+        """Read from Cognito."""
+        _next, _source, info = given
+        return await info.context.read(Action.GET_USER, "AdminGetUser", Username="bob")
+
+
+async def read_bob(info: Info) -> str | None:
+    """Read from Cognito."""
+    return str(await info.context.read(Action.GET_USER, "AdminGetUser", Username="bob"))
+
+
+@strawberry.type
+class Extended:
+    bob: str | None = strawberry.field(extensions=[Reading()])
+
+
+@strawberry.type
+class GatedQuery:
+    bob: str | None = strawberry.field(read_bob, extensions=[Gated(Action.GET_USER)])
+
+
+@strawberry.type
+class ExtendedBesideItsGuard:
+    bob: str | None = strawberry.field(read_bob, extensions=[Requires(Action.GET_USER), Reading()])
+
+
+GATED_FIELD = strawberry.field(read_bob, name="bob", extensions=[Gated(Action.GET_USER)])
+
+
+@pytest.mark.parametrize(
+    ("feature", "path"),
+    [
+        (Feature(query=Extended), "Query.bob"),
+        (Feature(query=GatedQuery), "Query.bob"),
+        (Feature(query=ExtendedBesideItsGuard), "Query.bob"),
+        (Feature(extends={User: (GATED_FIELD,)}), "User.bob"),
+    ],
+    ids=["an extension", "the gate's guard", "an extension beside a guard", "a user's field"],
+)
+def test_field_without_a_guard_fails_start(feature: Feature, path: str) -> None:
+    """A field that could read from Cognito without asking for a right is not served."""
+    with pytest.raises(UnguardedField, match=re.escape(path)):
+        AdminSchema(features=(*FEATURES, feature))
+
+
+def test_mutation_of_its_own_making_fails_start() -> None:
+    """A mutation that has the gate's guard and goes around the gate is not served."""
+
+    @strawberry.type
+    class Deletions:
+        @strawberry.field(extensions=[Gated(Action.DISABLE_USER)])
+        async def delete_user(self, info: Info, input: UserInput) -> str | None:
+            raise AssertionError(info, input)
+
+        @strawberry.field(extensions=[Gated(Action.DISABLE_USER)])
+        async def delete_it(self, info: Info) -> str | None:
+            raise AssertionError(info)
+
+    with pytest.raises(UngatedMutation, match=r"deleteUser does not.*deleteIt does not"):
+        AdminSchema(features=(*FEATURES, Feature(mutation=Deletions)))
 
 
 def test_ungated_mutation_fails_start() -> None:

@@ -251,18 +251,18 @@ NAMES_AS_PEOPLE_WRITE_THEM = {
 }
 
 
+@pytest.mark.parametrize("match", ["equals", "startsWith"])
 @pytest.mark.parametrize(
     "name", NAMES_AS_PEOPLE_WRITE_THEM.values(), ids=NAMES_AS_PEOPLE_WRITE_THEM.keys()
 )
 def test_users_filter_takes_what_stands_in_names(
-    serve: Callable[..., Api], scripted: ScriptedCognito, name: str
+    shared_serve: Callable[..., Api], shared_scripted: ScriptedCognito, name: str, match: str
 ) -> None:
     """A filter's value may have any character but control characters and lone surrogates."""
-    scripted.on("ListUsers", reply({"Users": []}))
-    api = serve(scripted.url)
-    for match in ("equals", "startsWith"):
-        assert api.send(FOUND, {"f": {"name": {match: name}}}).data["users"]["nodes"] == []
-        assert f'"{name}"' in scripted.requests[-1].parameters["Filter"]
+    shared_scripted.on("ListUsers", reply({"Users": []}))
+    api = shared_serve(shared_scripted.url)
+    assert api.send(FOUND, {"f": {"name": {match: name}}}).data["users"]["nodes"] == []
+    assert f'"{name}"' in shared_scripted.requests[-1].parameters["Filter"]
 
 
 @pytest.mark.parametrize("control", ["\x00", "\x1f", "\x7f", "\x80", "\x9f"], ids=ascii)
@@ -439,16 +439,18 @@ def test_sign_user_out_reads_nothing(serve: Callable[..., Api], scripted: Script
     assert scripted.operations() == ["AdminUserGlobalSignOut"]
 
 
-def test_sign_user_out_another_user(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+@pytest.mark.parametrize("username", ["eve", "null", "", "BOB"])
+def test_sign_user_out_another_user(
+    serve: Callable[..., Api], scripted: ScriptedCognito, username: str
+) -> None:
     """No caller can sign out another user, not even an administrator."""
     api = serve(scripted.url)
-    for username in ("eve", "null", "", "BOB"):
-        reply = api.send(
-            act("signUserOut"),
-            {"input": {"username": username}},
-            token=api.token("Admins", username="bob"),
-        )
-        assert reply.codes == ["FORBIDDEN"]
+    reply = api.send(
+        act("signUserOut"),
+        {"input": {"username": username}},
+        token=api.token("Admins", username="bob"),
+    )
+    assert reply.codes == ["FORBIDDEN"]
     assert scripted.requests == []
 
 

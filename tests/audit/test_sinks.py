@@ -15,6 +15,7 @@ import pytest
 from graphql_admin.audit.sinks import UnfitSink, open_sink
 from graphql_admin.settings import InvalidSettings
 from tests.support.api import Api
+from tests.support.patience import PATIENCE
 from tests.support.scripted import ScriptedCognito, reply
 from tests.support.started import ROOT
 
@@ -228,7 +229,7 @@ def test_standard_streams(tmp_path: Path, path: str, kind: str) -> None:
         check=False,
         stdout=subprocess.PIPE if path == "/dev/stderr" else stream,
         stderr=stream if path == "/dev/stderr" else subprocess.PIPE,
-        timeout=60,
+        timeout=PATIENCE,
     )
     os.close(stream)
     if kind in {"pipe", "file", "terminal"}:

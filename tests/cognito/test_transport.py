@@ -115,6 +115,18 @@ class Peer:
             talk.writer.close()
 
 
+def stalling(under_way: asyncio.Event, sent: bytes) -> Script:
+    """Answer one request with no more than this, say so, and wait for the end."""
+
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.send(sent)
+        under_way.set()
+        await talk.until_closed()
+
+    return script
+
+
 def always(*pieces: bytes) -> Script:
     """Answer each request so."""
 
@@ -727,12 +739,6 @@ def test_cancelled_request(world: World, sent: bytes) -> None:
     """Who gives up in the middle of a reply leaves nothing of it to the next request."""
     under_way = asyncio.Event()
 
-    async def stall(talk: Talk) -> None:
-        await talk.request()
-        await talk.send(sent)
-        under_way.set()
-        await talk.until_closed()
-
     async def act(transport: Transport, peer: Peer) -> None:
         task = asyncio.create_task(ask(transport))
         await under_way.wait()
@@ -743,7 +749,7 @@ def test_cancelled_request(world: World, sent: bytes) -> None:
         assert await ask(transport) == GOOD_REPLY
         assert len(peer.talks) == 2
 
-    world.meet(per_connection(stall, always(GOOD)), act)
+    world.meet(per_connection(stalling(under_way, sent), always(GOOD)), act)
 
 
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200", GOOD[:-1], b"HTTP/1.1 200 OK\r\n\r\n{"])
@@ -799,12 +805,6 @@ def close_in_flight(world: World, sent: bytes) -> None:
     """Close the transport when so much of a reply has been sent, and see all connections go."""
     under_way = asyncio.Event()
 
-    async def stall(talk: Talk) -> None:
-        await talk.request()
-        await talk.send(sent)
-        under_way.set()
-        await talk.until_closed()
-
     async def act(transport: Transport, peer: Peer) -> None:
         first = asyncio.create_task(ask(transport))
         await under_way.wait()
@@ -815,7 +815,7 @@ def close_in_flight(world: World, sent: bytes) -> None:
         for talk in peer.talks:
             await talk.client_left.wait()
 
-    world.meet(per_connection(stall, always(GOOD)), act)
+    world.meet(per_connection(stalling(under_way, sent), always(GOOD)), act)
 
 
 def test_close(world: World) -> None:

@@ -16,6 +16,7 @@ from graphql_admin.actions import Action
 from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
 from graphql_admin.dev.people import make_people
 from graphql_admin.settings import load_settings
+from tests.support.patience import PATIENCE
 
 FICTIONAL_NUMBERS = re.compile(
     r"\+1(202|305)55501\d\d|\+447700900\d{3}|\+3363998\d{4}|\+493023125\d{3}|\+467017406\d\d"
@@ -231,5 +232,5 @@ def test_end_leaves_nothing_behind() -> None:
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((address.hostname, address.port))
     for thread in set(threading.enumerate()).difference(before):
-        thread.join(timeout=10)
+        thread.join(PATIENCE)
         assert not thread.is_alive()

@@ -116,17 +116,24 @@ def test_estimate(query: str, variables: dict[str, Any] | None, calls: int) -> N
     assert estimate(query, variables) == calls
 
 
-def test_sixty_by_sixty(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+@pytest.mark.parametrize(
+    ("variables", "calls"), [(None, " 3661 "), ({"n": 12}, " 157 "), ({"n": 1e300}, "")]
+)
+def test_sixty_by_sixty(
+    serve: Callable[..., Api],
+    scripted: ScriptedCognito,
+    variables: dict[str, Any] | None,
+    calls: str,
+) -> None:
     """What multiplies is refused before the first call, also where it is named by variables."""
     api = serve(scripted.url)
     query = (
         "query($n: Int! = 60) { users(first: $n) { nodes { groups(first: $n) { nodes {"
         " users { nodes { sub } } } } } } }"
     )
-    for variables, calls in ((None, 3661), ({"n": 12}, 157), ({"n": 1e300}, None)):
-        answer = api.send(query, variables)
-        assert answer.codes == ["QUERY_TOO_EXPENSIVE"]
-        assert calls is None or f" {calls} " in answer.errors[0]["message"]
+    answer = api.send(query, variables)
+    assert answer.codes == ["QUERY_TOO_EXPENSIVE"]
+    assert calls in answer.errors[0]["message"]
     assert scripted.requests == []
 
 

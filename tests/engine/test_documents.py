@@ -37,9 +37,15 @@ LITERALS = {
 
 
 @pytest.fixture
-def api(serve: Callable[..., Api], scripted: ScriptedCognito) -> Api:
-    """This server in front of a Cognito that expects no call."""
-    return serve(scripted.url)
+def scripted(shared_scripted: ScriptedCognito) -> ScriptedCognito:
+    """A Cognito that expects no call, unless the test says otherwise."""
+    return shared_scripted
+
+
+@pytest.fixture
+def api(shared_serve: Callable[..., Api], scripted: ScriptedCognito) -> Api:
+    """This server in front of that Cognito."""
+    return shared_serve(scripted.url)
 
 
 @pytest.mark.parametrize("template", LITERALS.values(), ids=LITERALS.keys())

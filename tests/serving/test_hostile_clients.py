@@ -62,7 +62,7 @@ def attack(server: Server, count: int, data: bytes) -> float:
             client.setblocking(False)
             selector.register(client, selectors.EVENT_WRITE, memoryview(data))
         ready = selector.select(1)
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while ready and time.monotonic() < end:
             for key, _ in ready:
                 rest = send(key)

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -222,10 +223,13 @@ def run(
 
 
 def invoke(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as `run` does, but in this process, which spares a second's start."""
+    """Run the command line as `run` does, but in this process, which spares a second's start.
+
+    The log stays as the tests have it: a logger keeps its stream, and the command's is closed.
+    """
     handlers = {number: signal.getsignal(number) for number in HANDLED}
     try:
-        with isolated_environment():
+        with isolated_environment(), patch("graphql_admin.telemetry.log.configure_logging"):
             os.environ.update(variables)
             result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     finally:

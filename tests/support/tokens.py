@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from tests.support.patience import PATIENCE
+
 POOL_ID = "eu-west-1_AbCdEf123"
 ISSUER = f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL_ID}"
 CLIENT_ID = "4h57kui8c0example0client0"
@@ -134,7 +136,7 @@ class JwksServer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 endpoint.requests += 1
-                endpoint.gate.wait(timeout=30)
+                endpoint.gate.wait(PATIENCE)
                 try:
                     self.send_response(endpoint.status)
                     for name, value in endpoint.headers.items():

@@ -30,9 +30,15 @@ DISABLE = 'mutation { disableUser(input: {username: "bob"}) { errors { code } } 
 
 
 @pytest.fixture
-def api(serve: Callable[..., Api], scripted: ScriptedCognito) -> Api:
-    """This server in front of a Cognito that expects no call."""
-    return serve(scripted.url)
+def scripted(shared_scripted: ScriptedCognito) -> ScriptedCognito:
+    """A Cognito that expects no call, unless the test says otherwise."""
+    return shared_scripted
+
+
+@pytest.fixture
+def api(shared_serve: Callable[..., Api], scripted: ScriptedCognito) -> Api:
+    """This server in front of that Cognito."""
+    return shared_serve(scripted.url)
 
 
 def headers(api: Api, **more: str) -> dict[str, str]:

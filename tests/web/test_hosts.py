@@ -110,7 +110,9 @@ def test_setting_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def send(url: str, request: str) -> tuple[int, bytes]:
     """Send a request as it stands, to be closed after it; return the answer's status and body."""
     address = urlsplit(url)
-    with socket.create_connection((address.hostname, address.port or 80), timeout=30) as sender:
+    with socket.create_connection(
+        (address.hostname, address.port or 80), timeout=PATIENCE
+    ) as sender:
         sender.sendall(request.encode("latin-1"))
         answer = b""
         while chunk := sender.recv(65536):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.api import Api
+from tests.support.patience import PATIENCE
 from tests.support.scripted import ScriptedCognito
 
 NODE = Path(__file__).parent.parent / "node"
@@ -40,7 +41,7 @@ def test_audits(listen: Callable[..., Api], scripted: ScriptedCognito) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert run.returncode == 0, run.stderr

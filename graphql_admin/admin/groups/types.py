@@ -73,7 +73,9 @@ class Group(Node):
         return cls({"GroupName": name})
 
 
-ALL_GROUPS = Listing("ListGroups", rows="Groups", key="GroupName", token="NextToken")
+ALL_GROUPS = Listing(
+    Action.LIST_GROUPS, "ListGroups", rows="Groups", key="GroupName", token="NextToken"
+)
 
 GroupName = Annotated[str, strawberry.argument(description="The group's name.")]
 
@@ -85,7 +87,7 @@ async def find_group(context: Context, name: str) -> Group | None:
         AdminError: The call failed; a missing group is None, not an error.
     """
     try:
-        reply = await context.read("GetGroup", GroupName=name)
+        reply = await context.read(Action.GET_GROUP, "GetGroup", GroupName=name)
     except GroupNotFound:
         return None
     row = reply.get("Group")

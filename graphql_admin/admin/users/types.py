@@ -187,10 +187,11 @@ class User(Node):
         return cls({"Username": username, "Attributes": [{"Name": "sub", "Value": sub}]})
 
 
-def list_users(criterion: Criterion | None, *, field: str) -> Listing:
+def list_users(action: Action, criterion: Criterion | None, *, field: str) -> Listing:
     """Return the list of all users, or of those that meet a criterion.
 
     Args:
+        action: The action that the users are read for.
         criterion: The condition; None for all users.
         field: The field of the request that it comes from, for the error.
 
@@ -198,8 +199,9 @@ def list_users(criterion: Criterion | None, *, field: str) -> Listing:
         BadUserInput: The criterion's value cannot be part of a filter.
     """
     if criterion is None:
-        return Listing("ListUsers", rows="Users", key="Username", token="PaginationToken")
+        return Listing(action, "ListUsers", rows="Users", key="Username", token="PaginationToken")
     return Listing(
+        action,
         "ListUsers",
         rows="Users",
         key="Username",
@@ -212,6 +214,7 @@ def list_users(criterion: Criterion | None, *, field: str) -> Listing:
 def list_groups_of(username: str) -> Listing:
     """Return the list of the groups that a user is in."""
     return Listing(
+        Action.LIST_GROUPS_FOR_USER,
         "AdminListGroupsForUser",
         rows="Groups",
         key="GroupName",
@@ -222,14 +225,21 @@ def list_groups_of(username: str) -> Listing:
     )
 
 
-async def find_user(context: Context, username: str) -> User | None:
+async def find_user(
+    context: Context, username: str, action: Action = Action.GET_USER
+) -> User | None:
     """Fetch the user named `username`, with strong consistency.
+
+    Args:
+        context: The request's context.
+        username: The name.
+        action: The action that the user is read for.
 
     Raises:
         AdminError: The call failed; a missing user is None, not an error.
     """
     try:
-        reply = await context.read("AdminGetUser", Username=username)
+        reply = await context.read(action, "AdminGetUser", Username=username)
     except UserNotFound:
         return None
     if reply.get("Username") is None:
@@ -253,7 +263,7 @@ async def find_user_by(context: Context, attribute: str, value: str, *, field: s
             is not known whether there is a match, or a second one.
         AdminError: The call failed; a missing user is None, not an error.
     """
-    listing = list_users(Criterion(attribute, "=", value), field=field)
+    listing = list_users(Action.GET_USER, Criterion(attribute, "=", value), field=field)
     # A `sub` is unique, so after one match there is no need to look for a second.
     enough = 1 if attribute == "sub" else 2
     rows = await read_all(context, listing, enough=enough)
@@ -294,7 +304,9 @@ class UserQuery:
             strawberry.argument(description="Return only the users that match; all by default."),
         ] = None,
     ) -> Connection[User] | None:
-        listing = list_users(filter.criterion() if filter else None, field="filter")
+        listing = list_users(
+            Action.LIST_USERS, filter.criterion() if filter else None, field="filter"
+        )
         return await paginate(info.context, listing, User, first=first, after=after)
 
 
@@ -306,6 +318,7 @@ async def users_in_group(
     after: After = None,
 ) -> Connection[User] | None:
     listing = Listing(
+        Action.LIST_USERS_IN_GROUP,
         "ListUsersInGroup",
         rows="Users",
         key="Username",
