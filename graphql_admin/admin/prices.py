@@ -15,8 +15,10 @@ Changes: TypeAlias = tuple[tuple[str, int], ...]
 class Prices:
     """The prices of decisions, for callers who still have what their tokens say.
 
-    Nobody's groups are expected to be more than one page. What a decision takes beyond its price
-    counts as it is read, as all calls of a request do.
+    Nobody's groups are expected to be more than one page, and nobody is expected to give rights to
+    themselves, for which their standing is read once more: in the price, that would make what is
+    given to others three times as dear. What a decision takes beyond its price counts as it is
+    read, as all calls of a request do.
 
     Args:
         decisions: Say what they depend on.
