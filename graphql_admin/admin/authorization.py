@@ -44,6 +44,8 @@ from graphql_admin.tokens.caller import Caller
 PAGE = 60
 """Groups of a user that are read at a time; Cognito allows no more."""
 
+_IN_VAIN = "The user pool did not answer in time. Nothing was changed."
+
 _UNREAD = User()
 
 _OUTCOMES: Mapping[Reason, type[OutOfScope | OwnAccount | Conflict]] = {
@@ -70,6 +72,8 @@ class Attempt:
     """What was read of the target, if it is a user."""
     held: Reservation | None = None
     """Of the target, who is about to lose rights."""
+    gives: bool = False
+    """Whether the caller is known to be giving rights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +125,15 @@ class Authorization:
             await self._look_at_caller(attempt, anew=True)
             await self._resolve(attempt)
         elif effect is Effect.GIVES:
-            await self._demand_unreserved(attempt.context.demand_token())
+            await self._give(attempt)
         return attempt.target
 
     async def settle(self, attempt: Attempt, outcome: Outcome) -> None:
         """Let go of what `allow` held, and believe no more of the target than is still true."""
+        if attempt.gives:
+            await self.reservations.given(attempt.context.demand_token().sub)
         sub = attempt.user.sub
-        if sub is None:  # then nothing was held either
+        if sub is None:  # then nobody is held either
             return
         is_changed = outcome in {Outcome.DONE, Outcome.UNKNOWN}
         if is_changed:
@@ -176,8 +182,7 @@ class Authorization:
             try:
                 await self._read_target(attempt, attempt.decision.read)
             except TimedOut as error:
-                message = "The user pool did not answer in time. Nothing was changed."
-                raise TimedOut(message) from error
+                raise TimedOut(_IN_VAIN) from error
             self._decide(attempt)
         return attempt.decision.effect
 
@@ -200,15 +205,26 @@ class Authorization:
         decision = self.decisions.decide(principal, attempt.action, known)
         attempt.decision = _unless_refused(decision)
 
-    async def _demand_unreserved(self, caller: Caller) -> None:
-        if not caller.is_machine and await self.reservations.is_reserved(caller.sub):
-            raise Conflict
+    async def _give(self, attempt: Attempt) -> None:
+        """Let rights be given, by one who is not losing their own.
+
+        Raises:
+            Conflict: They are.
+        """
+        caller = attempt.context.demand_token()
+        if caller.is_machine:
+            return
+        refused = await self.reservations.give(caller.sub)
+        if refused is not None:
+            raise _error_of(refused)
+        attempt.gives = True
 
     async def _reserve(self, attempt: Attempt) -> None:
         """Reserve the target, for one who is not losing their own rights.
 
         Raises:
             Conflict: They are.
+            TimedOut: The target is still giving rights to somebody.
         """
         sub, caller = attempt.user.sub, attempt.context.demand_token()
         assert sub is not None  # noqa: S101  # what takes rights depends on who it is
@@ -218,6 +234,11 @@ class Authorization:
         if isinstance(held, Refused):
             raise _error_of(held)
         attempt.held = held
+        try:
+            async with asyncio.timeout_at(attempt.context.deadline):
+                await self.reservations.wait_for_gifts(sub)
+        except TimeoutError as error:
+            raise TimedOut(_IN_VAIN) from error
 
 
 class _Reader:

@@ -1,11 +1,15 @@
-"""Whoever is being deprived of rights cannot deprive others: of two who try, one is refused.
+"""Whoever is being deprived of rights neither takes nor gives any: of two who try, one is refused.
 
 Before something that takes rights, its target is reserved, which is refused to a caller who is
 reserved; both in one step. Then the caller's authority is read anew, and Cognito is called. Where
 it is certain that nothing was changed, the reservation is dropped. Otherwise it stays for as long
 as Cognito's lists may lag behind, so that the one who lost their rights cannot act on an old list.
+
+What gives rights is refused to a caller who is reserved, too. What the target had begun to give
+before is waited for, or it could come last: who loses a group would have just added themselves.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -60,14 +64,27 @@ class Reservations(Protocol):
     async def keep(self, reservation: Reservation) -> None:
         """Let a reservation stay for `KEPT` seconds from now: something was, or may have been."""
 
-    async def is_reserved(self, sub: str) -> bool:
-        """Tell whether somebody is being deprived of rights, or was a moment ago."""
+    async def give(self, giver: str) -> Refused | None:
+        """Take note that a user is about to give rights, unless they are reserved; in one step.
+
+        Args:
+            giver: The `sub` of who gives them.
+
+        Returns:
+            Why they may not; None: `given` has to be called once it is over, however it ends.
+        """
+
+    async def given(self, giver: str) -> None:
+        """Take note that one of the gifts that a user had begun is over."""
+
+    async def wait_for_gifts(self, giver: str) -> None:
+        """Wait until what a user had begun to give is over. Reserved, they begin nothing new."""
 
 
 class LocalReservations:
     """Reservations of one process. Two processes that share none may let two through at once.
 
-    Nothing in it waits, so that in an event loop each of its methods is one step.
+    Nothing in it waits but for gifts, so that in an event loop each other method is one step.
 
     Args:
         clock: Seconds, from any start: that of deadlines.
@@ -80,11 +97,15 @@ class LocalReservations:
         self._ends: dict[Reservation, float] = {}
         self._of_target: dict[str, set[Reservation]] = {}
         self._of_caller: dict[str, set[Reservation]] = {}
+        self._gifts: dict[str, int] = {}
+        """How many are under way, by giver."""
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        """Who waits for a giver's to be over."""
         self._tidy_at = 0.0
 
     def __len__(self) -> int:
         """Return how many are in memory, also of those that have ended since the last look."""
-        return max(len(self._ends), len(self._of_target), len(self._of_caller))
+        return max(len(self._ends), len(self._of_target), len(self._of_caller), len(self._gifts))
 
     async def reserve(self, target: str, *, caller: str, deadline: float) -> Reservation | Refused:
         """Reserve a target, in one step with looking whether the caller is reserved."""
@@ -109,9 +130,28 @@ class LocalReservations:
         if reservation in self._ends:
             self._ends[reservation] = self._clock() + KEPT
 
-    async def is_reserved(self, sub: str) -> bool:
-        """Tell whether somebody is being deprived of rights, or was a moment ago."""
-        return bool(self._live(self._of_target, sub, self._clock()))
+    async def give(self, giver: str) -> Refused | None:
+        """Take note that a user is about to give rights, unless they are reserved."""
+        if self._live(self._of_target, giver, self._clock()):
+            return CONFLICT
+        self._gifts[giver] = self._gifts.get(giver, 0) + 1
+        return None
+
+    async def given(self, giver: str) -> None:
+        """Take note that one of the gifts that a user had begun is over."""
+        self._gifts[giver] -= 1
+        if not self._gifts[giver]:
+            del self._gifts[giver]
+            for answer in self._waiting.pop(giver, ()):
+                if not answer.done():
+                    answer.set_result(None)
+
+    async def wait_for_gifts(self, giver: str) -> None:
+        """Wait until what a user had begun to give is over."""
+        if giver in self._gifts:
+            answer = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(giver, []).append(answer)
+            await answer
 
     def _live(self, table: dict[str, set[Reservation]], key: str, now: float) -> set[Reservation]:
         for reservation in [each for each in table.get(key, ()) if self._ends[each] <= now]:

@@ -39,6 +39,14 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(coroutine)
 
 
+def is_reserved(reservations: Reservations, sub: str) -> bool:
+    """Tell whether a user is kept from giving rights."""
+    refused = run(reservations.give(sub))
+    if refused is None:
+        run(reservations.given(sub))
+    return refused is CONFLICT
+
+
 @pytest.fixture
 def reserve(
     reservations: Reservations, clock: Clock
@@ -90,10 +98,10 @@ def test_kept(reserve: Any, reservations: LocalReservations, clock: Clock) -> No
     clock.now += 10
     run(reservations.keep(reservation))
     clock.now += KEPT - 0.001
-    assert run(reservations.is_reserved("b"))
+    assert is_reserved(reservations, "b")
     assert reserve("b", "a") is CONFLICT
     clock.now += 0.001
-    assert not run(reservations.is_reserved("b"))
+    assert not is_reserved(reservations, "b")
     assert isinstance(reserve("b", "a"), Reservation)
 
 
@@ -110,7 +118,7 @@ def test_deadline_passed(reservations: LocalReservations, clock: Clock) -> None:
     """A deadline that has passed shortens nothing."""
     run(reservations.reserve("b", caller="a", deadline=clock.now - 100))
     clock.now += KEPT - 0.001
-    assert run(reservations.is_reserved("b"))
+    assert is_reserved(reservations, "b")
 
 
 def test_bound_per_caller(reserve: Any, reservations: LocalReservations, clock: Clock) -> None:
@@ -123,6 +131,32 @@ def test_bound_per_caller(reserve: Any, reservations: LocalReservations, clock: 
     assert reserve("a", "z") is TOO_MANY
     clock.now += 15 + KEPT
     assert isinstance(reserve("a", "z"), Reservation)
+
+
+def test_gifts_are_waited_for(reservations: LocalReservations, clock: Clock) -> None:
+    """All that a user had begun to give is waited for, by all who wait; nobody else's is."""
+
+    async def scenario() -> None:
+        for giver in ["a", "a", "b"]:
+            assert await reservations.give(giver) is None
+        assert isinstance(
+            await reservations.reserve("a", caller="c", deadline=clock.now), Reservation
+        )
+        assert await reservations.give("a") is CONFLICT
+        await reservations.wait_for_gifts("c")
+        waiting = [asyncio.ensure_future(reservations.wait_for_gifts("a")) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        await reservations.given("a")
+        await asyncio.sleep(0)
+        assert not waiting[1].done()
+        await reservations.given("a")
+        await asyncio.gather(*waiting[1:])
+        await reservations.wait_for_gifts("a")
+        await reservations.given("b")
+
+    run(scenario())
+    assert len(reservations) == 1  # of "a"; gifts that are over leave nothing behind
 
 
 def test_memory(reservations: LocalReservations, clock: Clock) -> None:

@@ -69,9 +69,11 @@ class MemoryPool:
         """Reply from this pool."""
         backend.people.clear()
         for operation in self._handlers():
-            backend.on(operation, self._scripted(operation))
+            backend.on(operation, self.scripted(operation))
 
-    def _scripted(self, operation: str) -> Callable[[dict[str, Any]], Reply]:
+    def scripted(self, operation: str) -> Callable[[dict[str, Any]], Reply]:
+        """Return a script that replies to an operation from this pool."""
+
         def script(parameters: dict[str, Any]) -> Reply:
             result = self._carry_out(operation, parameters)
             return failure(result) if isinstance(result, str) else reply(result)
