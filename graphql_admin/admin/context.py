@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -82,8 +81,9 @@ class Context:
     used: int = 0
     """Bytes of replies that were used, each as often as it may be repeated."""
 
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PAGES_AT_ONCE))
-    """Keeps pages of users from coming in all at once, before their size is known."""
+    turns: asyncio.Semaphore | None = None
+    """Keeps pages of users from coming in all at once, before their size is known. It is made for
+    the first page; most requests ask for none."""
 
     reads: SharedReads = field(default_factory=lambda: SharedReads(keep=True))
     """What was read for this request since its last write."""
@@ -165,10 +165,18 @@ class Context:
         operation: str,
         parameters: Mapping[str, object],
     ) -> Reply:
-        async with self.turns if operation in _PAGES else nullcontext():
-            if self.used >= MAX_READ:
-                raise ResponseTooLarge
+        if operation not in _PAGES:
+            self._demand_room()
             return await self.count(call, operation, parameters)
+        if self.turns is None:
+            self.turns = asyncio.Semaphore(PAGES_AT_ONCE)
+        async with self.turns:
+            self._demand_room()
+            return await self.count(call, operation, parameters)
+
+    def _demand_room(self) -> None:
+        if self.used >= MAX_READ:
+            raise ResponseTooLarge
 
     def charge(self, reply: Reply) -> None:
         """Count a reply before anything is made of it, also one that the request had before."""

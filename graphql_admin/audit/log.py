@@ -169,7 +169,7 @@ class AuditLog:
         While more than `MAX_WAITING` is kept, attempts that were refused get no more than a
         line in the log.
         """
-        if event.outcome is Outcome.REFUSED and len(self._waiting) > MAX_WAITING:
+        if len(self._waiting) > MAX_WAITING and event.outcome is Outcome.REFUSED:
             log.error("audit event dropped", action=event.action, request_id=event.request_id)
             return
         self._waiting += event.to_line()
@@ -235,7 +235,7 @@ def _test(file: int) -> None:
 
 def _is_ready(file: int) -> bool:
     """Whether somebody reads on the other side, and a write would not wait for them."""
-    return [events for _, events in _poll(file).poll(0)] == [select.POLLOUT]
+    return _poll(file).poll(0) == [(file, select.POLLOUT)]
 
 
 @lru_cache(maxsize=8)

@@ -163,8 +163,9 @@ class Decisions:
     def decide_on_unread(self, rights: Rights, action: Action, group: str | None) -> Decision:
         """Decide what `decide` would on a target of whom nothing was read, whoever asks.
 
-        It is remembered, since nothing else matters: 2,500 instructions in place of 26,000, with
-        CPython 3.11, which is 4 % of what it takes to add a user to a group.
+        It is remembered, since nothing else matters. To work it out took 26,000 of the 577,000
+        instructions that adding a user to a group took between executor and transport, with
+        CPython 3.11.
 
         Args:
             rights: The caller's.
