@@ -159,6 +159,7 @@ class Decisions:
         )
         """Whether somebody who is in no group may take rights from others, and has that to lose."""
         self._of_unread = lru_cache(maxsize=1024)(self._decide_on_unread)
+        self._effects = lru_cache(maxsize=1024)(self._effects_on_groups)
 
     def decide_on_unread(self, rights: Rights, action: Action, group: str | None) -> Decision:
         """Decide what `decide` would on a target of whom nothing was read, whoever asks.
@@ -230,7 +231,9 @@ class Decisions:
         return tuple(reads)
 
     def allowed_on_user(self, principal: Principal, user: User) -> frozenset[Action]:
-        """Return the changes that the principal may make to a user; memberships, of some group.
+        """Return the changes that the principal may make to a user.
+
+        A change of a membership is among them if there is a group with which it is allowed.
 
         Raises:
             ValueError: Not all is known of the user that it depends on.
@@ -256,22 +259,38 @@ class Decisions:
             return False
         if rule.on_oneself is Oneself.ONLY:
             return _is_oneself(principal, user)
-        effect = rule.effect
+        effects = frozenset({rule.effect})
         if rule.target is TargetKind.MEMBERSHIP:
-            if not principal.rights.grants:
-                return False
-            effect = Effect.NONE  # of some group that gives no rights
+            effects = self._effects(principal.rights, rule)
         # What is still to be read, if anything, is what the action takes from the user.
-        return not isinstance(self._decide_on_user(principal, rule, effect, user), Refused)
+        return any(
+            not isinstance(self._decide_on_user(principal, rule, effect, user), Refused)
+            for effect in effects
+        )
+
+    def _effects_on_groups(self, rights: Rights, rule: Row) -> frozenset[Effect]:
+        """Return what a change of a membership may do to rights, of all groups it is allowed of."""
+        return frozenset(
+            rule.effect if self._grants.gives_rights(group) else Effect.NONE
+            for group in self._grants.kinds_of_groups
+            if self._refusal_of_group(Principal("", rights), rule, group) is None
+        )
 
     def allowed_on_group(self, principal: Principal, group: str) -> frozenset[Action]:
-        """Return the changes that the principal may make to a group; memberships, of some user."""
+        """Return the changes that the principal may make to a group.
+
+        A change of a membership is among them if there can be a user with whom it is allowed.
+        """
+        nobody_else = User(f"not {principal.sub}", frozenset())
+        targets = {
+            TargetKind.GROUP: Target(group=group),
+            TargetKind.MEMBERSHIP: Target(nobody_else, group),
+        }
         return frozenset(
             action
             for action, rule in self._rules.items()
-            if action in principal.rights.actions
-            and rule.target is not TargetKind.USER
-            and self._refusal_of_group(principal, rule, group) is None
+            if rule.target in targets
+            and isinstance(self.decide(principal, action, targets[rule.target]), Allowed)
         )
 
     def _refusal_of_group(self, principal: Principal, rule: Row, group: str) -> Refused | None:
