@@ -6,6 +6,7 @@ away: a group counts if both the token and the pool have it.
 """
 
 import asyncio
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -85,10 +86,10 @@ class Standing:
     def may_be_called(self, name: str) -> bool:
         """Tell whether the pool may know the user by a name.
 
-        A name may be another's all the same: letter case matters in some pools, and an alias can
-        have moved since. One that the user got since is not known.
+        A name may be another's all the same: letters that differ here count as the same, and an
+        alias can have moved since. One that the user got since is not known.
         """
-        return name.casefold() in self.names
+        return _fold(name) in self.names
 
 
 @dataclass(slots=True, eq=False)
@@ -208,7 +209,7 @@ class Authority:
         except UserNotFound:  # deleted since
             return Standing(began)
         names = {username, user.username, sub, *user.aliases}
-        folded = frozenset(name.casefold() for name in names)
+        folded = frozenset(map(_fold, names))
         return Standing(began, is_good=True, groups=groups, names=folded)
 
     def _keep(self, sub: str, standing: Standing) -> None:
@@ -216,6 +217,14 @@ class Authority:
         if len(self._kept) >= self._max_kept:
             del self._kept[next(iter(self._kept))]
         self._kept[sub] = standing
+
+
+def _fold(name: str) -> str:
+    """Return a name as all have it that a pool may take for the same.
+
+    Pools can be told to ignore letter case. What else they ignore is not documented.
+    """
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 async def read_groups(reader: Reader, username: str) -> frozenset[str]:

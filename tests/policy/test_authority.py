@@ -200,14 +200,17 @@ def test_groups_of_the_token_alone(clock: Clock, pool: Pool) -> None:
     assert pool.calls == ["user ann"]
 
 
+ACUTE = "\N{COMBINING ACUTE ACCENT}"
+
+
 def test_names(clock: Clock, pool: Pool) -> None:
     """A caller may be called by all that was read, in any letters; and none of it is shown."""
-    pool.aliases = {"Ann@Example.com", "+15550100", "Straße"}
+    pool.aliases = {"Ann@Example.com", "+15550100", "Straße", f"Rene{ACUTE}"}
     authority = Authority(clock=clock)
     standing = asyncio.run(authority.standing_of("s", "ann", Reader(pool)))
-    for name in ["ann", "ANN", "Ann", "s", "S", "ann@example.COM", "+15550100", "STRASSE"]:
+    for name in ["ann", "ANN", "Ann", "s", "S", "ann@example.COM", "+15550100", "STRASSE", "RENÉ"]:
         assert standing.may_be_called(name)
-    for name in ["", "an", "anne", "ann@example.org", " ann"]:
+    for name in ["", "an", "anne", "ann@example.org", " ann", "rene"]:
         assert not standing.may_be_called(name)
     user = asyncio.run(pool.user("ann"))
     shown = f"{standing} {user} {authority}"
