@@ -49,6 +49,7 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/floors
+	$(BIN)/python .ci/words
 	$(BIN)/graphql-admin schema --check
 	$(BIN)/python -m graphql_admin.policy.file_schema --check
 	$(BIN)/python -m docs.tables --check
@@ -90,7 +91,7 @@ clean:
 	rm -rf $(VENV) $(GATEWAYS)/node_modules build dist *.egg-info .*_cache .hypothesis
 	find graphql_admin tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What the checks and tests need beside is most of it, and whoever tries the server needs none.
+# Most dependencies are of the checks and tests, and not needed to try the server.
 $(INSTALLED): $(INSTALLED_DEV)
 	@echo "Installing what the checks and tests need; this takes a minute or two."
 	@$(INSTALL) '.[dev,docs,test]'

@@ -144,7 +144,7 @@ CONNECTIONS = (
         "latency",
     ),
     Limit(
-        "Requests begun in one turn",
+        "Requests started in one turn",
         "{serving.BEGUN_PER_TURN}",
         "wait for a later turn, callers taking turns",
         "latency",
@@ -162,8 +162,8 @@ CALLERS = (
         "Requests in flight that call Cognito, shared between callers",
         "{settings.max_concurrency}",
         "`OVERLOADED`",
-        "Memory, and all callers from one who asks for much. A request takes its place once it has "
-        "arrived whole and before its first call, and gives it back before the response is sent.",
+        "Memory, and all callers from one with many requests. A request takes its place once it "
+        "has arrived, before its first call, and gives it back before the response is sent.",
     ),
     Limit(
         "Estimated size of the documents and variables of those requests, shared between callers",
@@ -183,8 +183,8 @@ CALLERS = (
         "Requests that take no call to Cognito",
         "no limit",
         "–",
-        "`viewer`, errors and the like wait for nothing: each is answered at once, before the next "
-        "begins.",
+        "`viewer` and errors, for example, wait for nothing: each is answered at once, before the "
+        "next starts.",
     ),
     Limit(
         "Connections to Cognito, shared between callers",
@@ -232,7 +232,7 @@ CALLERS = (
         "Cognito, and the deadline",
     ),
     Limit(
-        "Reply of Cognito",
+        "Reply from Cognito",
         "{cognito.MAX_REPLY_BYTES:bytes}, and {cognito.MAX_FRAMING_BYTES:bytes} of heads and "
         "framing",
         "`UPSTREAM_ERROR`",

@@ -73,7 +73,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "warning": {
         "call to Cognito failed": (
-            "Neither the attempts nor the time sufficed; `reason` says why."
+            "All attempts failed, or the deadline passed; `reason` says why."
         ),
         "Cognito throttles calls": (
             "Cognito's quota is used up, by this server or another app: lower `QUOTA_SHARE`, or "

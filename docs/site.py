@@ -1,7 +1,8 @@
 """Build the pages as a site: `python -m docs.site`.
 
 It fails on a link to a page, heading or file that is not there, and on a page that no other leads
-to. All is built anew each time, since Sphinx does not repeat the warnings of pages that it keeps.
+to. Everything is built again each time, since Sphinx does not repeat the warnings of pages that it
+keeps.
 """
 
 import shutil

@@ -46,7 +46,7 @@ NONE = "–"
 
 
 def table_of_actions() -> str:
-    """The actions, and how each is to be had."""
+    """The actions, and how each is used."""
     schema = AdminSchema().graphql_schema
     rows = [
         [
@@ -235,7 +235,7 @@ def _unit_of(docstring: str) -> str:
 
 
 def _kinds(annotation: Any) -> Iterator[type]:
-    """Yield the types that an annotation is made of, but for None."""
+    """Yield the types in an annotation, except None."""
     origin = get_origin(annotation)
     if origin is None:
         if isinstance(annotation, type) and annotation is not types.NoneType:

@@ -39,7 +39,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture(scope="session")
 def authorities(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with a certificate of nobody, to be trusted in place of a hundred authorities.
+    """A file with one unused certificate, to trust instead of a hundred authorities.
 
     Reading those takes a third of the time in which a server starts.
     """
@@ -178,7 +178,7 @@ def shared_serve(jwks_url: str, signing_key: Pool) -> Iterator[Callable[..., Api
     """Start this server as `serve` does, once in a module for each choice of settings.
 
     It is for tests that leave the server as it was, and the Cognito in front of which it is must
-    last as long. Whoever tests what a server remembers starts one of its own.
+    last as long. A test of what a server caches starts its own.
     """
     started: dict[tuple[object, ...], tuple[Api, httpx2.Headers]] = {}
     with ExitStack() as stack:

@@ -327,7 +327,7 @@ def test_help(command: str) -> None:
 
 
 def named_pages(text: str) -> list[str]:
-    """Return the pages of the documentation that a text names; each has to be there."""
+    """Return the pages of the documentation that a message names; each must exist."""
     pages = re.findall(r"docs/[\w-]+\.md", text)
     assert [page for page in pages if not (ROOT / page).exists()] == []
     return pages

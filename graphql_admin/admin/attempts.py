@@ -1,7 +1,7 @@
-"""The gate: the one way to change anything in the user pool.
+"""The gate: the only way to change anything in the user pool.
 
-Nothing else has what writes to Cognito, so that a change that nobody decided on, or that leaves no
-event, cannot be made. Mutations come here, and Amplify's routes by way of them.
+Nothing else has the `PoolWriter`, so a change that was not authorized, or leaves no audit event,
+cannot be made. Mutations call it, and Amplify's routes call mutations.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ from graphql_admin.tokens.caller import Caller
 
 
 class Attempts:
-    """Decides on changes, carries them out, and leaves one event for each, however it ends.
+    """Authorizes changes, carries them out, and writes one audit event for each, however it ends.
 
     Args:
-        writer: What writes to Cognito. Nothing else may have it.
-        audit: Where the events go.
-        authorization: Decides.
+        writer: Writes to Cognito. Nothing else may have it.
+        audit: The sink of the events.
+        authorization: Decides on changes.
     """
 
     def __init__(self, writer: PoolWriter, audit: AuditLog, authorization: Authorization) -> None:
@@ -36,22 +36,22 @@ class Attempts:
         """Carry out a change for the request's caller.
 
         Returns:
-            The target, as Cognito was told it.
+            The target, as it was sent to Cognito.
 
         Raises:
             Unauthenticated: The request carries no token.
             Forbidden: The caller may not do this.
-            OutOfScope: Not to this user or group.
-            OwnAccount: Not to themselves.
-            Conflict: Not while their own rights are being taken.
-            BadUserInput: A value of the change cannot be right.
-            AuditUnavailable: The sink of events does not work. Nothing was called.
+            OutOfScope: The caller may not do it to this user or group.
+            OwnAccount: The caller may not do it to themselves.
+            Conflict: The caller's own rights are being taken.
+            BadUserInput: A value of the change is invalid.
+            AuditUnavailable: Audit events cannot be written. Cognito was not called.
             AuthorityUnavailable: The pool did not say whether the caller may still do this.
-            AdminError: Cognito did not answer well.
+            AdminError: A call failed.
         """
         aim = _aim(context.caller, action, change.target())
         attempt: Attempt | None = None
-        # What is neither done nor an error of ours is a request that was cancelled.
+        # Without an outcome or an error of this server, the request was cancelled.
         outcome, is_sent = Outcome.FAILED, False
         code: str | None = "CANCELLED"
         try:
@@ -64,7 +64,7 @@ class Attempts:
         except AdminError as error:
             outcome, code = outcome_of(error, is_sent=is_sent), payload_code(error)
             raise
-        except Exception:  # a fault of ours: the client is told INTERNAL, and so is the event
+        except Exception:  # a fault of this server: INTERNAL in the response, and in the event
             code = Internal.code
             raise
         else:
@@ -76,8 +76,9 @@ class Attempts:
                 await self._authorization.settle(attempt, outcome)
 
     async def _write(self, context: Context, action: Action, parameters: dict[str, object]) -> None:
-        # The operation is the row's, so that no other can be called, and IAM's policy has it.
-        assert action.write is not None  # noqa: S101  # the schema has no mutation without
+        # The operation comes from the row, so that no other can be called, and the IAM policy has
+        # it.
+        assert action.write is not None  # noqa: S101  # every mutation has one
         context.reads.forget()
         try:
             await context.count(self._writer.write, action.write, parameters)
@@ -86,14 +87,14 @@ class Attempts:
 
 
 def _aim(caller: Caller | None, action: Action, given: Target) -> Target:
-    """Return the target as it was given, or whom it means where it was not."""
+    """Return the target as it was given, or the caller if it is not given."""
     if given.user is None and action.is_for_oneself and caller is not None:
         return given._replace(user=caller.username)
     return given
 
 
 def _parameters(aim: Target, change: Change) -> Mapping[str, object]:
-    """Return what Cognito's operation takes beyond the target, whose names can be right."""
+    """Return the parameters other than the target, once the names of the target are valid."""
     if aim.user is not None:
         check_name(aim.user, "username")
     if aim.group is not None:

@@ -1,7 +1,8 @@
-"""May this caller do this to this target, now? What the decisions need is read here.
+"""Authorizes changes: reads what a decision depends on from the pool, and decides.
 
-What is decided on is whoever Cognito says that a name means, and the change is made to that user's
-username: a check of one name and a write through another may be two people.
+A name is resolved by Cognito first. The decision is on the user that it returns, and the change is
+made with that user's `Username`: a check of one name and a write with another could affect two
+users.
 """
 
 import asyncio
@@ -46,7 +47,7 @@ from graphql_admin.targets import Target
 from graphql_admin.tokens.caller import Caller
 
 PAGE = 60
-"""Groups of a user that are read at a time; Cognito allows no more."""
+"""Groups of a user per page; Cognito allows no more."""
 
 ALIASES = ("email", "phone_number", "preferred_username")
 """The attributes by which a pool may know a user beside username and `sub`; botocore's model of
@@ -63,28 +64,29 @@ _OUTCOMES: Mapping[Reason, type[OutOfScope | OwnAccount | Conflict]] = {
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt to change something, with what is known by now of who may make it."""
+    """An attempt to change something, with what is known so far for the decision."""
 
     context: Context
-    """The request's."""
+    """The context of the request."""
     action: Action
     target: Target
-    """As Cognito is to be told it."""
+    """The target, as it must be sent to Cognito."""
     rights: Rights
-    """The caller's: those that their token gives, before the pool was asked."""
+    """The caller's rights: those of their token until the pool has been read."""
     decision: Allowed | NeedsTarget
-    """By what is known."""
+    """The decision by what is known."""
     user: User = _UNREAD
-    """What was read of the target, if it is a user."""
+    """What has been read of the target, if it is a user."""
     standing: Standing | None = None
-    """What the pool said of the caller; None of a machine, and before it is known."""
+    """What has been read of the caller; None for a machine, and before it is read."""
     held: Reservation | None = None
-    """Of the target, who is about to lose rights; of the caller, who gives themselves some."""
+    """The reservation of the target, if it is about to lose rights, or of a caller who is about to
+    give rights to themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """Decides on changes, with what the pool says of the caller and the target."""
+    """Decides on changes, by what the pool has about the caller and the target."""
 
     grants: Grants
     decisions: Decisions
@@ -94,38 +96,38 @@ class Authorization:
     """For what decides, whatever the caller may read."""
 
     def check(self, context: Context, action: Action, target: Target) -> Attempt:
-        """Refuse a change that the token's rights do not admit, before anything is read for it.
+        """Reject a change that the token's rights do not allow, before anything is read for it.
 
         Raises:
             Unauthenticated: The request carries no token.
-            Forbidden: The token does not give the action, or `target` is another.
-            OutOfScope: It does not give what the group gives.
+            Forbidden: The token does not give the action, or the target is another user where only
+                the caller is allowed.
+            OutOfScope: The token does not give the rights that the group gives.
         """
         caller = context.demand(action)
         if action.is_for_oneself:
             if target.user not in {caller.username, caller.sub}:
-                raise Forbidden("You may do this to nobody but yourself.")
+                raise Forbidden("You may do this only to yourself.")
             target = target._replace(user=caller.username)
         decision = self.decisions.decide_on_unread(context.rights, action, target.group)
         return Attempt(context, action, target, context.rights, _unless_refused(decision))
 
     async def allow(self, attempt: Attempt) -> Target:
-        """Return the target as Cognito is to be told it, if the caller may make the change now.
+        """Return the target to send to Cognito, if the caller may make the change now.
 
-        Whoever loses rights by it is reserved until `settle`, and for a while afterwards unless
-        nothing was changed; whoever gives some to themselves is held until then. For both, what the
-        pool said of the caller before is not believed. `settle` has to come, however the attempt
-        ends.
+        A user who loses rights by it is reserved until `settle`, and for a while afterwards unless
+        nothing was changed. A caller who gives rights to themselves is held until `settle`. Both
+        read the caller again. `settle` must be called, however the attempt ends.
 
         Raises:
             AuthorityUnavailable: The pool did not say whether the caller may still do it.
-            Forbidden: The caller may not do it any more.
-            OutOfScope: Not to this user or group.
-            OwnAccount: Not to themselves.
-            Conflict: The caller's own rights are being taken, or the target is giving themselves
-                some.
+            Forbidden: The caller may no longer do it.
+            OutOfScope: The caller may not do it to this user or group.
+            OwnAccount: The caller may not do it to themselves.
+            Conflict: The caller's own rights are being taken, or the target is giving rights to
+                themselves.
             UserNotFound: There is no such user.
-            AdminError: What had to be read of the target could not be read.
+            AdminError: The target could not be read.
         """
         if attempt.action.is_for_oneself:
             return attempt.target
@@ -143,7 +145,7 @@ class Authorization:
         return attempt.target
 
     async def settle(self, attempt: Attempt, outcome: Outcome) -> None:
-        """Let go of what `allow` held, and believe no more of the target than is still true."""
+        """Drop or keep the reservation of `allow`, and forget what the change made outdated."""
         sub, held = attempt.user.sub, attempt.held
         if sub is None and held is None:
             return
@@ -158,12 +160,12 @@ class Authorization:
         await end(held)
 
     async def _look_at_caller(self, attempt: Attempt, *, anew: bool = False) -> None:
-        """Go on with the rights that the caller has now.
+        """Continue with the rights that the caller has now.
 
         Raises:
-            AuthorityUnavailable: The pool did not say.
-            Forbidden: The caller is not there any more, is disabled, or has not the right.
-            AdminError: The request may not call the pool now.
+            AuthorityUnavailable: They could not be read.
+            Forbidden: The caller was deleted, is disabled, or does not have the right.
+            AdminError: The request may make no call now.
         """
         caller = attempt.context.demand_token()
         if caller.is_machine:
@@ -181,9 +183,9 @@ class Authorization:
             self._decide(attempt)
 
     async def _read_standing(self, context: Context, caller: Caller, *, anew: bool) -> Standing:
-        assert caller.username is not None  # noqa: S101  # only machines have none
+        assert caller.username is not None  # noqa: S101  # only machines have no username
         try:
-            # Another request may be reading it, with more time.
+            # The read may be shared with another request, which has more time.
             async with asyncio.timeout_at(context.deadline):
                 reader = _Reader(context, self.pool)
                 return await self.authority.standing_of(
@@ -193,7 +195,7 @@ class Authorization:
             raise AuthorityUnavailable from error
 
     async def _resolve(self, attempt: Attempt) -> Effect:
-        """Read of the target what the decision depends on, and return what the change does."""
+        """Read what the decision depends on of the target, and return the effect of the change."""
         while isinstance(attempt.decision, NeedsTarget):
             try:
                 await self._read_target(attempt, attempt.decision.read)
@@ -205,7 +207,7 @@ class Authorization:
 
     async def _read_target(self, attempt: Attempt, read: Read) -> None:
         reader, username = _Reader(attempt.context, self.pool), attempt.target.user
-        assert username is not None  # noqa: S101  # nothing is read of a group
+        assert username is not None  # noqa: S101  # groups are never read
         if read is Read.USER:
             found = await reader.user(username)
             if found is None:
@@ -227,13 +229,13 @@ class Authorization:
             raise Conflict
 
     async def _reserve(self, attempt: Attempt) -> None:
-        """Reserve the target, who is about to lose rights.
+        """Reserve the target, unless the caller's own rights are being taken.
 
         Raises:
-            Conflict: The caller is losing theirs, or the target is giving some to themselves.
+            Conflict: They are being taken, or the target is giving rights to themselves.
         """
         sub, caller = attempt.user.sub, attempt.context.demand_token()
-        assert sub is not None  # noqa: S101  # what takes rights depends on who it is
+        assert sub is not None  # noqa: S101  # the decision has read the target
         held = await self.reservations.reserve(
             sub, caller=caller.sub, deadline=attempt.context.deadline
         )
@@ -251,10 +253,10 @@ class Authorization:
 
 
 class _Reader:
-    """Reads the pool for one request: never what was read before, by it or by others.
+    """Reads the pool for one request, without replies from before, of this or another request.
 
     Args:
-        context: The request's, whose calls these are.
+        context: The context of the request that makes the calls.
         pool: The pool.
     """
 
@@ -263,7 +265,7 @@ class _Reader:
         self._read = partial(pool.read, anew=True)
 
     async def user(self, username: str) -> PoolUser | None:
-        """Return the user with this name; None if there is none."""
+        """Return the user with this name; None if there is no such user."""
         try:
             reply = await self._call("AdminGetUser", Username=username)
         except UserNotFound:
@@ -298,7 +300,7 @@ class _Reader:
 
 
 def _objects(rows: Any) -> list[dict[str, Any]]:
-    """Return a list of a reply that can only be one of objects."""
+    """Return a list of objects from a reply."""
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise UpstreamFailed
     return rows

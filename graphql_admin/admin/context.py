@@ -1,4 +1,4 @@
-"""What one request carries down to the resolvers: it can read, and ask the gate for a change."""
+"""The context of a request for resolvers: it can read, and request changes from the gate."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,36 +27,37 @@ from graphql_admin.telemetry import request_record as records
 from graphql_admin.tokens.caller import Caller
 
 MAX_READ = 16 * 2**20
-"""Bytes of Cognito's replies that one request may use, each as often as the request's document may
-repeat it in the response."""
+"""Bytes of Cognito's replies that one request may use, each multiplied by how often the document
+may repeat it in the response."""
 
 PAGES_AT_ONCE = 16
-"""Pages of users that one request waits for at a time. How large a page is, 6 MB at most or so, is
-known only when it is here."""
+"""Concurrent reads of pages of users in one request. The size of a page, up to some 6 MB, is known
+only when it has arrived."""
 
 _PAGES = frozenset({"ListUsers", "ListUsersInGroup"})
-"""What replies with many users. By Cognito's model other replies have some 130 kB at most."""
+"""Operations that return many users. By Cognito's model, replies of others have some 130 kB at
+most."""
 
 
 class Gate(Protocol):
-    """What alone can change anything in the user pool; see `attempts`."""
+    """The only way to change anything in the user pool; see `attempts`."""
 
     async def attempt(self, context: "Context", action: Action, change: Change) -> Target:
-        """Carry out a change for a request's caller, if they may, and leave an audit event."""
+        """Carry out a change if the caller may, and write an audit event."""
 
 
 @dataclass(slots=True)
 class Context:
-    """One request's caller, rights and way to the user pool."""
+    """The caller of a request, their rights, and access to the user pool."""
 
     caller: Caller | None
-    """Who asks; None is a request without a token, which may only read the schema."""
+    """The caller; None for a request without a token, which may only read the schema."""
 
     rights: Rights
-    """What the caller may do, as their token says."""
+    """The caller's rights, by their token."""
 
     decisions: Decisions
-    """Tell on whom they may act."""
+    """Decide on which users and groups they may act."""
 
     pool: PoolReader
     """Only for `read`, which asks for the right first."""
@@ -64,29 +65,29 @@ class Context:
     gate: Gate
 
     deadline: float
-    """When the answer is due, in seconds of the event loop's clock."""
+    """When the response is due, in seconds of the event loop's clock."""
 
     max_calls: int
-    """How often Cognito may be called."""
+    """Most calls to Cognito."""
 
     calls: int = 0
-    """How often it was called; an attempt that is made again is the same call."""
+    """Calls made so far; retries are not counted."""
 
     repeats: int = 1
-    """How often the response may have a part of a reply; see `engine.limits`."""
+    """How often the response may repeat a part of a reply; see `engine.limits`."""
 
     hold: Callable[[int], None] | None = None
-    """Takes that many bytes for replies until the request ends, or raises `Overloaded`."""
+    """Reserves bytes for replies until the request ends, or raises `Overloaded`."""
 
     used: int = 0
-    """Bytes of replies that were used, each as often as it may be repeated."""
+    """Bytes of the replies so far, each multiplied by how often it may be repeated."""
 
     turns: asyncio.Semaphore | None = None
-    """Keeps pages of users from coming in all at once, before their size is known. It is made for
-    the first page; most requests ask for none."""
+    """Limits concurrent reads of pages of users, whose size is not known beforehand. It is made for
+    the first page; most requests read none."""
 
     reads: SharedReads = field(default_factory=lambda: SharedReads(keep=True))
-    """What was read for this request since its last write."""
+    """The replies to this request since its last write."""
 
     def demand_token(self) -> Caller:
         """Return the request's caller.
@@ -112,10 +113,10 @@ class Context:
         return caller
 
     async def attempt(self, action: Action, change: Change) -> Target:
-        """Carry out a change, if the caller may, and leave an audit event.
+        """Carry out a change if the caller may, and write an audit event.
 
         Returns:
-            The target, as Cognito was told it.
+            The target, as it was sent to Cognito.
 
         Raises:
             AdminError: See `attempts`.
@@ -125,7 +126,7 @@ class Context:
     async def read(self, action: Action, operation: str, **parameters: object) -> Reply:
         """Call a Cognito operation that changes nothing, within the request's deadline.
 
-        What the request has read since its last write is not read again.
+        Replies since the last write of the request are reused.
 
         The caller's right is checked here too, so that a resolver whose guard is missing, or is
         for another action, reads nothing.
@@ -136,14 +137,14 @@ class Context:
             parameters: Its input members, without `UserPoolId`.
 
         Returns:
-            Cognito's reply, as decoded from JSON. It is not to be changed.
+            Cognito's reply as parsed JSON. It must not be modified.
 
         Raises:
             Forbidden: The caller does not have the action.
             Internal: The operation is not one of the action's.
             QueryTooExpensive: The request has used up its calls.
             ResponseTooLarge: Its response would be too large.
-            Overloaded: The caller's requests hold too much.
+            Overloaded: The caller's requests hold too many bytes.
             AdminError: The call failed.
         """
         if action not in self.rights.actions:
@@ -179,10 +180,10 @@ class Context:
             raise ResponseTooLarge
 
     def charge(self, reply: Reply) -> None:
-        """Count a reply before anything is made of it, also one that the request had before."""
+        """Count a reply before it is used, also a reused one."""
         size = reply.size * self.repeats
         if self.used + size > MAX_READ:
-            self.used = MAX_READ  # nothing more is read, and nothing is kept
+            self.used = MAX_READ  # read nothing more, and keep nothing
             self.reads.forget()
             raise ResponseTooLarge
         if self.hold is not None:
@@ -195,7 +196,7 @@ class Context:
         operation: str,
         parameters: Mapping[str, object],
     ) -> Reply:
-        """Make a call of Cognito as one of the request's, within its deadline.
+        """Make a call to Cognito that counts as one of the request's, within its deadline.
 
         Args:
             call: `PoolReader.read`, or `PoolWriter.write`.

@@ -1,4 +1,4 @@
-"""How many calls of Cognito it may take to decide on the changes of one request."""
+"""The cost of deciding on the changes of one request, in calls to Cognito."""
 
 from functools import lru_cache
 from typing import TypeAlias
@@ -13,17 +13,17 @@ Changes: TypeAlias = tuple[tuple[str, int], ...]
 
 
 class Prices:
-    """The prices of decisions, for callers who still have what their tokens say.
+    """The cost of decisions, for callers who still have the rights that their tokens give.
 
-    Nobody's groups are expected to be more than one page, and nobody is expected to give rights to
-    themselves, for which their standing is read once more: in the price, that would make what is
-    given to others three times as dear. What a decision takes beyond its price counts as it is
-    read, as all calls of a request do.
+    A user's groups are expected to fit into one page, and callers are expected to give no rights to
+    themselves, before which they are read once more: a price with that would be three times as high
+    for what is given to others. What a decision takes beyond its price counts as it is read, as all
+    calls of a request do.
 
     Args:
         decisions: Say what they depend on.
-        standing: Calls by which a caller's own standing is read.
-        each_time: Whether that is done for every change, because it is not believed for a while.
+        standing: Calls to read a caller's own standing.
+        each_time: Whether it is read for every change, because it is not cached.
     """
 
     def __init__(self, decisions: Decisions, *, standing: int, each_time: bool) -> None:
@@ -34,12 +34,12 @@ class Prices:
         self._price_of = lru_cache(maxsize=1024)(self._price)
 
     def of_decisions(self, caller: Caller | None, rights: Rights, changes: Changes) -> int:
-        """Return how many reads the decisions on some changes may take.
+        """Return how many calls the decisions on some changes may take.
 
         Args:
-            caller: Who asks for them.
-            rights: Theirs, as their token says.
-            changes: What is asked for.
+            caller: The caller who requests them.
+            rights: The caller's rights, by their token.
+            changes: What is requested.
         """
         return 0 if caller is None else self._price_of(rights, caller.is_machine, changes)
 
@@ -54,8 +54,8 @@ class Prices:
             first = standing
             target = len(self._decisions.most_reads(caller, action))
             takes = action.row.effect is Effect.TAKES
-            # What takes rights has the caller's standing read once more. A change of oneself, which
-            # any may be whose target is read, has it forgotten.
+            # An action that takes rights reads the caller's standing once more. A change to the
+            # caller, which any change may be whose target is read, drops the cached standing.
             again = takes + 1 if self._each_time else bool(takes or target)
             total += times * (target + standing * again)
         return total if self._each_time else first + total

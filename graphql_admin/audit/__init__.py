@@ -1,1 +1,1 @@
-"""One event for every attempt to change something, and where events go."""
+"""The audit log: one event for every attempt to change something."""

@@ -1,15 +1,14 @@
-"""One event for every attempt to change something, and the sink that events go to.
+"""The audit log: one event for every attempt to change something, and their sink.
 
-An event is written when the attempt has ended, as one line of JSON. Before Cognito is called,
-the sink has to stand a test: whatever was written before went out whole, the file is where it
-should be (a rotated one is opened anew) and has room, the pipe has a reader and room. Where it
+An event is written as one line of JSON when the attempt has ended. Before Cognito is called, the
+sink is tested: earlier events must have been written completely, the file must be at its path (it
+is reopened after rotation) and have space, the pipe must have a reader and space. If the test
 fails, the attempt is refused and nothing is changed.
 
-No test can promise what happens afterwards. A sink that breaks while an attempt is under way
-costs the attempt nothing: its event waits in memory for the sink to work again, and until it
-has gone out every further attempt is refused. So what can be lost are the events of attempts
-that were under way when both the sink broke and this process was killed, and the event of an
-attempt during which it was killed. Lines are not forced onto the disk one by one.
+The sink can still fail after the test. Then the attempt is not affected: its event waits in memory
+until the sink works again, and until it is written every further attempt is refused. So events can
+be lost only of attempts that were in flight when both the sink failed and this process was killed,
+or during which this process was killed. Lines are not synced to disk one by one.
 """
 
 import os
@@ -46,13 +45,13 @@ from graphql_admin.telemetry.lines import to_json
 log = structlog.get_logger(__name__)
 
 MAX_NAME_LENGTH = 128
-"""Characters of a user's or group's name that go into an event; no name in a pool has more."""
+"""Most characters of a user or group name in an event; names in a pool are not longer."""
 
 MIN_ROOM = 1024 * 1024
-"""Bytes that must be free where the file is: what may be under way has to fit in."""
+"""Bytes that must be free on the disk of the file: the events of attempts in flight must fit."""
 
 MAX_WAITING = 1024 * 1024
-"""Bytes of events that wait in memory for the sink to work again."""
+"""Bytes of events that may wait in memory until the sink works again."""
 
 
 class Outcome(StrEnum):
@@ -60,12 +59,12 @@ class Outcome(StrEnum):
 
     DONE = "done"
     REFUSED = "refused"
-    """The caller may not do it, or it could not be told whether they may, or it could not be
-    audited; nothing was changed."""
+    """The caller may not do it, or this could not be determined, or it could not be audited;
+    nothing was changed."""
     FAILED = "failed"
-    """Nothing was changed, for another reason that the code gives."""
+    """Nothing was changed, for another reason, which is in `code`."""
     UNKNOWN = "unknown"
-    """Whether Cognito did it cannot be told."""
+    """It is not known whether Cognito carried it out."""
 
 
 _OUTCOMES: dict[type[AdminError], Outcome] = {
@@ -83,7 +82,7 @@ _OUTCOMES: dict[type[AdminError], Outcome] = {
 
 
 def outcome_of(error: AdminError, *, is_sent: bool) -> Outcome:
-    """Return how an attempt that raised `error` ended, in doubt unknown.
+    """Return the outcome of an attempt that raised `error`; if in doubt, unknown.
 
     Args:
         error: The error.
@@ -98,26 +97,26 @@ def outcome_of(error: AdminError, *, is_sent: bool) -> Outcome:
 class Event(NamedTuple):
     """An attempt to change something.
 
-    There are no values in it but the names of the target.
+    The names of the target are the only values from the request in it.
     """
 
     request_id: str
     sub: str | None
     """The caller's unique id; None where the request has no token."""
     username: str | None
-    """The caller's."""
+    """The username of the caller."""
     groups: Collection[str]
-    """The caller's, as the token has them."""
+    """The groups of the caller, as in the token."""
     action: str
     target: Target
-    """As it was given: Cognito also takes an alias or a `sub` for a username. Where oneself is
-    meant and not named, one's username."""
+    """As it was given: Cognito also accepts an alias or a `sub` as username. If no user was named
+    because the caller is meant, the caller's username."""
     outcome: Outcome
     code: str | None
-    """Why it did not end well, as in the response."""
+    """The error code, as in the response."""
 
     def to_line(self) -> bytes:
-        """Return the event, happening now, as a line of JSON."""
+        """Return the event as a line of JSON, with the current time."""
         event = {
             "time": clock.now(),
             "event": "mutation",
@@ -135,11 +134,11 @@ class Event(NamedTuple):
 
 
 class AuditLog:
-    """The sink that events go to. Only the event loop's thread may use it.
+    """The sink of events. Only the event loop's thread may use it.
 
     Args:
-        path: The file to append to, on a disk of this machine, or a pipe (`open_sink` says which
-            are taken, whenever it is opened); by default standard output.
+        path: The file to append to, on a disk of this machine, or a pipe (see `open_sink` for which
+            are accepted); by default standard output.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -148,10 +147,10 @@ class AuditLog:
         self._waiting = bytearray()
 
     def demand(self) -> None:
-        """Make as sure as can be that the sink will take the next event.
+        """Check that the sink can be expected to accept the next event.
 
         Raises:
-            AuditUnavailable: It will not.
+            AuditUnavailable: It cannot.
         """
         try:
             file = self._open()
@@ -166,8 +165,7 @@ class AuditLog:
     def write(self, event: Event) -> None:
         """Write an event, or keep it until the sink works again.
 
-        While more than `MAX_WAITING` is kept, attempts that were refused get no more than a
-        line in the log.
+        While more than `MAX_WAITING` is kept, refused attempts get only a line in the log.
         """
         if len(self._waiting) > MAX_WAITING and event.outcome is Outcome.REFUSED:
             log.error("audit event dropped", action=event.action, request_id=event.request_id)
@@ -184,7 +182,7 @@ class AuditLog:
             )
 
     def close(self) -> None:
-        """Write what waits, if that is possible now, and close the file."""
+        """Write waiting events, if that is possible, and close the file."""
         with suppress(OSError):
             self._flush(self._open())
         if self._waiting:
@@ -194,7 +192,7 @@ class AuditLog:
             self._file = None
 
     def _open(self) -> int:
-        """Return what to write to: the file that is at the path now, whoever moved another."""
+        """Return the sink to write to: the file that is at the path now, also after rotation."""
         if self._path is None:
             if sys.__stdout__ is None:
                 raise OSError("standard output is closed")
@@ -210,7 +208,7 @@ class AuditLog:
         while self._waiting:
             if not _is_ready(file):
                 raise BlockingIOError
-            # No more than a pipe that is ready takes without waiting for its reader.
+            # At most what a pipe that is ready accepts without blocking.
             del self._waiting[: os.write(file, self._waiting[: select.PIPE_BUF])]
 
 
@@ -222,25 +220,25 @@ def _is_at(file: int, path: Path) -> bool:
 
 
 def _test(file: int) -> None:
-    """Raise OSError unless `file` can be expected to take some lines."""
+    """Raise OSError unless `file` can be expected to accept some lines."""
     os.write(file, b"")
     if not _is_ready(file):
         raise BlockingIOError
     if stat.S_ISREG(os.fstat(file).st_mode):
         space = os.fstatvfs(file)
-        # A file system without a limit of its own says that it has no blocks at all.
+        # A file system without a limit reports zero blocks.
         if space.f_blocks and space.f_bavail * space.f_frsize < MIN_ROOM:
             raise OSError("the disk is full")
 
 
 def _is_ready(file: int) -> bool:
-    """Whether somebody reads on the other side, and a write would not wait for them."""
+    """Whether the pipe has a reader, and a write would not block."""
     return _poll(file).poll(0) == [(file, select.POLLOUT)]
 
 
 @lru_cache(maxsize=8)
 def _poll(file: int) -> select.poll:
-    """Return what looks at whichever file has this number then."""
+    """Return a poll object for a file descriptor."""
     poll = select.poll()
     poll.register(file, select.POLLOUT)
     return poll

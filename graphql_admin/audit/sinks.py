@@ -1,9 +1,9 @@
-"""Opens the file that audit events are appended to, and nothing that others could have put there.
+"""Opens the file for audit events, unless other users could have put it there.
 
-Who can write in the file's directory could have events go where they like, or have this server
-append to a file that only it may write. So a link is followed, and a file or directory of another
-user's taken, only where nobody but root and this server's own user can have put it there. That goes
-for each name on the way from the root, not for the last alone.
+A user who can write to the file's directory could redirect events, or make this server append to a
+file that only the server may write. So a link is followed, and a file or directory of another user
+accepted, only if no one but root and the server's own user can have put it there. This is checked
+for every component of the path, not only for the last.
 """
 
 import errno
@@ -15,7 +15,7 @@ from pathlib import Path
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
 
 _MAX_LINKS = 40
-"""Links in a row after which there is no end to them; Linux has as many."""
+"""Most links to follow, as in Linux; more are taken for a loop."""
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -26,11 +26,11 @@ _KINDS = {
 
 
 class UnfitSink(OSError):
-    """This is nothing that audit events may go to.
+    """Audit events must not be written to this file.
 
     Args:
         path: Where it is.
-        problem: The end of a sentence that begins with the path.
+        problem: The end of a sentence that starts with the path.
     """
 
     def __init__(self, path: Path, problem: str) -> None:
@@ -38,16 +38,16 @@ class UnfitSink(OSError):
 
 
 def open_sink(path: Path) -> int:
-    """Open a regular file or a pipe for appending, and make the file if there is none.
+    """Open a regular file or a pipe for appending; create the file if there is none.
 
-    A file that is made has the mode 0600. Links to what is open in this process already, such as
-    `/dev/stdout`, may also lead to its terminal.
+    A new file has the mode 0600. Links to a file descriptor of this process, such as `/dev/stdout`,
+    may also lead to its terminal.
 
     Returns:
-        A file descriptor, for writes that do not wait.
+        A file descriptor for non-blocking writes.
 
     Raises:
-        UnfitSink: What is there is neither, or others could have put it there.
+        UnfitSink: It is neither, or other users could have put it there.
         OSError: It cannot be opened.
     """
     for _ in range(_MAX_LINKS):
@@ -55,7 +55,7 @@ def open_sink(path: Path) -> int:
             return _open_own(path)
         link = _first_link(path)
         if link is None:
-            # Checked before it is opened, too, which some devices take for a command.
+            # Checked before it is opened, too, because opening some devices has effects.
             with suppress(FileNotFoundError):
                 _check(os.lstat(path), path)
             return _open(path)
@@ -67,7 +67,7 @@ def _first_link(path: Path) -> Path | None:
     """Return the first link on the way from the root to `path`, `path` itself included.
 
     Raises:
-        UnfitSink: Others could have put there the link, or a directory on the way to it.
+        UnfitSink: Other users could have put the link there, or a directory on the way to it.
     """
     way = Path(path.root or ".")
     for name in path.parts[bool(path.root) :]:
@@ -78,10 +78,10 @@ def _first_link(path: Path) -> Path | None:
             return None
         if stat.S_ISLNK(status.st_mode):
             if _others_can_write(directory) or not _is_trusted(status):
-                raise UnfitSink(way, "is a symbolic link that others could have put there")
+                raise UnfitSink(way, "is a symbolic link that other users could have put there")
             return way
         if way != path and not _is_trusted(status) and _others_can_write(directory):
-            raise UnfitSink(way, "is a directory that others could have put there")
+            raise UnfitSink(way, "is a directory that other users could have put there")
     return None
 
 
@@ -90,7 +90,7 @@ def _open(path: Path) -> int:
         file = os.open(path, _FLAGS | os.O_NOFOLLOW, mode=0o600)
     except OSError as error:
         if error.errno == errno.ENXIO:
-            raise UnfitSink(path, "is a pipe that nobody reads") from error
+            raise UnfitSink(path, "is a pipe without a reader") from error
         raise
     try:
         _check(os.fstat(file), path)
@@ -104,7 +104,7 @@ def _check(status: os.stat_result, path: Path) -> None:
     _check_kind(status, path)
     is_ours = _is_trusted(status) and status.st_nlink == 1
     if not is_ours and _others_can_write(path.parent):
-        raise UnfitSink(path, "is a file that others could have put there")
+        raise UnfitSink(path, "is a file that other users could have put there")
 
 
 def _check_kind(status: os.stat_result, path: Path) -> None:
@@ -114,7 +114,7 @@ def _check_kind(status: os.stat_result, path: Path) -> None:
 
 
 def _is_own_descriptor(path: Path) -> bool:
-    # The kernel makes these links, to nothing but what this process was given or opened.
+    # The kernel makes these links, only to files that this process inherited or opened.
     return os.path.realpath(path.parent) in {f"/proc/{os.getpid()}/fd", "/dev/fd"}
 
 

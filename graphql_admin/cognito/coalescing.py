@@ -13,7 +13,7 @@ _Permit_co = TypeVar("_Permit_co", covariant=True)
 
 
 class _Wait(Protocol[_Permit_co]):
-    """Waits for a turn; with `again`, the call already had one, and goes next of its caller's."""
+    """Waits for a turn; with `again`, the call had one already, and is its caller's next."""
 
     async def __call__(self, *, again: bool) -> _Permit_co: ...
 

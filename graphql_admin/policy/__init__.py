@@ -1,1 +1,1 @@
-"""Who may do what to whom: the policy file, and the decisions that follow from it."""
+"""The policy file, and the decisions that follow from it: who may do what to whom."""

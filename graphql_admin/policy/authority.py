@@ -1,8 +1,8 @@
-"""What a caller's token says, and the pool still says: the authority for writes.
+"""The authority for writes: the groups of a caller that both their token and the pool have.
 
-A token stays good until it expires, whatever happens to its user meanwhile. So before a write the
-pool is asked whether the user is still there, enabled, and in which groups. That only takes
-away: a group counts if both the token and the pool have it.
+A token stays valid until it expires, whatever happens to its user. So before a write the pool is
+asked whether the user still exists and is enabled, and which groups they are in. This can only
+remove rights: a group counts if both the token and the pool have it.
 """
 
 import asyncio
@@ -22,96 +22,96 @@ from graphql_admin.errors import (
 from graphql_admin.policy.decisions import Reason, Refused
 
 MAX_AGE = 10.0
-"""Seconds that what the pool said of a caller is believed, by default."""
+"""Default lifetime of a cached reading of a caller, in seconds."""
 
 MAX_KEPT = 4096
-"""Callers that are remembered; when there are more, the oldest go."""
+"""Callers in the cache; beyond that, the oldest are dropped."""
 
 MAX_PAGES = 10
-"""Pages of one user's groups. Cognito admits 100 groups of a user, and has 60 on a page."""
+"""Pages of one user's groups. Cognito allows 100 groups per user, and returns 60 per page."""
 
-_GONE = Refused(Reason.FORBIDDEN, "Your account is disabled, or is no longer there.")
+_GONE = Refused(Reason.FORBIDDEN, "Your account is disabled, or no longer exists.")
 
 
 @dataclass(frozen=True, slots=True)
 class PoolUser:
-    """What the pool says of a user."""
+    """A user in the pool."""
 
     username: str
     sub: str
     enabled: bool
     aliases: frozenset[str] = field(default=frozenset(), repr=False)
-    """By which the pool may know the user as well: an e-mail address, a phone number."""
+    """Other names that may identify the user: an e-mail address, a phone number."""
 
 
 class Reader(Protocol):
-    """What reads the pool for one request. Its replies are not to be older than the call."""
+    """Reads the pool for one request. Its replies must not be older than the call."""
 
     async def user(self, username: str) -> PoolUser | None:
-        """Return the user with this name; None if there is none.
+        """Return the user with this name; None if there is no such user.
 
         Raises:
-            AdminError: It cannot be told.
+            AdminError: The user cannot be read.
         """
 
     async def groups(self, username: str, token: str | None) -> tuple[Sequence[str], str | None]:
         """Return a page of the names of a user's groups, and the token of the next page.
 
         Raises:
-            UserNotFound: There is none of that name.
-            AdminError: They cannot be told.
+            UserNotFound: There is no such user.
+            AdminError: They cannot be read.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the pool said of a caller."""
+    """What was read of a caller."""
 
-    began: float
-    """When the reading began: what is true since then may not be in it."""
+    started: float
+    """When the reading started: later changes may not be in it."""
     is_good: bool = False
-    """Whether the user is there, is the same one, and is enabled."""
+    """Whether the user exists, has the same `sub`, and is enabled."""
     groups: frozenset[str] | None = None
-    """None where those of the token count as they are."""
+    """The groups in the pool; None if the token's groups count as they are."""
     names: frozenset[str] = field(default=frozenset(), repr=False)
-    """All by which the pool may know the user, folded for `may_be_called`. They are personal
-    attributes, and for no log."""
+    """All names and aliases of the user, folded for `may_be_called`. They are personal attributes,
+    which must not be logged."""
 
     def count(self, groups: frozenset[str]) -> frozenset[str] | Refused:
-        """Return the groups of a token that count, of those that it has."""
+        """Return those of a token's groups that count."""
         if not self.is_good:
             return _GONE
         return groups if self.groups is None else groups & self.groups
 
     def may_be_called(self, name: str) -> bool:
-        """Tell whether the pool may know the user by a name.
+        """Tell whether the pool may identify the user by a name.
 
-        A name may be another's all the same: letters that differ here count as the same, and an
-        alias can have moved since. One that the user got since is not known.
+        The name may be another user's all the same: similar letters count as the same here, and an
+        alias may have changed hands. An alias that the user got after the reading is not known.
         """
         return _fold(name) in self.names
 
 
 @dataclass(slots=True, eq=False)
 class _Reading:
-    """One reading of a caller's standing, which others may wait for."""
+    """A reading of a caller's standing, which other requests may wait for."""
 
-    began: float
+    started: float
     waiting: list[asyncio.Future[Standing | None]]
 
 
 class Authority:
-    """Tells what the pool says of callers, and so which of a token's groups count for a write.
+    """Reads what decides which of a token's groups count for a write.
 
-    Callers are told apart by `sub`; one caller's readings are shared while they are under way,
-    and believed for a while. Only the event loop's thread may use it.
+    Callers are identified by `sub`. A reading of a caller is shared while it is in flight, and then
+    cached for a while. Only the event loop's thread may use it.
 
     Args:
-        max_age: Seconds that a reading is believed; 0 reads each time.
-        knows_groups: Whether the pool's groups are those that give rights. Where they are not,
-            only the user is read, and the token's groups count as they are.
-        clock: Seconds, from any start.
-        max_kept: Callers that are remembered.
+        max_age: Seconds that a reading is cached; 0 reads each time.
+        knows_groups: Whether rights come from the groups in the pool. If not, only the user is
+            read, and the token's groups count as they are.
+        clock: Monotonic time in seconds.
+        max_kept: Callers in the cache.
     """
 
     def __init__(
@@ -130,28 +130,28 @@ class Authority:
         self._under_way: dict[str, _Reading] = {}
 
     def recall(self, sub: str) -> Standing | None:
-        """Return what `standing_of` would without a reading; None if it takes one.
+        """Return the result of `standing_of` from the cache; None if the pool must be read.
 
         Args:
-            sub: The token's.
+            sub: The `sub` in the token.
         """
         kept = self._kept.get(sub)
-        is_fresh = kept is not None and self._clock() < kept.began + self._max_age
+        is_fresh = kept is not None and self._clock() < kept.started + self._max_age
         return kept if is_fresh else None
 
     async def standing_of(
         self, sub: str, username: str, reader: Reader, *, anew: bool = False
     ) -> Standing:
-        """Return what the pool says of a caller now.
+        """Return the current standing of a caller.
 
         Args:
-            sub: The token's.
-            username: The token's.
-            reader: Reads the pool, if that is needed.
-            anew: Do not believe what was read, or began to be read, before this was called.
+            sub: The `sub` in the token.
+            username: The username in the token.
+            reader: Reads the pool if need be.
+            anew: Use no reading that started before this call.
 
         Raises:
-            AdminError: The pool did not tell, so nothing may be written.
+            AdminError: The pool could not be read, so nothing may be written.
         """
         while self._max_age and not anew:
             kept = self.recall(sub)
@@ -168,7 +168,7 @@ class Authority:
         return await self._read_for_all(sub, username, reader)
 
     def forget(self, sub: str) -> None:
-        """Believe nothing that was read of a user before now, because it may have changed."""
+        """Drop all readings of a user from before now, because the user may have changed."""
         self._kept.pop(sub, None)
         self._under_way.pop(sub, None)
 
@@ -177,16 +177,16 @@ class Authority:
         standing: Standing | None = None
         failure: AdminError | None = None
         try:
-            standing = await self._read(sub, username, reader, reading.began)
+            standing = await self._read(sub, username, reader, reading.started)
         except (TimedOut, Throttled, QueryTooExpensive):
-            raise  # others may have more time, or more calls, and read for themselves
+            raise  # another request may have more time or calls left, and read for itself
         except AdminError as error:
             failure = error
             raise
         else:
             return standing
         finally:
-            # Unless it was forgotten meanwhile, or a later one began.
+            # Unless it was dropped since, or a later one has started.
             if self._under_way.get(sub) is reading:
                 del self._under_way[sub]
                 if standing is not None:
@@ -199,18 +199,18 @@ class Authority:
                 else:
                     answer.set_exception(failure)
 
-    async def _read(self, sub: str, username: str, reader: Reader, began: float) -> Standing:
+    async def _read(self, sub: str, username: str, reader: Reader, started: float) -> Standing:
         user = await reader.user(username)
-        # A name can be another's by now; a `sub` never is.
+        # A name may belong to another user by now; a `sub` is never reused.
         if user is None or not user.enabled or user.sub != sub:
-            return Standing(began)
+            return Standing(started)
         try:
             groups = await read_groups(reader, user.username) if self._knows_groups else None
         except UserNotFound:  # deleted since
-            return Standing(began)
+            return Standing(started)
         names = {username, user.username, sub, *user.aliases}
         folded = frozenset(map(_fold, names))
-        return Standing(began, is_good=True, groups=groups, names=folded)
+        return Standing(started, is_good=True, groups=groups, names=folded)
 
     def _keep(self, sub: str, standing: Standing) -> None:
         self._kept.pop(sub, None)
@@ -220,9 +220,9 @@ class Authority:
 
 
 def _fold(name: str) -> str:
-    """Return a name as all have it that a pool may take for the same.
+    """Return the same string for all names that a pool may treat as the same.
 
-    Pools can be told to ignore letter case. What else they ignore is not documented.
+    Pools can be set to ignore letter case. What else they ignore is not documented.
     """
     return unicodedata.normalize("NFKC", name).casefold()
 
@@ -231,7 +231,7 @@ async def read_groups(reader: Reader, username: str) -> frozenset[str]:
     """Return the names of all groups that a user is in.
 
     Raises:
-        AdminError: They cannot be told, or do not end.
+        AdminError: They cannot be read, or the list does not end.
     """
     names: set[str] = set()
     token: str | None = None

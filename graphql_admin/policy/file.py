@@ -1,4 +1,4 @@
-"""The policy file: TOML in, a policy out, or all that is wrong with it, line by line."""
+"""Parses policy files, and reports all problems with their lines."""
 
 import re
 import tomllib
@@ -13,7 +13,7 @@ from graphql_admin.policy.toml_lines import Path, find_lines
 _SYNTAX = re.compile(
     r"(?P<what>.*) \(at (line (?P<line>\d+), column \d+|end of document)\)", re.DOTALL
 )
-"""tomllib's errors."""
+"""The messages of tomllib."""
 
 _BYTE_ORDER_MARK = "\ufeff"
 """Editors on Windows may write it at the start of a file in UTF-8. To Unicode it is no part of the
@@ -21,10 +21,10 @@ text there; tomllib takes it for a key."""
 
 
 class InvalidPolicy(Exception):
-    """A policy file that cannot be meant.
+    """A policy file is invalid.
 
     Args:
-        problems: All that was found, in the order of the lines; each begins with its own.
+        problems: All problems, in the order of their lines; each starts with its line.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -33,14 +33,14 @@ class InvalidPolicy(Exception):
 
 
 def read_policy(text: str, *, for_anyone: frozenset[Action] = FOR_ANYONE) -> Policy:
-    """Return what a policy file says.
+    """Parse a policy file.
 
     Args:
-        text: The file's.
+        text: The contents of the file.
         for_anyone: The actions that every signed-in user can be given.
 
     Raises:
-        InvalidPolicy: With all that is wrong; of what is not TOML, the first.
+        InvalidPolicy: With all problems; if the file is not TOML, with the first.
     """
     text = text.removeprefix(_BYTE_ORDER_MARK)
     try:
@@ -65,7 +65,7 @@ def _put(error: tomllib.TOMLDecodeError, text: str) -> str:
 
 
 class _Problems:
-    """What is wrong with a file, each with the line that it is on."""
+    """The problems of a file, each with its line."""
 
     def __init__(self, lines: Mapping[Path, int]) -> None:
         self._lines = lines
@@ -75,7 +75,7 @@ class _Problems:
         self._found.append((self.line_of(path), problem))
 
     def line_of(self, path: Path) -> int:
-        """Return the line of what is at `path`; 0 is the file as a whole."""
+        """Return the line of the value at `path`; 0 for the file as a whole."""
         return self._lines[path] if path else 0
 
     def raise_if_any(self) -> None:
@@ -128,7 +128,7 @@ def _check_names(
     if not isinstance(names, list) or not (names or expected.may_be_empty):
         problems.add(path, f"[{table}] {key!r} must have a list, such as {expected.example}")
         return
-    # Unknown names on one line are told of together, with what is known said once.
+    # Unknown names on one line are reported together, with the known names once.
     unknown: dict[int, list[tuple[Path, str]]] = {}
     for index, name in enumerate(names):
         place = (*path, index)
@@ -155,12 +155,12 @@ def _check_protected(document: Mapping[str, Any], problems: _Problems) -> None:
     for key, index, name in _strings(document.get("grants")):
         if is_listed(name, protected):
             what = "every group, and all are protected" if name == ALL else "a protected group"
-            problem = f"{name!r} is {what}, which nobody may give or take"
+            problem = f"{name!r} is {what}, which no caller may give or take"
             problems.add(("grants", key, index), f"[grants] {key!r}: {problem}")
 
 
 def _strings(table: object, only: str | None = None) -> Iterator[tuple[str, int, str]]:
-    """Yield the strings in a table's lists with their keys and places, whatever else is in it."""
+    """Yield the strings in a table's lists, with their keys and indices."""
     for key, names in table.items() if isinstance(table, dict) else ():
         if only in {None, key} and isinstance(names, list):
             for index, name in enumerate(names):
@@ -169,7 +169,7 @@ def _strings(table: object, only: str | None = None) -> Iterator[tuple[str, int,
 
 
 def _make(document: Mapping[str, Any], for_anyone: frozenset[Action]) -> Policy:
-    """Return the policy of a document in which nothing is wrong."""
+    """Return the policy of a valid document."""
     groups, scopes, grants = (document.get(name) for name in ("groups", "scopes", "grants"))
     protected = document.get("protected", {})
     everything = frozenset(Action)

@@ -1,7 +1,7 @@
-"""The JSON Schema of the policy file, for editors such as VS Code, by way of taplo.
+"""The JSON Schema of the policy file, for editors such as VS Code, through taplo.
 
-`python -m graphql_admin.policy.file_schema` writes it anew, and with `--check` only tells
-whether it is what the tables say.
+`python -m graphql_admin.policy.file_schema` writes it; with `--check` it only checks that the file
+is up to date.
 """
 
 import json
@@ -17,15 +17,15 @@ PATH = Path(__file__).with_name("policy.schema.json")
 
 
 def make_schema() -> dict[str, Any]:
-    """Return the schema, of draft 7, which taplo and VS Code read.
+    """Return the schema, of draft 7, which taplo and VS Code support.
 
-    What depends on two tables at once is left to the parser: a protected group in `[grants]`.
+    Rules across two tables are left to the parser: a protected group in `[grants]`.
     """
     tables = make_tables()
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Policy of graphql-admin",
-        "description": "Who may do what to whom. Every table holds lists of names.",
+        "description": "Who may do what to whom. Every table contains lists of names.",
         "type": "object",
         "properties": {name: _schema_of_table(table) for name, table in tables.items()},
         "additionalProperties": False,
@@ -56,7 +56,7 @@ def _schema_of_list(names: Names) -> dict[str, Any]:
     choices = [ALL, *names.choices]
     schema["items"] = {
         "enum": choices,
-        # What taplo shows beside each: https://taplo.tamasfe.dev/configuration/developing-schemas.html
+        # What taplo shows for each: https://taplo.tamasfe.dev/configuration/developing-schemas.html
         "x-taplo": {"docs": {"enumValues": [sentences[choice] for choice in choices]}},
     }
     return schema
@@ -67,7 +67,7 @@ def _schema_of_word(word: Word) -> dict[str, Any]:
 
 
 def write_schema() -> str:
-    """Return the schema as it is in the file."""
+    """Return the contents of the file."""
     return json.dumps(make_schema(), indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""What a policy gives: the rights of callers and of groups, and who is protected."""
+"""A policy: the rights of callers and of groups, and who is protected."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from functools import lru_cache
 from graphql_admin.actions import Action
 
 ALL = "*"
-"""In a list of names: all there are."""
+"""In a list of names: all of them."""
 
 ANYONE = "*"
 """In place of a group: every signed-in user."""
@@ -29,37 +29,37 @@ FOR_ANYONE = frozenset(
         Action.VIEWER,
     }
 )
-"""All that `ANYONE` can be given. An action that is added later is not among these: an upgrade
-must not give it to every signed-in user because a policy of before says `*`."""
+"""The actions that `ANYONE` can be given. Actions that are added later are not among them: an
+upgrade must not give them to every signed-in user because an older policy has `*`."""
 
 _NO_ACTIONS = frozenset[Action]()
 
 NOT_FOR_MACHINES = frozenset({Action.SIGN_USER_OUT})
-"""What a machine cannot be given: it has no sessions to end."""
+"""The actions that a machine cannot be given: it has no sessions to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a policy gives a group or a scope."""
+    """The rights that a policy gives a group or a scope."""
 
     actions: frozenset[Action]
     is_everything: bool = False
-    """Whether it says `*`, which also stands for all of every other table."""
+    """Whether it has `*`, which also implies everything in every other table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a policy says, as it is written."""
+    """A policy as it is written."""
 
     groups: Mapping[str, Given]
-    """By the names of groups; `ANYONE` is every signed-in user."""
+    """By group name; `ANYONE` is every signed-in user."""
 
     scopes: Mapping[str, Given] | None = None
-    """By the names of OAuth scopes; None where machines are not accepted."""
+    """By OAuth scope; None if machines are not accepted."""
 
     grants: Mapping[str, frozenset[str]] | None = None
-    """The groups that members of a group, or bearers of a scope, may add users to and remove
-    users from; None where this depends on the actions alone."""
+    """The groups that members of a group, or clients with a scope, may add users to and remove
+    users from; None if this depends on the actions alone."""
 
     protected_groups: frozenset[str] = frozenset()
     protected_users: frozenset[str] = frozenset()
@@ -67,7 +67,7 @@ class Policy:
 
     @property
     def named_groups(self) -> frozenset[str]:
-        """The groups of the pool that the policy speaks of, which had better be there."""
+        """The groups of the pool that the policy names, and that should exist."""
         grants = self.grants or {}
         others = (self.scopes or {}).keys() - self.groups.keys() | {ANYONE, ALL}
         given = frozenset(self.groups).union(grants, *grants.values())
@@ -75,32 +75,32 @@ class Policy:
 
     @classmethod
     def of_administrators(cls, groups: Collection[str]) -> "Policy":
-        """Return the policy that gives everything to the members of `groups`."""
+        """Return the policy that gives every right to the members of `groups`."""
         everything, for_anyone = Given(frozenset(Action), True), Given(FOR_ANYONE, True)
         return cls({group: for_anyone if group == ANYONE else everything for group in groups})
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a caller may do."""
+    """The rights of a caller."""
 
     actions: frozenset[Action]
 
     grants: frozenset[str] = frozenset({ALL})
     """The groups that the caller may add users to and remove users from, as far as the table
-    `[grants]` has a say in it."""
+    `[grants]` restricts them."""
 
     has_every: bool = False
-    """Whether these are all enabled actions, but for those that are for anyone signed in, and all
-    groups."""
+    """Whether these are all groups and all enabled actions, apart from those that every signed-in
+    user has."""
 
 
 class Grants:
-    """The policy of a server, to be asked. Disabled actions are given to nobody.
+    """The policy of a server, evaluated. Disabled actions are given to no caller.
 
     Args:
-        policy: What is written.
-        disabled: Actions that nobody may do.
+        policy: The policy as it is written.
+        disabled: The disabled actions.
     """
 
     def __init__(self, policy: Policy, disabled: Collection[Action] = ()) -> None:
@@ -111,7 +111,7 @@ class Grants:
         self._every = enabled - self._of_signed_in
         """All that can be given, and makes a difference."""
         self._of_group = {
-            # Cognito admits `*` as the name of a group, which gives its members nothing.
+            # Cognito allows `*` as the name of a group, which gives its members no rights.
             name: given.actions & self._every
             for name, given in policy.groups.items()
             if name != ANYONE
@@ -134,7 +134,7 @@ class Grants:
         """Return the rights of a user.
 
         Args:
-            groups: The user's, without `ANYONE`.
+            groups: The user's groups, without `ANYONE`.
         """
         return self._rights(self._policy.groups, groups | {ANYONE}, self._of_signed_in)
 
@@ -142,10 +142,10 @@ class Grants:
         """Return the rights of a machine, which is not a signed-in user.
 
         Args:
-            scopes: Those of its token.
+            scopes: The scopes of its token.
         """
         always = self._of_signed_in - NOT_FOR_MACHINES
-        # Nothing keeps a scope from being called `*`, which is everyone in `[grants]`.
+        # A scope may be named `*`, which means every user in `[grants]`.
         rights = self._rights(self._policy.scopes or {}, scopes - {ANYONE}, always)
         return Rights(rights.actions - NOT_FOR_MACHINES, rights.grants, rights.has_every)
 
@@ -172,11 +172,11 @@ class Grants:
         )
 
     def actions_of_groups(self, groups: Collection[str]) -> frozenset[Action]:
-        """Return what these groups give, apart from what is for anyone who is signed in."""
+        """Return the actions that these groups give, apart from those of every signed-in user."""
         return _NO_ACTIONS.union(*(self._of_group.get(group, _NO_ACTIONS) for group in groups))
 
     def are_within(self, groups: Collection[str], rights: Rights) -> bool:
-        """Tell whether all that these groups give is among `rights`."""
+        """Tell whether all rights that these groups give are among `rights`."""
         if rights.has_every:
             return True
         if not self.actions_of_groups(groups) <= rights.actions:
@@ -187,7 +187,7 @@ class Grants:
         return ALL in rights.grants or self._grants_of(given, names) <= rights.grants
 
     def gives_rights(self, group: str) -> bool:
-        """Tell whether a member of the group may do anything, or grant anything, for being one."""
+        """Tell whether the group gives its members any action, or any group in `[grants]`."""
         grants = self._policy.grants or {}
         return group != ANYONE and bool(self._of_group.get(group) or grants.get(group))
 
@@ -197,15 +197,15 @@ class Grants:
         return bool(self._policy.protected_users)
 
     def is_protected_user(self, sub: str) -> bool:
-        """Tell whether nobody may change the user with this `sub`."""
+        """Tell whether the user with this `sub` is protected."""
         return is_listed(sub.lower(), self._policy.protected_users)
 
     def is_protected_group(self, group: str) -> bool:
-        """Tell whether nobody may change the group, or who is in it."""
+        """Tell whether the group, and its membership, is protected."""
         return is_listed(group, self._policy.protected_groups)
 
     def names_group(self, group: str) -> bool:
-        """Tell whether the policy speaks of the group, which then has to stay."""
+        """Tell whether the policy names the group, which then must not be deleted."""
         return group in self._policy.named_groups
 
     @property
@@ -223,5 +223,5 @@ class Grants:
 
 
 def is_listed(name: str, names: frozenset[str]) -> bool:
-    """Tell whether a list of a policy has `name` in it, or has all."""
+    """Tell whether a list of a policy contains `name` or `*`."""
     return name in names or ALL in names

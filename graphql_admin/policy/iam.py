@@ -1,4 +1,4 @@
-"""What AWS must allow this server: the least IAM policy for the actions that are enabled."""
+"""The least-privilege IAM policy for the enabled actions."""
 
 from collections.abc import Collection
 from typing import Any
@@ -8,14 +8,15 @@ from graphql_admin.policy.decisions import Read
 
 
 def checks_of(actions: Collection[Action], *, knows_groups: bool) -> tuple[str, ...]:
-    """Return the operations by which it is decided whether an enabled change may be made.
+    """Return the operations that the decisions on the enabled changes call.
 
-    They read the caller's own standing before every change but one of oneself, and the target's
-    before some. Where they may not be called, every such change is refused.
+    They read the caller's own standing before every change, except those that are only allowed on
+    the caller's own account, and the target's before some. Without the permission to call them,
+    every such change is rejected.
 
     Args:
         actions: The enabled actions.
-        knows_groups: Whether the pool's groups are those that give rights.
+        knows_groups: Whether rights come from the groups in the pool.
     """
     changes = (action for action in actions if action.write is not None)
     if all(action.is_for_oneself for action in changes):
@@ -27,12 +28,12 @@ def checks_of(actions: Collection[Action], *, knows_groups: bool) -> tuple[str, 
 def iam_policy(
     pool_arn: str, actions: Collection[Action], *, knows_groups: bool = True
 ) -> dict[str, Any]:
-    """Return the least IAM policy with which this server can carry out `actions`.
+    """Return the least-privilege IAM policy for `actions`.
 
     Args:
         pool_arn: ARN of the user pool.
         actions: The enabled actions.
-        knows_groups: Whether the pool's groups are those that give rights.
+        knows_groups: Whether rights come from the groups in the pool.
     """
     operations = {operation for action in actions for operation in action.operations}
     operations.update(checks_of(actions, knows_groups=knows_groups))
@@ -42,5 +43,5 @@ def iam_policy(
         "Action": [f"cognito-idp:{operation}" for operation in sorted(operations)],
         "Resource": pool_arn,
     }
-    # IAM takes no statement without an action.
+    # IAM rejects a statement without an action.
     return {"Version": "2012-10-17", "Statement": [statement] if operations else []}

@@ -1,13 +1,14 @@
-"""Whoever is being deprived of rights cannot deprive others: of two who try, one is refused.
+"""Reservations: a user whose rights are being taken cannot take those of others.
 
-Before something that takes rights, its target is reserved, which is refused to a caller who is
-reserved; both in one step. Then the caller's authority is read anew, and Cognito is called. Where
-it is certain that nothing was changed, the reservation is dropped. Otherwise it stays for as long
-as Cognito's lists may lag behind, so that the one who lost their rights cannot act on an old list.
+So if two callers take each other's rights concurrently, one is refused. Before an action that takes
+rights, its target is reserved, atomically and only if the caller is not reserved. Then the caller's
+authority is read again, and Cognito is called. If it is certain that nothing was changed, the
+reservation is dropped. Otherwise it is kept for as long as Cognito's lists may be stale, so that
+the user who lost their rights cannot act by a stale list.
 
-Nor can they undo it. Before something by which callers give rights to themselves, they are held,
-which is refused to who is reserved; and while they are held, nobody can reserve them. Otherwise a
-change of theirs that was decided on before they lost their rights could arrive in Cognito after.
+Nor can that user undo it. Before an action by which callers give rights to themselves, they are
+held, only if they are not reserved, and while they are held they cannot be reserved. Otherwise a
+change that was decided before they lost their rights could arrive in Cognito afterwards.
 """
 
 from collections.abc import Callable
@@ -17,14 +18,15 @@ from typing import Protocol, TypeAlias
 from graphql_admin.policy.decisions import Reason, Refused
 
 KEPT = 30.0
-"""Seconds that a target stays reserved after the attempt. Lists of Cognito lag a second or two."""
+"""Seconds that a target stays reserved after the attempt. Cognito's lists are stale for a second or
+two."""
 
 KEPT_FOR_ANOTHER_TRY = 2 * KEPT
-"""Seconds that a target stays reserved whom somebody wanted to reserve, and could not. Who is told
-to try again in half a minute does so before it ends."""
+"""Seconds that a target stays reserved after a refused attempt to reserve it. A caller who tries
+again after half a minute, as the message says, does so before it ends."""
 
 MAX_PER_CALLER = 256
-"""Reservations that one caller may hold. More than 8 a second is no person's work."""
+"""Reservations that one caller may hold. More than 8 a second are not made by a person."""
 
 CONFLICT = Refused(
     Reason.CONFLICT,
@@ -43,16 +45,16 @@ TOO_MANY = Refused(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
-    """One attempt's hold on a target. Others may hold the same target at the same time."""
+    """The reservation of a target by one attempt. Several may reserve the same target."""
 
     target: str
     """A `sub`; the caller's own if they give rights to themselves."""
     caller: str
-    """A `sub`; a machine's `client_id`, which nobody can reserve."""
+    """A `sub`; for a machine its `client_id`, which is never a target."""
 
     @property
     def is_own(self) -> bool:
-        """Whether callers give rights to themselves by it."""
+        """Whether the caller gives rights to themselves."""
         return self.target == self.caller
 
 
@@ -60,56 +62,54 @@ _Table: TypeAlias = dict[str, set[Reservation]]
 
 
 class Reservations(Protocol):
-    """What reserves: in this process, or shared by all processes of a server.
+    """The interface of reservations, in one process or shared by all processes of a server.
 
-    `reserve` and `hold` are one step each: between what they look at and what they write, no other
-    `reserve` or `hold` comes.
+    `reserve` and `hold` are atomic, with regard to each other too.
     """
 
     async def reserve(self, target: str, *, caller: str, deadline: float) -> Reservation | Refused:
-        """Reserve another, unless the caller is reserved, or the target is held.
+        """Reserve a target, only if the caller is not reserved, and the target is not held.
 
-        In the second case the target is reserved all the same, for `KEPT_FOR_ANOTHER_TRY` seconds:
-        no further change by which they give rights to themselves begins meanwhile, so that who
-        tries again is let through, however often the target tries.
+        A target that is held is reserved all the same, for `KEPT_FOR_ANOTHER_TRY` seconds. So it
+        cannot be held again meanwhile, and a later try succeeds, however often the target tries.
 
         Args:
-            target: The `sub` of who is about to lose rights.
-            caller: The `sub` of who takes them.
-            deadline: When the attempt ends at the latest, by the clock of the reservations.
+            target: The `sub` of the user who is about to lose rights.
+            caller: The `sub` of the caller who takes them.
+            deadline: The latest end of the attempt, by the clock of the reservations.
 
         Returns:
-            The reservation, to be dropped or kept; or why there is none.
+            The reservation, which must be dropped or kept; or why there is none.
         """
 
     async def hold(self, sub: str, *, deadline: float) -> Reservation | Refused:
-        """Hold a user who is about to give rights to themselves, unless they are reserved.
+        """Hold a user who is about to give rights to themselves, only if they are not reserved.
 
         Args:
-            sub: The user's.
-            deadline: When the attempt ends at the latest, by the clock of the reservations.
+            sub: The `sub` of the user.
+            deadline: The latest end of the attempt, by the clock of the reservations.
 
         Returns:
-            The reservation, to be dropped or kept; or why there is none.
+            The reservation, which must be dropped or kept; or why there is none.
         """
 
     async def drop(self, reservation: Reservation) -> None:
-        """End a reservation at once."""
+        """Drop a reservation at once."""
 
     async def keep(self, reservation: Reservation) -> None:
-        """Let a reservation stay for `KEPT` seconds from now."""
+        """Keep a reservation for `KEPT` seconds from now."""
 
     async def is_reserved(self, sub: str) -> bool:
-        """Tell whether somebody is being deprived of rights, or was a moment ago."""
+        """Tell whether the rights of a user are being taken, or were a moment ago."""
 
 
 class LocalReservations:
-    """Reservations of one process. Two processes that share none may let two through at once.
+    """Reservations of one process. Two processes, which do not share them, may allow both callers.
 
-    Nothing in it waits, so that in an event loop each of its methods is one step.
+    No method awaits anything, so each is atomic in the event loop.
 
     Args:
-        clock: Seconds, from any start: that of deadlines.
+        clock: Monotonic time in seconds, as in deadlines.
         max_per_caller: Reservations that one caller may hold.
     """
 
@@ -120,16 +120,16 @@ class LocalReservations:
         self._of_target: _Table = {}
         self._of_caller: _Table = {}
         self._own: _Table = {}
-        """Of those who give rights to themselves."""
+        """Those of users who give rights to themselves."""
         self._tidy_at = 0.0
 
     def __len__(self) -> int:
-        """Return how many are in memory, also of those that have ended since the last look."""
+        """Return how many are in memory, expired ones that are not cleaned up yet included."""
         tables = self._of_target, self._of_caller, self._own
         return max(len(self._ends), *map(len, tables))
 
     async def reserve(self, target: str, *, caller: str, deadline: float) -> Reservation | Refused:
-        """Reserve another, unless the caller is reserved, or the target is held."""
+        """Reserve a target, only if the caller is not reserved, and the target is not held."""
         now = self._clock()
         refused = self._refusal(caller, now)
         if refused is not None:
@@ -142,7 +142,7 @@ class LocalReservations:
         return reservation
 
     async def hold(self, sub: str, *, deadline: float) -> Reservation | Refused:
-        """Hold a user who is about to give rights to themselves, unless they are reserved."""
+        """Hold a user who is about to give rights to themselves, only if they are not reserved."""
         now = self._clock()
         refused = self._refusal(sub, now)
         if refused is not None:
@@ -152,16 +152,16 @@ class LocalReservations:
         return reservation
 
     async def drop(self, reservation: Reservation) -> None:
-        """End a reservation at once."""
+        """Drop a reservation at once."""
         self._end(reservation)
 
     async def keep(self, reservation: Reservation) -> None:
-        """Let a reservation stay for `KEPT` seconds from now."""
+        """Keep a reservation for `KEPT` seconds from now."""
         if reservation in self._ends:
             self._ends[reservation] = self._clock() + KEPT
 
     async def is_reserved(self, sub: str) -> bool:
-        """Tell whether somebody is being deprived of rights, or was a moment ago."""
+        """Tell whether the rights of a user are being taken, or were a moment ago."""
         return bool(self._live(self._of_target, sub, self._clock()))
 
     def _refusal(self, caller: str, now: float) -> Refused | None:
@@ -187,7 +187,7 @@ class LocalReservations:
         return table.get(key, set())
 
     def _tidy(self, now: float) -> None:
-        """Forget what has ended and nobody asks for, now and then."""
+        """Clean up expired reservations, now and then."""
         if now >= self._tidy_at:
             self._tidy_at = now + KEPT
             for reservation in [each for each, end in self._ends.items() if end <= now]:

@@ -1,4 +1,4 @@
-"""The tables of a policy file: what may stand in each. Its parser and its schema follow these."""
+"""The tables of a policy file, from which its parser and its schema are derived."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ _NOT_BLANK = r"^[\s\S]*\S[\s\S]*$"
 _SCOPE = (
     r"^([\x21\x23-\x29\x2b-\x5b\x5d-\x7e]|\*[\x21\x23-\x5b\x5d-\x7e])[\x21\x23-\x5b\x5d-\x7e]*$"
 )
-"""RFC 6749, section 3.3, but for `*`, which is no scope."""
+"""RFC 6749, section 3.3, except `*`, which is not accepted as a scope."""
 _SUB = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 _ACTIONS = tuple(action.label for action in Action)
@@ -18,13 +18,14 @@ _ACTIONS = tuple(action.label for action in Action)
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A name that may stand in the file."""
+    """A kind of name in the file."""
 
     what: str
     """What it is, as the end of a sentence: "… is not {what}"."""
 
     pattern: str
-    """A regular expression for all of it, from `^` to `$`, that Python and ECMA-262 read alike."""
+    """A regular expression for the whole name, from `^` to `$`, with the same meaning in Python and
+    ECMA-262."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,11 @@ class Names:
 
     description: str
     example: str
-    """How one may be written in TOML."""
+    """An example in TOML."""
 
     word: Word | None = None
     choices: tuple[str, ...] = ()
-    """The names that there are, where the list is not of words."""
+    """The allowed names, if they are fixed."""
 
     refused: Mapping[str, str] = field(default_factory=dict)
     """Why an action is not among the choices, as a sentence."""
@@ -51,13 +52,13 @@ class Table:
 
     description: str
     lists: Mapping[str, Names]
-    """Lists with keys that mean something."""
+    """Lists with fixed keys."""
 
     others: Names | None = None
-    """A list with any other key."""
+    """Lists with any other key."""
 
     key: Word | None = None
-    """What such a key is."""
+    """What such a key names."""
 
     may_be_empty: bool = True
 
@@ -80,7 +81,7 @@ def make_tables(for_anyone: frozenset[Action] = FOR_ANYONE) -> Mapping[str, Tabl
     group = Word("the name of a group", _NOT_BLANK)
     groups = Names("Names of groups.", '["Customers"]', word=group, may_be_empty=True)
     subs = Names(
-        "Users that nobody changes through this server: the `sub` of each.",
+        "Users that cannot be changed through this server: the `sub` of each.",
         '["6f1c0000-0000-4000-8000-000000000000"]',
         word=Word("the `sub` of a user, a UUID", _SUB),
         may_be_empty=True,
@@ -108,24 +109,24 @@ def make_tables(for_anyone: frozenset[Action] = FOR_ANYONE) -> Mapping[str, Tabl
             "What a machine may do whose token has a scope. Without this table, machines are "
             "not accepted.",
             {},
-            others=_actions("What the bearers of this scope may do.", without=not_for_machines),
+            others=_actions("What clients with this scope may do.", without=not_for_machines),
             key=Word("an OAuth scope", _SCOPE),
             may_be_empty=False,
         ),
         "grants": Table(
-            "To which groups the members of a group, or the bearers of a scope, may add users, "
+            "To which groups the members of a group, or clients with a scope, may add users, "
             "and from which they may remove them. Without this table, to and from all that give "
-            "no more than they have. With it, those that it does not name have none, but for "
+            "no more than they have. With it, those that it does not name have none, except "
             f'groups and scopes with ["{ALL}"].',
             {},
             others=groups,
             key=Word("the name of a group or scope", _NOT_BLANK),
         ),
         "protected": Table(
-            "What nobody changes through this server.",
+            "What cannot be changed through this server.",
             {
                 "groups": Names(
-                    "Groups that nobody adds users to, removes users from, changes or deletes.",
+                    "Groups that cannot be changed or deleted, nor their membership changed.",
                     groups.example,
                     word=group,
                     may_be_empty=True,
@@ -141,4 +142,4 @@ LATER = {
     "reads": "which attributes are seen",
     "masks": "which attributes are seen in part",
 }
-"""Tables that are not read yet, and what they will say."""
+"""Tables that are not supported yet, and what they will mean."""

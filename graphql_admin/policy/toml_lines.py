@@ -1,4 +1,4 @@
-"""The lines on which the keys and items of a TOML document stand; tomllib does not tell them."""
+"""Finds the lines of the keys and items of a TOML document, which tomllib does not provide."""
 
 import re
 import tomllib
@@ -27,7 +27,7 @@ def find_lines(text: str) -> dict[Path, int]:
     """Return the line, from 1, on which each key, table and item is written first.
 
     Args:
-        text: A document that tomllib reads; tables within arrays have an index in their paths.
+        text: A document that tomllib parses; tables within arrays have an index in their paths.
 
     Raises:
         ValueError: It is not TOML. (Not all that is wrong is noticed; tomllib does that.)
@@ -38,7 +38,7 @@ def find_lines(text: str) -> dict[Path, int]:
 
 
 class _Scanner:
-    """Goes through a document once, from its beginning to its end."""
+    """Scans a document once, from start to end."""
 
     def __init__(self, text: str) -> None:
         self.lines: dict[Path, int] = {}
@@ -75,7 +75,7 @@ class _Scanner:
         return self._enter(path, line)
 
     def _enter(self, path: Path, line: int) -> Path:
-        """Take note of a table; return its path, or that of the latest one in an array."""
+        """Record a table; return its path, or that of the latest one in an array."""
         self.lines.setdefault(path, line)
         if path in self._last_of:
             path = (*path, self._last_of[path])

@@ -1,1 +1,1 @@
-"""The server process: uvicorn, and its HTTP/1.1."""
+"""The server process: uvicorn, with an HTTP/1.1 protocol of its own."""

@@ -1,4 +1,4 @@
-"""What has arrived on a connection, cut into heads and bodies, however it was cut into reads."""
+"""Splits the data received on a connection into heads and bodies, independent of its packets."""
 
 from graphql_admin.serving.bodies import Chunks, Whole
 from graphql_admin.serving.heads import CONTROL_CHARACTER, MAX_HEAD, Head, Refused, parse
@@ -6,25 +6,25 @@ from graphql_admin.serving.heads import CONTROL_CHARACTER, MAX_HEAD, Head, Refus
 _METHOD = frozenset(
     b"!#$%&'*+.^_`|~-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
-"""What a method may begin with."""
+"""The first bytes that a method may have."""
 
 
 class Arrivals:
-    """What has arrived and was not taken yet."""
+    """The data that has been received and not consumed yet."""
 
     __slots__ = ("_searched", "_skipped", "body", "data")
 
     def __init__(self) -> None:
         self.data: bytes | bytearray = b""
         self.body: Whole | Chunks = Whole(0)
-        """The body of the head that was taken last."""
+        """The body of the last head."""
         self._searched = 0
-        """Bytes that do not hold the end of the head."""
+        """Bytes that have been searched for the end of the head."""
         self._skipped = False
-        """Whether there was an empty line before the head."""
+        """Whether an empty line before the head has been skipped."""
 
     def add(self, data: bytes) -> None:
-        """Take what was read."""
+        """Add received data."""
         if not self.data:
             self.data = data
             return
@@ -33,15 +33,15 @@ class Arrivals:
         self.data += data
 
     def drop(self) -> None:
-        """Forget what has arrived."""
+        """Drop all data."""
         self.data = b""
         self._searched = 0
 
     def take_head(self) -> Head | None:
-        """Return the head that is here, if it is whole.
+        """Return the next head, if it is complete.
 
         Raises:
-            Refused: It is none, or cannot become a good one, however it goes on.
+            Refused: It is invalid, or cannot become valid with more data.
         """
         if self.data[0] not in _METHOD and not self._skip_empty_line():
             return None
@@ -65,7 +65,7 @@ class Arrivals:
         return head
 
     def _skip_empty_line(self) -> bool:
-        """Skip one empty line; return whether a head begins after it."""
+        """Skip one empty line; return whether a head starts after it."""
         if not self._skipped:
             if self.data == b"\r":
                 return False
@@ -75,7 +75,7 @@ class Arrivals:
                 if not self.data:
                     return False
         if self.data[0] not in _METHOD:
-            raise Refused(400, "The request does not begin with a method.")
+            raise Refused(400, "The request does not start with a method.")
         return True
 
     def _check_part(self, size: int) -> None:
@@ -88,13 +88,13 @@ class Arrivals:
             raise Refused(431, "The head is too long.")
 
     def take_body(self) -> bytes:
-        """Return what there is of the body.
+        """Return the data of the body so far.
 
         Raises:
-            Refused: It cannot be told where it ends.
+            Refused: Its framing is invalid.
         """
         data = self.data
-        if isinstance(self.body, Whole) and self.body.remaining >= len(data):  # no pipeline
+        if isinstance(self.body, Whole) and self.body.remaining >= len(data):  # no further request
             self.data = b""
             self.body.remaining -= len(data)
             return bytes(data)

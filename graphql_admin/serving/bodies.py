@@ -1,6 +1,6 @@
-"""Where the body of a request ends: by its length, or by its chunks.
+"""The framing of request bodies: by length, or in chunks.
 
-A body takes its own bytes from the front of what has arrived, and leaves the rest.
+A body consumes its own bytes from the received data, and leaves the rest.
 """
 
 import re
@@ -9,11 +9,11 @@ from collections.abc import Callable
 from graphql_admin.serving.heads import Refused
 
 MAX_LINE = 4096
-"""Bytes that the line before a chunk, its extensions included, or a trailer may have."""
+"""Most bytes of a chunk-size line, its extensions included, or of a trailer."""
 
 MAX_FRAMING = 65_536
-"""Bytes of a body in chunks that are no content: lines before chunks, and trailers. There may be
-one more for every eight of content, or long bodies could not come in small chunks."""
+"""Most bytes of chunk framing in a body: chunk-size lines and trailers. One more is allowed for
+every eight bytes of content, or long bodies could not be sent in small chunks."""
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t -~\x80-\xff]*)?")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*")
@@ -23,10 +23,10 @@ _Step = Callable[[bytearray, int, bytearray], int | None]
 
 
 class Whole:
-    """A body whose length was said.
+    """A body with a Content-Length.
 
     Args:
-        length: Its bytes.
+        length: Its length in bytes.
     """
 
     __slots__ = ("remaining",)
@@ -36,11 +36,11 @@ class Whole:
 
     @property
     def complete(self) -> bool:
-        """Whether all of it was taken."""
+        """Whether all of it has been consumed."""
         return self.remaining == 0
 
     def take(self, arrived: bytearray) -> bytes:
-        """Take what belongs to the body."""
+        """Consume the bytes of the body."""
         content = bytes(arrived[: self.remaining])
         del arrived[: self.remaining]
         self.remaining -= len(content)
@@ -53,23 +53,23 @@ class Chunks:
     __slots__ = ("_content", "_framing", "_left", "_take_next", "complete")
 
     remaining = 0
-    """Bytes that are known to come: none."""
+    """Bytes that are known to follow: none."""
 
     def __init__(self) -> None:
         self.complete = False
         self._content = 0
         """Bytes so far."""
         self._framing = 0
-        """Bytes so far that are no content."""
+        """Bytes of framing so far."""
         self._left = 0
-        """Bytes that the chunk still has."""
+        """Remaining bytes of the chunk."""
         self._take_next: _Step = self._take_size
 
     def take(self, arrived: bytearray) -> bytes:
-        """Take what belongs to the body, and return the content in it.
+        """Consume the bytes of the body, and return the content in them.
 
         Raises:
-            Refused: It cannot be told where the body ends.
+            Refused: The chunked framing is invalid.
         """
         content = bytearray()
         at = 0
@@ -78,8 +78,8 @@ class Chunks:
         del arrived[:at]
         return bytes(content)
 
-    # Each of these takes one thing, and returns where the next begins, or None where more has to
-    # arrive first.
+    # Each of these consumes one element, and returns the start of the next, or None if more data is
+    # needed.
 
     def _take_size(self, arrived: bytearray, at: int, _: bytearray) -> int | None:
         line = self._find_line(arrived, at)
@@ -122,7 +122,7 @@ class Chunks:
         return at + len(line) + 2
 
     def _find_line(self, arrived: bytearray, at: int) -> bytes | None:
-        """Return the line that begins there, without its end, if all of it has arrived."""
+        """Return the line that starts there, without its end, if it is complete."""
         end = arrived.find(b"\n", at, at + MAX_LINE)
         if end < 0:
             if len(arrived) - at >= MAX_LINE:
@@ -130,7 +130,7 @@ class Chunks:
             return None
         self._framing += end + 1 - at
         if self._framing > MAX_FRAMING + self._content // 8:
-            raise Refused(400, "There is too much beside the content of the body.")
+            raise Refused(400, "There is too much framing in the chunked body.")
         if end == at or arrived[end - 1] != 0x0D:
             raise Refused(400, "A line between the chunks of the body ends without CR.")
         return bytes(arrived[at : end - 1])

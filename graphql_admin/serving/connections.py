@@ -1,4 +1,4 @@
-"""What the connections of one server share: its turns, its time limits, its room and its memory."""
+"""The state that all connections of a server share: turns, time limits, places and memory."""
 
 import asyncio
 import contextlib
@@ -16,95 +16,95 @@ from graphql_admin.serving.turns import LARGE_READ, SMALL_READ, Turns
 from graphql_admin.telemetry import metrics
 
 SWEEP = 1.0
-"""Seconds between two looks at the time limits of all connections. One timer for all of them
-costs a request nothing; a connection ends up to this much later than it could."""
+"""Seconds between two checks of the time limits of all connections. A single timer for all has no
+cost per request; a connection may be closed this much later than its limit."""
 
 RESERVE = 64
-"""File descriptors that are kept from clients, at least: for the log, the audit file, the metrics,
-and calls of Cognito. Where there are many descriptors, it is a quarter of them."""
+"""Minimum of file descriptors that are reserved: for the log, the audit file, the metrics, and
+calls to Cognito. If there are many descriptors, a quarter of them is reserved."""
 
 _RELIEF = 7 / 8
-"""What is left of the budget in use once it was exceeded: to choose whose request ends takes a
-look at every connection, which must not be necessary for every byte."""
+"""Fraction of the budget down to which requests are ended once it is exceeded: choosing them takes
+time for every connection, which must not be necessary for every byte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What clients may take of a server."""
+    """The limits on what clients may use of a server."""
 
     keep_alive: float = 75.0
     """Seconds that a connection may stay idle after a response."""
 
     max_connections: int = 4096
-    """Connections at once."""
+    """Open connections."""
 
     max_pending: int = 64 * 1024 * 1024
-    """Bytes that all connections may hold: of requests that are not whole, of requests that wait
-    for the one before, and of responses that the client does not take."""
+    """Bytes that all connections may hold: of incomplete requests, of requests that wait for the
+    previous one, and of responses that the client does not read."""
 
 
 class Member(Protocol):
-    """A connection, as the others' keeper sees it."""
+    """The interface of a connection for `Connections`."""
 
     address: str
-    """Whose it is: the client's IP address, or the network that one client has."""
+    """The client's IP address, or network, if a client has a whole one."""
 
     deadline: float
-    """When to look at it, in seconds of the event loop's clock."""
+    """The deadline, in seconds of the event loop's clock."""
 
     held: int
     """Bytes that it holds."""
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether it owes the rest of a request."""
+        """Whether a request is incomplete."""
 
     def caller(self) -> Hashable:
-        """Return who made it hold what it holds."""
+        """Return the caller for whom it holds data."""
 
     def expire(self) -> None:
-        """Do what is due at the deadline."""
+        """Handle the deadline."""
 
     def make_room(self) -> bool:
-        """Close, if it is still idle; return whether it was."""
+        """Close it if it is still idle; return whether it was."""
 
     def give_up(self) -> None:
-        """End the request that is not whole, or whatever else it holds, and hold nothing."""
+        """End the incomplete request, or whatever else holds data, and free it."""
 
     def abort(self) -> None:
-        """Close at once, whatever was to be sent."""
+        """Close at once, without sending pending data."""
 
 
 class Connections:
     """The connections of one server.
 
     Args:
-        bounds: What clients may take.
+        bounds: The limits.
         loop: The running event loop.
     """
 
     def __init__(self, bounds: Bounds, loop: asyncio.AbstractEventLoop) -> None:
         self.bounds = bounds
-        # Requests begin in what holds for the server, not in what another request has set.
+        # The context in which requests start: that of the server, not of another request.
         self.context = copy_context()
         self.turns = Turns(loop, self.context)
         self.large_buffer = memoryview(bytearray(LARGE_READ))
-        """What is read into, from one connection after the other."""
+        """The read buffer, shared by all connections in turn."""
         self.small_buffer = self.large_buffer[:SMALL_READ]
         self.idle: dict[Member, None] = {}
-        """Those without a request, or a part of one, longest idle first."""
+        """The idle ones, without a request or part of one, longest idle first."""
         self._loop = loop
         self._open: dict[Member, None] = {}
-        """In the order in which they came."""
+        """All, in the order of their arrival."""
         self._by_address: Counter[str] = Counter()
         self._pending = 0
-        """Bytes that they hold."""
+        """Bytes that all hold."""
         self._headers: list[tuple[bytes, bytes]] = []
         self._lines = b""
-        """The same as header lines."""
+        """The default headers as lines."""
 
     def admit(self, connection: Member) -> bool:
-        """Take a new connection, if there is room for it or some can be made."""
+        """Accept a new connection, if there is a place for it or one can be freed."""
         if len(self._open) >= self.bounds.max_connections and not self._make_room(connection):
             metrics.count_refused_connection()
             return False
@@ -116,7 +116,7 @@ class Connections:
         return True
 
     def forget(self, connection: Member) -> None:
-        """Note that a connection is closed, or as good as that."""
+        """Record that a connection is closed or closing."""
         if connection not in self._open:
             return
         del self._open[connection]
@@ -127,13 +127,13 @@ class Connections:
         metrics.count_connection(-1)
 
     def hold(self, change: int) -> None:
-        """Note that a connection holds more bytes than before, or less."""
+        """Record that a connection holds more or fewer bytes than before."""
         self._pending += change
         if change > 0 and self._pending > self.bounds.max_pending:
             self._relieve()
 
     def to_lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
-        """Return headers as lines. They are the same for many responses: the date is."""
+        """Return headers as lines, cached because the date is the same for many responses."""
         if headers is not self._headers:
             self._lines = b"".join(b"%b: %b\r\n" % header for header in headers)
             self._headers = headers
@@ -147,10 +147,10 @@ class Connections:
             self._loop.call_later(SWEEP, self._sweep, context=self.context)
 
     def _make_room(self, newcomer: Member) -> bool:
-        """Close a connection for a new one, and return whether there was one: the longest idle.
+        """Close the longest idle connection for a new one, and return whether there was one.
 
-        Where none is idle, it is the oldest that owes the rest of a request, of the address that
-        has most connections. From that address itself no more are taken.
+        If none is idle, close the oldest with an incomplete request, of the address with most
+        connections. New connections from that address itself are rejected.
         """
         while self.idle:
             longest = next(iter(self.idle))
@@ -169,7 +169,7 @@ class Connections:
         return False
 
     def _relieve(self) -> None:
-        """End the largest requests of whoever holds most, until there is room again."""
+        """End the largest requests of the caller that holds most, until there is memory again."""
         goal = self.bounds.max_pending * _RELIEF
         shares: dict[Hashable, list[Member]] = {}
         for connection in self._open:
@@ -191,9 +191,9 @@ class Connections:
 
 
 def network_of(host: str) -> str:
-    """Return what stands for one client: its IP address, or for IPv6 its network.
+    """Return the identity of a client: its IP address, or for IPv6 its network.
 
-    That has 64 bits, and the client may take any address in it.
+    A client usually has a /64 network, and can use any address in it.
     """
     if ":" not in host:
         return host
@@ -204,10 +204,10 @@ def network_of(host: str) -> str:
 
 
 def admissible(wanted: int) -> int:
-    """Return how many connections this process can have, having raised its limit if it may.
+    """Return how many connections this process can have, after raising its limit if possible.
 
     Args:
-        wanted: How many it should have.
+        wanted: The desired number.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limits = [inf if limit == resource.RLIM_INFINITY else limit for limit in (soft, hard)]

@@ -1,4 +1,4 @@
-"""How a connection ends, whatever ends it, and what it holds until then."""
+"""The end of a connection, and the data that it holds until then."""
 
 import asyncio
 import select
@@ -23,11 +23,11 @@ from graphql_admin.telemetry import metrics
 
 
 class Ending:
-    """A connection, as far as it can end: by itself, by its time limits, or for the others' sake.
+    """The part of a connection that ends it: by itself, by its time limits, or in favour of others.
 
     Args:
-        server_state: uvicorn's.
-        connections: All of the server's.
+        server_state: uvicorn's server state.
+        connections: All connections of the server.
         loop: The running event loop.
     """
 
@@ -51,39 +51,39 @@ class Ending:
         self.deadline = inf
         self._arrivals = Arrivals()
         self._is_unseen = False
-        """Whether it waits for its turn to have what arrived looked at."""
+        """Whether it waits for its turn to parse received data."""
         self._is_reading = True
         self._wants_to_read = True
-        """Whether it would read, were it its turn."""
+        """Whether it reads, or will on its turn."""
         self._has_more = False
-        """Whether the last read had no room for all there was, perhaps."""
+        """Whether the last read filled the buffer, so that there may be more."""
         self._waits_to_read = False
         """Whether it waits for its turn to read on."""
         self._large_read = 0
         """The turn of the event loop in which a read may be a large one."""
         self._taken = 0
-        """Bytes of a body that is not complete: read or, once that is so, discarded."""
+        """Bytes of an incomplete body that were read, or, once it is discarded, dropped."""
         self._exchange: Exchange | None = None
         self._out: Outgoing
         self.held = 0
 
     @property
     def default_headers(self) -> bytes:
-        """Header lines that every response has."""
+        """Header lines of every response."""
         return self._connections.to_lines(self._server_state.default_headers)
 
     def write(self, pieces: list[bytes], *, at_once: bool) -> None:
-        """Send something; `at_once`, or with what else is written in this turn of the loop."""
+        """Send data; `at_once`, or together with other writes in this turn of the loop."""
         if self._state is not State.LINGERING:
             self._out.write(pieces, at_once=at_once)
 
     def refuse(self, refusal: Refused) -> None:
-        """Answer with a status, in place of the application, and close."""
+        """Respond with a status, in place of the application, and close."""
         metrics.count_ended_connection("refused")
         exchange = self._exchange
         if exchange is not None and not exchange.complete:
             if exchange.started:
-                self.close()  # half a response is none
+                self.close()  # a response has been started
                 return
             exchange.disconnect()
         body = f"{refusal.reason}\n".encode()
@@ -100,11 +100,11 @@ class Ending:
         self._finish()
 
     def close(self) -> None:
-        """Close, once all that was written is sent."""
+        """Close after all written data has been sent."""
         self._close()
 
     def abort(self) -> None:
-        """Close at once with a reset, so that the kernel too forgets what was to be sent."""
+        """Close at once with a reset, so that the kernel, too, drops pending data."""
         self._state = State.CLOSED
         self._connections.forget(self)
         self._drop()
@@ -112,7 +112,7 @@ class Ending:
         self._account()
 
     def _finish(self) -> None:
-        """Close once the client has read what was written: see the head of `protocol`."""
+        """Close after the client has read the response; see the docstring of `protocol`."""
         is_all = self._state is State.ANSWERING and self._arrivals.body.complete
         if self._client_ended or (is_all and not self._arrivals.data and self._is_reading):
             self._close()
@@ -139,16 +139,16 @@ class Ending:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether it owes the rest of a request."""
+        """Whether a request is incomplete."""
         if self._state is State.HEAD:
             return bool(self._arrivals.data) and not self._is_unseen
         return self._state in (State.BODY, State.DISCARDING)
 
     def caller(self) -> Hashable:
-        """Return who made it hold what it holds.
+        """Return the caller for whom it holds data.
 
-        That is the token that came with the request. Only the application can tell whether it is
-        a good one, and refuses before it reads the body if not; and until there is a head, it is
+        The caller is identified by the token of the request. Only the application can verify it,
+        and it rejects an invalid one before it reads the body. Until there is a head, the caller is
         the address.
         """
         if self._exchange is not None:
@@ -158,7 +158,7 @@ class Ending:
         return self.address
 
     def expire(self) -> None:
-        """Do what is due at the deadline."""
+        """Handle the deadline."""
         if self._out.may_write is not None and self._out.take_stock() >= MIN_TAKEN:
             self.deadline = self._loop.time() + WRITE_TIME
             self._account()
@@ -177,7 +177,7 @@ class Ending:
             self._close()
 
     def make_room(self) -> bool:
-        """Close, if it is still idle; return whether it was."""
+        """Close it if it is still idle; return whether it was."""
         if self._has_arrived():
             return False
         self._close()
@@ -185,12 +185,12 @@ class Ending:
         return True
 
     def give_up(self) -> None:
-        """End the request that is not whole, or whatever else it holds, and hold nothing."""
+        """End the incomplete request, or whatever else holds data, and free it."""
         if self._out.untaken:
             self.abort()
             return
         if self._state in (State.HEAD, State.BODY):
-            self.refuse(Refused(503, "The server has no memory for the request now."))
+            self.refuse(Refused(503, "The server has too little memory for the request now."))
         elif self._exchange is not None:
             self._is_last = True
             self._exchange.keep_alive = False
@@ -199,10 +199,10 @@ class Ending:
         self._account()
 
     def _has_arrived(self) -> bool:
-        """Return whether something has arrived that the event loop has not read yet.
+        """Return whether data has arrived that the event loop has not read yet.
 
-        To close then would be a reset, and the client could not tell whether its mutation was
-        carried out.
+        Closing would then reset the connection, and the client could not know whether its mutation
+        was carried out.
         """
         client = self._transport.get_extra_info("socket")
         if client is None:
@@ -211,10 +211,10 @@ class Ending:
         poll.register(client.fileno(), select.POLLIN)
         return bool(poll.poll(0))
 
-    # How much it holds, and whether it reads
+    # Memory, and reading
 
     def _settle(self) -> None:
-        """Count what it holds, and read on if there is somewhere to put what comes."""
+        """Count the held bytes, and continue reading if there is memory for more."""
         self._account()
         if self._is_unseen:
             self._read(wanted=False)
@@ -222,17 +222,19 @@ class Ending:
             if not self._is_last:
                 self._read(wanted=not self._arrivals.data)
         elif self._state is State.BODY:
-            assert self._exchange is not None  # noqa: S101  # it has the body
+            assert self._exchange is not None  # noqa: S101  # reading the body
             self._read(wanted=self._exchange.unread < HIGH_WATER)
         elif self._state is not State.CLOSED:
             self._read(wanted=True)
 
     def _read(self, *, wanted: bool) -> None:
-        """Read on, or do not.
+        """Resume or pause reading.
 
-        Who sends more than a small read at a time waits for a turn to read on. So what is read in
-        one turn of the event loop is bounded, however much has arrived.
+        A client that sends more than a small read at a time waits for a turn to be read from again.
+        So the bytes read in one turn of the event loop are bounded, however much has arrived.
         """
+        if wanted and self._is_reading and not self._has_more:
+            return
         self._wants_to_read = wanted
         if wanted and self._has_more:
             if self._waits_to_read:
@@ -253,7 +255,7 @@ class Ending:
             self._transport.pause_reading()
 
     def _read_on(self) -> None:
-        """Read, if that is still wanted, now that it is its turn."""
+        """Resume reading on its turn, if still wanted."""
         self._waits_to_read = False
         if self._wants_to_read:
             self._has_more, self._large_read = False, self._connections.turns.number

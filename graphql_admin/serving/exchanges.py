@@ -1,4 +1,4 @@
-"""One request and its response, as ASGI has them: https://asgi.readthedocs.io, version 2.3."""
+"""A request and its response in ASGI, version 2.3: https://asgi.readthedocs.io."""
 
 import asyncio
 import logging
@@ -15,13 +15,13 @@ Message: TypeAlias = MutableMapping[str, Any]
 Application: TypeAlias = Callable[
     [Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
-"""What answers requests."""
+"""An ASGI application."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def status_line(status: int) -> bytes:
-    """Return the first line of a response."""
+    """Return the status line of a response."""
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
@@ -46,32 +46,32 @@ _FAULT: list[Message] = [
 
 
 class Carrier(Protocol):
-    """The connection that a request came by, as its exchange sees it."""
+    """The interface of a connection for its exchange."""
 
     @property
     def default_headers(self) -> bytes:
-        """Header lines that every response has."""
+        """Header lines of every response."""
 
     def write(self, pieces: list[bytes], *, at_once: bool) -> None:
-        """Send something; `at_once`, or with what else is written in this turn of the loop."""
+        """Send data; `at_once`, or together with other writes in this turn of the loop."""
 
     async def drain(self) -> None:
-        """Wait until the client has taken what was written."""
+        """Wait until the client has read what was written."""
 
     def ask_for_body(self) -> None:
-        """Read on, if reading had paused because the application asked for no more."""
+        """Resume reading, if it paused because the application had not requested more."""
 
     def may_go_on(self) -> bool:
         """Return whether the connection can take another request after this one."""
 
     def refuse(self, refusal: Refused) -> None:
-        """Answer in place of the application, and close."""
+        """Respond in place of the application, and close."""
 
     def close(self) -> None:
-        """Close, once all that was written is sent."""
+        """Close after all written data has been sent."""
 
     def response_complete(self) -> None:
-        """Turn to the next request."""
+        """Continue with the next request."""
 
 
 class Exchange:
@@ -80,7 +80,7 @@ class Exchange:
     Args:
         scope: The ASGI scope.
         head: The request's head.
-        carrier: What it came by.
+        carrier: Its connection.
     """
 
     __slots__ = (
@@ -109,36 +109,36 @@ class Exchange:
         self.keep_alive = head.keep_alive
         """Whether another request may follow."""
         self.awaits_continue = head.expects_continue
-        """Whether the client was asked for no body so far, and waits for that."""
+        """Whether the client waits for `100 Continue` before it sends the body."""
         self._body: bytes | bytearray = b""
-        """What has arrived of it and was not yet delivered."""
+        """The part of the body that has arrived and was not delivered yet."""
         self._body_complete = False
         self._delivered = False
         """Whether the application has all of the body."""
         self._refusal: Refused | None = None
-        """Why no more of the body can be had."""
+        """Why the rest of the body is not available."""
         self._arrived: asyncio.Event | None = None
         self.disconnected = False
-        """Whether nothing more comes from the client, nor goes there."""
+        """Whether the client has disconnected."""
         self.started = False
         """Whether the application has sent the head of the response."""
         self.complete = False
         """Whether the application has sent all of the response."""
         self._head: list[bytes] = []
-        """The head of the response, which goes out with the first of its body."""
+        """The head of the response, which is sent with the first part of its body."""
         self._is_head = head.method == "HEAD"
         self._has_content = True
         self._chunked = head.version == "1.1"
-        """Whether a response of unknown length goes in chunks. If not, it ends with the
-        connection."""
+        """Whether a response of unknown length is chunked. If not, the end of the connection
+        delimits it."""
         self._left = 0
-        """Bytes of the response's body that are to come, where its length was said."""
+        """Remaining bytes of the response's body, if its length is known."""
 
     async def run(self, app: Callable[..., Awaitable[object]]) -> None:
-        """Let the application answer."""
+        """Run the application."""
         try:
             result = await app(self.scope, self.receive, self.send)
-        except BaseException as error:  # the client is to be told, whatever it is
+        except BaseException as error:  # the client gets a response for any of them
             log.error("Exception in ASGI application\n", exc_info=error)
             await self._fail()
         else:
@@ -152,9 +152,9 @@ class Exchange:
 
     async def _fail(self) -> None:
         if self.started and not self._head:
-            self._carrier.close()  # half a response is none
+            self._carrier.close()  # a response has been started
             return
-        self.started, self._head = False, []  # nothing of it has gone out
+        self.started, self._head = False, []  # none of it has been sent
         for message in _FAULT:
             await self.send(message)
 
@@ -162,15 +162,15 @@ class Exchange:
 
     @property
     def unread(self) -> int:
-        """Bytes of the body that the application has not asked for yet."""
+        """Bytes of the body that the application has not received yet."""
         return len(self._body)
 
     def feed(self, content: bytes, *, complete: bool) -> None:
-        """Take more of the body.
+        """Add data to the body.
 
         Args:
-            content: What has arrived.
-            complete: Whether that is all.
+            content: The data.
+            complete: Whether it is the last.
         """
         if not self._body:
             self._body = content
@@ -182,12 +182,12 @@ class Exchange:
         self._wake()
 
     def fail(self, refusal: Refused) -> None:
-        """Note that the rest of the body cannot be had, which counts if it is asked for."""
+        """Record why the rest of the body is not available, in case it is requested."""
         self._refusal = refusal
         self._wake()
 
     def disconnect(self) -> None:
-        """Note that the client is gone."""
+        """Record that the client has disconnected."""
         self.disconnected = True
         self._body = b""
         self._wake()
@@ -199,7 +199,7 @@ class Exchange:
     # From the application
 
     async def receive(self) -> Message:
-        """Return what comes next of the request, or that nothing does."""
+        """Return the next ASGI message of the request, or a disconnect."""
         if self.awaits_continue and not self.started and not self.disconnected:
             self.awaits_continue = False
             self._carrier.write([CONTINUE], at_once=True)
@@ -219,10 +219,10 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Take what comes next of the response.
+        """Process the next ASGI message of the response.
 
         Raises:
-            RuntimeError: It is not what may come next, or not what the head says.
+            RuntimeError: It is unexpected, or contradicts the head of the response.
         """
         if self.disconnected:
             return
@@ -230,7 +230,7 @@ class Exchange:
         if not self.started:
             if kind != "http.response.start":
                 raise RuntimeError(f"Expected 'http.response.start', but got '{kind}'.")
-            # It goes out with the first of the body, as ASGI demands.
+            # It is sent with the first part of the body, as ASGI requires.
             self._head = self._make_head(message["status"], message.get("headers", ()))
             self.started = True
         elif self.complete:
@@ -252,25 +252,24 @@ class Exchange:
                 self._carrier.response_complete()
 
     def _make_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
-        """Return the head of the response, and note how its body is framed.
+        """Return the head of the response, and record how its body is framed.
 
         Raises:
-            RuntimeError: A header would say more than it is to say.
+            RuntimeError: A header contains a line break or a NUL.
         """
-        length: bytes | None = None
-        closes = False
-        lines = []
-        for name, value in headers:
-            lower = name.lower()
-            if lower == b"content-length":
-                length = value
-            elif lower == b"connection":
-                closes = b"close" in [option.strip() for option in value.lower().split(b",")]
-            if lower != b"transfer-encoding":  # which is for this module to say
-                lines.append(b"%b: %b\r\n" % (lower, value))
-        text = b"".join(lines)
-        if text.count(b"\r") != len(lines) or text.count(b"\n") != len(lines) or b"\0" in text:
+        named = list(headers)
+        fields = dict(named)
+        if fields and not b"".join(fields).islower():  # as ASGI requires
             raise RuntimeError("Invalid HTTP header.")
+        if b"transfer-encoding" in fields:  # which this module sets
+            named = [header for header in named if header[0] != b"transfer-encoding"]
+        text = b"\r\n".join(map(b": ".join, named)) + b"\r\n" if named else b""
+        if text.count(b"\r") != len(named) or text.count(b"\n") != len(named) or b"\0" in text:
+            raise RuntimeError("Invalid HTTP header.")
+        length = fields.get(b"content-length")
+        closes = b"connection" in fields and b"close" in [
+            option.strip() for option in fields[b"connection"].lower().split(b",")
+        ]
         if closes or not self._carrier.may_go_on():
             self.keep_alive = False
         self._has_content = not self._is_head and status not in {204, 304}
@@ -280,22 +279,22 @@ class Exchange:
         return [_STATUS_LINES[status], self._carrier.default_headers, text, framing, b"\r\n"]
 
     def _frame(self, length: bytes | None) -> bytes:
-        """Return the header line that says where the body ends, if the application did not."""
+        """Return the header line for the framing of the body, if the application set none."""
         if length is not None:
             self._left = int(length)
             self._chunked = False
         elif self._chunked:
             return b"transfer-encoding: chunked\r\n"
         else:
-            self._left = -1  # it ends with the connection
+            self._left = -1  # delimited by the end of the connection
             self.keep_alive = False
         return b""
 
     def _make_body(self, body: bytes, *, more: bool) -> list[bytes]:
-        """Return a part of the body, framed.
+        """Return a part of the body with its framing.
 
         Raises:
-            RuntimeError: The body is longer, or shorter, than the head says.
+            RuntimeError: The body is longer or shorter than its Content-Length.
         """
         if not self._has_content:
             return []

@@ -1,30 +1,31 @@
-"""The head of an HTTP/1.1 request: its grammar, and what follows from it for the connection.
+"""Parses the head of HTTP/1.1 requests.
 
-What is taken is the grammar of RFC 9112 and nothing beside it. A parser that is more lenient than
-the proxy in front, or less, sees other requests than it does, and then somebody gets another's
-answer. So whatever is not in the grammar is refused, and its connection is closed.
+Only the grammar of RFC 9112 is accepted. A parser that is more or less lenient than the proxy in
+front of it sees other requests than the proxy, and then a client may get the response of another
+(request smuggling). So everything outside of the grammar is rejected, and its connection is closed.
 """
 
 import re
 from typing import NamedTuple
 
 MAX_HEAD = 65_536
-"""Bytes that a head may have, its request line and its empty line included."""
+"""Most bytes of a head, its request line and its empty line included."""
 
 MAX_FIELDS = 100
-"""Header fields that a head may have."""
+"""Most header fields in a head."""
 
 MAX_LENGTH_DIGITS = 18
-"""Digits that a `Content-Length` may have: no body is as long as that."""
+"""Most digits of a `Content-Length`: no body is longer."""
 
 CONTROL_CHARACTER = "There is a control character in the head, or a line end that is not CR LF."
 
 _VISIBLE = bytes(range(0x21, 0x7F))
 _TEXT = b"\t " + _VISIBLE + bytes(range(0x80, 0x100))
-"""What may stand in the value of a field: RFC 9110, section 5.5."""
+"""Allowed characters of a field value: RFC 9110, section 5.5."""
 
 _TARGET = _VISIBLE.replace(b"#", b"")
-"""What may stand in a target. More than in the grammar of URIs: clients send braces as they are."""
+"""Allowed characters of a target. More than in the grammar of URIs: clients send braces
+unencoded."""
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
@@ -32,7 +33,7 @@ _HOST = re.compile(rb"(?:[!$%&'()*+,;=~._0-9A-Za-z-]*|\[[0-9A-Fa-f:.]+\])(?::[0-
 _ABSOLUTE = re.compile(rb"https?://([^/?]+)(.*)", re.IGNORECASE)
 
 _SINGLE = (b"authorization", b"content-length", b"content-type", b"expect", b"host")
-"""Fields of which a second one is refused: it depends on the reader which one counts."""
+"""Fields that must not be repeated: implementations differ in which one counts."""
 
 _METHODS = {m.encode(): m for m in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")}
 
@@ -49,15 +50,15 @@ _NAMES = {
     )
     for spelling in (name, name.title())
 }
-"""Usual names, as they are spelled, in lower case. Others take a look at each letter."""
+"""Common names, in their usual spelling, with their lower case. Others are converted one by one."""
 
 
 class Refused(Exception):
-    """A request that gets a status and nothing else, whereupon its connection is closed.
+    """A request is rejected with a status, and its connection is closed.
 
     Args:
         status: The HTTP status.
-        reason: A sentence for whoever wrote the client. It quotes nothing of the request.
+        reason: A sentence for the developer of the client. It quotes nothing of the request.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -72,40 +73,40 @@ class Head(NamedTuple):
     method: str
 
     path: bytes
-    """As it was sent, or `*`."""
+    """The path as it was sent, or `*`."""
 
     query: bytes
-    """What follows the first question mark."""
+    """The part after the first question mark."""
 
     version: str
     """`1.1` or `1.0`."""
 
     headers: list[tuple[bytes, bytes]]
-    """Names in lower case, and values without the blanks around them, in the order sent."""
+    """Names in lower case, and values without surrounding whitespace, in order."""
 
     length: int | None
-    """Bytes of the body; None is a body in chunks."""
+    """Bytes of the body; None for a chunked body."""
 
     keep_alive: bool
     """Whether another request may follow on the connection."""
 
     expects_continue: bool
-    """Whether the client waits for 100 before it sends the body."""
+    """Whether the client waits for `100 Continue` before it sends the body."""
 
 
 def parse(head: bytes) -> Head:
-    """Return what a head says.
+    """Parse a head.
 
     Args:
-        head: All of it but the line end of its last line and the empty line.
+        head: The head without the line end of its last line and the empty line.
 
     Raises:
-        Refused: It is not in the grammar, or asks for what there is not.
+        Refused: It is outside of the grammar, or requires something unsupported.
     """
-    lines = head.split(b"\r\n")
-    line = lines.pop(0)
+    line, *lines = head.splitlines()
     if len(lines) > MAX_FIELDS:
         raise Refused(431, "There are too many header fields.")
+    # Lines are split at a CR or an LF alone, too. Then there are more of them than pairs of both.
     if head.translate(None, _TEXT) != b"\r\n" * len(lines):
         raise Refused(400, CONTROL_CHARACTER)
     method, target, version = _parse_line(line)
@@ -125,7 +126,7 @@ def parse(head: bytes) -> Head:
     elif not _HOST.fullmatch(host):
         raise Refused(400, "The header field Host is not valid.")
     path, query, authority = _parse_target(method, target)
-    if authority is not None:  # it counts, and Host does not: RFC 9112, section 3.2.2
+    if authority is not None:  # it overrides Host: RFC 9112, section 3.2.2
         others = [header for header in headers if header[0] != b"host"]
         headers = [(b"host", authority), *others]
     length = _parse_length(fields, version)
@@ -157,7 +158,7 @@ def _parse_line(line: bytes) -> tuple[str, bytes, str]:
             raise Refused(505, "Only HTTP/1.1 and HTTP/1.0 are served.")
         raise Refused(400, "The request line does not end with a version of HTTP.")
     if method == "CONNECT":
-        raise Refused(501, "This server is no proxy.")
+        raise Refused(501, "This server is not a proxy.")
     return method, target, "1.1" if version == b"HTTP/1.1" else "1.0"
 
 
@@ -180,31 +181,33 @@ def _parse_target(method: str, target: bytes) -> tuple[bytes, bytes, bytes | Non
 
 
 def _to_lower(name: bytes) -> bytes:
-    if not _TOKEN.fullmatch(name):  # such as a line that is folded, or a blank before the colon
+    if not _TOKEN.fullmatch(name):  # such as a folded line, or whitespace before the colon
         raise Refused(400, "The name of a header field is not a token.")
     return name.lower()
 
 
 def _combine(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return the fields, where some are repeated: RFC 9110, section 5.3."""
+    """Combine repeated fields: RFC 9110, section 5.3."""
     fields: dict[bytes, bytes] = {}
     for name, value in headers:
         if name not in fields:
             fields[name] = value
         elif name in _SINGLE:
-            raise Refused(400, "A header field that there may be one of is repeated.")
+            raise Refused(400, "A header field that must be unique is repeated.")
         else:
             fields[name] += b", " + value
     return fields
 
 
 def _parse_length(fields: dict[bytes, bytes], version: str) -> int | None:
-    """Return how many bytes the body has, or None if it comes in chunks: RFC 9112, section 6.3."""
+    """Return the length of the body, or None if it is chunked: RFC 9112, section 6.3."""
     digits = fields.get(b"content-length")
     coding = fields.get(b"transfer-encoding")
     if coding is not None:
         if version == "1.0" or digits is not None:
-            raise Refused(400, "It depends on the reader where the body ends.")
+            raise Refused(
+                400, "Transfer-Encoding is not allowed with Content-Length, or in HTTP/1.0."
+            )
         _require_chunked(coding)
         return None
     if digits is None:
@@ -212,7 +215,7 @@ def _parse_length(fields: dict[bytes, bytes], version: str) -> int | None:
     if not digits.isdigit():
         raise Refused(400, "The header field Content-Length is not a number.")
     if len(digits) > MAX_LENGTH_DIGITS:
-        raise Refused(413, "No body is as long as that.")
+        raise Refused(413, "The Content-Length is too large.")
     return int(digits)
 
 
@@ -222,8 +225,8 @@ def _require_chunked(coding: bytes) -> None:
         return
     is_last = codings[-1] == b"chunked" and codings.count(b"chunked") == 1
     if not is_last or not all(map(_TOKEN.fullmatch, codings)):
-        raise Refused(400, "It cannot be told where the body ends.")
-    raise Refused(501, "Only the transfer coding `chunked` is known.")
+        raise Refused(400, "The end of the body is not defined.")
+    raise Refused(501, "Only the transfer coding `chunked` is supported.")
 
 
 def _closes(connection: bytes | None) -> bool:
@@ -234,5 +237,5 @@ def _closes(connection: bytes | None) -> bool:
 
 def _expects_continue(fields: dict[bytes, bytes]) -> bool:
     if fields[b"expect"].lower() != b"100-continue":
-        raise Refused(417, "Only `100-continue` can be expected.")
+        raise Refused(417, "Only the expectation `100-continue` is supported.")
     return True

@@ -1,4 +1,4 @@
-"""What goes out on a connection: the parts of a response in one piece, as far as it is taken."""
+"""Writes to a connection: joins the parts of a response, and tracks what the client reads."""
 
 import asyncio
 import contextlib
@@ -6,15 +6,15 @@ import socket
 import struct
 
 TOGETHER = 65_536
-"""Bytes up to which parts are joined, which is less work than to send several, and bytes that may
-wait for the end of a turn of the event loop."""
+"""Most bytes that are joined, which is cheaper than several sends, and that wait for the end of a
+turn of the event loop."""
 
 
 class Outgoing:
-    """What is written to a transport.
+    """The data written to a transport.
 
     Args:
-        transport: The connection's.
+        transport: The transport of the connection.
         loop: The running event loop.
     """
 
@@ -24,16 +24,17 @@ class Outgoing:
         self._transport = transport
         self._loop = loop
         self._waiting: list[bytes] = []
-        """What goes out at the end of this turn of the event loop."""
+        """The data to send at the end of this turn of the event loop."""
         self.may_write: asyncio.Event | None = None
-        """Is set when writing may go on, while it is paused."""
+        """Set when a paused writer may continue."""
         self.untaken = 0
-        """Bytes that the client had not taken when writing was paused, or stock was last taken."""
-        # It is paused with the first byte that the kernel does not take at once.
+        """Bytes that the client had not read when writing was paused, or at the last
+        `take_stock`."""
+        # Writing is paused with the first byte that the kernel does not accept at once.
         transport.set_write_buffer_limits(high=0)
 
     def write(self, pieces: list[bytes], *, at_once: bool) -> None:
-        """Send something; `at_once`, or with what else is written in this turn of the loop."""
+        """Send data; `at_once`, or together with other writes in this turn of the loop."""
         if self._waiting or not at_once:
             if not self._waiting:
                 self._loop.call_soon(self.flush)
@@ -44,7 +45,7 @@ class Outgoing:
             self._send(pieces)
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send the waiting data."""
         if self._waiting:
             pieces, self._waiting = self._waiting, []
             self._send(pieces)
@@ -58,29 +59,29 @@ class Outgoing:
             self._transport.write(b"".join(pieces))
 
     def pause(self) -> None:
-        """Note that the client is slow to take what was written."""
+        """Record that the client reads slowly."""
         self.may_write = asyncio.Event()
         self.untaken = self._transport.get_write_buffer_size()
 
     def take_stock(self) -> int:
-        """Return how many bytes the client took since writing was paused, or this was asked."""
+        """Return how many bytes the client has read since the pause, or since the last call."""
         before, self.untaken = self.untaken, self._transport.get_write_buffer_size()
         return before - self.untaken
 
     def resume(self) -> None:
-        """Note that the client has taken what was written, or never will."""
+        """Record that the client has read what was written, or never will."""
         if self.may_write is not None:
             self.may_write.set()
         self.may_write = None
         self.untaken = 0
 
     async def drain(self) -> None:
-        """Wait until the client has taken what was written."""
+        """Wait until the client has read what was written."""
         if self.may_write is not None:
             await self.may_write.wait()
 
     def reset(self) -> None:
-        """Close at once, so that the kernel too forgets what was to be sent."""
+        """Close at once, so that the kernel, too, drops pending data."""
         self._waiting.clear()
         self.resume()
         client = self._transport.get_extra_info("socket")

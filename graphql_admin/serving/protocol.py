@@ -1,11 +1,11 @@
-"""HTTP/1.1 for uvicorn: the states of a connection, and what it takes and refuses.
+"""HTTP/1.1 for uvicorn: the states of a connection, and what it accepts and rejects.
 
-Why uvicorn's own protocol is not overridden for this: its parser, httptools, hands out every
-request of a read at once and cannot be stopped between them, so a pipeline is as long as a read;
-and where a request has an `Upgrade`, it skips the body, wherever that may end. Both are the
-parser's, and no override mends them. So the head is cut out here, at its empty line, parsed by a
-grammar of one screen (`heads`), and the body is taken by its framing (`bodies`) whatever else the
-head says. Of uvicorn there remain the server, its state, and what an application sees.
+uvicorn's own protocol cannot be used for this, because of its parser, httptools: it returns all
+requests of a read at once and cannot be paused between them, so the length of a pipeline is only
+bounded by that of a read; and in a request with `Upgrade` it skips the body, wherever that may end.
+No subclass can change the parser. So the head is found here by its empty line, parsed by a short
+grammar (`heads`), and the body is consumed by its framing (`bodies`), whatever else the head
+contains. uvicorn remains the server, with its state and the ASGI interface.
 
 ================================================  ======  ========================================
 What arrives                                      Status  Then
@@ -41,7 +41,7 @@ chunk extensions                                  –       dropped
 trailers                                          –       dropped
 chunks outside the grammar                        400     closed, if the body is asked for
 lines of more than 4 KiB between chunks           400     closed
-more than 64 KiB beside the content of chunks     400     closed
+more than 64 KiB of chunk framing                 400     closed
 `Expect: 100-continue`                            100     once the application asks for the body
 another `Expect`                                  417     closed
 request line of more than 64 KiB                  414     closed
@@ -52,15 +52,15 @@ no head at all in 10 s                            –       closed
 nothing for 75 s after a response                 –       closed
 the next request before the response              –       waits, and no more is read
 a body that the application does not read         –       dropped, up to 1 MiB and 10 s
-a response of which 30 s take less than 512 KiB   –       reset
-more bytes of requests pending than the budget    503     closed, the largest of who has most
-more connections than there may be                –       the longest idle closed, or the new one
-the client's end of the connection                –       the request that is whole is answered
+a response read at less than 512 KiB in 30 s      –       reset
+more bytes of pending requests than the budget    503     closed, largest of the top caller
+more connections than the limit                   –       longest idle closed, or the new one
+end of input from the client                      –       complete requests are answered
 ================================================  ======  ========================================
 
-A connection that is closed on a client that may still be sending is closed for writing first, and
-what comes is dropped for two seconds: with data unread, the kernel would send a reset, and the
-client might lose the response over it.
+If the client may still be sending, its connection is first closed for writing, and received data is
+dropped for two seconds: with unread data, the kernel would send a reset, and the client might lose
+the response because of it.
 """
 
 import asyncio
@@ -85,10 +85,10 @@ from graphql_admin.web.incoming import BODY_COMPLETE
 
 
 def demand_uvicorn(config: uvicorn.Config) -> None:
-    """Check that uvicorn has what this module takes from it and no version of it promises.
+    """Check that uvicorn has the private attributes that this module uses.
 
     Raises:
-        RuntimeError: It has not, so this version of it does not do.
+        RuntimeError: It does not, so this version of it is not supported.
     """
     if not config.loaded:
         config.load()
@@ -106,15 +106,15 @@ _servers: WeakKeyDictionary[ServerState, Connections] = WeakKeyDictionary()
 
 
 class Protocol(Ending, asyncio.BufferedProtocol):
-    """One connection. uvicorn makes it, and calls `shutdown`; the event loop calls the rest.
+    """A connection. uvicorn creates it, and calls `shutdown`; the event loop calls the rest.
 
-    The scope of a request whose body was there with its head has the extension `BODY_COMPLETE`.
+    The scope of a request whose body arrived with its head has the extension `BODY_COMPLETE`.
 
     Args:
-        config: uvicorn's.
-        server_state: uvicorn's, with its connections and tasks.
-        app_state: What the application's lifespan left for the scopes of requests.
-        bounds: What clients may take; it counts what the first connection of a server says.
+        config: uvicorn's configuration.
+        server_state: uvicorn's server state, with its connections and tasks.
+        app_state: The lifespan state of the application, for the scopes of requests.
+        bounds: The limits; those of the first connection of a server apply.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Protocol(Ending, asyncio.BufferedProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        bounds: Bounds = Bounds(),  # noqa: B008  # it is frozen
+        bounds: Bounds = Bounds(),  # noqa: B008  # immutable
     ) -> None:
         if not config.loaded:
             config.load()
@@ -138,12 +138,12 @@ class Protocol(Ending, asyncio.BufferedProtocol):
             connections = _servers[server_state] = Connections(bounds, loop)
         super().__init__(server_state, connections, loop)
         self._is_first = True
-        """Whether no request has come yet."""
+        """Whether no request has arrived yet."""
 
     # From the event loop
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, if there is room for it."""
+        """Accept a connection, if there is a place for it."""
         self._transport = transport
         self._out = Outgoing(transport, self._loop)
         self._client = get_remote_addr(transport)
@@ -158,14 +158,14 @@ class Protocol(Ending, asyncio.BufferedProtocol):
         self.deadline = self._loop.time() + HEAD_TIME
 
     def get_buffer(self, _: int) -> memoryview:
-        """Return what to read into; a read has that many bytes at most."""
+        """Return the buffer to read into, which bounds the read."""
         connections = self._connections
         if self._large_read == connections.turns.number:
             return connections.large_buffer
         return connections.small_buffer
 
     def buffer_updated(self, size: int) -> None:
-        """Take what was read."""
+        """Process a read."""
         buffer = self.get_buffer(size)
         self._large_read = 0
         self._has_more = size == len(buffer)
@@ -174,7 +174,7 @@ class Protocol(Ending, asyncio.BufferedProtocol):
             self._settle()
 
     def data_received(self, data: bytes) -> None:
-        """Take what arrived."""
+        """Process received data."""
         state = self._state
         if state is State.LINGERING or state is State.CLOSED:
             self._taken += len(data)
@@ -182,7 +182,7 @@ class Protocol(Ending, asyncio.BufferedProtocol):
                 self._close()
             return
         if self._is_last and state in (State.ANSWERING, State.TAKING):
-            self._read(wanted=False)  # nothing of it would be answered
+            self._read(wanted=False)  # it would not be answered
             return
         self._arrivals.add(data)
         if state is State.HEAD:
@@ -199,7 +199,7 @@ class Protocol(Ending, asyncio.BufferedProtocol):
         self._advance()
 
     def eof_received(self) -> bool:
-        """Take no more; return whether there is something to answer yet."""
+        """Read no more; return whether there is still a request to answer."""
         if self._state not in (State.ANSWERING, State.TAKING) or self._exchange is None:
             return False
         self._client_ended = self._is_last = True
@@ -207,7 +207,7 @@ class Protocol(Ending, asyncio.BufferedProtocol):
         return True
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Forget the connection."""
+        """Clean up after the connection."""
         self._state = State.CLOSED
         self._server_state.connections.discard(self)
         self._connections.forget(self)
@@ -218,13 +218,13 @@ class Protocol(Ending, asyncio.BufferedProtocol):
             self._exchange.disconnect()
 
     def pause_writing(self) -> None:
-        """Note that the client is slow to take what was written."""
+        """Record that the client reads slowly."""
         self._out.pause()
         self.deadline = self._loop.time() + WRITE_TIME
         self._account()
 
     def resume_writing(self) -> None:
-        """Note that the client has taken what was written."""
+        """Record that the client has read what was written."""
         self._out.resume()
         self.deadline = inf
         if self._state is State.TAKING:
@@ -242,24 +242,24 @@ class Protocol(Ending, asyncio.BufferedProtocol):
         """Close, after the response if a request is in flight."""
         self._is_last = True
         if self._state in (State.BODY, State.ANSWERING):
-            assert self._exchange is not None  # noqa: S101  # that is what these states are
+            assert self._exchange is not None  # noqa: S101  # these states have one
             self._exchange.keep_alive = False
         elif self._state is State.HEAD and (
             self._is_unseen or (not self._arrivals.data and self._has_arrived())
         ):
-            self.deadline = self._loop.time() + LINGER  # what has arrived is answered first
+            self.deadline = self._loop.time() + LINGER  # answer what has arrived first
         elif self._state is not State.CLOSED:
             self._close()
 
     # What arrives
 
     def _look(self) -> None:
-        """Look at what arrived, now that it is its turn."""
+        """Parse received data on its turn."""
         self._is_unseen = False
         self._advance()
 
     def _advance(self) -> None:
-        """Take from what has arrived as much as the state allows."""
+        """Consume as much of the received data as the state allows."""
         try:
             arrivals, more = self._arrivals, True
             while arrivals.data and more:
@@ -323,8 +323,8 @@ class Protocol(Ending, asyncio.BufferedProtocol):
         task.add_done_callback(self._server_state.tasks.discard)
 
     def _take_body(self) -> bool:
-        """Take what there is of the body; return whether that is all of it."""
-        assert self._exchange is not None  # noqa: S101  # it has the body
+        """Consume the received part of the body; return whether the body is complete."""
+        assert self._exchange is not None  # noqa: S101  # reading the body
         try:
             content = self._arrivals.take_body()
         except Refused as refusal:
@@ -345,13 +345,13 @@ class Protocol(Ending, asyncio.BufferedProtocol):
         return is_complete
 
     def _break_off(self, refusal: Refused) -> None:
-        """Take no more of a body that cannot be understood, nor what follows it."""
+        """Ignore the rest of an invalid body, and everything after it."""
         self._is_last = True
         self._drop()
         if self._state is State.DISCARDING:
             self._finish()
             return
-        assert self._exchange is not None  # noqa: S101  # its body is being read
+        assert self._exchange is not None  # noqa: S101  # reading its body
         self._state = State.ANSWERING
         self._exchange.keep_alive = False
         self._exchange.fail(refusal)
@@ -359,22 +359,22 @@ class Protocol(Ending, asyncio.BufferedProtocol):
     # What the exchange asks for
 
     async def drain(self) -> None:
-        """Wait until the client has taken what was written."""
+        """Wait until the client has read what was written."""
         await self._out.drain()
 
     def ask_for_body(self) -> None:
-        """Read on, if reading had paused because the application asked for no more."""
+        """Resume reading, if it paused because the application had not requested more."""
         self._settle()
 
     def may_go_on(self) -> bool:
         """Return whether the connection can take another request after the one in flight."""
         exchange = self._exchange
         if exchange is None or exchange.awaits_continue:
-            return False  # the client may send its body, or not
+            return False  # the client may or may not send its body
         return not self._is_last and self._arrivals.body.remaining <= MAX_DISCARD
 
     def response_complete(self) -> None:
-        """Turn to the next request, once the client has taken the response."""
+        """Continue with the next request after the client has read the response."""
         self._server_state.total_requests += 1
         if self._exchange is None or self._state not in (State.BODY, State.ANSWERING):
             return

@@ -1,4 +1,4 @@
-"""The server process: uvicorn, from the first request to the last answer."""
+"""Runs uvicorn, from start-up to graceful shutdown."""
 
 import gc
 import math
@@ -14,11 +14,11 @@ from graphql_admin.serving.exchanges import Application
 from graphql_admin.serving.protocol import Protocol, demand_uvicorn
 
 _GRACE = 5
-"""Seconds beyond the deadline of a request in which it can be answered while shutting down."""
+"""Seconds beyond the deadline of a request that shutdown waits for it."""
 
 _GARBAGE_THRESHOLD = 100_000
-"""New objects after which the collector looks at them. A hundred long lists at once are as many,
-and leave no garbage behind that would take a collector."""
+"""New objects after which the garbage collector runs. A hundred concurrent long lists are as many,
+and leave no cyclic garbage."""
 
 
 def run(
@@ -30,28 +30,28 @@ def run(
     on_start: Callable[[], None],
     on_stop: Callable[[], None],
 ) -> None:
-    """Serve until a signal says stop; requests in flight are answered first.
+    """Serve until a signal to stop; requests in flight are answered first.
 
     Args:
-        app: What to serve.
-        listener: Where to listen.
-        bounds: What clients may take of the server.
+        app: The application.
+        listener: The listening socket.
+        bounds: The limits on clients.
         deadline: Seconds that one request may take.
-        on_start: Called once, when requests are answered.
-        on_stop: Called when a signal says stop.
+        on_start: Called once, when the server accepts requests.
+        on_stop: Called on a signal to stop.
 
     Raises:
-        KeyboardInterrupt: A signal came before requests were answered.
-        RuntimeError: This version of uvicorn will not do.
+        KeyboardInterrupt: A signal came before the server accepted requests.
+        RuntimeError: This version of uvicorn is not supported.
     """
     config = uvicorn.Config(
         app,
-        http=partial(Protocol, bounds=bounds),  # type: ignore[arg-type]  # it makes protocols
+        http=partial(Protocol, bounds=bounds),  # type: ignore[arg-type]  # a factory of protocols
         ws="none",
         log_config=None,
         log_level="warning",
         access_log=False,
-        proxy_headers=False,  # nothing here asks where a request came from
+        proxy_headers=False,  # the address of the client is not used
         server_header=False,
         timeout_graceful_shutdown=math.ceil(deadline) + _GRACE,
     )
@@ -62,7 +62,7 @@ def run(
     except KeyboardInterrupt:
         if not server.started:
             raise
-        # uvicorn has stopped in good order, and only then passed the signal on
+        # uvicorn has shut down gracefully, and then raised the signal again
 
 
 class _Server(uvicorn.Server):
@@ -75,8 +75,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # What there is by now stays: to look through it for garbage, again and again, is most of
-        # what makes some requests slower than others.
+        # Existing objects are permanent: traversing them in every collection is most of what makes
+        # some requests slower than others.
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GARBAGE_THRESHOLD)

@@ -1,7 +1,7 @@
-"""What may be done in one turn of the event loop, so that none is long: the rest waits its turn.
+"""Bounds the work in one turn of the event loop; the rest waits for later turns.
 
-Whatever arrived since the last turn is there at once, from each connection. To deal with all of it
-would keep a probe, or another client, waiting until the last of a thousand is dealt with.
+All data that arrived since the last turn is ready at once, on every connection. Processing all of
+it would delay a probe, or another client, until the last of a thousand connections is done.
 """
 
 import asyncio
@@ -10,34 +10,34 @@ from collections.abc import Callable, Hashable
 from contextvars import Context
 
 HEADS_PER_TURN = 32
-"""Connections without a request in flight whose data is looked at in one turn."""
+"""Connections without a request in flight whose data is parsed in one turn."""
 
 BEGUN_PER_TURN = 3
-"""Requests that are begun in one turn. With fewer, more time goes into turns; with more, a request
-whose reply from Cognito just missed a turn waits longer for the next."""
+"""Requests that are started in one turn. With fewer, the overhead of turns grows; with more, a
+request whose reply from Cognito just missed a turn waits longer for the next."""
 
 READS_PER_TURN = 4
 """Large reads in one turn."""
 
 SMALL_READ = 16_384
-"""Bytes that are read from every connection in one turn: most requests are shorter."""
+"""Bytes read from every connection in one turn; most requests are shorter."""
 
 LARGE_READ = 262_144
-"""Bytes of a large read: one from a connection whose last read had no room for all there was."""
+"""Bytes of a large read, from a connection whose last read filled the buffer."""
 
 
 class Turnstile:
-    """Lets a number of things begin in each turn. What has to wait is begun in turns to come.
+    """Starts a limited number of tasks in each turn; the others wait for later turns.
 
-    Callers take turns, so that one thing of one caller waits for at most one of each of the others,
-    however many they want. The things of one caller begin in the order in which they came.
+    Callers are served round-robin, so that a task of one caller waits for at most one of each other
+    caller, however many those have. The tasks of one caller start in order of arrival.
 
-    Replies from Cognito are dealt with in every turn, so requests in flight are finished while new
-    ones wait. Otherwise some would take twice as long as others under load.
+    Replies from Cognito are processed in every turn, so requests in flight finish while new ones
+    wait. Otherwise some would take twice as long as others under load.
 
     Args:
-        turns: Those of the event loop.
-        per_turn: How many may begin in one.
+        turns: The turns of the event loop.
+        per_turn: How many tasks may start in one turn.
     """
 
     __slots__ = ("_left", "_per_turn", "_turns", "_waiting")
@@ -46,26 +46,27 @@ class Turnstile:
         self._turns = turns
         self._per_turn = per_turn
         self._left = per_turn
-        """In this turn."""
+        """Started in this turn."""
         self._waiting: dict[Hashable, deque[Callable[[], None]]] = {}
-        """By caller; the callers in the order of their turns."""
+        """The waiting tasks by caller; the callers in the order of their turns."""
 
     def enter(self) -> bool:
-        """Return whether one more thing may begin in this turn, which counts it."""
-        self._turns.expect()
+        """Return whether one more task may start in this turn, and count it."""
+        if not self._turns.is_expected:
+            self._turns.expect()
         if not self._left:
             return False
         self._left -= 1
         return True
 
     def wait(self, caller: Hashable, begin: Callable[[], None]) -> None:
-        """Call `begin` in a turn to come, where `enter` said no."""
+        """Call `begin` in a later turn, after `enter` returned False."""
         self._waiting.setdefault(caller, deque()).append(begin)
 
     def turn(self) -> None:
-        """Begin what waits, as far as may be."""
+        """Start waiting tasks, as far as the limit allows."""
         self._left = self._per_turn
-        if self._waiting:
+        if self._waiting and not self._turns.is_expected:
             self._turns.expect()
         while self._waiting and self._left:
             self._left -= 1
@@ -73,7 +74,7 @@ class Turnstile:
             queue = self._waiting.pop(caller)
             begin = queue.popleft()
             if queue:
-                self._waiting[caller] = queue  # behind the others
+                self._waiting[caller] = queue  # after the others
             begin()
 
 
@@ -82,27 +83,27 @@ class Turns:
 
     Args:
         loop: The running event loop.
-        context: In which what waits begins.
+        context: The context in which waiting tasks start.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         self._loop = loop
         self._context = context
-        self._is_expected = False
+        self.is_expected = False
+        """Whether the next turn is scheduled."""
         self.number = 1
-        """Of this turn."""
+        """The number of this turn."""
         self.heads = Turnstile(self, HEADS_PER_TURN)
         self.requests = Turnstile(self, BEGUN_PER_TURN)
         self.reads = Turnstile(self, READS_PER_TURN)
 
     def expect(self) -> None:
-        """See to it that there is a next turn."""
-        if not self._is_expected:
-            self._is_expected = True
-            self._loop.call_soon(self._turn, context=self._context)
+        """Schedule the next turn."""
+        self.is_expected = True
+        self._loop.call_soon(self._turn, context=self._context)
 
     def _turn(self) -> None:
-        self._is_expected = False
+        self.is_expected = False
         self.number += 1
         self.heads.turn()
         self.requests.turn()

@@ -22,6 +22,26 @@ from graphql_admin.telemetry.lines import printable, to_json
 
 log = structlog.get_logger(__name__)
 
+_FilteringLogger: Any = structlog.make_filtering_bound_logger(logging.INFO)
+
+
+class _Logger(_FilteringLogger):  # type: ignore[misc]  # structlog makes it when it runs
+    """structlog's logger, in which an event of ordinary weight takes the direct way.
+
+    There is one for every request. On structlog's way its fields are packed and unpacked at each
+    of three calls, which takes 2 % of the instructions of a query for one user.
+    """
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Log an event."""
+        fields = {**self._context, **fields, "event": event}
+        try:
+            for process in self._processors:
+                fields = process(self._logger, "info", fields)
+        except structlog.DropEvent:
+            return
+        self._logger.info(fields)
+
 
 def log_fault(error: BaseException) -> None:
     """Log a fault of this server: its type and place, not the message, which may quote anything."""
@@ -50,7 +70,7 @@ def configure_logging() -> None:
         factory = structlog.BytesLoggerFactory(stream.buffer)
     structlog.configure(
         processors=[*shared, render_own],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=_Logger,
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )

@@ -55,6 +55,8 @@ class Incoming:
 
     def headers(self, name: bytes) -> tuple[str, ...]:
         """Return all headers with this name, which is in lower case."""
+        if name not in self._headers:
+            return ()
         return tuple(v.decode("latin-1") for n, v in self.scope["headers"] if n == name)
 
     def media_type(self) -> str:

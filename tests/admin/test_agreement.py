@@ -114,16 +114,15 @@ def test_agreement(  # noqa: PLR0917  # fixtures and parameters
 ) -> None:
     """What is said to be allowed is, and nothing else.
 
-    A membership takes the consent of both, and then one thing is refused all the same: to take
-    from oneself a group that gives rights. Neither consents without a partner with whom it is
-    allowed.
+    A membership must be allowed by both, and then one change is still rejected: callers cannot
+    remove themselves from a group that gives rights. Neither allows it if no other does.
     """
     path = tmp_path / "policy.toml"
     path.write_text(policy)
     machines = ["api/all", "api/support"] if "[scopes]" in policy else []
     compared = 0
     for caller in [*PEOPLE, *machines]:
-        # A server of their own, in which nobody took their rights a moment ago.
+        # A server of their own, so that no rights were taken from them a moment ago.
         api = serve(scripted.url, policy_file=path, authority_max_age=max_age)
         token = token_of(api, caller)
         on_users = {user: said_of(api, "user", user, token) for user in PEOPLE}

@@ -113,7 +113,7 @@ def world(request: pytest.FixtureRequest) -> World:
 
 @dataclass
 class Attacker:
-    """Somebody with a token, who asks by every way and under every name."""
+    """A caller with a token, who tries every way and every name."""
 
     api: Api
     world: World
@@ -158,12 +158,12 @@ def test_attack(world: World, serve: Callable[..., Api], tmp_path: Path) -> None
     # She does what she has no right to at all.
     assert sue.tries("removeUserFromGroup", "ada", "Admins") == {FORBIDDEN}
     assert sue.tries("enableUser", "carl") == {FORBIDDEN}
-    # Whoever has stolen an administrator's token locks its owner out.
+    # A stolen token of an administrator would lock out its owner.
     assert mallory.tries("disableUser", "mallory") == {OWN}
     assert mallory.tries("removeUserFromGroup", "mallory", "Admins") == {OWN}
     assert world.state() == before
 
-    # Sue is removed from her group, and Mallory disabled. Their tokens are good for an hour still.
+    # Sue is removed from her group, and Mallory disabled. Their tokens stay valid for an hour.
     world.remove("sue", "Support")
     world.disable("mallory")
     before = world.state()

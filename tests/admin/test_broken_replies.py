@@ -67,7 +67,7 @@ def test_nameless_row_in_a_list(
         if not page["pageInfo"]["hasNextPage"]:
             break
     assert found == ["bob", "eve"]
-    assert "without a name are left out" in capfd.readouterr().out
+    assert "left out rows from Cognito without a name" in capfd.readouterr().out
 
 
 def test_nameless_row_in_every_list(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:

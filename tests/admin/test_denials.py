@@ -56,7 +56,7 @@ GET, LIST = "AdminGetUser", "AdminListGroupsForUser"
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks."""
+    """A caller."""
 
     name: str
     """A user's; of a machine, its scope."""
@@ -125,7 +125,7 @@ def _expect_on_user(caller: Caller, action: Action, user: str, group: str | None
     if user == caller.name and never_own:
         return Expected(OWN, by_name)
     if caller.has_every:
-        # Whoever is disabled loses rights if a group gives them any.
+        # A disabled user loses rights if a group gives them any.
         reads = [*by_name, LIST] if takes and group is None else by_name
     else:
         reads = [*by_name, LIST]
@@ -169,7 +169,7 @@ def test_denials(  # noqa: PLR0917  # fixtures and parameters
 ) -> None:
     """A change is made or refused as the rules say, by exactly the calls that this takes.
 
-    Whoever is looked at is who is changed, whatever name of theirs was given.
+    The user who was read is the one who is changed, whichever of their names was given.
     """
     path, events = tmp_path / "policy.toml", tmp_path / "audit.jsonl"
     path.write_text(POLICY)
@@ -185,7 +185,7 @@ def test_denials(  # noqa: PLR0917  # fixtures and parameters
                 given = user and name.format(pool.people[user])
                 expected = expect(caller, action, user, group)
                 if action.is_for_oneself and "@" in str(given):
-                    expected = Expected(FORBIDDEN, [])  # a token has not one's address
+                    expected = Expected(FORBIDDEN, [])  # a token has no e-mail address
                 where = (caller.name, user, group)
                 before, asked = pool.people, len(scripted.requests)
                 said = ask(api, way, action, given, group, token=caller.token(api))

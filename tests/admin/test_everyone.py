@@ -67,7 +67,7 @@ def test_schema_and_actions(start: Callable[..., Api], directory: Directory) -> 
 
 @WAYS
 def test_changes(start: Callable[..., Api], directory: Directory, tmp_path: Path, way: str) -> None:
-    """Everybody changes everybody else, and takes nothing from themselves."""
+    """Every user changes every other, and takes nothing from themselves."""
     api = start(**EVERYONE)
     bob = token(api, directory, "bob")
     assert ask(api, way, "addUserToGroup", "carl", "Admins", token=bob) is None
@@ -85,7 +85,7 @@ def test_changes(start: Callable[..., Api], directory: Directory, tmp_path: Path
 
 @WAYS
 def test_scope(start: Callable[..., Api], directory: Directory, way: str) -> None:
-    """What everybody may do is not enough for those who may do more."""
+    """What every user may do is not enough for targets with more rights."""
     changes = ["addUserToGroup", "removeUserFromGroup", "disableUser", "enableUser"]
     api = start(f'[groups]\n"*" = {changes}\nAdmins = ["*"]\n')
     bob = token(api, directory, "bob")

@@ -106,7 +106,7 @@ def test_printed_is_called(  # noqa: PLR0917  # fixtures and parameters
     enabled: frozenset[Action],
     max_age: str,
 ) -> None:
-    """What is printed is called, and nothing else is, whoever may do all of it or one alone."""
+    """What is printed is called, and nothing else is, with all actions enabled or one alone."""
     policy = printed(enabled, max_age)
     path = tmp_path / "policy.toml"
     single = [f'{action.label} = ["{action.label}"]' for action in enabled]

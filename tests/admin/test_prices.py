@@ -119,7 +119,7 @@ def test_too_dear(
     caller: str,
     max_age: str,
 ) -> None:
-    """Where the calls of a request do not suffice for all of its changes, none is made."""
+    """If the calls of a request are not enough for all of its changes, none is made."""
     api = start(authority_max_age=max_age)
     dearest = send(api, action, token_of(api, caller), times=20)["extensions"]["cost"]["calls"]
     scripted.requests.clear()

@@ -171,7 +171,7 @@ class Change:
     token: str
     chance: random.Random
     backend: Backend
-    began: float = 0.0
+    started: float = 0.0
     ended: float = 0.0
     how: tuple[Action, str] | None = None
     said: str | None = None
@@ -180,13 +180,13 @@ class Change:
         """Ask for something that takes the target's rights, by one of the ways."""
         action, way = self.how = self.chance.choice(ways_of_taking(self.backend))
         group = "Admins" if is_on_group(action) else None
-        self.began = time.monotonic()
+        self.started = time.monotonic()
         self.said = ask(self.api, way, action, self.target, group, token=self.token)
         self.ended = time.monotonic()
 
     def overlaps(self, other: "Change", *, lag: float) -> bool:
         """Tell whether each was asked for before the other's answer could be read in the pool."""
-        return self.began < other.ended + lag and other.began < self.ended + lag
+        return self.started < other.ended + lag and other.started < self.ended + lag
 
 
 def rivals(apis: list[Api], backend: Backend, number: int) -> tuple[Change, Change]:
@@ -221,7 +221,7 @@ def test_one_process(start: Start, backend: Backend) -> None:
     said, done = [], set()
     for number in range(ROUNDS):
         changes = rivals(apis, backend, number)
-        for _ in range(2):  # whoever was refused tries again, with lists that may lag
+        for _ in range(2):  # the refused one tries again, with lists that may lag
             together(*changes)
             said += [change.said for change in changes]
             done |= {change.how for change in changes if change.said is None}

@@ -171,7 +171,7 @@ GATED_FIELD = strawberry.field(read_bob, name="bob", extensions=[Gated(Action.GE
         (Feature(query=ExtendedBesideItsGuard), "Query.bob"),
         (Feature(extends={User: (GATED_FIELD,)}), "User.bob"),
     ],
-    ids=["an extension", "the gate's guard", "an extension beside a guard", "a user's field"],
+    ids=["an extension", "the gate's guard", "an extension next to a guard", "a user's field"],
 )
 def test_field_without_a_guard_fails_start(feature: Feature, path: str) -> None:
     """A field that could read from Cognito without asking for a right is not served."""

@@ -222,7 +222,7 @@ def test_deprived_during_the_checks(  # noqa: PLR0917  # fixtures and parameters
 def test_group_made_anew(
     serve: Callable[..., Api], moto_url: str, directory: Directory, way: str
 ) -> None:
-    """A token of a member of a group is no token of a member of another of that name."""
+    """A token of a member of a group is not one of a member of another group of that name."""
     directory.add_group("Admins")
     sub = directory.add_user("ada", "Admins")
     directory.add_user("carl")
@@ -242,7 +242,7 @@ def test_group_made_anew(
 def test_names_in_other_letters(
     start: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool, way: str
 ) -> None:
-    """In a pool that does not tell letters apart, one is oneself in any of them."""
+    """In a pool that does not tell letters apart, callers are themselves in any of them."""
     for operation in pool.operations():
         scripted.on(
             operation,
@@ -288,7 +288,7 @@ def test_groups_that_look_like_another(
     assert ask(api, way, "disableUser", "hal", token=carl) == FORBIDDEN
     carl = api.token("Admins", username="carl", sub=own)
     assert ask(api, way, "disableUser", "hal", token=carl) == FORBIDDEN
-    # Such a group gives nothing, so that to give it is no way up; nor does it shield anybody.
+    # Such a group gives nothing, so giving it is no way up; nor does it shield its members.
     sue = api.token("Support", username="sue", sub=sub)
     for group in LOOKALIKES:
         assert ask(api, way, "addUserToGroup", "hal", group, token=sue) is None
@@ -418,7 +418,7 @@ def test_changes_in_one_document(
 def test_rights_that_go_within_a_document(
     start: Callable[..., Api], pool: MemoryPool, max_age: str
 ) -> None:
-    """What a document takes from somebody is gone for what comes after it, theirs or another's."""
+    """What a document takes from a user is gone for what comes after it, theirs or another's."""
     api = start(authority_max_age=max_age)
     ada, sue = token(api, "ada"), token(api, "sue")
     assert ask(api, "graphql", "enableUser", "carl", token=sue) is None
@@ -437,7 +437,7 @@ def test_rights_that_go_within_a_document(
 def test_signing_others_out(
     start: Callable[..., Api], scripted: ScriptedCognito, way: str, name: str
 ) -> None:
-    """Nobody signs anybody else out, whatever rights they have."""
+    """No caller signs another user out, whatever rights they have."""
     api = start()
     for caller in ("alan", "sue", "carl"):
         said = ask(api, way, "signUserOut", name, token=token(api, caller))

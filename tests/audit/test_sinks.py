@@ -72,7 +72,7 @@ def test_link_in_a_directory_of_others(tmp_path: Path, mode: int) -> None:
     directory.mkdir()
     directory.chmod(mode)
     (directory / "audit.jsonl").symlink_to(tmp_path / "target")
-    with pytest.raises(UnfitSink, match="symbolic link that others could have put there"):
+    with pytest.raises(UnfitSink, match="symbolic link that other users could have put there"):
         open_sink(directory / "audit.jsonl")
     assert not (tmp_path / "target").exists()
 
@@ -81,7 +81,7 @@ def test_link_to_a_link_of_others(tmp_path: Path, shared: Path) -> None:
     """Each link in a row has to be trusted, not the first alone."""
     (shared / "hop").symlink_to(tmp_path / "target")
     (tmp_path / "audit.jsonl").symlink_to(shared / "hop")
-    with pytest.raises(UnfitSink, match="symbolic link that others could have put there"):
+    with pytest.raises(UnfitSink, match="symbolic link that other users could have put there"):
         open_sink(tmp_path / "audit.jsonl")
     assert not (tmp_path / "target").exists()
 
@@ -114,10 +114,10 @@ def test_things_of_others(tmp_path: Path, shared: Path, monkeypatch: pytest.Monk
         # Only root can change the owner of a file, so another process acts as the other user.
         monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY_ELSE)
     for path in (tmp_path / "link", theirs / "link"):
-        with pytest.raises(UnfitSink, match="symbolic link that others could have put there"):
+        with pytest.raises(UnfitSink, match="symbolic link that other users could have put there"):
             open_sink(path)
     for path in (shared / "file", shared / "pipe", theirs / "file"):
-        with pytest.raises(UnfitSink, match="file that others could have put there"):
+        with pytest.raises(UnfitSink, match="file that other users could have put there"):
             open_sink(path)
     assert not (tmp_path / "target").exists()
 
@@ -129,7 +129,9 @@ def test_link_on_the_way(tmp_path: Path, shared: Path, depth: int) -> None:
     logs.mkdir(parents=True)
     (shared / "link").symlink_to(logs if depth == 1 else tmp_path / "logs" / "a")
     path = shared / "link" / ("audit.jsonl" if depth == 1 else "b/audit.jsonl")
-    with pytest.raises(UnfitSink, match=r"'.*/link' is a symbolic link that others could have put"):
+    with pytest.raises(
+        UnfitSink, match=r"'.*/link' is a symbolic link that other users could have put"
+    ):
         open_sink(path)
     assert not list(logs.iterdir())
 
@@ -145,7 +147,7 @@ def test_links_of_ours_on_the_way(
     assert (tmp_path / "logs" / "a" / "audit.jsonl").stat().st_ino == status.st_ino
     (tmp_path / "hop").symlink_to(shared)
     (shared / "link").symlink_to(tmp_path / "logs")
-    with pytest.raises(UnfitSink, match="symbolic link that others could have put there"):
+    with pytest.raises(UnfitSink, match="symbolic link that other users could have put there"):
         open_sink(tmp_path / "hop" / "link" / "audit.jsonl")
 
 
@@ -161,7 +163,7 @@ def test_directory_of_others_on_the_way(
         os.close(open_sink(tmp_path / "theirs" / "logs" / "audit.jsonl"))
     else:
         monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY_ELSE)
-    with pytest.raises(UnfitSink, match="directory that others could have put there"):
+    with pytest.raises(UnfitSink, match="directory that other users could have put there"):
         open_sink(shared / "theirs" / "logs" / "audit.jsonl")
     assert not list((shared / "theirs" / "logs").iterdir())
 
@@ -171,7 +173,7 @@ def test_second_name_of_our_own_file(tmp_path: Path, shared: Path) -> None:
     secret = tmp_path / "authorized_keys"
     secret.touch()
     (shared / "audit.jsonl").hardlink_to(secret)
-    with pytest.raises(UnfitSink, match="file that others could have put there"):
+    with pytest.raises(UnfitSink, match="file that other users could have put there"):
         open_sink(shared / "audit.jsonl")
 
 
@@ -185,7 +187,7 @@ def test_other_kinds(
     kinds = {
         tmp_path: "is a directory, and must be a file or a pipe",
         tmp_path / "socket": "is a socket, and must be a file or a pipe",
-        tmp_path / "pipe": "is a pipe that nobody reads",
+        tmp_path / "pipe": "is a pipe without a reader",
         Path("/dev/null"): "is a character device, and must be a file or a pipe",
         Path("/dev/full"): "is a character device, and must be a file or a pipe",
         tmp_path / "missing" / "audit.jsonl": "No such file or directory",

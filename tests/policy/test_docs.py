@@ -69,7 +69,7 @@ def targets(group: str) -> list[User | None]:
 
 def cells() -> list[tuple[str, str, list[str]]]:
     """Return the rows of the page's table: the caller's rights, what is done, and the cells."""
-    table = PAGE.split("## Who may do what to whom")[1].split("\n## ")[0]
+    table = PAGE.split("## Every case")[1].split("\n## ")[0]
     lines = [line.strip("| ").split(" | ") for line in table.splitlines() if line[:2] == "| "]
     found, caller = [], ""
     for first, *rest in lines[1:]:

@@ -136,13 +136,15 @@ GROUPS = '[groups]\nA = ["*"]\n'
             "line 6: [grants] 'A': '' is not the name of a group",
             "line 7: [grants] 'B' must have a list, such as [\"Customers\"]"]),
         ("[protected]\ngroups = ['Billing']\n[grants]\nA = ['Beta',\n'*',\n'Billing']\n" + GROUPS,
-         ["line 6: [grants] 'A': 'Billing' is a protected group, which nobody may give or take"]),
+         [("line 6: [grants] 'A': 'Billing' is a protected group, which no caller may give or "
+           "take")]),
         ("[protected]\ngroups = ['Billing', '*']\n[grants]\nA = ['Beta',\n'*',\n'Billing']\n"
          "B = []\n" + GROUPS, [
-            "line 4: [grants] 'A': 'Beta' is a protected group, which nobody may give or take",
-            ("line 5: [grants] 'A': '*' is every group, and all are protected, which nobody may "
+            "line 4: [grants] 'A': 'Beta' is a protected group, which no caller may give or take",
+            ("line 5: [grants] 'A': '*' is every group, and all are protected, which no caller may "
              "give or take"),
-            "line 6: [grants] 'A': 'Billing' is a protected group, which nobody may give or take"]),
+             ("line 6: [grants] 'A': 'Billing' is a protected group, which no caller may give "
+              "or take")]),
         (GROUPS + f"[protected]\nusers = ['ada', '{SUB}',\n'{SUB}0',\n'{SUB}\\n']\nuser = []", [
             "line 4: [protected] 'users': 'ada' is not the `sub` of a user, a UUID",
             f"line 5: [protected] 'users': '{SUB}0' is not the `sub` of a user, a UUID",
@@ -243,7 +245,7 @@ def _accepts(document: dict[str, Any]) -> bool:
         read_policy("\n".join(f"{name} = {_write(table)}" for name, table in document.items()))
     except InvalidPolicy as invalid:
         # Of two tables at once, which no schema can say.
-        return all("which nobody may give or take" in problem for problem in invalid.problems)
+        return all("which no caller may give or take" in problem for problem in invalid.problems)
     return True
 
 

@@ -733,10 +733,10 @@ def test_every_row_is_tested() -> None:
         "head that takes more than 10 s": test_head_that_does_not_end,
         "no head at all in 10 s": test_silence,
         "nothing for 75 s after a response": test_silence,
-        "a response of which 30 s take less than 512 KiB": test_response_that_is_not_read,
-        "more bytes of requests pending than the budget": test_more_bytes_pending_than_the_budget,
-        "more connections than there may be": test_more_connections_than_there_may_be,
-        "the client's end of the connection": test_client_that_ends_its_side,
+        "a response read at less than 512 KiB in 30 s": test_response_that_is_not_read,
+        "more bytes of pending requests than the budget": test_more_bytes_pending_than_the_budget,
+        "more connections than the limit": test_more_connections_than_there_may_be,
+        "end of input from the client": test_client_that_ends_its_side,
     }
     assert listed == TAKEN.keys() | REFUSED.keys() | elsewhere.keys()
 

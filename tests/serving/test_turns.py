@@ -81,11 +81,11 @@ def test_who_waits_reads_no_more() -> None:
 
 
 def test_callers_take_turns() -> None:
-    """Who asks for one thing does not wait until all that another asked for has begun."""
-    begun: list[bytes] = []
+    """A caller with one request does not wait until all requests of another have started."""
+    started: list[bytes] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        begun.append(scope["query_string"])
+        started.append(scope["query_string"])
         await answer(scope, receive, send)
 
     async def act() -> None:
@@ -100,8 +100,8 @@ def test_callers_take_turns() -> None:
                 await wire.sent.wait()
 
     asyncio.run(act())
-    assert len(begun) == HEADS_PER_TURN
-    assert begun.index(b"one") < 2 * BEGUN_PER_TURN
+    assert len(started) == HEADS_PER_TURN
+    assert started.index(b"one") < 2 * BEGUN_PER_TURN
 
 
 def test_reads() -> None:

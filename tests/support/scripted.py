@@ -156,7 +156,7 @@ class ScriptedCognito:
             assert not self.unexpected, f"no script for {self.unexpected}"
 
     def forget(self) -> None:
-        """Begin anew, for another test: without scripts and requests, and with root alone.
+        """Reset, for another test: without scripts and requests, and with root alone.
 
         Raises:
             AssertionError: An operation came without a script for it.
