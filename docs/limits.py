@@ -282,7 +282,7 @@ CALLERS = (
         "Cognito's quotas",
     ),
     Limit(
-        "Targets that one caller may have reserved, for {policy.KEPT:s} each",
+        "Targets that one caller may have reserved, for up to {policy.KEPT_FOR_ANOTHER_TRY:s} each",
         "{policy.MAX_PER_CALLER}",
         "the write is refused",
         "memory",

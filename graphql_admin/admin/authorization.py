@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from graphql_admin.actions import Action, Effect
+from graphql_admin.admin.cognito_names import MAX_LENGTH
 from graphql_admin.admin.context import Context
 from graphql_admin.audit.log import Outcome
 from graphql_admin.cognito.access import PoolReader
@@ -27,7 +28,7 @@ from graphql_admin.errors import (
     UpstreamFailed,
     UserNotFound,
 )
-from graphql_admin.policy.authority import Authority, PoolUser, read_groups
+from graphql_admin.policy.authority import Authority, PoolUser, Standing, read_groups
 from graphql_admin.policy.decisions import (
     Allowed,
     Decision,
@@ -47,6 +48,10 @@ from graphql_admin.tokens.caller import Caller
 
 PAGE = 60
 """Groups of a user per page; Cognito allows no more."""
+
+ALIASES = ("email", "phone_number", "preferred_username")
+"""The attributes by which a pool may know a user beside username and `sub`; botocore's model of
+cognito-idp, AliasAttributeType. Which of them a pool takes for one is its own setting."""
 
 _UNREAD = User()
 
@@ -72,8 +77,11 @@ class Attempt:
     """The decision by what is known."""
     user: User = _UNREAD
     """What has been read of the target, if it is a user."""
+    standing: Standing | None = None
+    """What has been read of the caller; None for a machine, and before it is read."""
     held: Reservation | None = None
-    """The reservation of the target, if it is about to lose rights."""
+    """The reservation of the target, if it is about to lose rights, or of a caller who is about to
+    give rights to themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +116,16 @@ class Authorization:
         """Return the target to send to Cognito, if the caller may make the change now.
 
         A user who loses rights by it is reserved until `settle`, and for a while afterwards unless
-        nothing was changed. `settle` must be called, however the attempt ends.
+        nothing was changed. A caller who gives rights to themselves is held until `settle`. Both
+        read the caller again. `settle` must be called, however the attempt ends.
 
         Raises:
             AuthorityUnavailable: The pool did not say whether the caller may still do it.
             Forbidden: The caller may no longer do it.
             OutOfScope: The caller may not do it to this user or group.
             OwnAccount: The caller may not do it to themselves.
-            Conflict: The caller's own rights are being taken.
+            Conflict: The caller's own rights are being taken, or the target is giving rights to
+                themselves.
             UserNotFound: There is no such user.
             AdminError: The target could not be read.
         """
@@ -125,23 +135,29 @@ class Authorization:
         effect = await self._resolve(attempt)
         if effect is Effect.TAKES:
             await self._reserve(attempt)
-            await self._look_at_caller(attempt, anew=True)
-            await self._resolve(attempt)
+        elif effect is Effect.GIVES and _is_on_oneself(attempt):
+            await self._hold(attempt)
         elif effect is Effect.GIVES:
             await self._demand_unreserved(attempt.context.demand_token())
+        if attempt.held is not None:
+            await self._look_at_caller(attempt, anew=True)
+            await self._resolve(attempt)
         return attempt.target
 
     async def settle(self, attempt: Attempt, outcome: Outcome) -> None:
         """Drop or keep the reservation of `allow`, and forget what the change made outdated."""
-        sub = attempt.user.sub
-        if sub is None:  # then there is no reservation either
+        sub, held = attempt.user.sub, attempt.held
+        if sub is None and held is None:
             return
         is_changed = outcome in {Outcome.DONE, Outcome.UNKNOWN}
-        if is_changed:
+        if is_changed and sub is not None:
             self.authority.forget(sub)
-        if attempt.held is not None:
-            end = self.reservations.keep if is_changed else self.reservations.drop
-            await end(attempt.held)
+        if held is None:
+            return
+        # What callers gave to themselves cannot arrive in Cognito any more once it is done.
+        is_over = held.is_own and outcome is Outcome.DONE
+        end = self.reservations.keep if is_changed and not is_over else self.reservations.drop
+        await end(held)
 
     async def _look_at_caller(self, attempt: Attempt, *, anew: bool = False) -> None:
         """Continue with the rights that the caller has now.
@@ -154,26 +170,26 @@ class Authorization:
         caller = attempt.context.demand_token()
         if caller.is_machine:
             return
-        groups = None if anew else self.authority.recall(caller.sub, caller.groups)
-        if groups is None:
-            groups = await self._read_groups(attempt.context, caller, anew=anew)
+        standing = None if anew else self.authority.recall(caller.sub)
+        if standing is None:
+            standing = await self._read_standing(attempt.context, caller, anew=anew)
+        groups = standing.count(caller.groups)
         if isinstance(groups, Refused):
             raise _error_of(groups)
+        attempt.standing = standing
         rights = self.grants.of_user(groups)
         if rights != attempt.rights:
             attempt.rights = rights
             self._decide(attempt)
 
-    async def _read_groups(
-        self, context: Context, caller: Caller, *, anew: bool
-    ) -> frozenset[str] | Refused:
+    async def _read_standing(self, context: Context, caller: Caller, *, anew: bool) -> Standing:
         assert caller.username is not None  # noqa: S101  # only machines have no username
         try:
             # The read may be shared with another request, which has more time.
             async with asyncio.timeout_at(context.deadline):
                 reader = _Reader(context, self.pool)
-                return await self.authority.groups_of(
-                    caller.sub, caller.username, caller.groups, reader, anew=anew
+                return await self.authority.standing_of(
+                    caller.sub, caller.username, reader, anew=anew
                 )
         except (TimeoutError, TimedOut, UpstreamFailed) as error:
             raise AuthorityUnavailable from error
@@ -216,16 +232,24 @@ class Authorization:
         """Reserve the target, unless the caller's own rights are being taken.
 
         Raises:
-            Conflict: They are being taken.
+            Conflict: They are being taken, or the target is giving rights to themselves.
         """
         sub, caller = attempt.user.sub, attempt.context.demand_token()
         assert sub is not None  # noqa: S101  # the decision has read the target
         held = await self.reservations.reserve(
             sub, caller=caller.sub, deadline=attempt.context.deadline
         )
-        if isinstance(held, Refused):
-            raise _error_of(held)
-        attempt.held = held
+        attempt.held = _unless_in_conflict(held)
+
+    async def _hold(self, attempt: Attempt) -> None:
+        """Hold the caller, who is about to give rights to themselves.
+
+        Raises:
+            Conflict: They are losing theirs.
+        """
+        caller, deadline = attempt.context.demand_token(), attempt.context.deadline
+        held = await self.reservations.hold(caller.sub, deadline=deadline)
+        attempt.held = _unless_in_conflict(held)
 
 
 class _Reader:
@@ -249,9 +273,12 @@ class _Reader:
         name, enabled = reply.get("Username"), reply.get("Enabled")
         attributes = _objects(reply.get("UserAttributes"))
         sub = next((each.get("Value") for each in attributes if each.get("Name") == "sub"), None)
+        aliases = [each.get("Value") for each in attributes if each.get("Name") in ALIASES]
         if not isinstance(name, str) or not isinstance(sub, str) or not isinstance(enabled, bool):
             raise UpstreamFailed
-        return PoolUser(name, sub, enabled)
+        # What is longer than a name names nobody.
+        short = (each for each in aliases if isinstance(each, str) and len(each) <= MAX_LENGTH)
+        return PoolUser(name, sub, enabled, frozenset(short))
 
     async def groups(self, username: str, token: str | None) -> tuple[Sequence[str], str | None]:
         """Return a page of the names of a user's groups, and the token of the next page."""
@@ -279,10 +306,26 @@ def _objects(rows: Any) -> list[dict[str, Any]]:
     return rows
 
 
+def _is_on_oneself(attempt: Attempt) -> bool:
+    """Tell whether the target is the caller; where they were not read, whether they may be."""
+    standing, name = attempt.standing, attempt.target.user
+    if standing is None:  # a machine
+        return False
+    if attempt.user.sub is not None:
+        return attempt.user.sub == attempt.context.demand_token().sub
+    return name is not None and standing.may_be_called(name)
+
+
 def _unless_refused(decision: Decision) -> Allowed | NeedsTarget:
     if isinstance(decision, Refused):
         raise _error_of(decision)
     return decision
+
+
+def _unless_in_conflict(held: Reservation | Refused) -> Reservation:
+    if isinstance(held, Refused):
+        raise _error_of(held)
+    return held
 
 
 def _error_of(refused: Refused) -> AdminError:

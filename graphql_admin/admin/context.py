@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -83,8 +82,9 @@ class Context:
     used: int = 0
     """Bytes of the replies so far, each multiplied by how often it may be repeated."""
 
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PAGES_AT_ONCE))
-    """Limits concurrent reads of pages of users, whose size is not known beforehand."""
+    turns: asyncio.Semaphore | None = None
+    """Limits concurrent reads of pages of users, whose size is not known beforehand. It is made for
+    the first page; most requests read none."""
 
     reads: SharedReads = field(default_factory=lambda: SharedReads(keep=True))
     """The replies to this request since its last write."""
@@ -166,10 +166,18 @@ class Context:
         operation: str,
         parameters: Mapping[str, object],
     ) -> Reply:
-        async with self.turns if operation in _PAGES else nullcontext():
-            if self.used >= MAX_READ:
-                raise ResponseTooLarge
+        if operation not in _PAGES:
+            self._demand_room()
             return await self.count(call, operation, parameters)
+        if self.turns is None:
+            self.turns = asyncio.Semaphore(PAGES_AT_ONCE)
+        async with self.turns:
+            self._demand_room()
+            return await self.count(call, operation, parameters)
+
+    def _demand_room(self) -> None:
+        if self.used >= MAX_READ:
+            raise ResponseTooLarge
 
     def charge(self, reply: Reply) -> None:
         """Count a reply before it is used, also a reused one."""

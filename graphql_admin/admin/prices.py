@@ -15,8 +15,10 @@ Changes: TypeAlias = tuple[tuple[str, int], ...]
 class Prices:
     """The cost of decisions, for callers who still have the rights that their tokens give.
 
-    A user's groups are expected to fit into one page. What a decision takes beyond its price counts
-    as it is read, as all calls of a request do.
+    A user's groups are expected to fit into one page, and callers are expected to give no rights to
+    themselves, before which they are read once more: a price with that would be three times as high
+    for what is given to others. What a decision takes beyond its price counts as it is read, as all
+    calls of a request do.
 
     Args:
         decisions: Say what they depend on.

@@ -167,7 +167,7 @@ class AuditLog:
 
         While more than `MAX_WAITING` is kept, refused attempts get only a line in the log.
         """
-        if event.outcome is Outcome.REFUSED and len(self._waiting) > MAX_WAITING:
+        if len(self._waiting) > MAX_WAITING and event.outcome is Outcome.REFUSED:
             log.error("audit event dropped", action=event.action, request_id=event.request_id)
             return
         self._waiting += event.to_line()
@@ -233,7 +233,7 @@ def _test(file: int) -> None:
 
 def _is_ready(file: int) -> bool:
     """Whether the pipe has a reader, and a write would not block."""
-    return [events for _, events in _poll(file).poll(0)] == [select.POLLOUT]
+    return _poll(file).poll(0) == [(file, select.POLLOUT)]
 
 
 @lru_cache(maxsize=8)

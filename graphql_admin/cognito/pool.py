@@ -216,7 +216,7 @@ class UserPool:
             )
         self._reads.forget()
         try:
-            permit = await self._wait_for_permit(call)
+            permit = self._take_permit(call) or await self._wait_for_permit(call)
             return await self._carry_out(call, permit)
         finally:
             self._reads.forget()

@@ -6,9 +6,10 @@ remove rights: a group counts if both the token and the pool have it.
 """
 
 import asyncio
+import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from graphql_admin.errors import (
     AdminError,
@@ -32,12 +33,15 @@ MAX_PAGES = 10
 _GONE = Refused(Reason.FORBIDDEN, "Your account is disabled, or no longer exists.")
 
 
-class PoolUser(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PoolUser:
     """A user in the pool."""
 
     username: str
     sub: str
     enabled: bool
+    aliases: frozenset[str] = field(default=frozenset(), repr=False)
+    """Other names that may identify the user: an e-mail address, a phone number."""
 
 
 class Reader(Protocol):
@@ -59,14 +63,33 @@ class Reader(Protocol):
         """
 
 
-class _Standing(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Standing:
     """What was read of a caller."""
 
     started: float
     """When the reading started: later changes may not be in it."""
-    is_good: bool
+    is_good: bool = False
     """Whether the user exists, has the same `sub`, and is enabled."""
-    groups: frozenset[str]
+    groups: frozenset[str] | None = None
+    """The groups in the pool; None if the token's groups count as they are."""
+    names: frozenset[str] = field(default=frozenset(), repr=False)
+    """All names and aliases of the user, folded for `may_be_called`. They are personal attributes,
+    which must not be logged."""
+
+    def count(self, groups: frozenset[str]) -> frozenset[str] | Refused:
+        """Return those of a token's groups that count."""
+        if not self.is_good:
+            return _GONE
+        return groups if self.groups is None else groups & self.groups
+
+    def may_be_called(self, name: str) -> bool:
+        """Tell whether the pool may identify the user by a name.
+
+        The name may be another user's all the same: similar letters count as the same here, and an
+        alias may have changed hands. An alias that the user got after the reading is not known.
+        """
+        return _fold(name) in self.names
 
 
 @dataclass(slots=True, eq=False)
@@ -74,11 +97,11 @@ class _Reading:
     """A reading of a caller's standing, which other requests may wait for."""
 
     started: float
-    waiting: list[asyncio.Future[_Standing | None]]
+    waiting: list[asyncio.Future[Standing | None]]
 
 
 class Authority:
-    """Determines which of a token's groups count for a write.
+    """Reads what decides which of a token's groups count for a write.
 
     Callers are identified by `sub`. A reading of a caller is shared while it is in flight, and then
     cached for a while. Only the event loop's thread may use it.
@@ -103,78 +126,55 @@ class Authority:
         self._knows_groups = knows_groups
         self._clock = clock
         self._max_kept = max_kept
-        self._kept: dict[str, _Standing] = {}
+        self._kept: dict[str, Standing] = {}
         self._under_way: dict[str, _Reading] = {}
 
-    def recall(self, sub: str, groups: frozenset[str]) -> frozenset[str] | Refused | None:
-        """Return the result of `groups_of` from the cache; None if the pool must be read.
+    def recall(self, sub: str) -> Standing | None:
+        """Return the result of `standing_of` from the cache; None if the pool must be read.
 
         Args:
             sub: The `sub` in the token.
-            groups: The groups in the token.
         """
-        kept = self._fresh(sub)
-        return None if kept is None else self._count(groups, kept)
+        kept = self._kept.get(sub)
+        is_fresh = kept is not None and self._clock() < kept.started + self._max_age
+        return kept if is_fresh else None
 
-    async def groups_of(
-        self,
-        sub: str,
-        username: str,
-        groups: frozenset[str],
-        reader: Reader,
-        *,
-        anew: bool = False,
-    ) -> frozenset[str] | Refused:
-        """Return the groups of a caller that count now.
+    async def standing_of(
+        self, sub: str, username: str, reader: Reader, *, anew: bool = False
+    ) -> Standing:
+        """Return the current standing of a caller.
 
         Args:
             sub: The `sub` in the token.
             username: The username in the token.
-            groups: The groups in the token.
             reader: Reads the pool if need be.
             anew: Use no reading that started before this call.
 
         Raises:
             AdminError: The pool could not be read, so nothing may be written.
         """
-        standing = await self._standing_of(sub, username, reader, anew=anew or not self._max_age)
-        return self._count(groups, standing)
-
-    def forget(self, sub: str) -> None:
-        """Drop all readings of a user from before now, because the user may have changed."""
-        self._kept.pop(sub, None)
-        self._under_way.pop(sub, None)
-
-    def _count(self, groups: frozenset[str], standing: _Standing) -> frozenset[str] | Refused:
-        if not standing.is_good:
-            return _GONE
-        return groups & standing.groups if self._knows_groups else groups
-
-    def _fresh(self, sub: str) -> _Standing | None:
-        kept = self._kept.get(sub)
-        is_fresh = kept is not None and self._clock() < kept.started + self._max_age
-        return kept if is_fresh else None
-
-    async def _standing_of(
-        self, sub: str, username: str, reader: Reader, *, anew: bool
-    ) -> _Standing:
-        while not anew:
-            kept = self._fresh(sub)
+        while self._max_age and not anew:
+            kept = self.recall(sub)
             if kept is not None:
                 return kept
             reading = self._under_way.get(sub)
             if reading is None:
                 break
-            answer: asyncio.Future[_Standing | None] = asyncio.get_running_loop().create_future()
+            answer: asyncio.Future[Standing | None] = asyncio.get_running_loop().create_future()
             reading.waiting.append(answer)
             standing = await answer
             if standing is not None:
                 return standing
         return await self._read_for_all(sub, username, reader)
 
-    async def _read_for_all(self, sub: str, username: str, reader: Reader) -> _Standing:
+    def forget(self, sub: str) -> None:
+        """Drop all readings of a user from before now, because the user may have changed."""
+        self._kept.pop(sub, None)
+        self._under_way.pop(sub, None)
+
+    async def _read_for_all(self, sub: str, username: str, reader: Reader) -> Standing:
         reading = self._under_way[sub] = _Reading(self._clock(), [])
-        standing: _Standing | None = None
+        standing: Standing | None = None
         failure: AdminError | None = None
         try:
             standing = await self._read(sub, username, reader, reading.started)
@@ -199,22 +199,32 @@ class Authority:
                 else:
                     answer.set_exception(failure)
 
-    async def _read(self, sub: str, username: str, reader: Reader, started: float) -> _Standing:
+    async def _read(self, sub: str, username: str, reader: Reader, started: float) -> Standing:
         user = await reader.user(username)
         # A name may belong to another user by now; a `sub` is never reused.
         if user is None or not user.enabled or user.sub != sub:
-            return _Standing(started, is_good=False, groups=frozenset())
+            return Standing(started)
         try:
-            groups = await read_groups(reader, user.username) if self._knows_groups else frozenset()
+            groups = await read_groups(reader, user.username) if self._knows_groups else None
         except UserNotFound:  # deleted since
-            return _Standing(started, is_good=False, groups=frozenset())
-        return _Standing(started, is_good=True, groups=groups)
+            return Standing(started)
+        names = {username, user.username, sub, *user.aliases}
+        folded = frozenset(map(_fold, names))
+        return Standing(started, is_good=True, groups=groups, names=folded)
 
-    def _keep(self, sub: str, standing: _Standing) -> None:
+    def _keep(self, sub: str, standing: Standing) -> None:
         self._kept.pop(sub, None)
         if len(self._kept) >= self._max_kept:
             del self._kept[next(iter(self._kept))]
         self._kept[sub] = standing
+
+
+def _fold(name: str) -> str:
+    """Return the same string for all names that a pool may treat as the same.
+
+    Pools can be set to ignore letter case. What else they ignore is not documented.
+    """
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 async def read_groups(reader: Reader, username: str) -> frozenset[str]:

@@ -160,12 +160,14 @@ class Decisions:
         )
         """Whether a user in no group may take rights from others, and so has rights to lose."""
         self._of_unread = lru_cache(maxsize=1024)(self._decide_on_unread)
+        self._effects = lru_cache(maxsize=1024)(self._effects_on_groups)
 
     def decide_on_unread(self, rights: Rights, action: Action, group: str | None) -> Decision:
         """Return the decision of `decide` on a target that has not been read, for any caller.
 
-        It is cached, since it depends on nothing else: 2,500 instructions instead of 26,000, with
-        CPython 3.11, which is 4 % of adding a user to a group.
+        It is cached, since it depends on nothing else. To work it out took 26,000 of the 577,000
+        instructions that adding a user to a group took between executor and transport, with
+        CPython 3.11.
 
         Args:
             rights: The rights of the caller.
@@ -231,7 +233,9 @@ class Decisions:
         return tuple(reads)
 
     def allowed_on_user(self, principal: Principal, user: User) -> frozenset[Action]:
-        """Return the changes that the principal may make to a user; memberships, of some group.
+        """Return the changes that the principal may make to a user.
+
+        A change of a membership is among them if there is a group with which it is allowed.
 
         Raises:
             ValueError: Something that it depends on is not known about the user.
@@ -257,22 +261,38 @@ class Decisions:
             return False
         if rule.on_oneself is Oneself.ONLY:
             return _is_oneself(principal, user)
-        effect = rule.effect
+        effects = frozenset({rule.effect})
         if rule.target is TargetKind.MEMBERSHIP:
-            if not principal.rights.grants:
-                return False
-            effect = Effect.NONE  # of some group that gives no rights
+            effects = self._effects(principal.rights, rule)
         # If anything remains to be read, it is which rights the action takes.
-        return not isinstance(self._decide_on_user(principal, rule, effect, user), Refused)
+        return any(
+            not isinstance(self._decide_on_user(principal, rule, effect, user), Refused)
+            for effect in effects
+        )
+
+    def _effects_on_groups(self, rights: Rights, rule: Row) -> frozenset[Effect]:
+        """Return the effects of a change of a membership, with all groups that allow it."""
+        return frozenset(
+            rule.effect if self._grants.gives_rights(group) else Effect.NONE
+            for group in self._grants.kinds_of_groups
+            if self._refusal_of_group(Principal("", rights), rule, group) is None
+        )
 
     def allowed_on_group(self, principal: Principal, group: str) -> frozenset[Action]:
-        """Return the changes that the principal may make to a group; memberships, of some user."""
+        """Return the changes that the principal may make to a group.
+
+        A change of a membership is among them if there can be a user with whom it is allowed.
+        """
+        nobody_else = User(f"not {principal.sub}", frozenset())
+        targets = {
+            TargetKind.GROUP: Target(group=group),
+            TargetKind.MEMBERSHIP: Target(nobody_else, group),
+        }
         return frozenset(
             action
             for action, rule in self._rules.items()
-            if action in principal.rights.actions
-            and rule.target is not TargetKind.USER
-            and self._refusal_of_group(principal, rule, group) is None
+            if rule.target in targets
+            and isinstance(self.decide(principal, action, targets[rule.target]), Allowed)
         )
 
     def _refusal_of_group(self, principal: Principal, rule: Row, group: str) -> Refused | None:

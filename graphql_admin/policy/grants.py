@@ -208,6 +208,11 @@ class Grants:
         """Tell whether the policy names the group, which then must not be deleted."""
         return group in self._policy.named_groups
 
+    @property
+    def kinds_of_groups(self) -> frozenset[str]:
+        """The names in the policy that can be a group's, and one for all groups beside these."""
+        return self._all_names - {ALL, ANYONE} | {self._other}
+
     def stand_in(self, group: str) -> str:
         """Return the group; one name for all those whose names the policy has nowhere.
 

@@ -39,12 +39,18 @@ Leads = ["Support", "Customers"]
 Support = ["Customers"]
 "api/support" = ["Customers", "Readers"]
 """
+GRANTS_OF_RIGHTS = """
+[grants]
+Leads = ["Support", "Readers"]
+Support = ["Support"]
+"""
 EVERYONE = f"""
 [groups]
 Admins = ["*"]
 Support = ["removeUserFromGroup"]
 "*" = [{READS}, "addUserToGroup", "disableUser", "enableUser"]
 """
+ALL_PROTECTED = RULES.replace('["Billing"]', '["*"]')
 PEOPLE = {
     "ada": ("Admins",),
     "alan": ("Admins",),
@@ -94,7 +100,9 @@ def said_of(api: Api, kind: str, name: str, token: str) -> set[str] | None:
 
 @pytest.mark.parametrize("max_age", ["0", "token"])
 @pytest.mark.parametrize(
-    "policy", [RULES, RULES + GRANTS, EVERYONE], ids=["rules", "grants", "everyone"]
+    "policy",
+    [RULES, RULES + GRANTS, RULES + GRANTS_OF_RIGHTS, EVERYONE, ALL_PROTECTED],
+    ids=["rules", "grants", "grants of rights", "everyone", "all protected"],
 )
 def test_agreement(  # noqa: PLR0917  # fixtures and parameters
     serve: Callable[..., Api],
@@ -107,7 +115,7 @@ def test_agreement(  # noqa: PLR0917  # fixtures and parameters
     """What is said to be allowed is, and nothing else.
 
     A membership must be allowed by both, and then one change is still rejected: callers cannot
-    remove themselves from a group that gives rights.
+    remove themselves from a group that gives rights. Neither allows it if no other does.
     """
     path = tmp_path / "policy.toml"
     path.write_text(policy)
@@ -120,6 +128,7 @@ def test_agreement(  # noqa: PLR0917  # fixtures and parameters
         on_users = {user: said_of(api, "user", user, token) for user in PEOPLE}
         on_groups = {group: said_of(api, "group", group, token) for group in GROUPS}
         for action in CHANGES:
+            done: set[str | None] = set()
             for user, group in product(
                 PEOPLE if is_on_user(action) else [None], GROUPS if is_on_group(action) else [None]
             ):
@@ -133,6 +142,7 @@ def test_agreement(  # noqa: PLR0917  # fixtures and parameters
                 where = (caller, action.label, user, group, said)
                 if said is None:
                     assert action.label in of_user & of_group, where
+                    done |= {user, group}
                 elif action.label in of_user & of_group:
                     assert action.target is TargetKind.MEMBERSHIP, where
                     assert (user, said) == (caller, "OWN_ACCOUNT"), where
@@ -140,4 +150,8 @@ def test_agreement(  # noqa: PLR0917  # fixtures and parameters
                 if user and pool.people != before:
                     pool.change(user, **vars(before[user]))
                 compared += 1
+            consents = {**on_users, **on_groups}
+            if action.target is TargetKind.MEMBERSHIP and None not in consents.values():
+                for name, allowed in consents.items():
+                    assert (action.label in (allowed or ())) == (name in done), (caller, name)
     assert compared > 100

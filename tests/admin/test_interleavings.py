@@ -19,7 +19,7 @@ from graphql_admin.errors import AdminError
 from graphql_admin.policy.authority import Authority
 from graphql_admin.policy.decisions import Decisions
 from graphql_admin.policy.grants import Grants, Policy
-from graphql_admin.policy.reservations import LocalReservations
+from graphql_admin.policy.reservations import KEPT, LocalReservations
 from graphql_admin.settings import TokenUse
 from graphql_admin.targets import Target
 from graphql_admin.tokens.verifier import Caller
@@ -129,6 +129,51 @@ def test_an_administrator_remains(tmp_path: Path, lag: float) -> None:
 def _aim(chance: random.Random, target: str) -> tuple[Action, str, str | None]:
     action, group = chance.choice(TAKING)
     return action, target, group
+
+
+GIVING = [Action.ENABLE_USER, Action.ADD_USER_TO_GROUP]
+"""What gives back what each of `TAKING` takes."""
+
+
+@pytest.mark.parametrize("lag", [0.0, 2.0])
+def test_what_is_taken_stays_taken(tmp_path: Path, lag: float) -> None:
+    """Whose rights are taken while they give themselves the same has them no more, in any order.
+
+    And whoever tries to take them again after half a minute does, however often the other tries.
+    """
+
+    async def play() -> None:
+        ends, tried_again = set(), 0
+        for number in range(ROUNDS):
+            chance = random.Random(number)
+            together = Together(tmp_path, chance, lag=lag)
+            (taking, group), giving = chance.choice(list(zip(TAKING, GIVING, strict=True)))
+
+            async def answers(
+                together: Together = together,
+                taking: Action = taking,
+                giving: Action = giving,
+                group: str | None = group,
+            ) -> list[str | None]:
+                give = [together.attempt("alan", giving, "alan", group) for _ in range(4)]
+                take = together.attempt("ada", taking, "alan", group)
+                return await asyncio.gather(take, *give)
+
+            taken, *given = await answers()
+            if taken == "CONFLICT":
+                together.time += KEPT + 1
+                taken, *_ = await answers()
+                tried_again += 1
+            assert taken is None, number
+            assert together.administrators() == ["ada"], number
+            together.time += lag
+            assert None not in (await answers())[1:]
+            assert together.administrators() == ["ada"], number
+            ends.update(given)
+        assert {None, "CONFLICT"} <= ends <= {None, "CONFLICT", "FORBIDDEN"}
+        assert 0 < tried_again < ROUNDS
+
+    asyncio.run(play())
 
 
 def test_two_processes(tmp_path: Path) -> None:

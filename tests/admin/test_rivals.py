@@ -155,6 +155,12 @@ def start(jwks_url: str, signing_key: Pool) -> Iterator[Start]:
         )
 
 
+def ways_of_taking(backend: Backend) -> list[tuple[Action, str]]:
+    """Return what takes rights in a pool, by each way that it can be asked for."""
+    actions = [action for action in TAKING if backend.has(str(action.write))]
+    return [(action, way) for action in actions for way in ways_to(action)]
+
+
 @dataclass
 class Change:
     """What one of two does to the other."""
@@ -167,12 +173,12 @@ class Change:
     backend: Backend
     started: float = 0.0
     ended: float = 0.0
+    how: tuple[Action, str] | None = None
     said: str | None = None
 
     def make(self) -> None:
         """Ask for something that takes the target's rights, by one of the ways."""
-        action = self.chance.choice([each for each in TAKING if self.backend.has(str(each.write))])
-        way = self.chance.choice(ways_to(action))
+        action, way = self.how = self.chance.choice(ways_of_taking(self.backend))
         group = "Admins" if is_on_group(action) else None
         self.started = time.monotonic()
         self.said = ask(self.api, way, action, self.target, group, token=self.token)
@@ -212,15 +218,18 @@ def remain(backend: Backend, *changes: Change) -> list[str]:
 def test_one_process(start: Start, backend: Backend) -> None:
     """Two who demote or disable each other, again and again: in every round one remains."""
     apis = start(1, backend)
-    said = []
+    said, done = [], set()
     for number in range(ROUNDS):
         changes = rivals(apis, backend, number)
         for _ in range(2):  # the refused one tries again, with lists that may lag
             together(*changes)
             said += [change.said for change in changes]
+            done |= {change.how for change in changes if change.said is None}
             assert remain(backend, *changes), (number, said[-4:])
         assert len(remain(backend, *changes)) < 2, said[-4:]
     assert {None, "CONFLICT"} <= set(said) <= REFUSALS
+    assert done == set(ways_of_taking(backend))
+    assert {(Action.DISABLE_USER, "rest"), (Action.REMOVE_USER_FROM_GROUP, "graphql")} <= done
 
 
 @pytest.mark.parametrize("lag", [0.0, LAG])
@@ -253,6 +262,27 @@ def test_two_processes(
         second.make()
         assert (first.said, second.said) == (None, "FORBIDDEN")
         assert remain(backend, first, second) == [first.caller]
+
+
+@pytest.mark.parametrize("way", ["graphql", "rest"])
+def test_taken_by_another_process(start: Start, moto: Moto, way: str) -> None:
+    """Who loses their rights through one process gives none back to themselves through another.
+
+    There they were read a moment ago, and are believed to have them still.
+    """
+    one, other = start(2, moto)
+    ada = one.token("Admins", username="ada", sub=moto.enroll("ada"))
+    moto.enroll("carl")
+    for taking, giving, group in (
+        ("disableUser", "enableUser", None),
+        ("removeUserFromGroup", "addUserToGroup", "Admins"),
+    ):
+        name = f"alan-{taking}"
+        alan = one.token("Admins", username=name, sub=moto.enroll(name))
+        assert ask(other, way, "enableUser", "carl", token=alan) is None
+        assert ask(one, way, taking, name, group, token=ada) is None
+        assert ask(other, way, giving, name, group, token=alan) == "FORBIDDEN"
+        assert not moto.is_administrator(name)
 
 
 def test_two_processes_that_overlap(start: Start, scripted: ScriptedCognito) -> None:

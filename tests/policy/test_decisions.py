@@ -428,6 +428,38 @@ def test_allowed_on_user_without_grants() -> None:
     assert allowed == CHANGES - {Action.ADD_USER_TO_GROUP, Action.REMOVE_USER_FROM_GROUP}
 
 
+def test_allowed_on_oneself_by_group() -> None:
+    """Who may only take groups that give rights takes none from themselves, but from others."""
+    policy = replace(UNPROTECTED, grants={"Support": frozenset({"Helpers"})})
+    decisions, caller = Decisions(Grants(policy)), principal(policy, "Support")
+    remove = Action.REMOVE_USER_FROM_GROUP
+    assert remove not in decisions.allowed_on_user(caller, TARGETS["oneself"])
+    assert remove in decisions.allowed_on_user(caller, TARGETS["plain"])
+    assert remove in decisions.allowed_on_group(caller, "Helpers")
+
+
+@pytest.mark.parametrize("caller", ["admin", "support", "machine"])
+def test_allowed_where_all_is_protected(caller: str) -> None:
+    """Where every group is protected no membership is changed, and where every user is, none is."""
+    memberships = {Action.ADD_USER_TO_GROUP, Action.REMOVE_USER_FROM_GROUP}
+    policy = replace(UNPROTECTED, protected_groups=frozenset({ALL}), grants=None)
+    decisions = Decisions(Grants(policy))
+    for target in ("plain", "oneself"):
+        allowed = decisions.allowed_on_user(CALLERS[caller](policy), TARGETS[target])
+        assert not allowed & memberships
+    policy = replace(UNPROTECTED, protected_users=frozenset({ALL}), grants=None)
+    decisions = Decisions(Grants(policy))
+    for group in ("Beta", "Helpers"):
+        assert not decisions.allowed_on_group(CALLERS[caller](policy), group)
+
+
+def test_allowed_on_group_where_no_rights_are_known() -> None:
+    """Who may change no user changes no membership."""
+    decisions = Decisions(Grants(UNPROTECTED), knows_groups=False)
+    assert not decisions.allowed_on_group(principal(UNPROTECTED, "Support"), "Customers")
+    assert decisions.allowed_on_group(principal(UNPROTECTED, "Admins"), "Customers")
+
+
 @pytest.mark.parametrize(
     ("caller", "user"), [("admin", User()), ("support", User()), ("support", User("plain"))]
 )

@@ -1,6 +1,7 @@
 """All that three users can do to each other, and all ways in which two can do it at once."""
 
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from graphql_admin.policy.decisions import (
     Target,
     User,
 )
-from graphql_admin.policy.grants import ALL, ANYONE, Given, Grants, Policy
+from graphql_admin.policy.grants import ALL, ANYONE, Given, Grants, Policy, Rights
 from graphql_admin.policy.reservations import LocalReservations, Reservation
 from graphql_admin.targets import TargetKind
 
@@ -59,19 +60,22 @@ POLICIES = pytest.mark.parametrize(
 )
 
 Groups = frozenset[str]
+All = frozenset[Action | str]
+"""Actions, and the groups that may be given and taken."""
+
+
+def all_of(rights: Rights) -> All:
+    given = frozenset(GROUPS) if ALL in rights.grants else rights.grants
+    return rights.actions | given
 
 
 class Person(NamedTuple):
     enabled: bool
     groups: Groups
 
-    def rights(self, grants: Grants) -> frozenset[Action | str]:
-        """Return the actions, and the groups that may be given and taken."""
-        if not self.enabled:
-            return frozenset()
-        rights = grants.of_user(self.groups)
-        given = frozenset(GROUPS) if ALL in rights.grants else rights.grants
-        return rights.actions | given
+    def rights(self, grants: Grants) -> All:
+        """Return what the person may do."""
+        return all_of(grants.of_user(self.groups)) if self.enabled else frozenset()
 
 
 class Change(NamedTuple):
@@ -127,17 +131,14 @@ class WithoutOneself(Decisions):
         return super().decide(machine, action, target)
 
 
-def outcomes(
-    grants: Grants, decisions: Decisions, caller: int, target: int, *, is_self: bool
-) -> set[int]:
-    """Return what the target may be after one change by the caller."""
-    by, to = PEOPLE[caller], PEOPLE[target]
-    if by is None or to is None or not by.enabled:
+def outcomes(decisions: Decisions, principal: Principal, sub: str, target: int) -> set[int]:
+    """Return what the target, who has this `sub`, may be after one change by the principal."""
+    person = PEOPLE[target]
+    if person is None:
         return set()
-    principal = Principal("0", grants.of_user(by.groups))
-    user = User("0" if is_self else "1", to.groups)
+    user = User(sub, person.groups)
     return {
-        PEOPLE.index(change.apply(to))
+        PEOPLE.index(change.apply(person))
         for change in CHANGES
         if isinstance(
             decisions.decide(principal, change.action, Target(user, change.group)), Allowed
@@ -149,44 +150,76 @@ class Step(NamedTuple):
     """A change from a state that can be reached."""
 
     before: Pool
-    by: int
+    by: All
+    """What who makes it may do."""
+    is_by_machine: bool
     to: int
     after: Pool
-    rights: list[frozenset[Action | str]]
+    rights: list[All]
     """What each in PEOPLE may do."""
 
-    def loses(self) -> bool:
-        """Tell whether an enabled user had a right that no enabled user has any more."""
+    def lost(self) -> All:
+        """Return the rights that an enabled user had, and that no enabled user has any more."""
         kept = self.rights[self.after[0]].union(*(self.rights[each] for each in self.after[1:]))
-        return not kept.issuperset(self.rights[self.before[self.to]])
+        return self.rights[self.before[self.to]] - kept
+
+    def loses(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self.lost())
+
+    def gained(self) -> All:
+        """Return the rights a user has now that neither they nor who changed them had."""
+        return self.rights[self.after[self.to]] - self.rights[self.before[self.to]] - self.by
 
     def raises(self) -> bool:
-        """Tell whether a user has a right now that neither they nor who changed them had."""
-        had = self.rights[self.before[self.to]] | self.rights[self.before[self.by]]
-        return not had.issuperset(self.rights[self.after[self.to]])
+        """Tell whether there are any."""
+        return bool(self.gained())
 
 
-def explore(policy: Policy, kind: type[Decisions] = Decisions) -> Iterator[Step]:
-    """Yield every allowed change from every state that can be reached."""
+def explore(
+    policy: Policy, kind: type[Decisions] = Decisions, *, scopes: frozenset[str] | None = None
+) -> Iterator[Step]:
+    """Yield every allowed change from every state that can be reached.
+
+    Those of a machine are among them, if there is one with these scopes.
+    """
     grants = Grants(policy)
     decisions = kind(grants, rules=OPERATIONS)
     rights = [person.rights(grants) if person else frozenset() for person in PEOPLE]
     places = range(len(PEOPLE))
-    changes = {
-        (by, to, is_self): outcomes(grants, decisions, by, to, is_self=is_self)
-        for by, to, is_self in product(places, places, [True, False])
-        if by == to or not is_self
+    principals = {
+        place: Principal("caller", grants.of_user(person.groups))
+        for place, person in enumerate(PEOPLE)
+        if person and person.enabled
     }
+    changes = {
+        (by, to, sub): outcomes(decisions, principal, sub, to)
+        for (by, principal), to, sub in product(principals.items(), places, ["caller", "another"])
+        if by == to or sub == "another"
+    }
+    machine = Principal("client", grants.of_machine(scopes or frozenset()), is_machine=True)
+    by_machine = {to: outcomes(decisions, machine, "another", to) for to in places}
     seen, left = {START}, [START]
     while left:
         pool = left.pop()
-        for by, to in product(range(3), range(3)):
-            for changed in changes[pool[by], pool[to], by == to]:
-                after = (*pool[:to], changed, *pool[to + 1 :])
-                yield Step(pool, by, to, after, rights)
-                if after not in seen:
-                    seen.add(after)
-                    left.append(after)
+        found = [
+            (rights[pool[by]], False, to, changed)
+            for by, to in product(range(3), range(3))
+            if pool[by] in principals
+            for changed in changes[pool[by], pool[to], "caller" if by == to else "another"]
+        ]
+        if scopes is not None:
+            found += [
+                (all_of(machine.rights), True, to, changed)
+                for to in range(3)
+                for changed in by_machine[pool[to]]
+            ]
+        for by_whom, is_by_machine, to, changed in found:
+            after = (*pool[:to], changed, *pool[to + 1 :])
+            yield Step(pool, by_whom, is_by_machine, to, after, rights)
+            if after not in seen:
+                seen.add(after)
+                left.append(after)
 
 
 @pytest.mark.slow
@@ -203,6 +236,40 @@ def test_no_right_is_ever_lost(policy: Policy) -> None:
         assert not step.loses()
         assert not step.raises()
     assert len(states) > 20_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scope", "may_be_left"), [("api/all", True), ("api/support", False), ("api/give", False)]
+)
+@pytest.mark.parametrize(
+    "policy",
+    [WITHOUT_GRANTS, WITH_GRANTS, WITH_EVERYONE],
+    ids=["without grants", "with grants", "with rights for everyone"],
+)
+def test_machines(policy: Policy, scope: str, may_be_left: bool) -> None:
+    """A machine with every right may be the only one left with it, since nobody takes from it.
+
+    One with fewer may not: a user stays who has every right. What users change among themselves
+    loses none, whatever a machine does between; and a machine takes and gives what it has itself,
+    and what every signed-in user has.
+    """
+    scopes = {
+        "api/all": Given(frozenset(Action), is_everything=True),
+        "api/support": Given(GROUPS["Support"] | {DELETE}),
+        "api/give": Given(frozenset({Action.ADD_USER_TO_GROUP, Action.ENABLE_USER})),
+    }
+    policy = replace(policy, scopes=scopes)
+    of_everyone = all_of(Grants(policy).of_user(frozenset()))
+    lost: set[Action | str] = set()
+    for step in explore(policy, scopes=frozenset({scope})):
+        if step.is_by_machine:
+            assert step.lost() | step.gained() <= step.by | of_everyone
+            lost |= step.lost()
+        else:
+            assert not step.loses()
+            assert not step.raises()
+    assert bool(lost) == may_be_left
 
 
 @POLICIES

@@ -9,7 +9,9 @@ import pytest
 from graphql_admin.policy.decisions import Refused
 from graphql_admin.policy.reservations import (
     CONFLICT,
+    HELD,
     KEPT,
+    KEPT_FOR_ANOTHER_TRY,
     TOO_MANY,
     LocalReservations,
     Reservation,
@@ -111,6 +113,76 @@ def test_deadline_passed(reservations: LocalReservations, clock: Clock) -> None:
     run(reservations.reserve("b", caller="a", deadline=clock.now - 100))
     clock.now += KEPT - 0.001
     assert run(reservations.is_reserved("b"))
+
+
+@pytest.fixture
+def hold(reservations: Reservations, clock: Clock) -> Callable[[str], Reservation | Refused]:
+    """Hold a user within a request that may take 15 seconds."""
+
+    def attempt(sub: str) -> Reservation | Refused:
+        return run(reservations.hold(sub, deadline=clock.now + 15))  # type: ignore[no-any-return]
+
+    return attempt
+
+
+def test_held_users_are_not_reserved(reserve: Any, hold: Any, reservations: Any) -> None:
+    """While a user gives rights to themselves, nobody takes them; nor do they while it is taken."""
+    own = hold("b")
+    assert isinstance(own, Reservation)
+    assert not run(reservations.is_reserved("b"))
+    assert isinstance(hold("b"), Reservation)  # another at the same time
+    assert isinstance(reserve("b", "c"), Reservation)
+    assert reserve("a", "b") is HELD
+    assert isinstance(reserve("a", "d"), Reservation)
+    assert hold("d") is CONFLICT
+
+
+def test_who_tries_to_reserve_the_held_gets_through(
+    reserve: Any, hold: Any, reservations: LocalReservations, clock: Clock
+) -> None:
+    """Who begins change after change keeps nobody out: none begins after the first refusal."""
+    own = hold("b")
+    assert reserve("a", "b") is HELD
+    assert hold("b") is CONFLICT
+    assert reserve("b", "a") is CONFLICT
+    run(reservations.drop(own))
+    assert hold("b") is CONFLICT
+    taken = reserve("a", "b")
+    assert isinstance(taken, Reservation)
+    run(reservations.drop(taken))
+    clock.now += KEPT_FOR_ANOTHER_TRY - 0.001
+    assert hold("b") is CONFLICT
+    clock.now += 0.001
+    assert isinstance(hold("b"), Reservation)
+
+
+def test_held_users_of_whom_nothing_is_heard(
+    reserve: Any, hold: Any, reservations: LocalReservations, clock: Clock
+) -> None:
+    """A hold ends: 30 seconds after it was kept, or after its attempt ends at the latest."""
+    own = hold("b")
+    clock.now += 5
+    run(reservations.keep(own))
+    clock.now += KEPT - 0.001
+    assert reserve("a", "b") is HELD
+    clock.now += 0.001
+    assert isinstance(reserve("a", "b"), Reservation)
+    hold("c")
+    clock.now += 15 + KEPT - 0.001
+    assert reserve("a", "c") is HELD
+    clock.now += 0.001
+    assert isinstance(reserve("a", "c"), Reservation)
+
+
+def test_bound_of_holds(hold: Any, reserve: Any, reservations: LocalReservations) -> None:
+    """A user is held a limited number of times, and reserves as many fewer."""
+    held = [hold("a") for _ in range(3)]
+    assert hold("a") is TOO_MANY
+    assert reserve("a", "b") is TOO_MANY
+    for each in held:
+        run(reservations.drop(each))
+    assert not len(reservations)
+    assert isinstance(hold("a"), Reservation)
 
 
 def test_bound_per_caller(reserve: Any, reservations: LocalReservations, clock: Clock) -> None:

@@ -1,7 +1,7 @@
 """A user pool in memory: to be called in this process, or scripted as a Cognito over HTTP.
 
-It resolves a name as Cognito does, by username, `sub` or e-mail address, and its lists may lag
-behind: a read brings what was so many seconds ago.
+It resolves a name as Cognito does, by username, `sub` or an alias, all in any letter case, and its
+lists may lag behind: a read brings what was so many seconds ago.
 """
 
 import threading
@@ -22,6 +22,19 @@ class Person:
     email: str
     groups: frozenset[str] = frozenset()
     enabled: bool = True
+    phone_number: str = ""
+    preferred_username: str = ""
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The attributes that are set."""
+        names = ("sub", "email", "phone_number", "preferred_username")
+        return {name: getattr(self, name) for name in names if getattr(self, name)}
+
+    def is_called(self, name: str) -> bool:
+        """Tell whether the pool knows the user by a name."""
+        names = {self.username, *self.attributes.values()}
+        return name.lower() in {each.lower() for each in names}
 
 
 @dataclass
@@ -102,15 +115,12 @@ class MemoryPool:
             is_read = operation in {"AdminGetUser", "AdminListGroupsForUser"}
             at = self.now() - self.lag if is_read else self.now()
             people = next(people for since, people in reversed(self._states) if since <= at)
-            name = parameters["Username"]
-            person = next(
-                (each for each in people.values() if name in {each.username, each.sub, each.email}),
-                None,
-            )
+            name = str(parameters["Username"])
+            person = next((each for each in people.values() if each.is_called(name)), None)
             if person is None:
                 return "UserNotFoundException"
             if not is_read:
-                self.writes.append((operation, str(name)))
+                self.writes.append((operation, name))
             return self._handlers()[operation](person, str(parameters.get("GroupName")))
 
     def _handlers(self) -> dict[str, Callable[[Person, str], dict[str, Any]]]:
@@ -126,10 +136,9 @@ class MemoryPool:
         }
 
     def _get(self, person: Person, _: str) -> dict[str, Any]:
-        attributes = {"sub": person.sub, "email": person.email}
         return {
             "Username": person.username,
-            "UserAttributes": [{"Name": n, "Value": v} for n, v in attributes.items()],
+            "UserAttributes": [{"Name": n, "Value": v} for n, v in person.attributes.items()],
             "Enabled": person.enabled,
             "UserStatus": "CONFIRMED",
         }
