@@ -276,7 +276,7 @@ class _Reader:
         aliases = [each.get("Value") for each in attributes if each.get("Name") in ALIASES]
         if not isinstance(name, str) or not isinstance(sub, str) or not isinstance(enabled, bool):
             raise UpstreamFailed
-        # What is longer than a name names nobody.
+        # What is longer than a name names no user.
         short = (each for each in aliases if isinstance(each, str) and len(each) <= MAX_LENGTH)
         return PoolUser(name, sub, enabled, frozenset(short))
 

@@ -86,7 +86,7 @@ class Standing:
     def may_be_called(self, name: str) -> bool:
         """Tell whether the pool may identify the user by a name.
 
-        The name may be another user's all the same: similar letters count as the same here, and an
+        The name may still be another user's: similar letters count as the same here, and an
         alias may have changed hands. An alias that the user got after the reading is not known.
         """
         return _fold(name) in self.names

@@ -70,7 +70,7 @@ class Reservations(Protocol):
     async def reserve(self, target: str, *, caller: str, deadline: float) -> Reservation | Refused:
         """Reserve a target, only if the caller is not reserved, and the target is not held.
 
-        A target that is held is reserved all the same, for `KEPT_FOR_ANOTHER_TRY` seconds. So it
+        A target that is held is still reserved, for `KEPT_FOR_ANOTHER_TRY` seconds. So it
         cannot be held again meanwhile, and a later try succeeds, however often the target tries.
 
         Args:

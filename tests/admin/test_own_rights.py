@@ -31,7 +31,7 @@ PEOPLE = {"ada": ["Admins"], "alan": ["Admins"], "sue": ["Support"], "carl": []}
 
 @dataclass(frozen=True)
 class Pair:
-    """What gives rights to oneself, and what takes them."""
+    """Callers who give rights to themselves, and changes that take them."""
 
     giving: str
     taking: str
@@ -65,7 +65,7 @@ def start(
     pool: MemoryPool,  # noqa: ARG001  # behind `scripted`
     tmp_path: Path,
 ) -> Start:
-    """Start the server in front of them, with its own settings but for those given."""
+    """Start the server in front of them, with its own settings, except those given."""
 
     def start(policy: str = POLICY, **settings: Any) -> Api:
         path = tmp_path / "policy.toml"
@@ -128,7 +128,7 @@ NAMES = ["alan", "ALAN", "sub-of-alan", "alan@example.com", "Alan@Example.com", 
 def test_every_name_of_oneself(
     start: Start, scripted: ScriptedCognito, pool: MemoryPool, name: str, pair: Pair
 ) -> None:
-    """By whatever name, in whatever letters, nothing is given to oneself by an old reading."""
+    """By whatever name, in whatever letters, callers give themselves nothing by an old reading."""
     api = start()
     alan = token(api, "alan")
     assert ask(api, "graphql", pair.giving, name, *pair.group, token=alan) is None
@@ -236,7 +236,7 @@ def gate() -> Gate:
 def test_in_flight(  # noqa: PLR0917  # fixtures and parameters
     start: Start, scripted: ScriptedCognito, pool: MemoryPool, gate: Gate, way: str, pair: Pair
 ) -> None:  # fmt: skip
-    """While someone's own change is on its way, nobody takes from them; afterwards it stays taken.
+    """While a user's own change is on its way, no caller takes from them; afterwards it stays taken.
 
     Without that, it would arrive after their rights were taken, and give them back.
     """
@@ -293,7 +293,7 @@ def test_while_it_is_taken(  # noqa: PLR0917  # fixtures and parameters
 def test_how_it_ended(  # noqa: PLR0917  # fixtures and parameters
     start: Start, scripted: ScriptedCognito, pool: MemoryPool, pair: Pair, answer: Reply, said: Any
 ) -> None:  # fmt: skip
-    """Where it is not known whether one's own change was made, it may still be on its way."""
+    """Where it is not known whether the caller's own change was made, it may still be on its way."""
     api = start(authority_max_age="0")
     scripted.on(pair.write, answer)
     own = ask(api, "graphql", pair.giving, "alan", *pair.group, token=token(api, "alan"))
@@ -307,7 +307,7 @@ def test_how_it_ended(  # noqa: PLR0917  # fixtures and parameters
 def test_others_are_not_held(
     start: Start, scripted: ScriptedCognito, pool: MemoryPool, gate: Gate, way: str
 ) -> None:  # fmt: skip
-    """What a caller gives to another does not keep anybody from taking the caller's rights."""
+    """What a caller gives to another does not keep others from taking the caller's rights."""
     api = start(authority_max_age="0")
     alan, ada = token(api, "alan"), token(api, "ada")
     script = gate.let_through(pool, "AdminEnableUser")

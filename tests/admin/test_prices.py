@@ -94,7 +94,7 @@ def test_price(
 ) -> None:
     """A document of changes is priced with all that may be read to decide on them.
 
-    That is, but for the caller's standing before they give rights to themselves.
+    That is, except the caller's standing before they give rights to themselves.
     """
     api = start(authority_max_age=max_age)
     gives = action.row.effect is Effect.GIVES and "/" not in caller

@@ -248,7 +248,7 @@ def test_no_right_is_ever_lost(policy: Policy) -> None:
     ids=["without grants", "with grants", "with rights for everyone"],
 )
 def test_machines(policy: Policy, scope: str, may_be_left: bool) -> None:
-    """A machine with every right may be the only one left with it, since nobody takes from it.
+    """A machine with every right may be the only one left with it, since no user takes from it.
 
     One with fewer may not: a user stays who has every right. What users change among themselves
     loses none, whatever a machine does between; and a machine takes and gives what it has itself,

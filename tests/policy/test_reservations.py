@@ -126,7 +126,7 @@ def hold(reservations: Reservations, clock: Clock) -> Callable[[str], Reservatio
 
 
 def test_held_users_are_not_reserved(reserve: Any, hold: Any, reservations: Any) -> None:
-    """While a user gives rights to themselves, nobody takes them; nor do they while it is taken."""
+    """While a user gives rights to themselves, no caller takes them; nor do they while it is taken."""
     own = hold("b")
     assert isinstance(own, Reservation)
     assert not run(reservations.is_reserved("b"))
@@ -140,7 +140,7 @@ def test_held_users_are_not_reserved(reserve: Any, hold: Any, reservations: Any)
 def test_who_tries_to_reserve_the_held_gets_through(
     reserve: Any, hold: Any, reservations: LocalReservations, clock: Clock
 ) -> None:
-    """Who begins change after change keeps nobody out: none begins after the first refusal."""
+    """Who begins change after change keeps no one out: none begins after the first refusal."""
     own = hold("b")
     assert reserve("a", "b") is HELD
     assert hold("b") is CONFLICT
