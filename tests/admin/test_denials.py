@@ -131,7 +131,11 @@ def _expect_on_user(caller: Caller, action: Action, user: str, group: str | None
         reads = [*by_name, LIST]
         if {"Admins", "Billing"} & set(PEOPLE[user]):
             return Expected(SCOPE, reads)
-    if takes and (group is not None or GIVING & set(PEOPLE[user])):
+    gives = row.effect is Effect.GIVES and (group is None or group in GIVING)
+    # The caller is read again before rights are taken, or given to the caller.
+    if (takes and (group is not None or GIVING & set(PEOPLE[user]))) or (
+        gives and user == caller.name
+    ):
         reads = [*reads, *caller.standing]
     return Expected(None, reads)
 

@@ -139,7 +139,8 @@ GIVING = [Action.ENABLE_USER, Action.ADD_USER_TO_GROUP]
 def test_what_is_taken_stays_taken(tmp_path: Path, lag: float) -> None:
     """Whose rights are taken while they give themselves the same has them no more, in any order.
 
-    And a caller who tries to take them again after half a minute does, however often the other tries.
+    And a caller who tries to take them again after half a minute does, however often the other
+    tries.
     """
 
     async def play() -> None:

@@ -236,7 +236,7 @@ def gate() -> Gate:
 def test_in_flight(  # noqa: PLR0917  # fixtures and parameters
     start: Start, scripted: ScriptedCognito, pool: MemoryPool, gate: Gate, way: str, pair: Pair
 ) -> None:  # fmt: skip
-    """While a user's own change is on its way, no caller takes from them; afterwards it stays taken.
+    """While a user's own change is on its way, no caller takes from them; then it stays taken.
 
     Without that, it would arrive after their rights were taken, and give them back.
     """
@@ -293,7 +293,7 @@ def test_while_it_is_taken(  # noqa: PLR0917  # fixtures and parameters
 def test_how_it_ended(  # noqa: PLR0917  # fixtures and parameters
     start: Start, scripted: ScriptedCognito, pool: MemoryPool, pair: Pair, answer: Reply, said: Any
 ) -> None:  # fmt: skip
-    """Where it is not known whether the caller's own change was made, it may still be on its way."""
+    """Where it is unknown whether the caller's own change was made, it may still be on its way."""
     api = start(authority_max_age="0")
     scripted.on(pair.write, answer)
     own = ask(api, "graphql", pair.giving, "alan", *pair.group, token=token(api, "alan"))

@@ -126,7 +126,7 @@ def hold(reservations: Reservations, clock: Clock) -> Callable[[str], Reservatio
 
 
 def test_held_users_are_not_reserved(reserve: Any, hold: Any, reservations: Any) -> None:
-    """While a user gives rights to themselves, no caller takes them; nor do they while it is taken."""
+    """While a user gives themselves rights, no caller takes them; nor they while that is done."""
     own = hold("b")
     assert isinstance(own, Reservation)
     assert not run(reservations.is_reserved("b"))
