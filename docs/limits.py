@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from docs.values import GraphQLCore, Room, SettingsRoom, definitions_of
 from graphql_admin.settings import Settings
 
-ROOMS = ("admin", "audit", "cognito", "engine", "policy", "serving", "tokens", "web")
+ROOMS = ("admin", "audit", "cognito", "engine", "policy", "serving", "telemetry", "tokens", "web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,13 @@ CONNECTIONS = (
         "file descriptors",
     ),
     Limit(
+        "Connections to the port of the metrics; time of each for its client to send or read "
+        "something",
+        "{telemetry.MAX_SCRAPES}, {telemetry.SCRAPE_TIME:s}",
+        "the oldest is closed; closed",
+        "File descriptors and threads. One request is answered on each.",
+    ),
+    Limit(
         "Read from a connection in one turn of the event loop",
         "{serving.SMALL_READ:bytes}; from {serving.READS_PER_TURN} of those that sent more, "
         "{serving.LARGE_READ:bytes}",
@@ -145,7 +152,15 @@ CONNECTIONS = (
     ),
     Limit(
         "Requests started in one turn",
-        "{serving.BEGUN_PER_TURN}",
+        "{serving.BEGUN_PER_TURN}, and only one once the turn has taken {serving.TURN_TIME:s}",
+        "wait for a later turn, callers taking turns",
+        "Latency. What a request does until it first waits for something, such as validation, is "
+        "not interrupted.",
+    ),
+    Limit(
+        "Requests for `/healthz` and `/readyz` started in one turn, beside the others and before "
+        "them",
+        "{serving.PROBES_PER_TURN}",
         "wait for a later turn, callers taking turns",
         "latency",
     ),

@@ -351,7 +351,7 @@ def _metrics_served(settings: "Settings") -> Iterator[None]:
     if settings.metrics_port is None:
         yield
         return
-    from graphql_admin.telemetry.metrics import served  # noqa: PLC0415
+    from graphql_admin.telemetry.metrics_port import served  # noqa: PLC0415
 
     with ExitStack() as stack:
         with _addresses_explained(

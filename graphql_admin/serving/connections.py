@@ -14,12 +14,13 @@ from typing import Protocol
 
 from graphql_admin.serving.turns import LARGE_READ, SMALL_READ, Turns
 from graphql_admin.telemetry import metrics
+from graphql_admin.telemetry.metrics_port import MAX_SCRAPES
 
 SWEEP = 1.0
 """Seconds between two checks of the time limits of all connections. A single timer for all has no
 cost per request; a connection may be closed this much later than its limit."""
 
-RESERVE = 64
+RESERVE = 64 + MAX_SCRAPES
 """Minimum of file descriptors that are reserved: for the log, the audit file, the metrics, and
 calls to Cognito. If there are many descriptors, a quarter of them is reserved."""
 
@@ -81,13 +82,16 @@ class Connections:
     Args:
         bounds: The limits.
         loop: The running event loop.
+        tasks: Contains the tasks of requests until they are done.
     """
 
-    def __init__(self, bounds: Bounds, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, bounds: Bounds, loop: asyncio.AbstractEventLoop, tasks: set[asyncio.Task[None]]
+    ) -> None:
         self.bounds = bounds
         # The context in which requests start: that of the server, not of another request.
         self.context = copy_context()
-        self.turns = Turns(loop, self.context)
+        self.turns = Turns(loop, self.context, tasks)
         self.large_buffer = memoryview(bytearray(LARGE_READ))
         """The read buffer, shared by all connections in turn."""
         self.small_buffer = self.large_buffer[:SMALL_READ]

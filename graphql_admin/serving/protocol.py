@@ -81,6 +81,7 @@ from graphql_admin.serving.heads import Head, Refused
 from graphql_admin.serving.outgoing import Outgoing
 from graphql_admin.serving.states import HEAD_TIME, LINGER, MAX_DISCARD, WRITE_TIME, State
 from graphql_admin.telemetry import metrics
+from graphql_admin.web.health import PATHS as PROBES
 from graphql_admin.web.incoming import BODY_COMPLETE
 
 
@@ -135,7 +136,7 @@ class Protocol(Ending, asyncio.BufferedProtocol):
         loop = _loop or asyncio.get_running_loop()
         connections = _servers.get(server_state)
         if connections is None:
-            connections = _servers[server_state] = Connections(bounds, loop)
+            connections = _servers[server_state] = Connections(bounds, loop, server_state.tasks)
         super().__init__(server_state, connections, loop)
         self._is_first = True
         """Whether no request has arrived yet."""
@@ -307,20 +308,13 @@ class Protocol(Ending, asyncio.BufferedProtocol):
             self._take_body()
         if self._state is State.ANSWERING:
             scope["extensions"][BODY_COMPLETE] = {}
-        requests = self._connections.turns.requests
-        if requests.enter():
-            self._start(exchange)
-        else:
-            requests.wait(self.caller(), partial(self._start, exchange))
+        turns = self._connections.turns
+        starts = turns.probes if path in PROBES else turns.requests
+        starts.add(self.caller(), partial(self._run, exchange))
 
-    def _start(self, exchange: Exchange) -> None:
-        if exchange.disconnected:
-            return
-        task = self._loop.create_task(
-            exchange.run(self._app), context=self._connections.context.copy()
-        )
-        self._server_state.tasks.add(task)
-        task.add_done_callback(self._server_state.tasks.discard)
+    async def _run(self, exchange: Exchange) -> None:
+        if not exchange.disconnected:
+            await exchange.run(self._app)
 
     def _take_body(self) -> bool:
         """Consume the received part of the body; return whether the body is complete."""

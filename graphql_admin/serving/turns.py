@@ -5,9 +5,14 @@ it would delay a probe, or another client, until the last of a thousand connecti
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from contextvars import Context
+from math import inf
+from typing import Any, Generic, TypeVar
+
+_T = TypeVar("_T")
 
 HEADS_PER_TURN = 32
 """Connections without a request in flight whose data is parsed in one turn."""
@@ -15,6 +20,13 @@ HEADS_PER_TURN = 32
 BEGUN_PER_TURN = 3
 """Requests that are started in one turn. With fewer, the overhead of turns grows; with more, a
 request whose reply from Cognito just missed a turn waits longer for the next."""
+
+TURN_TIME = 0.01
+"""Seconds of a turn after which no further request is started in it, though at least one is. What a
+request does until it first waits is not interrupted: a turn may be longer by that."""
+
+PROBES_PER_TURN = 3
+"""Probes that are started in one turn, beside the other requests and before them."""
 
 READS_PER_TURN = 4
 """Large reads in one turn."""
@@ -26,18 +38,42 @@ LARGE_READ = 262_144
 """Bytes of a large read, from a connection whose last read filled the buffer."""
 
 
+class _Waiting(Generic[_T]):
+    """What waits, by caller. Callers are served round-robin, those of one in order of arrival."""
+
+    __slots__ = ("_count", "_queues")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._queues: dict[Hashable, deque[_T]] = {}
+        """The callers in the order of their turns."""
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, caller: Hashable, item: _T) -> None:
+        self._count += 1
+        self._queues.setdefault(caller, deque()).append(item)
+
+    def pop(self) -> _T:
+        self._count -= 1
+        caller = next(iter(self._queues))
+        queue = self._queues.pop(caller)
+        item = queue.popleft()
+        if queue:
+            self._queues[caller] = queue  # after the others
+        return item
+
+
 class Turnstile:
-    """Starts a limited number of tasks in each turn; the others wait for later turns.
+    """Lets a limited number of callbacks run in each turn; the others wait for later turns.
 
-    Callers are served round-robin, so that a task of one caller waits for at most one of each other
-    caller, however many those have. The tasks of one caller start in order of arrival.
-
-    Replies from Cognito are processed in every turn, so requests in flight finish while new ones
-    wait. Otherwise some would take twice as long as others under load.
+    Callers are served round-robin, so that one waits for at most one callback of each other caller,
+    however many those have. The callbacks of one caller run in order of arrival.
 
     Args:
         turns: The turns of the event loop.
-        per_turn: How many tasks may start in one turn.
+        per_turn: How many callbacks may run in one turn.
     """
 
     __slots__ = ("_left", "_per_turn", "_turns", "_waiting")
@@ -46,36 +82,87 @@ class Turnstile:
         self._turns = turns
         self._per_turn = per_turn
         self._left = per_turn
-        """Started in this turn."""
-        self._waiting: dict[Hashable, deque[Callable[[], None]]] = {}
-        """The waiting tasks by caller; the callers in the order of their turns."""
+        """How many more may run in this turn."""
+        self._waiting = _Waiting[Callable[[], None]]()
 
     def enter(self) -> bool:
-        """Return whether one more task may start in this turn, and count it."""
-        if not self._turns.is_expected:
-            self._turns.expect()
+        """Return whether one more callback may run in this turn, and count it."""
+        self._turns.expect()
         if not self._left:
             return False
         self._left -= 1
         return True
 
-    def wait(self, caller: Hashable, begin: Callable[[], None]) -> None:
-        """Call `begin` in a later turn, after `enter` returned False."""
-        self._waiting.setdefault(caller, deque()).append(begin)
+    def wait(self, caller: Hashable, callback: Callable[[], None]) -> None:
+        """Call `callback` in a later turn, after `enter` returned False."""
+        self._waiting.add(caller, callback)
 
     def turn(self) -> None:
-        """Start waiting tasks, as far as the limit allows."""
+        """Call waiting callbacks, as far as the limit allows."""
         self._left = self._per_turn
-        if self._waiting and not self._turns.is_expected:
+        if self._waiting:
             self._turns.expect()
         while self._waiting and self._left:
             self._left -= 1
-            caller = next(iter(self._waiting))
-            queue = self._waiting.pop(caller)
-            begin = queue.popleft()
-            if queue:
-                self._waiting[caller] = queue  # after the others
-            begin()
+            self._waiting.pop()()
+
+
+class Starts:
+    """Starts requests, each in a task of its own; beyond the limits of a turn they wait.
+
+    Callers are served as by a `Turnstile`. The first step of a task runs in the turn after that in
+    which it was created, so only then can it be known how long the turn has taken, and which
+    request is next: a task takes its request in its first step, or ends where there is no time.
+
+    Replies from Cognito are processed in every turn, so requests in flight finish while new ones
+    wait. Otherwise some would take twice as long as others under load.
+
+    Args:
+        turns: The turns of the event loop.
+        per_turn: How many requests may start in one turn.
+        turn_time: Seconds of a turn after which only its first request may start.
+    """
+
+    __slots__ = ("_left", "_per_turn", "_started", "_tasks", "_turn_time", "_turns", "_waiting")
+
+    def __init__(self, turns: "Turns", per_turn: int, turn_time: float = inf) -> None:
+        self._turns = turns
+        self._per_turn = per_turn
+        self._turn_time = turn_time
+        self._left = per_turn
+        """How many more tasks may be created in this turn."""
+        self._tasks = 0
+        """Tasks that have not taken their first step."""
+        self._started = False
+        """Whether a request has started in this turn."""
+        self._waiting = _Waiting[Callable[[], Awaitable[None]]]()
+
+    def add(self, caller: Hashable, run: Callable[[], Awaitable[None]]) -> None:
+        """Start a request when it is the caller's turn: await what `run` returns."""
+        self._waiting.add(caller, run)
+        self._create_tasks()
+
+    def turn(self) -> None:
+        """Create tasks for waiting requests, as far as the limit allows."""
+        self._left = self._per_turn
+        self._started = False
+        self._create_tasks()
+
+    def _create_tasks(self) -> None:
+        if self._waiting:
+            self._turns.expect()  # so that the turn begins before the tasks run
+        while self._left and self._tasks < len(self._waiting):
+            self._left -= 1
+            self._tasks += 1
+            self._turns.create_task(self._run_next())
+
+    async def _run_next(self) -> None:
+        self._tasks -= 1
+        if self._started and self._turns.elapsed() >= self._turn_time:
+            self._turns.expect()
+            return
+        self._started = True
+        await self._waiting.pop()()
 
 
 class Turns:
@@ -83,28 +170,53 @@ class Turns:
 
     Args:
         loop: The running event loop.
-        context: The context in which waiting tasks start.
+        context: The context in which callbacks run and requests start.
+        tasks: Contains the tasks of requests until they are done.
+        clock: Monotonic time in seconds.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: Context,
+        tasks: set[asyncio.Task[None]],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._loop = loop
         self._context = context
-        self.is_expected = False
+        self._tasks = tasks
+        self._clock = clock
+        self._is_expected = False
         """Whether the next turn is scheduled."""
+        self._start = clock()
         self.number = 1
         """The number of this turn."""
         self.heads = Turnstile(self, HEADS_PER_TURN)
-        self.requests = Turnstile(self, BEGUN_PER_TURN)
+        self.probes = Starts(self, PROBES_PER_TURN)
+        self.requests = Starts(self, BEGUN_PER_TURN, TURN_TIME)
         self.reads = Turnstile(self, READS_PER_TURN)
 
     def expect(self) -> None:
-        """Schedule the next turn."""
-        self.is_expected = True
-        self._loop.call_soon(self._turn, context=self._context)
+        """Schedule the next turn, if it is not scheduled yet."""
+        if not self._is_expected:
+            self._is_expected = True
+            self._loop.call_soon(self._turn, context=self._context)
+
+    def elapsed(self) -> float:
+        """Return for how many seconds this turn has lasted."""
+        return self._clock() - self._start
+
+    def create_task(self, request: Coroutine[Any, Any, None]) -> None:
+        """Run a request in a task of its own."""
+        task = self._loop.create_task(request, context=self._context.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _turn(self) -> None:
-        self.is_expected = False
+        self._is_expected = False
+        self._start = self._clock()
         self.number += 1
         self.heads.turn()
+        self.probes.turn()
         self.requests.turn()
         self.reads.turn()

@@ -88,9 +88,9 @@ def configure_logging() -> None:
 
 
 def _make_printable(event: EventDict) -> EventDict:
-    # Values other than strings are shown by their `repr`, which escapes too.
     return {
-        name: printable(value) if isinstance(value, str) else value for name, value in event.items()
+        name: printable(value if isinstance(value, str) else repr(value))
+        for name, value in event.items()
     }
 
 

@@ -1,10 +1,9 @@
 """Prometheus metrics. Every label has few possible values."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 from graphql_admin.errors import leaves
 
@@ -163,26 +162,3 @@ def count_fallback(kind: str) -> None:
 def count_key_fetch(*, succeeded: bool) -> None:
     """Count a fetch of the user pool's keys."""
     _key_fetches.labels("ok" if succeeded else "failed").inc()
-
-
-@contextmanager
-def served(host: str, port: int) -> Iterator[int]:
-    """Serve the metrics at `/metrics` within the context, in a separate thread.
-
-    Args:
-        host: Address to listen on.
-        port: TCP port to listen on; 0 takes a free one.
-
-    Yields:
-        The port.
-
-    Raises:
-        OSError: Nothing can listen there.
-    """
-    server, thread = start_http_server(port, host)
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -6,6 +6,7 @@ Cognito's developer guide, "Verifying JSON web tokens".
 
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 from hashlib import sha256
 from sys import getsizeof
@@ -246,17 +247,22 @@ class _RememberedCallers:
 
     A token is kept as its hash, so that a memory dump contains none that can be used. Entries that
     were verified with other keys than the current ones are not found. When the cache is full, the
-    oldest entries are dropped.
+    least recently used entries are dropped.
     """
 
     def __init__(self) -> None:
-        self._callers: dict[tuple[int, bytes], Caller] = {}
+        self._callers = OrderedDict[tuple[int, bytes], Caller]()
+        """The least recently used first."""
         self._size = 0
         """Size of all entries in bytes."""
 
     def find(self, token: str, keys_version: int, now: float) -> Caller | None:
-        caller = self._callers.get((keys_version, _digest(token)))
-        return caller if caller is not None and now < caller.expires_at else None
+        key = (keys_version, _digest(token))
+        caller = self._callers.get(key)
+        if caller is None or now >= caller.expires_at:
+            return None
+        self._callers.move_to_end(key)
+        return caller
 
     def add(self, token: str, keys_version: int, caller: Caller) -> None:
         key = (keys_version, _digest(token))
@@ -265,8 +271,8 @@ class _RememberedCallers:
         self._callers[key] = caller
         self._size += _size_of(caller)
         while self._size > _MAX_REMEMBERED_SIZE:
-            oldest = next(iter(self._callers))
-            self._size -= _size_of(self._callers.pop(oldest))
+            _, dropped = self._callers.popitem(last=False)
+            self._size -= _size_of(dropped)
 
 
 _SIZE_OF_ENTRY = 400

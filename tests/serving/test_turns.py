@@ -1,8 +1,15 @@
-"""How much is done in one turn of the event loop, counted in things and bytes and not in time."""
+"""How much is done in one turn of the event loop, counted in things and bytes.
+
+Where time counts, it is that of a clock which only the test moves.
+"""
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable
+from contextvars import copy_context
+from functools import partial
 
+import pytest
 from starlette.types import Receive, Scope, Send
 
 from graphql_admin.serving.protocol import Protocol
@@ -10,8 +17,11 @@ from graphql_admin.serving.turns import (
     BEGUN_PER_TURN,
     HEADS_PER_TURN,
     LARGE_READ,
+    PROBES_PER_TURN,
     READS_PER_TURN,
     SMALL_READ,
+    TURN_TIME,
+    Turns,
 )
 from tests.support.patience import PATIENCE
 from tests.support.wires import Wire, connect
@@ -102,6 +112,135 @@ def test_callers_take_turns() -> None:
     asyncio.run(act())
     assert len(started) == HEADS_PER_TURN
     assert started.index(b"one") < 2 * BEGUN_PER_TURN
+
+
+class Busy:
+    """Requests that take time without waiting, on a clock that only they move.
+
+    Must be created while an event loop runs.
+
+    Args:
+        drift: Seconds that pass between two looks at the clock.
+    """
+
+    def __init__(self, drift: float = 0) -> None:
+        self.time = 0.0
+        self._drift = drift
+        self._number = 0
+        self._all_started = asyncio.Event()
+        self.started: list[tuple[int, Hashable]] = []
+        """The turn in which each request started, and its caller."""
+        self.tasks: set[asyncio.Task[None]] = set()
+        loop = asyncio.get_running_loop()
+        self.turns = Turns(loop, copy_context(), self.tasks, self._look)
+
+    def _look(self) -> float:
+        self.time += self._drift
+        return self.time
+
+    def request(self, caller: Hashable, seconds: float) -> Callable[[], Awaitable[None]]:
+        """Return a request that takes so long, and then waits for a turn."""
+        return partial(self._run, caller, seconds)
+
+    async def _run(self, caller: Hashable, seconds: float) -> None:
+        self.started.append((self.turns.number, caller))
+        self.time += seconds
+        if len(self.started) == self._number:
+            self._all_started.set()
+        await asyncio.sleep(0)
+
+    async def finish(self, number: int) -> Counter[int]:
+        """Wait until so many have started; return how many did in each turn."""
+        self._number = number
+        self._all_started.clear()
+        async with asyncio.timeout(PATIENCE):
+            await self._all_started.wait()
+        return Counter(turn for turn, _ in self.started)
+
+
+@pytest.mark.parametrize(
+    ("share", "most"), [(0, BEGUN_PER_TURN), (0.4, 3), (0.6, 2), (0.9, 2), (1.1, 1), (20, 1)]
+)
+def test_time(share: float, most: int) -> None:
+    """Once requests have taken the time of a turn, no other starts in it, and all do in the end."""
+
+    async def act() -> Counter[int]:
+        busy = Busy()
+        for _ in range(20):
+            busy.turns.requests.add("one", busy.request("one", share * TURN_TIME))
+        return await busy.finish(20)
+
+    assert max(asyncio.run(act()).values()) == most
+
+
+def test_requests_start_whatever_else_takes_time() -> None:
+    """Where something else has taken the time of every turn, one request starts in each."""
+
+    async def act() -> Counter[int]:
+        busy = Busy(drift=2 * TURN_TIME)
+        for _ in range(10):
+            busy.turns.requests.add("one", busy.request("one", 0))
+        return await busy.finish(10)
+
+    assert set(asyncio.run(act()).values()) == {1}
+
+
+def test_callers_take_turns_whose_time_is_up() -> None:
+    """One of another caller starts next, however many there are that take all the time."""
+
+    async def act() -> list[Hashable]:
+        busy = Busy()
+        for _ in range(20):
+            busy.turns.requests.add("many", busy.request("many", 2 * TURN_TIME))
+        await busy.finish(3)
+        busy.turns.requests.add("one", busy.request("one", 0))
+        before = len(busy.started)
+        await busy.finish(21)
+        return [caller for _, caller in busy.started[before:]]
+
+    assert "one" in asyncio.run(act())[:2]
+
+
+def test_probes_do_not_wait() -> None:
+    """Probes start beside the requests that take a turn's time, and before those that wait."""
+
+    async def act() -> tuple[list[Hashable], Counter[int]]:
+        busy = Busy()
+        for _ in range(20):
+            busy.turns.requests.add("many", busy.request("many", 2 * TURN_TIME))
+        for number in range(10):
+            busy.turns.probes.add("probes", busy.request(number, 0))
+        await busy.finish(30)
+        probes = [(turn, caller) for turn, caller in busy.started if caller != "many"]
+        return [caller for _, caller in busy.started], Counter(turn for turn, _ in probes)
+
+    started, turns = asyncio.run(act())
+    assert [caller for caller in started if caller != "many"] == list(range(10))
+    assert max(turns.values()) == PROBES_PER_TURN
+    assert 9 in started[:16]
+
+
+@pytest.mark.parametrize("path", [b"/healthz", b"/readyz", b"/healthz?a=1"])
+def test_paths_of_probes(path: bytes) -> None:
+    """A request for the path of a probe starts before those that came earlier."""
+    started: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        started.append(scope["path"])
+        await answer(scope, receive, send)
+
+    async def act() -> None:
+        connections = connect(app, HEADS_PER_TURN)
+        for protocol, _ in connections[:-1]:
+            protocol.data_received(b"GET /graphql HTTP/1.1\r\nHost: a\r\n\r\n")
+        connections[-1][0].data_received(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+        async with asyncio.timeout(PATIENCE):
+            for _, wire in connections:
+                await wire.sent.wait()
+
+    asyncio.run(act())
+    assert len(started) == HEADS_PER_TURN
+    assert path.decode().partition("?")[0] in started[: BEGUN_PER_TURN + 1]
 
 
 def test_reads() -> None:

@@ -38,6 +38,15 @@ UNSEEN = {
     "no-break space": "\u00a0",
     "soft hyphen": "\u00ad",
     "tag": "\U000e0041",
+    "variation selector": "\ufe0f",
+    "supplementary variation selector": "\U000e0100",
+    "Hangul filler": "\u3164",
+    "halfwidth Hangul filler": "\uffa0",
+    "Hangul choseong filler": "\u115f",
+    "combining grapheme joiner": "\u034f",
+    "Khmer inherent vowel": "\u17b4",
+    "Mongolian free variation selector": "\u180b",
+    "ignorable, unassigned": "\u2065",
     "private use": "\U0010fffd",
     "no character": "\uffff",
 }
@@ -57,6 +66,7 @@ def test_what_is_not_printable_is_escaped(text: str) -> None:
     line = event(f"{SEEN}{text}!").decode()
     assert line[-1] == "\n"
     assert line[:-1].isprintable()
+    assert text not in line[:-1]
     assert SEEN in line
     decoded = json.loads(line)
     assert decoded["target"] == {"username": f"{SEEN}{text}!", "group": f"{SEEN}{text}!"}
@@ -87,6 +97,7 @@ def test_texts_for_terminals(text: str) -> None:
     """A terminal is shown the escape instead of the character."""
     shown = printable(f"{SEEN}{text}")
     assert shown.isprintable()
+    assert text not in shown
     assert shown.startswith(SEEN)
 
 

@@ -1,14 +1,18 @@
 """Metrics: what is counted, under few labels, and where it is read."""
 
 import signal
+import socket
 from collections.abc import Callable
+from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
-from graphql_admin.telemetry import metrics
+from graphql_admin.telemetry import metrics_port
+from graphql_admin.telemetry.metrics_port import MAX_SCRAPES
 from tests.support.api import Api
 from tests.support.patience import PATIENCE
 from tests.support.scripted import ScriptedCognito, failure, reply
@@ -148,8 +152,47 @@ def test_served(scripted: ScriptedCognito, jwks_url: str) -> None:
 def test_port_in_use() -> None:
     """A port in use cannot be taken twice."""
     with (
-        metrics.served("127.0.0.1", 0) as port,
+        metrics_port.served("127.0.0.1", 0) as port,
         pytest.raises(OSError, match="in use"),
-        metrics.served("127.0.0.1", port),
+        metrics_port.served("127.0.0.1", port),
     ):
         pass
+
+
+def test_idle_connections(scripted: ScriptedCognito, jwks_url: str) -> None:
+    """Idle connections to the metrics take few descriptors, and keep no request from an answer."""
+    with served(scripted.url, jwks_url, descriptors=128) as server, ExitStack() as stack:
+        before = server.descriptors()
+        address = urlsplit(server.metrics_url)
+        for _ in range(200):
+            client = socket.create_connection((address.hostname, address.port), PATIENCE)
+            stack.enter_context(client)
+        for _ in range(3):
+            text = httpx2.get(server.metrics_url, timeout=PATIENCE, trust_env=False).text
+            assert "graphql_admin_requests_total" in text
+            health = httpx2.get(f"{server.url}/healthz", timeout=PATIENCE, trust_env=False)
+            assert health.status_code == 200
+        assert server.descriptors() <= before + MAX_SCRAPES + 3  # the client's, and one at each end
+
+
+def test_slow_connections() -> None:
+    """A connection on which no request comes is closed after a while."""
+    with (
+        metrics_port.served("127.0.0.1", 0, timeout=0.1) as port,
+        socket.create_connection(("127.0.0.1", port), PATIENCE) as client,
+    ):
+        client.sendall(b"GET /metrics HTT")
+        assert client.recv(100) == b""
+
+
+def test_one_request_for_each_connection() -> None:
+    """A connection ends with its response, and what else was sent on it is not answered."""
+    with (
+        metrics_port.served("127.0.0.1", 0) as port,
+        socket.create_connection(("127.0.0.1", port), PATIENCE) as client,
+    ):
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+        received = b""
+        while piece := client.recv(65_536):
+            received += piece
+    assert received.count(b"HTTP/1.0 200") == 1

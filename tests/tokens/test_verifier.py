@@ -782,12 +782,19 @@ async def test_refused_token_is_not_remembered(verifier: TokenVerifier, clock: C
 async def test_memory_is_bounded(
     verifier: TokenVerifier, signatures: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Callers are remembered in so many bytes; the oldest makes room for the newest."""
+    """Callers are remembered in so many bytes; the least recently used makes room."""
     monkeypatch.setattr(auth, "_MAX_REMEMBERED_SIZE", 2048)
     first, second, third = (POOL.access_token(name) for name in ("a", "b", "c"))
     for token in (first, second, third, second, third, first):
         await verifier.verify(token)
     assert signatures == [first, second, third, first]
+    # `third` and `first` are remembered now
+    await verifier.verify(third)
+    await verifier.verify(second)  # in place of `first`
+    assert verifier.recall(f"Bearer {third}") is not None
+    await verifier.verify(first)  # in place of `second`
+    await verifier.verify(third)
+    assert signatures == [first, second, third, first, second, first]
 
 
 @pytest.mark.slow
