@@ -96,6 +96,7 @@ class Exchange:
         "_left",
         "_refusal",
         "awaits_continue",
+        "entered",
         "complete",
         "disconnected",
         "keep_alive",
@@ -120,6 +121,8 @@ class Exchange:
         self._arrived: asyncio.Event | None = None
         self.disconnected = False
         """Whether the client has disconnected."""
+        self.entered = False
+        """Whether the application runs, or has run."""
         self.started = False
         """Whether the application has sent the head of the response."""
         self.complete = False

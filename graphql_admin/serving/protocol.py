@@ -53,8 +53,8 @@ nothing for 75 s after a response                 –       closed
 the next request before the response              –       waits, and no more is read
 a body that the application does not read         –       dropped, up to 1 MiB and 10 s
 a response read at less than 512 KiB in 30 s      –       reset
-more bytes of pending requests than the budget    503     closed, largest of the top caller
-more connections than the limit                   –       longest idle closed, or the new one
+more bytes of pending requests than the budget    503     closed, largest of the top client
+more connections than the limit                   –       one closed: idle, of most, or new
 end of input from the client                      –       complete requests are answered
 ================================================  ======  ========================================
 
@@ -74,7 +74,8 @@ import uvicorn
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
-from graphql_admin.serving.connections import Bounds, Connections, network_of
+from graphql_admin.serving.clients import Client, network_of
+from graphql_admin.serving.connections import Bounds, Connections
 from graphql_admin.serving.ending import Ending
 from graphql_admin.serving.exchanges import Exchange
 from graphql_admin.serving.heads import Head, Refused
@@ -193,7 +194,7 @@ class Protocol(Ending, asyncio.BufferedProtocol):
             heads = self._connections.turns.heads
             if not heads.enter():
                 self._is_unseen = True
-                heads.wait(self.address, self._look)
+                heads.wait(Client(self.address, None), self._look)
                 self._settle()
                 return
         self._advance()
@@ -311,11 +312,12 @@ class Protocol(Ending, asyncio.BufferedProtocol):
         if requests.enter():
             self._start(exchange)
         else:
-            requests.wait(self.caller(), partial(self._start, exchange))
+            requests.wait(self.client(), partial(self._start, exchange))
 
     def _start(self, exchange: Exchange) -> None:
         if exchange.disconnected:
             return
+        exchange.entered = True
         task = self._loop.create_task(
             exchange.run(self._app), context=self._connections.context.copy()
         )

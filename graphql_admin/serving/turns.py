@@ -6,8 +6,10 @@ it would delay a probe, or another client, until the last of a thousand connecti
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextvars import Context
+
+from graphql_admin.serving.clients import Client
 
 HEADS_PER_TURN = 32
 """Connections without a request in flight whose data is parsed in one turn."""
@@ -29,8 +31,9 @@ LARGE_READ = 262_144
 class Turnstile:
     """Starts a limited number of tasks in each turn; the others wait for later turns.
 
-    Callers are served round-robin, so that a task of one caller waits for at most one of each other
-    caller, however many those have. The tasks of one caller start in order of arrival.
+    Addresses are served round-robin, and within one its callers, so that a task waits for at most
+    one of each other address and caller, however many those have. The tasks of one caller start in
+    order of arrival.
 
     Replies from Cognito are processed in every turn, so requests in flight finish while new ones
     wait. Otherwise some would take twice as long as others under load.
@@ -47,8 +50,8 @@ class Turnstile:
         self._per_turn = per_turn
         self._left = per_turn
         """Started in this turn."""
-        self._waiting: dict[Hashable, deque[Callable[[], None]]] = {}
-        """The waiting tasks by caller; the callers in the order of their turns."""
+        self._waiting: dict[str, dict[str | None, deque[Callable[[], None]]]] = {}
+        """The waiting tasks by address and `sub`, both in the order of their turns."""
 
     def enter(self) -> bool:
         """Return whether one more task may start in this turn, and count it."""
@@ -59,9 +62,10 @@ class Turnstile:
         self._left -= 1
         return True
 
-    def wait(self, caller: Hashable, begin: Callable[[], None]) -> None:
+    def wait(self, client: Client, begin: Callable[[], None]) -> None:
         """Call `begin` in a later turn, after `enter` returned False."""
-        self._waiting.setdefault(caller, deque()).append(begin)
+        callers = self._waiting.setdefault(client.address, {})
+        callers.setdefault(client.sub, deque()).append(begin)
 
     def turn(self) -> None:
         """Start waiting tasks, as far as the limit allows."""
@@ -70,11 +74,15 @@ class Turnstile:
             self._turns.expect()
         while self._waiting and self._left:
             self._left -= 1
-            caller = next(iter(self._waiting))
-            queue = self._waiting.pop(caller)
+            address = next(iter(self._waiting))
+            callers = self._waiting.pop(address)
+            sub = next(iter(callers))
+            queue = callers.pop(sub)
             begin = queue.popleft()
             if queue:
-                self._waiting[caller] = queue  # after the others
+                callers[sub] = queue  # after the others
+            if callers:
+                self._waiting[address] = callers
             begin()
 
 

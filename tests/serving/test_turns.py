@@ -7,7 +7,6 @@ from starlette.types import Receive, Scope, Send
 
 from graphql_admin.serving.protocol import Protocol
 from graphql_admin.serving.turns import (
-    BEGUN_PER_TURN,
     HEADS_PER_TURN,
     LARGE_READ,
     READS_PER_TURN,
@@ -78,30 +77,6 @@ def test_who_waits_reads_no_more() -> None:
         return [wire.is_reading for _, wire in connections]
 
     assert asyncio.run(act()) == [True] * HEADS_PER_TURN + [False]
-
-
-def test_callers_take_turns() -> None:
-    """A caller with one request does not wait until all requests of another have started."""
-    started: list[bytes] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        started.append(scope["query_string"])
-        await answer(scope, receive, send)
-
-    async def act() -> None:
-        connections = connect(app, HEADS_PER_TURN)
-        tokens = [b"many"] * (HEADS_PER_TURN - 1) + [b"one"]
-        for (protocol, _), token in zip(connections, tokens, strict=True):
-            protocol.data_received(
-                b"GET /?%b HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %b\r\n\r\n" % (token, token)
-            )
-        async with asyncio.timeout(PATIENCE):
-            for _, wire in connections:
-                await wire.sent.wait()
-
-    asyncio.run(act())
-    assert len(started) == HEADS_PER_TURN
-    assert started.index(b"one") < 2 * BEGUN_PER_TURN
 
 
 def test_reads() -> None:
