@@ -96,7 +96,7 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.mark.parametrize(("source", "authorization"), GREEDY.values(), ids=GREEDY.keys())
 def test_memory(source: str, authorization: Callable[[int], str]) -> None:
-    """Whoever holds most loses its requests, however many it looks like; another keeps a larger."""
+    """The client that holds most loses requests, however many it looks like; others keep larger."""
     with (
         listening(answer, Bounds(max_pending=1_000_000, identify=identify)) as url,
         ExitStack() as stack,
