@@ -119,15 +119,16 @@ CONNECTIONS = (
         "Bytes of incomplete requests and of responses that clients do not take, over all "
         "connections",
         "{settings.max_pending:bytes}",
-        "the largest of the caller who has most ends: 503, or a reset",
+        "of the address that has most, and there of the caller that has most, the largest ends: "
+        "503, or a reset",
         "memory",
     ),
     Limit(
         "Connections",
         "{settings.max_connections}, and three quarters of the file descriptors; at least "
         "{serving.RESERVE} descriptors are kept",
-        "the longest idle is closed; where none is idle, the oldest unfinished of the address that "
-        "has most, or the new one",
+        "the longest idle is closed; where none is idle, the oldest of the address that has most, "
+        "but none whose request is being executed; or the new one, if its address has as many",
         "file descriptors",
     ),
     Limit(
@@ -141,7 +142,7 @@ CONNECTIONS = (
         "Read from a connection in one turn of the event loop",
         "{serving.SMALL_READ:bytes}; from {serving.READS_PER_TURN} of those that sent more, "
         "{serving.LARGE_READ:bytes}",
-        "wait for a later turn, callers taking turns",
+        "wait for a later turn, addresses taking turns, and in one its callers",
         "latency, of probes and of all callers",
     ),
     Limit(
@@ -153,7 +154,7 @@ CONNECTIONS = (
     Limit(
         "Requests started in one turn",
         "{serving.BEGUN_PER_TURN}, and only one once the turn has taken {serving.TURN_TIME:s}",
-        "wait for a later turn, callers taking turns",
+        "wait for a later turn, addresses taking turns, and in one its callers",
         "Latency. What a request does until it first waits for something, such as validation, is "
         "not interrupted.",
     ),
@@ -161,7 +162,7 @@ CONNECTIONS = (
         "Requests for `/healthz` and `/readyz` started in one turn, beside the others and before "
         "them",
         "{serving.PROBES_PER_TURN}",
-        "wait for a later turn, callers taking turns",
+        "wait for a later turn, addresses taking turns, and in one its callers",
         "latency",
     ),
     Limit(

@@ -124,10 +124,10 @@ def build_app(
 ) -> "Application":
     """Return the application made of `parts`; see `create_app` for `people`.
 
-    Its `state.health` is its `Health`. A request passes through the parts in the order of this
-    function: the middleware; the endpoint, which reads it; the executor, which authenticates the
-    caller and executes the document; the guards of its fields, or for a mutation the gate; and then
-    the user pool.
+    Its `state.health` is its `Health`, and its `state.identify` is `TokenVerifier.identify`. A
+    request passes through the parts in the order of this function: the middleware; the endpoint,
+    which reads it; the executor, which authenticates the caller and executes the document; the
+    guards of its fields, or for a mutation the gate; and then the user pool.
     """
     settings = parts.settings
     health = Health(parts.verifier.keys, parts.pool)
@@ -158,6 +158,7 @@ def build_app(
     )
     app.router.redirect_slashes = False  # a redirect would lead to the host of the Host header
     app.state.health = health
+    app.state.identify = parts.verifier.identify
     return app
 
 

@@ -227,7 +227,8 @@ class Settings(BaseSettings):
 
     max_connections: int = Field(default=4096, ge=1)
     """Connections of clients, as far as the limit on file descriptors allows. For one more, the one
-    that has been idle longest is closed, or the new one if none is idle."""
+    that has been idle longest is closed. If none is idle, the address with most connections loses
+    its oldest that executes no request, or the new one is closed."""
 
     keep_alive: float = Field(default=75.0, gt=0, le=3600)
     """Seconds that a connection may be idle between requests. It must be longer than the idle
@@ -236,7 +237,8 @@ class Settings(BaseSettings):
 
     max_pending: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
     """Bytes in memory of incomplete requests, and of responses that clients do not read, over all
-    connections. Beyond that, the largest one of the caller that has most is closed."""
+    connections. Beyond that, the largest one of the client that has most is closed: of the address
+    that has most, and behind one address of the caller that has most."""
 
     deadline: float = Field(default=15.0, gt=0, le=300)
     """Seconds that a request may take, waiting for Cognito included."""

@@ -415,6 +415,7 @@ def _run(
         keep_alive=settings.keep_alive,
         max_connections=admissible(settings.max_connections),
         max_pending=settings.max_pending,
+        identify=app.state.identify,
     )
 
     def start() -> None:

@@ -5,13 +5,13 @@ import contextlib
 import heapq
 import resource
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network
 from math import inf
-from typing import Protocol
+from typing import Protocol, TypeAlias, TypeVar
 
+from graphql_admin.serving.clients import Client
 from graphql_admin.serving.turns import LARGE_READ, SMALL_READ, Turns
 from graphql_admin.telemetry import metrics
 from graphql_admin.telemetry.metrics_port import MAX_SCRAPES
@@ -29,9 +29,12 @@ _RELIEF = 7 / 8
 time for every connection, which must not be necessary for every byte."""
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The limits on what clients may use of a server."""
+    """The limits on what clients may use of a server, and how their callers are told apart."""
 
     keep_alive: float = 75.0
     """Seconds that a connection may stay idle after a response."""
@@ -43,12 +46,16 @@ class Bounds:
     """Bytes that all connections may hold: of incomplete requests, of requests that wait for the
     previous one, and of responses that the client does not read."""
 
+    identify: Callable[[str], str | None] = lambda _: None
+    """Returns the `sub` for an `Authorization` header, if its token was verified before. It is
+    called for requests that wait or hold data, so it must be cheap."""
+
 
 class Member(Protocol):
     """The interface of a connection for `Connections`."""
 
     address: str
-    """The client's IP address, or network, if a client has a whole one."""
+    """The client's address, as in `Client`."""
 
     deadline: float
     """The deadline, in seconds of the event loop's clock."""
@@ -57,11 +64,11 @@ class Member(Protocol):
     """Bytes that it holds."""
 
     @property
-    def is_unfinished(self) -> bool:
-        """Whether a request is incomplete."""
+    def is_executing(self) -> bool:
+        """Whether the application executes a request, and has not responded yet."""
 
-    def caller(self) -> Hashable:
-        """Return the caller for whom it holds data."""
+    def client(self) -> Client:
+        """Return the client for whom it holds data."""
 
     def expire(self) -> None:
         """Handle the deadline."""
@@ -74,6 +81,10 @@ class Member(Protocol):
 
     def abort(self) -> None:
         """Close at once, without sending pending data."""
+
+
+_Heap: TypeAlias = list[tuple[int, int, T]]
+"""Shares of memory, largest first: each with minus its bytes, and a number that orders equals."""
 
 
 class Connections:
@@ -153,8 +164,9 @@ class Connections:
     def _make_room(self, newcomer: Member) -> bool:
         """Close the longest idle connection for a new one, and return whether there was one.
 
-        If none is idle, close the oldest with an incomplete request, of the address with most
-        connections. New connections from that address itself are rejected.
+        If none is idle, close the oldest of the address with most connections, except those whose
+        request is being executed: it may be a mutation. New connections from an address that has
+        as many itself are rejected.
         """
         while self.idle:
             longest = next(iter(self.idle))
@@ -162,49 +174,46 @@ class Connections:
             if longest.make_room():
                 metrics.count_ended_connection("idle")
                 return True
-        address, _ = max(self._by_address.items(), key=lambda item: item[1])
-        if address == newcomer.address:
+        address, most = max(self._by_address.items(), key=lambda item: item[1])
+        if most <= self._by_address[newcomer.address]:
             return False
         for connection in self._open:
-            if connection.address == address and connection.is_unfinished:
+            if connection.address == address and not connection.is_executing:
                 connection.abort()
                 metrics.count_ended_connection("crowded")
                 return True
         return False
 
     def _relieve(self) -> None:
-        """End the largest requests of the caller that holds most, until there is memory again."""
+        """End the largest requests of the client that holds most, until there is memory again.
+
+        That is the address that holds most, and of its callers the one that holds most.
+        """
         goal = self.bounds.max_pending * _RELIEF
-        shares: dict[Hashable, list[Member]] = {}
+        shares: dict[str, dict[str | None, list[Member]]] = {}
         for connection in self._open:
             if connection.held:
-                shares.setdefault(connection.caller(), []).append(connection)
-        most: list[tuple[int, int, list[Member]]] = []
-        for number, share in enumerate(shares.values()):
-            share.sort(key=lambda connection: connection.held)
-            most.append((-sum(connection.held for connection in share), number, share))
-        heapq.heapify(most)
-        while most and self._pending > goal:
-            total, number, share = heapq.heappop(most)
+                client = connection.client()
+                callers = shares.setdefault(client.address, {})
+                callers.setdefault(client.sub, []).append(connection)
+        addresses: _Heap[_Heap[list[Member]]] = []
+        for callers in shares.values():
+            heap: _Heap[list[Member]] = []
+            for share in callers.values():
+                share.sort(key=lambda connection: connection.held)
+                heapq.heappush(heap, (-sum(each.held for each in share), len(heap), share))
+            heapq.heappush(addresses, (sum(item[0] for item in heap), len(addresses), heap))
+        while addresses and self._pending > goal:
+            of_address, number, heap = heapq.heappop(addresses)
+            of_caller, caller, share = heapq.heappop(heap)
             largest = share.pop()
-            total += largest.held
+            held = largest.held
             largest.give_up()
             metrics.count_ended_connection("budget")
             if share:
-                heapq.heappush(most, (total, number, share))
-
-
-def network_of(host: str) -> str:
-    """Return the identity of a client: its IP address, or for IPv6 its network.
-
-    A client usually has a /64 network, and can use any address in it.
-    """
-    if ":" not in host:
-        return host
-    address = IPv6Address(host.partition("%")[0])
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(IPv6Network((int(address), 64), strict=False))
+                heapq.heappush(heap, (of_caller + held, caller, share))
+            if heap:
+                heapq.heappush(addresses, (of_address + held, number, heap))
 
 
 def admissible(wanted: int) -> int:

@@ -2,12 +2,12 @@
 
 import asyncio
 import select
-from collections.abc import Hashable
 from math import inf
 
 from uvicorn.server import ServerState
 
 from graphql_admin.serving.arrivals import Arrivals
+from graphql_admin.serving.clients import Client
 from graphql_admin.serving.connections import Connections
 from graphql_admin.serving.exchanges import Exchange, status_line
 from graphql_admin.serving.heads import Refused
@@ -107,6 +107,8 @@ class Ending:
         """Close at once with a reset, so that the kernel, too, drops pending data."""
         self._state = State.CLOSED
         self._connections.forget(self)
+        if self._exchange is not None:
+            self._exchange.disconnect()
         self._drop()
         self._out.reset()
         self._account()
@@ -138,24 +140,30 @@ class Ending:
     # From the server's other connections
 
     @property
-    def is_unfinished(self) -> bool:
-        """Whether a request is incomplete."""
-        if self._state is State.HEAD:
-            return bool(self._arrivals.data) and not self._is_unseen
-        return self._state in (State.BODY, State.DISCARDING)
+    def is_executing(self) -> bool:
+        """Whether the application executes a request, and has not responded yet.
 
-    def caller(self) -> Hashable:
-        """Return the caller for whom it holds data.
+        Without all of its body, it only waits.
+        """
+        exchange = self._exchange
+        return (
+            self._state is State.ANSWERING
+            and exchange is not None
+            and exchange.entered
+            and not exchange.started
+        )
 
-        The caller is identified by the token of the request. Only the application can verify it,
-        and it rejects an invalid one before it reads the body. Until there is a head, the caller is
-        the address.
+    def client(self) -> Client:
+        """Return the client for whom it holds data.
+
+        Only the application can verify a token, so the caller is known if it did so before.
         """
         if self._exchange is not None:
             for name, value in self._exchange.scope["headers"]:
                 if name == b"authorization":
-                    return hash(value)
-        return self.address
+                    identify = self._connections.bounds.identify
+                    return Client(self.address, identify(value.decode("latin-1")))
+        return Client(self.address, None)
 
     def expire(self) -> None:
         """Handle the deadline."""
@@ -244,7 +252,7 @@ class Ending:
                 self._has_more, self._large_read = False, turns.number
             else:
                 self._waits_to_read = True
-                turns.reads.wait(self.caller(), self._read_on)
+                turns.reads.wait(self.client(), self._read_on)
                 wanted = False
         if wanted is self._is_reading or self._client_ended or self._transport.is_closing():
             return

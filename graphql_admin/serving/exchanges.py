@@ -98,6 +98,7 @@ class Exchange:
         "awaits_continue",
         "complete",
         "disconnected",
+        "entered",
         "keep_alive",
         "scope",
         "started",
@@ -120,6 +121,8 @@ class Exchange:
         self._arrived: asyncio.Event | None = None
         self.disconnected = False
         """Whether the client has disconnected."""
+        self.entered = False
+        """Whether the application runs, or has run."""
         self.started = False
         """Whether the application has sent the head of the response."""
         self.complete = False

@@ -53,8 +53,8 @@ nothing for 75 s after a response                 –       closed
 the next request before the response              –       waits, and no more is read
 a body that the application does not read         –       dropped, up to 1 MiB and 10 s
 a response read at less than 512 KiB in 30 s      –       reset
-more bytes of pending requests than the budget    503     closed, largest of the top caller
-more connections than the limit                   –       longest idle closed, or the new one
+more bytes of pending requests than the budget    503     closed, largest of the top client
+more connections than the limit                   –       one closed: idle, of most, or new
 end of input from the client                      –       complete requests are answered
 ================================================  ======  ========================================
 
@@ -74,7 +74,8 @@ import uvicorn
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
-from graphql_admin.serving.connections import Bounds, Connections, network_of
+from graphql_admin.serving.clients import Client, network_of
+from graphql_admin.serving.connections import Bounds, Connections
 from graphql_admin.serving.ending import Ending
 from graphql_admin.serving.exchanges import Exchange
 from graphql_admin.serving.heads import Head, Refused
@@ -194,7 +195,7 @@ class Protocol(Ending, asyncio.BufferedProtocol):
             heads = self._connections.turns.heads
             if not heads.enter():
                 self._is_unseen = True
-                heads.wait(self.address, self._look)
+                heads.wait(Client(self.address, None), self._look)
                 self._settle()
                 return
         self._advance()
@@ -310,10 +311,11 @@ class Protocol(Ending, asyncio.BufferedProtocol):
             scope["extensions"][BODY_COMPLETE] = {}
         turns = self._connections.turns
         starts = turns.probes if path in PROBES else turns.requests
-        starts.add(self.caller(), partial(self._run, exchange))
+        starts.add(self.client(), partial(self._run, exchange))
 
     async def _run(self, exchange: Exchange) -> None:
         if not exchange.disconnected:
+            exchange.entered = True
             await exchange.run(self._app)
 
     def _take_body(self) -> bool:

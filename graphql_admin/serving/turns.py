@@ -7,10 +7,12 @@ it would delay a probe, or another client, until the last of a thousand connecti
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from math import inf
 from typing import Any, Generic, TypeVar
+
+from graphql_admin.serving.clients import Client
 
 _T = TypeVar("_T")
 
@@ -39,37 +41,46 @@ LARGE_READ = 262_144
 
 
 class _Waiting(Generic[_T]):
-    """What waits, by caller. Callers are served round-robin, those of one in order of arrival."""
+    """What waits, by client.
 
-    __slots__ = ("_count", "_queues")
+    Addresses are served round-robin, and within one its callers, so that an item waits for at most
+    one of each other address and caller, however many those have. Those of one caller are served in
+    order of arrival.
+    """
+
+    __slots__ = ("_addresses", "_count")
 
     def __init__(self) -> None:
         self._count = 0
-        self._queues: dict[Hashable, deque[_T]] = {}
-        """The callers in the order of their turns."""
+        self._addresses: dict[str, dict[str | None, deque[_T]]] = {}
+        """By address and `sub`, both in the order of their turns."""
 
     def __len__(self) -> int:
         return self._count
 
-    def add(self, caller: Hashable, item: _T) -> None:
+    def add(self, client: Client, item: _T) -> None:
         self._count += 1
-        self._queues.setdefault(caller, deque()).append(item)
+        callers = self._addresses.setdefault(client.address, {})
+        callers.setdefault(client.sub, deque()).append(item)
 
     def pop(self) -> _T:
         self._count -= 1
-        caller = next(iter(self._queues))
-        queue = self._queues.pop(caller)
+        address = next(iter(self._addresses))
+        callers = self._addresses.pop(address)
+        sub = next(iter(callers))
+        queue = callers.pop(sub)
         item = queue.popleft()
         if queue:
-            self._queues[caller] = queue  # after the others
+            callers[sub] = queue  # after the others
+        if callers:
+            self._addresses[address] = callers
         return item
 
 
 class Turnstile:
     """Lets a limited number of callbacks run in each turn; the others wait for later turns.
 
-    Callers are served round-robin, so that one waits for at most one callback of each other caller,
-    however many those have. The callbacks of one caller run in order of arrival.
+    Clients are served as by `_Waiting`.
 
     Args:
         turns: The turns of the event loop.
@@ -93,9 +104,9 @@ class Turnstile:
         self._left -= 1
         return True
 
-    def wait(self, caller: Hashable, callback: Callable[[], None]) -> None:
+    def wait(self, client: Client, callback: Callable[[], None]) -> None:
         """Call `callback` in a later turn, after `enter` returned False."""
-        self._waiting.add(caller, callback)
+        self._waiting.add(client, callback)
 
     def turn(self) -> None:
         """Call waiting callbacks, as far as the limit allows."""
@@ -110,7 +121,7 @@ class Turnstile:
 class Starts:
     """Starts requests, each in a task of its own; beyond the limits of a turn they wait.
 
-    Callers are served as by a `Turnstile`. The first step of a task runs in the turn after that in
+    Clients are served as by a `Turnstile`. The first step of a task runs in the turn after that in
     which it was created, so only then can it be known how long the turn has taken, and which
     request is next: a task takes its request in its first step, or ends where there is no time.
 
@@ -137,9 +148,9 @@ class Starts:
         """Whether a request has started in this turn."""
         self._waiting = _Waiting[Callable[[], Awaitable[None]]]()
 
-    def add(self, caller: Hashable, run: Callable[[], Awaitable[None]]) -> None:
-        """Start a request when it is the caller's turn: await what `run` returns."""
-        self._waiting.add(caller, run)
+    def add(self, client: Client, run: Callable[[], Awaitable[None]]) -> None:
+        """Start a request when it is the client's turn: await what `run` returns."""
+        self._waiting.add(client, run)
         self._create_tasks()
 
     def turn(self) -> None:

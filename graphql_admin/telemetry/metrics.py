@@ -63,7 +63,7 @@ ENDINGS: Mapping[str, str] = {
     "unread": "a response that the client did not read in time",
     "budget": "too many bytes of incomplete requests and unread responses",
     "idle": "an idle connection, to make room for another",
-    "crowded": "an unfinished request, to make room for another client",
+    "crowded": "a connection of the address that has most, to make room for another client",
 }
 """The reasons for which the server closes a connection on a client."""
 

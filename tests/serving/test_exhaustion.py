@@ -55,7 +55,7 @@ class Siege:
         self.url = server.url
         self.server = server
         self.attacker = f"Authorization: Bearer {signing_key.access_token('mallory', [])}"
-        self._other = f"Authorization: Bearer {signing_key.access_token('carol', [])}"
+        self.other = f"Authorization: Bearer {signing_key.access_token('carol', [])}"
         self.before = server.peak_memory()
 
     def check(self) -> None:
@@ -65,7 +65,7 @@ class Siege:
             answer = other.answer()
             assert answer is not None
             assert answer.status == 200
-            headers = (JSON, self._other, "Connection: close")
+            headers = (JSON, self.other, "Connection: close")
             other.send(request("POST", "/graphql", *headers, mark="other", body=QUERY))
             answer = other.answer()
             assert answer is not None
@@ -307,6 +307,24 @@ def test_full_bodies(besiege: Besiege, framing: str, *, with_token: bool) -> Non
         siege.check()
         answers = [client.is_closed(within=0.001) for client in clients[:10]]
         assert len(answers) == 10
+
+
+def test_one_token_in_many_spellings(besiege: Besiege) -> None:
+    """Behind one address, a caller whose token was verified keeps a body larger than each other."""
+    siege = besiege(MAX_PENDING=str(2**20))
+    start = ("POST", "/graphql", JSON)
+    body = QUERY.ljust(250_000)
+    with ExitStack() as stack:
+        other = stack.enter_context(Connection(siege.url))
+        other.send(request(*start, siege.other, body=body)[:-1])
+        for blanks in range(2, 12):
+            client = stack.enter_context(Connection(siege.url))
+            spelled = siege.attacker.replace("Bearer ", "bearer" + " " * blanks)
+            pour(client, request(*start, spelled, body=b" " * 200_000)[:-1])
+        other.send(body[-1:])
+        answer = other.answer()
+        assert answer is not None
+        assert (answer.status, answer.body) == (200, b'{"data":{"viewer":{"username":"carol"}}}')
 
 
 WHOLE = {

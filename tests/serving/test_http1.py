@@ -692,17 +692,18 @@ def received(client: socket.socket) -> bytes:
 
 
 def test_more_bytes_pending_than_the_budget() -> None:
-    """The caller with most bytes loses the largest request; those of the others are answered."""
+    """The address with most bytes loses the largest request; those of the others are answered."""
     with served(max_pending=1_000_000) as address, ExitStack() as stack:
 
-        def begin(token: bytes, size: int) -> socket.socket:
-            client = stack.enter_context(socket.create_connection(address, timeout=PATIENCE))
-            fields = (b"Authorization: " + token, b"Content-Length: %d" % (size + 1))
+        def begin(source: str, size: int) -> socket.socket:
+            client = socket.create_connection(address, PATIENCE, (source, 0))
+            stack.enter_context(client)
+            fields = (b"Authorization: Bearer %d" % size, b"Content-Length: %d" % (size + 1))
             client.sendall(post(*fields, body=b"x" * size))
             return client
 
-        honest = [begin(b"honest%d" % number, 150_000) for number in range(2)]
-        greedy = [begin(b"greedy", 100_000 + number) for number in range(7)]
+        honest = [begin("127.0.0.1", 150_000) for _ in range(2)]
+        greedy = [begin("127.0.0.2", 100_000 + number) for number in range(7)]
         for client in greedy[:-3:-1]:
             assert [answer.status for answer in read(client)] == [503]
         for client in honest:

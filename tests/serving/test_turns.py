@@ -12,6 +12,7 @@ from functools import partial
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from graphql_admin.serving.clients import Client
 from graphql_admin.serving.protocol import Protocol
 from graphql_admin.serving.turns import (
     BEGUN_PER_TURN,
@@ -90,30 +91,6 @@ def test_who_waits_reads_no_more() -> None:
     assert asyncio.run(act()) == [True] * HEADS_PER_TURN + [False]
 
 
-def test_callers_take_turns() -> None:
-    """A caller with one request does not wait until all requests of another have started."""
-    started: list[bytes] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        started.append(scope["query_string"])
-        await answer(scope, receive, send)
-
-    async def act() -> None:
-        connections = connect(app, HEADS_PER_TURN)
-        tokens = [b"many"] * (HEADS_PER_TURN - 1) + [b"one"]
-        for (protocol, _), token in zip(connections, tokens, strict=True):
-            protocol.data_received(
-                b"GET /?%b HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %b\r\n\r\n" % (token, token)
-            )
-        async with asyncio.timeout(PATIENCE):
-            for _, wire in connections:
-                await wire.sent.wait()
-
-    asyncio.run(act())
-    assert len(started) == HEADS_PER_TURN
-    assert started.index(b"one") < 2 * BEGUN_PER_TURN
-
-
 class Busy:
     """Requests that take time without waiting, on a clock that only they move.
 
@@ -167,7 +144,7 @@ def test_time(share: float, most: int) -> None:
     async def act() -> Counter[int]:
         busy = Busy()
         for _ in range(20):
-            busy.turns.requests.add("one", busy.request("one", share * TURN_TIME))
+            busy.turns.requests.add(Client("", "one"), busy.request("one", share * TURN_TIME))
         return await busy.finish(20)
 
     assert max(asyncio.run(act()).values()) == most
@@ -179,7 +156,7 @@ def test_requests_start_whatever_else_takes_time() -> None:
     async def act() -> Counter[int]:
         busy = Busy(drift=2 * TURN_TIME)
         for _ in range(10):
-            busy.turns.requests.add("one", busy.request("one", 0))
+            busy.turns.requests.add(Client("", "one"), busy.request("one", 0))
         return await busy.finish(10)
 
     assert set(asyncio.run(act()).values()) == {1}
@@ -191,9 +168,9 @@ def test_callers_take_turns_whose_time_is_up() -> None:
     async def act() -> list[Hashable]:
         busy = Busy()
         for _ in range(20):
-            busy.turns.requests.add("many", busy.request("many", 2 * TURN_TIME))
+            busy.turns.requests.add(Client("", "many"), busy.request("many", 2 * TURN_TIME))
         await busy.finish(3)
-        busy.turns.requests.add("one", busy.request("one", 0))
+        busy.turns.requests.add(Client("", "one"), busy.request("one", 0))
         before = len(busy.started)
         await busy.finish(21)
         return [caller for _, caller in busy.started[before:]]
@@ -207,9 +184,9 @@ def test_probes_do_not_wait() -> None:
     async def act() -> tuple[list[Hashable], Counter[int]]:
         busy = Busy()
         for _ in range(20):
-            busy.turns.requests.add("many", busy.request("many", 2 * TURN_TIME))
+            busy.turns.requests.add(Client("", "many"), busy.request("many", 2 * TURN_TIME))
         for number in range(10):
-            busy.turns.probes.add("probes", busy.request(number, 0))
+            busy.turns.probes.add(Client("", "probes"), busy.request(number, 0))
         await busy.finish(30)
         probes = [(turn, caller) for turn, caller in busy.started if caller != "many"]
         return [caller for _, caller in busy.started], Counter(turn for turn, _ in probes)

@@ -1,21 +1,28 @@
 """Connections to this server of which one side is the test, without a socket."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
+from graphql_admin.serving.connections import Bounds
 from graphql_admin.serving.protocol import Protocol
+
+DEFAULTS = Bounds()
 
 
 class Wire(asyncio.Transport):
-    """A connection of which one side is the test."""
+    """A connection of which one side is the test.
 
-    def __init__(self) -> None:
-        super().__init__()
+    Args:
+        address: The IP address that it comes from.
+    """
+
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        super().__init__({"peername": (address, 1)})
         self.pieces: list[bytes] = []
         self.sent = asyncio.Event()
         self.closed = asyncio.Event()
@@ -51,13 +58,24 @@ class Wire(asyncio.Transport):
 
 def connect(app: ASGIApp, number: int) -> list[tuple[Protocol, Wire]]:
     """Return connections to one server in the running event loop."""
+    return list(connecting(app, ["127.0.0.1"] * number))
+
+
+def connecting(
+    app: ASGIApp, addresses: Iterable[str], bounds: Bounds = DEFAULTS
+) -> Iterator[tuple[Protocol, Wire]]:
+    """Yield connections to one server in the running event loop, one after the other.
+
+    Args:
+        app: What is served.
+        addresses: The IP address that each comes from.
+        bounds: What clients may take.
+    """
     config = uvicorn.Config(app, log_config=None)
     config.load()
     server_state = ServerState()
-    connections = []
-    for _ in range(number):
-        protocol = Protocol(config=config, server_state=server_state, app_state={})
-        wire = Wire()
+    for address in addresses:
+        protocol = Protocol(config=config, server_state=server_state, app_state={}, bounds=bounds)
+        wire = Wire(address)
         protocol.connection_made(wire)
-        connections.append((protocol, wire))
-    return connections
+        yield protocol, wire
