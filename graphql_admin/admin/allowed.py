@@ -32,9 +32,9 @@ def _principal(context: Context) -> Principal:
     Action.LIST_GROUPS_FOR_USER,
     name="allowedActions",
     description="Names of the actions that the caller may take on this user; null if the user no "
-    "longer exists. `addUserToGroup` and `removeUserFromGroup` are among them if there can be a "
-    "group with which the caller may do so: one that has the action among its own "
-    "`allowedActions`. Even then callers may not remove themselves from a group that gives rights.",
+    "longer exists. Changes of a membership are among them if there can be a group with which the "
+    "caller may do so: one that has the action among its own `allowedActions`. Even then callers "
+    "may not remove themselves from a group that gives rights.",
 )
 async def allowed_on_user(user: strawberry.Parent[User], info: Info) -> list[str] | None:
     context = info.context
@@ -55,10 +55,10 @@ async def allowed_on_user(user: strawberry.Parent[User], info: Info) -> list[str
 @guarded(
     Action.VIEWER,
     name="allowedActions",
-    description="Names of the actions that the caller may take on this group. `addUserToGroup` and "
-    "`removeUserFromGroup` are among them if there can be a user with whom the caller may do so: "
-    "one who has the action among their own `allowedActions`. Even then callers may not remove "
-    "themselves from a group that gives rights.",
+    description="Names of the actions that the caller may take on this group. Changes of a "
+    "membership are among them if there can be a user with whom the caller may do so: one who has "
+    "the action among their own `allowedActions`. Even then callers may not remove themselves from "
+    "a group that gives rights.",
 )
 async def allowed_on_group(group: strawberry.Parent[Group], info: Info) -> list[str] | None:
     decisions = info.context.decisions
