@@ -96,7 +96,7 @@ def test_schema_file_is_composed(composer: str, others: Mapping[str, str]) -> No
     assert composition.supergraph is not None
     for sentence in (
         "A user of the user pool.",
-        "The user's unique id, the `sub` of their tokens.",
+        "The user's unique id, which is the `sub` claim of their tokens.",
     ):
         assert sentence in composition.supergraph
 
