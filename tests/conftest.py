@@ -141,6 +141,24 @@ def _make_app(
 
 
 @pytest.fixture
+def serve_policy(
+    serve: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path
+) -> Callable[..., Api]:
+    """Start the server for `scripted`: `serve_policy(policy, **settings)`.
+
+    It has the REST routes, and its events go to `audit.jsonl`.
+    """
+
+    def start(policy: str, **settings: Any) -> Api:
+        path = tmp_path / "policy.toml"
+        path.write_text(policy)
+        audit = {"audit_file": tmp_path / "audit.jsonl"}
+        return serve(scripted.url, policy_file=path, amplify=True, **{**audit, **settings})
+
+    return start
+
+
+@pytest.fixture
 def serve(
     make_app: Callable[..., Starlette],
     signing_key: Pool,

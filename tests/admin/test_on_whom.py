@@ -197,24 +197,11 @@ def pool(scripted: ScriptedCognito) -> MemoryPool:
 
 @pytest.fixture
 def start(
-    serve: Callable[..., Api],
-    scripted: ScriptedCognito,
+    serve_policy: Callable[..., Api],
     pool: MemoryPool,  # noqa: ARG001  # behind `scripted`
-    tmp_path: Path,
 ) -> Callable[..., Api]:
     """Start the server in front of them."""
-
-    def start(policy: str = POLICY, **settings: Any) -> Api:
-        path = tmp_path / "policy.toml"
-        path.write_text(policy)
-        return serve(
-            scripted.url,
-            policy_file=path,
-            amplify=True,
-            **{"audit_file": tmp_path / "audit.jsonl", **settings},
-        )
-
-    return start
+    return lambda policy=POLICY, **settings: serve_policy(policy, **settings)
 
 
 def token_of(api: Api, caller: str) -> str:

@@ -60,20 +60,11 @@ Start = Callable[..., Api]
 
 @pytest.fixture
 def start(
-    serve: Callable[..., Api],
-    scripted: ScriptedCognito,
+    serve_policy: Callable[..., Api],
     pool: MemoryPool,  # noqa: ARG001  # behind `scripted`
-    tmp_path: Path,
-) -> Start:
+) -> Callable[..., Api]:
     """Start the server in front of them, with its own settings, except those given."""
-
-    def start(policy: str = POLICY, **settings: Any) -> Api:
-        path = tmp_path / "policy.toml"
-        path.write_text(policy)
-        audit = tmp_path / "audit.jsonl"
-        return serve(scripted.url, policy_file=path, audit_file=audit, amplify=True, **settings)
-
-    return start
+    return lambda policy=POLICY, **settings: serve_policy(policy, **settings)
 
 
 def token(api: Api, name: str) -> str:

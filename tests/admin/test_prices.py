@@ -1,7 +1,7 @@
 """What a document of changes may cost: its calls, and those by which each is decided on."""
 
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
@@ -50,14 +50,11 @@ def pool(scripted: ScriptedCognito) -> MemoryPool:
 
 @pytest.fixture
 def start(
-    serve: Callable[..., Api],
-    scripted: ScriptedCognito,
+    serve_policy: Callable[..., Api],
     pool: MemoryPool,  # noqa: ARG001  # behind `scripted`
-    tmp_path: Path,
 ) -> Callable[..., Api]:
-    path = tmp_path / "policy.toml"
-    path.write_text(POLICY)
-    return lambda **settings: serve(scripted.url, policy_file=path, **settings)
+    """Start the server in front of them."""
+    return partial(serve_policy, POLICY)
 
 
 def token_of(api: Api, caller: str) -> str:

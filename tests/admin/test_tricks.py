@@ -47,21 +47,11 @@ def pool(scripted: ScriptedCognito) -> MemoryPool:
 
 @pytest.fixture
 def start(
-    serve: Callable[..., Api],
-    scripted: ScriptedCognito,
+    serve_policy: Callable[..., Api],
     pool: MemoryPool,  # noqa: ARG001  # behind `scripted`
-    tmp_path: Path,
 ) -> Callable[..., Api]:
     """Start the server in front of them."""
-    path = tmp_path / "policy.toml"
-    path.write_text(POLICY)
-    return lambda **settings: serve(
-        scripted.url,
-        policy_file=path,
-        audit_file=tmp_path / "audit.jsonl",
-        amplify=True,
-        **{"authority_max_age": "0", **settings},
-    )
+    return lambda **settings: serve_policy(POLICY, **{"authority_max_age": "0", **settings})
 
 
 def token(api: Api, name: str, *groups: str) -> str:
