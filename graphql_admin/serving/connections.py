@@ -164,17 +164,21 @@ class Connections:
     def _make_room(self, newcomer: Member) -> bool:
         """Close the longest idle connection for a new one, and return whether there was one.
 
-        If none is idle, close the oldest of the address with most connections, except those whose
-        request is being executed: it may be a mutation. New connections from an address that has
-        as many itself are rejected.
+        It is one of the address with most connections, if that has an idle one: otherwise one
+        client could close the idle connections of all others by opening its own again and again.
+
+        If none is idle, close the oldest of that address, except those whose request is being
+        executed: it may be a mutation. New connections from an address that has as many itself are
+        rejected.
         """
+        address, most = max(self._by_address.items(), key=lambda item: item[1])
         while self.idle:
-            longest = next(iter(self.idle))
+            of_address = (idle for idle in self.idle if idle.address == address)
+            longest = next(of_address, None) or next(iter(self.idle))
             del self.idle[longest]
             if longest.make_room():
                 metrics.count_ended_connection("idle")
                 return True
-        address, most = max(self._by_address.items(), key=lambda item: item[1])
         if most <= self._by_address[newcomer.address]:
             return False
         for connection in self._open:

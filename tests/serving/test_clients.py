@@ -149,6 +149,23 @@ def check(url: str, source: str) -> None:
         assert [answer.status for answer in client.answers()] == [200]
 
 
+def test_idle_connections_of_others_stay() -> None:
+    """An address that opens connections again and again closes its own idle ones, not others'."""
+    ask = request("GET", "/")
+    with listening(answer, Bounds(max_connections=4)) as url, ExitStack() as stack:
+        idle = stack.enter_context(Connection(url, source=HERE))
+        idle.send(ask)
+        assert idle.answer() is not None
+        for _ in range(12):
+            client = stack.enter_context(Connection(url, source=THERE))
+            client.send(ask)
+            assert client.answer() is not None
+        idle.send(ask)
+        answered = idle.answer()
+        assert answered is not None
+        assert answered.status == 200
+
+
 def test_no_room() -> None:
     """A request that is being executed is not ended for another client, but answered."""
     executing: list[str] = []
