@@ -127,9 +127,9 @@ CONNECTIONS = (
         "Connections",
         "{settings.max_connections}, and three quarters of the file descriptors; at least "
         "{serving.RESERVE} descriptors are kept",
-        "the longest idle is closed, of the address that has most connections if it has an idle one; "
-        "where none is idle, the oldest of that address, "
-        "but none whose request is being executed; or the new one, if its address has as many",
+        "the longest idle is closed, of the address that has most connections if it has an idle "
+        "one; where none is idle, the oldest of that address, but none whose request is being "
+        "executed; or the new one, if its address has as many",
         "file descriptors",
     ),
     Limit(
