@@ -276,19 +276,26 @@ def _header_caches(seams: Seams) -> None:
 
 @ablation("whole-bodies", "a body that is here read without a timer", "a timer for each")
 def _whole_bodies(seams: Seams) -> None:
-    def make(start: Any) -> Any:
-        def start_without(self: Any, exchange: Any) -> None:
+    def make(run: Any) -> Any:
+        def run_without(self: Any, exchange: Any) -> Any:
             exchange.scope["extensions"] = {}
-            start(self, exchange)
+            return run(self, exchange)
 
-        return start_without
+        return run_without
 
-    seams.replace("serving.protocol:Protocol._start", make)
+    seams.replace("serving.protocol:Protocol._run", make)
 
 
 @ablation("turnstile", "three requests started in a turn of the loop", "all at once")
 def _turnstile(seams: Seams) -> None:
-    seams.replace("serving.turns:BEGUN_PER_TURN", lambda _: sys.maxsize)
+    def make(create: Any) -> Any:
+        def create_all(self: Any) -> None:
+            self._left = sys.maxsize
+            create(self)
+
+        return create_all
+
+    seams.replace("serving.turns:Starts._create_tasks", make)
 
 
 @ablation("gathering", "head and body of a response sent together", "one after the other")

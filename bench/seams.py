@@ -28,6 +28,26 @@ def load_all() -> None:
             importlib.import_module(module.name)
 
 
+def find(seam: str) -> tuple[ModuleType | type, str]:
+    """Return the module or class that has what a seam names, and its name there.
+
+    Args:
+        seam: `module:name` or `module:Class.name`, without the package's name.
+
+    Raises:
+        SeamNotFound: There is no such thing.
+    """
+    module_name, _, path = seam.partition(":")
+    *classes, name = path.split(".")
+    try:
+        owner: Any = importlib.import_module(f"{_PACKAGE}.{module_name}")
+        for class_ in (*classes, name):
+            parent, owner = owner, vars(owner)[class_]
+    except (ImportError, KeyError) as error:
+        raise SeamNotFound(seam) from error
+    return parent, name
+
+
 class Seams:
     """Puts other things in place of the server's own.
 
@@ -51,20 +71,12 @@ class Seams:
         Raises:
             SeamNotFound: There is no such thing.
         """
-        module_name, _, path = seam.partition(":")
-        *classes, name = path.split(".")
-        try:
-            module = importlib.import_module(f"{_PACKAGE}.{module_name}")
-            owner: Any = module
-            for class_ in classes:
-                owner = vars(owner)[class_]
-            original = vars(owner)[name]
-        except (ImportError, KeyError) as error:
-            raise SeamNotFound(seam) from error
+        owner, name = find(seam)
+        original = vars(owner)[name]
         replacement = make(original)
         if self._is_traced:
             replacement = _traced(seam, replacement)
-        if owner is not module or isinstance(original, ModuleType):
+        if isinstance(owner, type) or isinstance(original, ModuleType):
             setattr(owner, name, replacement)
             return
         for each in list(sys.modules.values()):

@@ -15,7 +15,7 @@ from bench.ablations import ABLATIONS
 from bench.measure import Cores, Stub, Subject
 from bench.operations import ADD, GET, LIST, LIST_RELAY
 from bench.pairs import Ratio
-from bench.seams import SeamNotFound, Seams, used
+from bench.seams import SeamNotFound, Seams, find, used
 from bench.servers import Server, launched
 
 HIDING = {"plans", "signer"}
@@ -36,13 +36,14 @@ def stub(cores: Cores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stu
 
 
 class Listed(Seams):
-    """Lists seams, and replaces none."""
+    """Lists seams that exist, and replaces none."""
 
     def __init__(self) -> None:
         super().__init__()
         self.names: list[str] = []
 
     def replace(self, seam: str, make: Callable[[Any], Any]) -> None:  # noqa: ARG002
+        find(seam)
         self.names.append(seam)
 
 

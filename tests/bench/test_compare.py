@@ -78,5 +78,8 @@ def test_checkout() -> None:
         assert (folder / "graphql_admin" / "app.py").is_file()
         assert folder != ROOT
     assert not folder.exists()
-    with pytest.raises(BenchFailed, match="no checkout and no commit"), checkout("no-such-name"):
+    with (
+        pytest.raises(BenchFailed, match="neither a checkout nor a commit"),
+        checkout("no-such-name"),
+    ):
         pass
