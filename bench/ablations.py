@@ -12,9 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-import strawberry
-import structlog
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -121,25 +118,6 @@ def _displays(seams: Seams) -> None:
         return dicts
 
     seams.replace("engine.completion:_dicts", make)
-
-
-@ablation("enums", "members of an enum found by identity", "found by their hash")
-def _enums(seams: Seams) -> None:
-    def make(_: Any) -> Any:
-        def compile_enum(type_: Any) -> Any:
-            enum = type_.extensions["strawberry-definition"].wrapped_cls
-            names = {member: type_.coerce_output_value(member) for member in enum}
-            return lambda values, _: [names[value] for value in values]
-
-        return compile_enum
-
-    seams.replace("engine.completion:_compile_enum", make)
-
-
-@ablation("info", "`Info` made without its type's parameters", "with them")
-def _info(seams: Seams) -> None:
-    info = strawberry.Info[Any, None]
-    seams.replace("engine.plans:strawberry", lambda _: SimpleNamespace(Info=info))
 
 
 @ablation("documents", "the cache of documents", "parsed, validated and planned each time")
@@ -331,32 +309,6 @@ def _clock(seams: Seams) -> None:
 @ablation("signing-clock", "the second of a signature kept", "formatted for each call")
 def _signing_clock(seams: Seams) -> None:
     seams.replace("cognito.signing:_stamp", _uncached)
-
-
-@ablation("log-bytes", "log lines written as bytes", "decoded")
-def _log_bytes(seams: Seams) -> None:
-    def make(configure_logging: Any) -> Any:
-        def configure() -> None:
-            configure_logging()
-            *shared, _ = structlog.get_config()["processors"]
-            render = structlog.processors.JSONRenderer(
-                serializer=lambda event, **_: orjson.dumps(event, default=repr).decode()
-            )
-            structlog.configure(
-                processors=[*shared, render],
-                logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-            )
-
-        return configure
-
-    seams.replace("telemetry.log:configure_logging", make)
-
-
-@ablation("log-binding", "the logger of requests bound once", "looked up for each line")
-def _log_binding(seams: Seams) -> None:
-    from graphql_admin.web import request_log  # noqa: PLC0415  # found when it runs
-
-    seams.replace("web.request_log:RequestLog._log", lambda _: property(lambda _: request_log.log))
 
 
 @ablation("metrics", "the labels of metrics kept", "looked up for each count")

@@ -178,7 +178,7 @@ class Authorization:
             raise _error_of(groups)
         attempt.standing = standing
         rights = self.grants.of_user(groups)
-        if rights != attempt.rights:
+        if rights is not attempt.rights:  # the same groups give the same object
             attempt.rights = rights
             self._decide(attempt)
 

@@ -132,10 +132,9 @@ def compile_leaf(type_: GraphQLLeafType, *, nullable: bool) -> Completer:
 
 def _compile_enum(type_: GraphQLEnumType) -> Completer:
     enum = definition_of(type_).wrapped_cls
-    # By `id`, because hashing a member calls Python code; the class keeps its members alive.
-    names = {id(member): type_.coerce_output_value(member) for member in enum}
+    names = {member: type_.coerce_output_value(member) for member in enum}
     members = frozenset({enum})
-    return lambda values, _: list(map(names.__getitem__, map(id, _expect(members, values))))
+    return lambda values, _: list(map(names.__getitem__, _expect(members, values)))
 
 
 def _serialize(type_: GraphQLLeafType) -> Completer:

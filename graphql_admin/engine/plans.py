@@ -265,7 +265,6 @@ class _Run:
         field = pending.field
         try:
             asked = ResolveInfo(self.context, self.schema, self.fragments, field.nodes)
-            # Not `Info`, a generic alias of this class, which takes twice as long to call.
             info = strawberry.Info(asked, field.definition)  # type: ignore[arg-type]
             outcome = await field.resolve(pending.source, info, **self.arguments[field])
         except Exception as error:  # noqa: BLE001  # the field's error, whatever it is

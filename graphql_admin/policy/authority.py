@@ -81,7 +81,9 @@ class Standing:
         """Return those of a token's groups that count."""
         if not self.is_good:
             return _GONE
-        return groups if self.groups is None else groups & self.groups
+        if self.groups is None or groups <= self.groups:
+            return groups
+        return groups & self.groups
 
     def may_be_called(self, name: str) -> bool:
         """Tell whether the pool may identify the user by a name.

@@ -65,7 +65,7 @@ def configure_logging() -> None:
         factory = structlog.WriteLoggerFactory(stream)
     else:
         render = structlog.processors.JSONRenderer(serializer=_to_text)
-        # There is a line for every request, so it is written as bytes, without decoding.
+        # As bytes: the encoding of the stream may be another one than JSON's.
         render_own = structlog.processors.JSONRenderer(serializer=_to_json)
         factory = structlog.BytesLoggerFactory(stream.buffer)
     structlog.configure(

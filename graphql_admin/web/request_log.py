@@ -3,8 +3,6 @@
 import re
 import time
 from collections.abc import Collection
-from functools import cached_property
-from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,11 +37,6 @@ class RequestLog:
         self._app = app
         self._paths = frozenset(paths)
         self._probes = frozenset(probes)
-
-    @cached_property
-    def _log(self) -> Any:
-        """The configured logger; structlog's lazy proxy would look it up for every line."""
-        return log.bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; see https://asgi.readthedocs.io."""
@@ -82,7 +75,7 @@ class RequestLog:
         path = scope["path"]
         if path in self._probes and status < 400:
             return
-        self._log.info(
+        log.info(
             "request",
             method=scope["method"] if scope["method"] in _METHODS else None,
             path=path if path in self._paths else None,
