@@ -35,7 +35,7 @@ from graphql_admin.admin.guards import Requires, guard_of
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.engine.fallbacks import Fallback
 from graphql_admin.engine.fields import definition_of
-from graphql_admin.errors import AdminError, Refusal, leaves
+from graphql_admin.errors import AdminError, Refusal, leaves, payload_code
 from graphql_admin.settings import Settings
 from graphql_admin.telemetry.metrics import ENDINGS
 from graphql_admin.web.amplify import ADMIN_QUERIES
@@ -267,22 +267,31 @@ def _name_settings(text: str) -> str:
     return re.sub(r"`(\w+)`", rename, text)
 
 
-def table_of_errors(*, refusals: bool) -> str:
-    """The errors at the top level of a response, or all others; in the order of their statuses."""
-    errors = [error for error in leaves() if issubclass(error, Refusal) is refusals]
+def table_of_refusals() -> str:
+    """The errors at the top level of a response, in the order of their statuses."""
     rows = [
-        [f"`{error.code}`", str(error.status), meaning_of(error), error.message]
-        for error in sorted(errors, key=lambda error: error.status)
+        [f"`{error.code}`", str(error.status), meaning_of(error), error.remedy]
+        for error in sorted(leaves(Refusal), key=lambda error: error.status)
     ]
-    return to_table(["Code", "Status", "Meaning", "Message, by default"], rows)
+    return to_table(["Code", "Status", "Meaning", "What the client does"], rows)
 
 
 def table_of_payload_codes() -> str:
     """The codes that a payload may have, as the schema describes them."""
     codes = AdminSchema().graphql_schema.type_map["ActionErrorCode"]
     assert isinstance(codes, GraphQLEnumType)  # noqa: S101  # the schema's own
-    rows = [[f"`{name}`", value.description or ""] for name, value in codes.values.items()]
-    return to_table(["Code", "Meaning"], rows)
+    errors = {payload_code(error): error for error in leaves()}
+    rows = [
+        [f"`{name}`", _status_over_rest(errors[name]), value.description or "", errors[name].remedy]
+        for name, value in codes.values.items()
+    ]
+    return to_table(["Code", "Over REST", "Meaning", "What the client does"], rows)
+
+
+def _status_over_rest(error: type[AdminError]) -> str:
+    if error.code == payload_code(error):
+        return str(error.status)
+    return f"{error.status}, `{error.code}`"
 
 
 def meaning_of(error: type[AdminError]) -> str:
@@ -349,8 +358,7 @@ TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "settings.md": {"settings": table_of_settings},
     "errors.md": {
         "outcomes": table_of_payload_codes,
-        "refusals": partial(table_of_errors, refusals=True),
-        "outcomes over REST": partial(table_of_errors, refusals=False),
+        "refusals": table_of_refusals,
     },
     "operations.md": {
         "log lines": table_of_log_lines,
