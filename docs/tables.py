@@ -8,6 +8,7 @@ Each stands in a page between two comments, which name it.
 
 import ast
 import inspect
+import json
 import re
 import sys
 import types
@@ -33,9 +34,12 @@ from docs import limits, rooms, signals
 from graphql_admin.actions import Action
 from graphql_admin.admin.guards import Requires, guard_of
 from graphql_admin.admin.schema import AdminSchema
+from graphql_admin.dev.cognito import POLICY
 from graphql_admin.engine.fallbacks import Fallback
 from graphql_admin.engine.fields import definition_of
 from graphql_admin.errors import AdminError, Refusal, leaves, payload_code
+from graphql_admin.policy.grants import ALL
+from graphql_admin.policy.iam import iam_policy
 from graphql_admin.settings import Settings
 from graphql_admin.telemetry.metrics import ENDINGS
 from graphql_admin.web.amplify import ADMIN_QUERIES
@@ -312,6 +316,33 @@ def table_of_limits(name: str) -> str:
     return to_table(header, limits.table_of(limits.SECTIONS[name]))
 
 
+def printed_iam_policy() -> str:
+    """What `graphql-admin iam-policy` prints for the pool of the examples, as a block."""
+    arn = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEf123"
+    return f"```json\n{json.dumps(iam_policy(arn, frozenset(Action)), indent=2)}\n```"
+
+
+def table_of_dev_groups() -> str:
+    """The groups that the policy of `graphql-admin dev` names, and what their members may do."""
+    of_groups, grants = POLICY["groups"], POLICY["grants"]
+    given = dict.fromkeys(group for groups in grants.values() for group in groups)
+    rows = [
+        [
+            f"`{group}`",
+            _rights(of_groups.get(group, [])),
+            ", ".join(f"`{giver}`" for giver in grants if group in grants[giver]) or NONE,
+        ]
+        for group in (*of_groups, *given)
+    ]
+    return to_table(["Group", "Its members may", "Who manages its members, besides `Admins`"], rows)
+
+
+def _rights(actions: Collection[str]) -> str:
+    if ALL in actions:
+        return "do everything"
+    return ", ".join(f"`{action}`" for action in actions) or NONE
+
+
 def table_of_rooms() -> str:
     """What each room is for, from the highest floor down."""
     names = [name for floor in rooms.floors() for name in floor]
@@ -355,7 +386,8 @@ TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "actions.md": {"actions": table_of_actions},
     "architecture.md": {"picture of the rooms": rooms.picture, "rooms": table_of_rooms},
     "admin-queries.md": {"routes": table_of_routes},
-    "settings.md": {"settings": table_of_settings},
+    "getting-started.md": {"groups of make dev": table_of_dev_groups},
+    "settings.md": {"settings": table_of_settings, "IAM policy": printed_iam_policy},
     "errors.md": {
         "outcomes": table_of_payload_codes,
         "refusals": table_of_refusals,

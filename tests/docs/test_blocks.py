@@ -42,6 +42,7 @@ from tests.support.started import run as run_to_end
 NOT_RUN = {
     "hive": "publishes to a registry of schemas that needs an account",
     "npx": "is what the tests of gateways install and start, from a lock",
+    ".": "puts on the `PATH` what `pip` installs",
     "pip": "is what installed this environment",
     "rover": "publishes to a registry of schemas that needs an account",
 }
@@ -217,12 +218,14 @@ def run_command(words: Sequence[str], following: Block | None, dev: Dev) -> None
             ended = run_to_end(*arguments, **dev.variables)
             assert ended.returncode == 0, ended.stderr
             assert ended.stdout
+            if following is not None and following.language == "json":
+                dev.reply = json.loads(ended.stdout)
         case ["make", target, *_]:
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
             assert re.search(rf"^{target}:", makefile, re.MULTILINE)
         case ["python", "-c", code]:
             assert run_to_end(code=code).returncode == 0
-        case ["python", "-m", module, *_]:
+        case ["python" | "python3", "-m", module, *_]:
             assert importlib.util.find_spec(module)
         case [program, *_]:
             assert program in NOT_RUN
