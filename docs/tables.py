@@ -312,7 +312,7 @@ def table_of_limits(name: str) -> str:
     """
     if missing := list(limits.undocumented()):
         raise ValueError(f"docs/limits.py has no row for {', '.join(missing)}")
-    header = ["Limit", "Value", "Beyond it", "Protects"]
+    header = ["Limit", "Value", "When exceeded", "Protects"]
     return to_table(header, limits.table_of(limits.SECTIONS[name]))
 
 
