@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from graphql_admin.actions import Action
 from graphql_admin.dev.moto_server import moto_server
-from graphql_admin.dev.people import ADMIN, ORDINARY_USER, SUPPORTER, Person, make_people
+from graphql_admin.dev.people import ADMIN, HELPER, ORDINARY_USER, Person, make_people
 from graphql_admin.policy.grants import ALL
 from graphql_admin.settings import PREFIX
 
@@ -174,8 +174,8 @@ class EmbeddedCognito:
             for role, person, may in (
                 ("admin", ADMIN, "do everything"),
                 (
-                    "supporter",
-                    SUPPORTER,
+                    "helper",
+                    HELPER,
                     "use "
                     + ", ".join(POLICY["groups"]["Support"])
                     + ", on people who may do no more themselves; and add people to no group but "
