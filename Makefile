@@ -11,7 +11,7 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --editable
 ARGS =
 
 help:
-	@echo "make dev     start the server on an embedded Cognito with made-up people"
+	@echo "make dev     start the server on an embedded Cognito with fictional users"
 	@echo "make test    run the tests but the slow ones"
 	@echo "make test-slow  run the slow ones: attacks, generated documents, browsers, proxies,"
 	@echo "             and gateways if there was a make gateways before"

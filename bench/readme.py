@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import ablate
+from bench.measure import Footprint
 from bench.operations import ADD, GET, LIST, LIST_APOLLO, LIST_RELAY, Operation
 from bench.overload import results as attacks
 from bench.quotas import Quotas
@@ -49,9 +50,11 @@ _NO_ATTACKS = "No run is recorded yet."
 _SAVINGS = """\
 What a request costs more, in CPU, without the fast path; in parentheses what may be chance."""
 
+_RELATIVE = "requests per second, relative to the fastest alternative"
+
 _REST = """\
-[docs/performance.md](docs/performance.md) has the rest: the peers, the floor, Cognito's quotas, \
-and what attackers can do to others."""
+[Performance](docs/performance.md) has the rest: the alternatives, a hand-written baseline, \
+Cognito's quotas, and behaviour under attack."""
 
 _RESULTS = "results.json"
 _QUOTAS = "quotas.json"
@@ -98,15 +101,18 @@ def to_summary(run: Run) -> str:
     """
     results = run.results
     _require_ours(results)
+    titles = {server.name: server.title for server in results.servers}
     rows = [
-        [f"{operation.title}, requests/s × the fastest peer's", _times(_to_fastest(results, name))]
+        [
+            f"{operation.title}: {_RELATIVE} ({titles.get(results.fastest_peer(name) or '', '–')})",
+            f"{_times(_to_fastest(results, name))} ×",
+        ]
         for operation in (LIST, GET, ADD)
         if (name := operation.name) in {each.name for each in results.operations}
     ]
-    (ours,) = (each for each in results.footprints if each.server == OURS)
     rows += [
-        ["ready after, ms", f"{Spread.of(ours.ready).median * 1e3:,.0f}"],
-        ["memory then, MiB", f"{ours.idle_bytes / 2**20:,.0f}"],
+        _start(results, "from the start to the first answer", _ready, "ms"),
+        _start(results, "memory then", lambda each: each.idle_bytes / 2**20, "MiB"),
     ]
     parts = [to_faults(results), to_table(["", OURS], rows), _REST]
     return "\n\n".join(part for part in parts if part)
@@ -205,6 +211,22 @@ def _require_ours(results: Results) -> None:
 def _to_fastest(results: Results, operation: str) -> Spread | None:
     peer = results.fastest_peer(operation) or ""
     return results.ratio(OURS, peer, operation, lambda cell: cell.rate)
+
+
+def _start(
+    results: Results, what: str, figure: Callable[[Footprint], float], unit: str
+) -> list[str]:
+    """A row on the start: the least and the most of the alternatives, and this server's figure."""
+    peers = {server.name for server in results.servers if server.is_peer}
+    theirs = [figure(each) for each in results.footprints if each.server in peers]
+    (ours,) = (figure(each) for each in results.footprints if each.server == OURS)
+    if theirs:
+        what += f" (the alternatives: {min(theirs):,.0f}–{max(theirs):,.0f} {unit})"
+    return [what, f"{ours:,.0f} {unit}"]
+
+
+def _ready(footprint: Footprint) -> float:
+    return Spread.of(footprint.ready).median * 1e3
 
 
 def _attacks(overload: attacks.Overload | None) -> str:

@@ -60,13 +60,13 @@ LISTS = (
 
 CONNECTIONS = (
     Limit(
-        "Head of a request, request line included",
-        "{serving.MAX_HEAD:bytes}, {serving.MAX_FIELDS} fields",
+        "Headers of a request, request line included",
+        "{serving.MAX_HEAD:bytes}, {serving.MAX_FIELDS} header fields",
         "431 or 414, closed",
         "memory",
     ),
     Limit(
-        "Time for a head, from its first byte, or for the first head from the connection on",
+        "Time for the headers, from their first byte, or for the first ones from the connection on",
         "{serving.HEAD_TIME:s}",
         "408, closed; without a byte, closed",
         "connections",
@@ -92,22 +92,10 @@ CONNECTIONS = (
         "time",
     ),
     Limit(
-        "Body that the application has not asked for yet",
-        "{serving.HIGH_WATER:bytes}",
-        "no more is read",
-        "memory",
-    ),
-    Limit(
         "Rest of a body that is not read",
         "{serving.MAX_DISCARD:bytes}, {serving.HEAD_TIME:s}",
         "closed",
         "time",
-    ),
-    Limit(
-        "Requests sent before the response",
-        "what one read brings",
-        "no more is read",
-        "memory",
     ),
     Limit(
         "Time to take a response, or as much of it as gives the same time again",
@@ -124,13 +112,37 @@ CONNECTIONS = (
         "memory",
     ),
     Limit(
-        "Connections",
+        "Connections, where one is idle",
         "{settings.max_connections}, and three quarters of the file descriptors; at least "
         "{serving.RESERVE} descriptors are kept",
         "the longest idle is closed, of the address that has most connections if it has an idle "
-        "one; where none is idle, the oldest of that address, but none whose request is being "
-        "executed; or the new one, if its address has as many",
+        "one",
         "file descriptors",
+    ),
+    Limit(
+        "Connections, where none is idle",
+        "the same",
+        "the oldest is closed, of the address that has most connections, but none whose request is "
+        "being executed; or the new one, if its address has as many",
+        "file descriptors",
+    ),
+    Limit(
+        "Time that a request may take",
+        "{settings.deadline:s}",
+        "`TIMEOUT`, or `REQUEST_TIMEOUT` while it arrives",
+        "slots, and clients from waiting",
+    ),
+    Limit(
+        "Body that the application has not asked for yet",
+        "{serving.HIGH_WATER:bytes}",
+        "no more is read",
+        "memory",
+    ),
+    Limit(
+        "Requests sent before the response",
+        "what one read brings",
+        "no more is read",
+        "memory",
     ),
     Limit(
         "Connections to the port of the metrics; time of each for its client to send or read "
@@ -147,7 +159,7 @@ CONNECTIONS = (
         "latency, of probes and of all callers",
     ),
     Limit(
-        "Connections whose next head is looked at in one turn",
+        "Connections whose next headers are looked at in one turn",
         "{serving.HEADS_PER_TURN}",
         "wait for a later turn, addresses taking turns",
         "latency",
@@ -166,12 +178,6 @@ CONNECTIONS = (
         "wait for a later turn, addresses taking turns, and in one its callers",
         "latency",
     ),
-    Limit(
-        "Time that a request may take",
-        "{settings.deadline:s}",
-        "`TIMEOUT`, or `REQUEST_TIMEOUT` while it arrives",
-        "places, and clients from waiting",
-    ),
 )
 
 CALLERS = (
@@ -179,7 +185,7 @@ CALLERS = (
         "Requests in flight that call Cognito, shared between callers",
         "{settings.max_concurrency}",
         "`OVERLOADED`",
-        "Memory, and all callers from one with many requests. A request takes its place once it "
+        "Memory, and all callers from one with many requests. A request takes its slot once it "
         "has arrived, before its first call, and gives it back before the response is sent.",
     ),
     Limit(
@@ -217,12 +223,6 @@ CALLERS = (
         "The account's quotas, and all callers from one whose calls are slow.",
     ),
     Limit(
-        "Part of the time left to a request in which a call may wait for its turn",
-        "{cognito.WAITING_SHARE:%}",
-        "`THROTTLED` at once",
-        "Requests, from a wait that cannot end well.",
-    ),
-    Limit(
         "Pause after Cognito throttled a call: for calls about that user, or for the whole "
         "category where calls about two users are throttled within a second",
         "{cognito.FIRST_PAUSE:s} to {cognito.LONGEST_PAUSE:s}",
@@ -230,28 +230,16 @@ CALLERS = (
         "All callers from one user who is called about too often.",
     ),
     Limit(
-        "Quotas of single users that are remembered",
-        "{cognito.MAX_USER_BUCKETS}, and those of users who are called about",
-        "idle ones are dropped",
-        "memory",
-    ),
-    Limit(
-        "Names known to be another spelling of a `Username`, so that calls by each count as about "
-        "one user",
-        "{cognito.MAX_NAMES}",
-        "the least recently used is dropped",
-        "memory",
-    ),
-    Limit(
-        "Attempts of one call, not counting those that Cognito throttled; time for each",
+        "Attempts of one call, retries included, except of those that Cognito throttled; time for "
+        "each",
         "{cognito.ATTEMPTS}, {cognito.UserPool.attempt_timeout:s}",
         "`UPSTREAM_ERROR` or `TIMEOUT`",
         "Cognito, and the deadline",
     ),
     Limit(
         "Reply from Cognito",
-        "{cognito.MAX_REPLY_BYTES:bytes}, and {cognito.MAX_FRAMING_BYTES:bytes} of heads and "
-        "framing",
+        "{cognito.MAX_REPLY_BYTES:bytes}, and {cognito.MAX_FRAMING_BYTES:bytes} of headers "
+        "and framing",
         "`UPSTREAM_ERROR`",
         "memory",
     ),
@@ -268,29 +256,10 @@ CALLERS = (
         "users, from forged tokens",
     ),
     Limit(
-        "Verified callers that are remembered",
-        "{tokens.MAX_REMEMBERED_SIZE:bytes}",
-        "the least recently used is dropped",
-        "memory",
-    ),
-    Limit(
         "Requests that wait for the pool's first keys",
         "{tokens.MAX_WAITING}",
         "`UPSTREAM_ERROR`, 503",
         "Memory, and the server from forged tokens while the keys' endpoint hangs.",
-    ),
-    Limit(
-        "Fetches of the pool's keys",
-        "one in {tokens.FETCH_INTERVAL:s}, and one every {tokens.MAX_KEY_AGE:s}; "
-        "{tokens.MAX_KEYS_SIZE:bytes}",
-        "the keys that are known stay",
-        "that endpoint",
-    ),
-    Limit(
-        "Callers whose authority is remembered",
-        "{policy.MAX_KEPT}, {policy.MAX_AGE:s} each",
-        "the oldest is dropped",
-        "memory",
     ),
     Limit(
         "Pages of one user's groups that a decision reads",
@@ -301,7 +270,7 @@ CALLERS = (
     Limit(
         "Targets that one caller may have reserved, for up to {policy.KEPT_FOR_ANOTHER_TRY:s} each",
         "{policy.MAX_PER_CALLER}",
-        "the write is refused",
+        "`CONFLICT`",
         "memory",
     ),
     Limit(
@@ -315,6 +284,44 @@ CALLERS = (
         "{audit.MIN_ROOM:bytes}",
         "`AUDIT_UNAVAILABLE`",
         "events, from being cut off",
+    ),
+    Limit(
+        "Part of the time left to a request in which a call may wait for its turn",
+        "{cognito.WAITING_SHARE:%}",
+        "`THROTTLED` at once",
+        "Requests, from a wait that cannot end well.",
+    ),
+    Limit(
+        "Quotas of single users that are remembered",
+        "{cognito.MAX_USER_BUCKETS}, and those of users who are called about",
+        "idle ones are dropped",
+        "memory",
+    ),
+    Limit(
+        "Names known to be another spelling of a `Username`, so that calls by each count as about "
+        "one user",
+        "{cognito.MAX_NAMES}",
+        "the least recently used is dropped",
+        "memory",
+    ),
+    Limit(
+        "Verified callers that are remembered",
+        "{tokens.MAX_REMEMBERED_SIZE:bytes}",
+        "the least recently used is dropped",
+        "memory",
+    ),
+    Limit(
+        "Fetches of the pool's keys",
+        "one in {tokens.FETCH_INTERVAL:s}, and one every {tokens.MAX_KEY_AGE:s}; "
+        "{tokens.MAX_KEYS_SIZE:bytes}",
+        "the keys that are known stay",
+        "that endpoint",
+    ),
+    Limit(
+        "Callers whose authority is remembered",
+        "{policy.MAX_KEPT}, {policy.MAX_AGE:s} each",
+        "the oldest is dropped",
+        "memory",
     ),
     Limit(
         "Symbolic links that the path of `AUDIT_FILE` may lead through",
@@ -382,12 +389,6 @@ REQUESTS = (
         "memory, and the time to write the response out",
     ),
     Limit(
-        "Pages of users that one request waits for at a time",
-        "{admin.PAGES_AT_ONCE}",
-        "wait",
-        "Memory: how large a page is, is known only when it is here.",
-    ),
-    Limit(
         "Operations in a document",
         "{engine.MAX_OPERATIONS}",
         "`QUERY_TOO_COMPLEX`",
@@ -430,13 +431,6 @@ REQUESTS = (
         "the time to write the schema out",
     ),
     Limit(
-        "Cache of documents; of plans. Least recently used first; nothing of requests without a "
-        "valid token",
-        "{engine.CACHE_BYTES:bytes}; {engine.PLAN_BYTES:bytes}",
-        "an entry above an eighth of it is not kept",
-        "memory",
-    ),
-    Limit(
         "Characters of `Accept`; of all that are cached",
         "{web.MAX_ACCEPT}; {web.NEGOTIATED_BYTES:bytes}",
         "the header is ignored",
@@ -447,6 +441,19 @@ REQUESTS = (
         "{web.MAX_CONTENT_TYPE}",
         "`UNSUPPORTED_MEDIA_TYPE`",
         "time",
+    ),
+    Limit(
+        "Pages of users that one request waits for at a time",
+        "{admin.PAGES_AT_ONCE}",
+        "wait",
+        "Memory: how large a page is, is known only when it is here.",
+    ),
+    Limit(
+        "Cache of documents; of plans. Least recently used first; nothing of requests without a "
+        "valid token",
+        "{engine.CACHE_BYTES:bytes}; {engine.PLAN_BYTES:bytes}",
+        "an entry above an eighth of it is not kept",
+        "memory",
     ),
 )
 

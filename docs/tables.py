@@ -8,6 +8,7 @@ Each stands in a page between two comments, which name it.
 
 import ast
 import inspect
+import json
 import re
 import sys
 import types
@@ -33,9 +34,12 @@ from docs import limits, rooms, signals
 from graphql_admin.actions import Action
 from graphql_admin.admin.guards import Requires, guard_of
 from graphql_admin.admin.schema import AdminSchema
+from graphql_admin.dev.cognito import POLICY
 from graphql_admin.engine.fallbacks import Fallback
 from graphql_admin.engine.fields import definition_of
-from graphql_admin.errors import AdminError, Refusal, leaves
+from graphql_admin.errors import AdminError, Refusal, leaves, payload_code
+from graphql_admin.policy.grants import ALL
+from graphql_admin.policy.iam import iam_policy
 from graphql_admin.settings import Settings
 from graphql_admin.telemetry.metrics import ENDINGS
 from graphql_admin.web.amplify import ADMIN_QUERIES
@@ -267,22 +271,31 @@ def _name_settings(text: str) -> str:
     return re.sub(r"`(\w+)`", rename, text)
 
 
-def table_of_errors(*, refusals: bool) -> str:
-    """The errors at the top level of a response, or all others; in the order of their statuses."""
-    errors = [error for error in leaves() if issubclass(error, Refusal) is refusals]
+def table_of_refusals() -> str:
+    """The errors at the top level of a response, in the order of their statuses."""
     rows = [
-        [f"`{error.code}`", str(error.status), meaning_of(error), error.message]
-        for error in sorted(errors, key=lambda error: error.status)
+        [f"`{error.code}`", str(error.status), meaning_of(error), error.remedy]
+        for error in sorted(leaves(Refusal), key=lambda error: error.status)
     ]
-    return to_table(["Code", "Status", "Meaning", "Message, by default"], rows)
+    return to_table(["Code", "Status", "Meaning", "What the client does"], rows)
 
 
 def table_of_payload_codes() -> str:
     """The codes that a payload may have, as the schema describes them."""
     codes = AdminSchema().graphql_schema.type_map["ActionErrorCode"]
     assert isinstance(codes, GraphQLEnumType)  # noqa: S101  # the schema's own
-    rows = [[f"`{name}`", value.description or ""] for name, value in codes.values.items()]
-    return to_table(["Code", "Meaning"], rows)
+    errors = {payload_code(error): error for error in leaves()}
+    rows = [
+        [f"`{name}`", _status_over_rest(errors[name]), value.description or "", errors[name].remedy]
+        for name, value in codes.values.items()
+    ]
+    return to_table(["Code", "Over REST", "Meaning", "What the client does"], rows)
+
+
+def _status_over_rest(error: type[AdminError]) -> str:
+    if error.code == payload_code(error):
+        return str(error.status)
+    return f"{error.status}, `{error.code}`"
 
 
 def meaning_of(error: type[AdminError]) -> str:
@@ -299,8 +312,35 @@ def table_of_limits(name: str) -> str:
     """
     if missing := list(limits.undocumented()):
         raise ValueError(f"docs/limits.py has no row for {', '.join(missing)}")
-    header = ["Limit", "Value", "Beyond it", "Protects"]
+    header = ["Limit", "Value", "When exceeded", "Protects"]
     return to_table(header, limits.table_of(limits.SECTIONS[name]))
+
+
+def printed_iam_policy() -> str:
+    """What `graphql-admin iam-policy` prints for the pool of the examples, as a block."""
+    arn = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEf123"
+    return f"```json\n{json.dumps(iam_policy(arn, frozenset(Action)), indent=2)}\n```"
+
+
+def table_of_dev_groups() -> str:
+    """The groups that the policy of `graphql-admin dev` names, and what their members may do."""
+    of_groups, grants = POLICY["groups"], POLICY["grants"]
+    given = dict.fromkeys(group for groups in grants.values() for group in groups)
+    rows = [
+        [
+            f"`{group}`",
+            _rights(of_groups.get(group, [])),
+            ", ".join(f"`{giver}`" for giver in grants if group in grants[giver]) or NONE,
+        ]
+        for group in (*of_groups, *given)
+    ]
+    return to_table(["Group", "Its members may", "Who manages its members, besides `Admins`"], rows)
+
+
+def _rights(actions: Collection[str]) -> str:
+    if ALL in actions:
+        return "do everything"
+    return ", ".join(f"`{action}`" for action in actions) or NONE
 
 
 def table_of_rooms() -> str:
@@ -346,11 +386,11 @@ TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "actions.md": {"actions": table_of_actions},
     "architecture.md": {"picture of the rooms": rooms.picture, "rooms": table_of_rooms},
     "admin-queries.md": {"routes": table_of_routes},
-    "settings.md": {"settings": table_of_settings},
+    "getting-started.md": {"groups of make dev": table_of_dev_groups},
+    "settings.md": {"settings": table_of_settings, "IAM policy": printed_iam_policy},
     "errors.md": {
         "outcomes": table_of_payload_codes,
-        "refusals": partial(table_of_errors, refusals=True),
-        "outcomes over REST": partial(table_of_errors, refusals=False),
+        "refusals": table_of_refusals,
     },
     "operations.md": {
         "log lines": table_of_log_lines,

@@ -62,6 +62,8 @@ class AdminError(Exception):
     """HTTP status if the error is the whole response."""
 
     message: str = ""
+    remedy: ClassVar[str]
+    """What a client does about it, in Markdown: for the documentation."""
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or type(self).message
@@ -78,6 +80,7 @@ class MalformedRequest(Refusal):
     code = "BAD_REQUEST"
     status = 400
     message = "This is not a GraphQL request."
+    remedy = "Correct the request."
 
 
 class NotFound(Refusal):
@@ -86,10 +89,11 @@ class NotFound(Refusal):
     code = "NOT_FOUND"
     status = 404
     message = "Nothing is served at this path."
+    remedy = "Correct the URL."
 
 
 class MethodNotAllowed(Refusal):
-    """The HTTP method is not allowed here: use POST, or GET for a query.
+    """The HTTP method is not allowed here.
 
     Args:
         message: For people.
@@ -99,6 +103,7 @@ class MethodNotAllowed(Refusal):
     code = "METHOD_NOT_ALLOWED"
     status = 405
     message = "Use POST, or GET for a query."
+    remedy = "Use POST, or GET for a query."
 
     def __init__(
         self, message: str | None = None, *, allowed: str = "GET, HEAD, OPTIONS, POST"
@@ -113,6 +118,7 @@ class NotAcceptable(Refusal):
     code = "NOT_ACCEPTABLE"
     status = 406
     message = "Accept application/graphql-response+json or application/json."
+    remedy = "Accept `application/graphql-response+json` or `application/json`."
 
 
 class UnsupportedMediaType(Refusal):
@@ -121,6 +127,7 @@ class UnsupportedMediaType(Refusal):
     code = "UNSUPPORTED_MEDIA_TYPE"
     status = 415
     message = "Send a body of the type application/json, in UTF-8."
+    remedy = "Send a body of the type `application/json`, in UTF-8."
 
 
 class PayloadTooLarge(Refusal):
@@ -129,6 +136,7 @@ class PayloadTooLarge(Refusal):
     code = "PAYLOAD_TOO_LARGE"
     status = 413
     message = "The request is too large."
+    remedy = "Send less at a time."
 
 
 class UriTooLong(Refusal):
@@ -137,14 +145,16 @@ class UriTooLong(Refusal):
     code = "URI_TOO_LONG"
     status = 414
     message = "The URL is too long. Use POST."
+    remedy = "Use POST."
 
 
 class RequestTimedOut(Refusal):
-    """The client did not send its request within the deadline."""
+    """The client did not send its request within the deadline. Nothing was changed."""
 
     code = "REQUEST_TIMEOUT"
     status = 408
     message = "The request did not arrive in time. Nothing was changed."
+    remedy = "Try again."
 
 
 class MisdirectedRequest(Refusal):
@@ -153,6 +163,7 @@ class MisdirectedRequest(Refusal):
     code = "MISDIRECTED_REQUEST"
     status = 421
     message = "This server does not serve the host that the request names."
+    remedy = "Correct the URL, or the server's `ALLOWED_HOSTS`."
 
 
 class ParseFailed(Refusal):
@@ -161,6 +172,7 @@ class ParseFailed(Refusal):
     code = "GRAPHQL_PARSE_FAILED"
     status = 400
     message = "The document is not valid GraphQL."
+    remedy = "Correct the document."
 
 
 class ValidationFailed(Refusal):
@@ -169,6 +181,7 @@ class ValidationFailed(Refusal):
     code = "GRAPHQL_VALIDATION_FAILED"
     status = 400
     message = "The document is not valid for the schema."
+    remedy = "Correct the document."
 
 
 class QueryTooComplex(Refusal):
@@ -181,6 +194,7 @@ class QueryTooComplex(Refusal):
     code = "QUERY_TOO_COMPLEX"
     status = 400
     message = "The document is too complex."
+    remedy = "Send less at a time."
 
 
 class QueryTooExpensive(Refusal):
@@ -189,6 +203,7 @@ class QueryTooExpensive(Refusal):
     code = "QUERY_TOO_EXPENSIVE"
     status = 400
     message = "The query takes too many calls to the user pool. Ask for less at a time."
+    remedy = "Ask for less at a time."
 
 
 class ResponseTooLarge(Refusal):
@@ -197,6 +212,7 @@ class ResponseTooLarge(Refusal):
     code = "RESPONSE_TOO_LARGE"
     status = 400
     message = "The response would be too large. Ask for less at a time, and with fewer aliases."
+    remedy = "Ask for less at a time, and with fewer aliases."
 
 
 class TooManyErrors(Refusal):
@@ -205,6 +221,7 @@ class TooManyErrors(Refusal):
     code = "TOO_MANY_ERRORS"
     status = 200
     message = "There are more errors."
+    remedy = "Handle the errors before it."
 
 
 class OperationNotFound(Refusal):
@@ -213,6 +230,7 @@ class OperationNotFound(Refusal):
     code = "OPERATION_RESOLUTION_FAILURE"
     status = 400
     message = "`operationName` must name one of the document's operations."
+    remedy = "Name one of the document's operations in `operationName`."
 
 
 class Unauthenticated(Refusal):
@@ -221,6 +239,7 @@ class Unauthenticated(Refusal):
     code = "UNAUTHENTICATED"
     status = 401
     message = "A valid token is required."
+    remedy = "Refresh the token, or let the user sign in again."
 
 
 class Forbidden(Refusal):
@@ -229,6 +248,7 @@ class Forbidden(Refusal):
     code = "FORBIDDEN"
     status = 403
     message = "You are not allowed to do this."
+    remedy = "Show the message. Offer only what `viewer { actions }` lists."
 
 
 class BadUserInput(Refusal):
@@ -242,6 +262,7 @@ class BadUserInput(Refusal):
     code = "BAD_USER_INPUT"
     status = 400
     message = "A value in the request is not valid."
+    remedy = "Correct the value."
 
     def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -254,6 +275,7 @@ class InvalidCursor(Refusal):
     code = "INVALID_CURSOR"
     status = 400
     message = "The cursor is not valid for this list. Start again without one."
+    remedy = "Read the list from its start, without a cursor."
 
 
 class AmbiguousUser(Refusal):
@@ -262,6 +284,7 @@ class AmbiguousUser(Refusal):
     code = "AMBIGUOUS_USER"
     status = 409
     message = "More than one user matches. Look the user up by username or sub."
+    remedy = "Look the user up by `username` or `sub`."
 
 
 class AuditUnavailable(Refusal):
@@ -270,6 +293,7 @@ class AuditUnavailable(Refusal):
     code = "AUDIT_UNAVAILABLE"
     status = 503
     message = "Changes cannot be recorded at the moment, so none are made. Nothing was changed."
+    remedy = "Show the message. Try again later."
 
 
 class AuthorityUnavailable(Refusal):
@@ -278,17 +302,16 @@ class AuthorityUnavailable(Refusal):
     code = "AUTHORITY_UNAVAILABLE"
     status = 503
     message = "The user pool did not say whether you may still do this. Nothing was changed."
+    remedy = "Try again shortly."
 
 
 class Overloaded(Refusal):
-    """The caller has too many requests in flight.
-
-    Nothing was changed. Try again after `Retry-After` seconds.
-    """
+    """The caller has too many requests in flight. Nothing was changed."""
 
     code = "OVERLOADED"
     status = 503
     message = "The server is handling too many requests. Try again shortly."
+    remedy = "Try again after `Retry-After` seconds."
 
 
 class ShuttingDown(Refusal):
@@ -297,12 +320,11 @@ class ShuttingDown(Refusal):
     code = "SHUTTING_DOWN"
     status = 503
     message = "The server is shutting down. Try again; another may answer."
+    remedy = "Try again."
 
 
 class Throttled(Refusal):
-    """Cognito's quotas do not allow the call in time.
-
-    Nothing was changed. Try again after `extensions.retryAfter` seconds.
+    """Cognito's quotas do not allow the call in time. Nothing was changed.
 
     Args:
         message: For people.
@@ -312,6 +334,7 @@ class Throttled(Refusal):
     code = "THROTTLED"
     status = 429
     message = "Too many requests to the user pool. Try again shortly."
+    remedy = "Try again after `extensions.retryAfter` seconds."
 
     def __init__(self, message: str | None = None, *, retry_after: float = 1.0) -> None:
         super().__init__(message)
@@ -324,6 +347,7 @@ class TimedOut(Refusal):
     code = "TIMEOUT"
     status = 504
     message = "The user pool did not answer in time. A change may or may not have been made."
+    remedy = "Send a query again. After a mutation, read first whether the change was made."
 
 
 class UpstreamFailed(Refusal):
@@ -332,6 +356,7 @@ class UpstreamFailed(Refusal):
     code = "UPSTREAM_ERROR"
     status = 502
     message = "The user pool could not be reached or refused the call."
+    remedy = "Send a query again. After a mutation, read first whether the change was made."
 
 
 class Internal(Refusal):
@@ -340,6 +365,7 @@ class Internal(Refusal):
     code = "INTERNAL"
     status = 500
     message = "Something went wrong on the server."
+    remedy = "Show the message, and tell those who run the server."
 
 
 class ActionFailed(AdminError):
@@ -351,6 +377,7 @@ class ActionFailed(AdminError):
     """
 
     field: str | None = None
+    remedy = "Show the message."
 
     def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -363,6 +390,7 @@ class UserNotFound(ActionFailed):
     code = "USER_NOT_FOUND"
     status = 404
     message = "There is no such user."
+    remedy = "Show the message. Read the list again."
     field = "username"
 
 
@@ -372,6 +400,7 @@ class GroupNotFound(ActionFailed):
     code = "GROUP_NOT_FOUND"
     status = 404
     message = "There is no such group."
+    remedy = "Show the message. Read the list again."
     field = "groupName"
 
 
@@ -381,6 +410,7 @@ class WrongState(ActionFailed):
     code = "WRONG_STATE"
     status = 409
     message = "The user's current status does not allow this."
+    remedy = "Show the message. Read the target again."
     field = "username"
 
 
@@ -390,6 +420,7 @@ class AlreadyExists(ActionFailed):
     code = "ALREADY_EXISTS"
     status = 409
     message = "It already exists."
+    remedy = "Ask for another name."
 
 
 class LimitExceeded(ActionFailed):
@@ -409,11 +440,12 @@ class RejectedByTrigger(ActionFailed):
 
 
 class OutOfScope(ActionFailed):
-    """The caller has the right to the action, but not for this user or group."""
+    """The user has, or the group gives, more rights than the caller has, or one is protected."""
 
     code = "OUT_OF_SCOPE"
     status = 403
     message = "You may not do this to this user or group."
+    remedy = "Show the message. Offer only what `allowedActions` of the user or group lists."
 
 
 class OwnAccount(ActionFailed):
@@ -422,14 +454,16 @@ class OwnAccount(ActionFailed):
     code = "OWN_ACCOUNT"
     status = 403
     message = "You cannot do this to your own account."
+    remedy = "Show the message. Offer only what `allowedActions` of the user lists."
 
 
 class Conflict(ActionFailed):
-    """A concurrent change conflicts with this one. Nothing was changed."""
+    """The caller's own rights are being taken, or were; or the user is changing their own."""
 
     code = "CONFLICT"
     status = 409
     message = "A concurrent change conflicts with this one. Try again in half a minute."
+    remedy = "Try again in half a minute."
 
 
 def leaves(kind: type[AdminError] = AdminError) -> Iterator[type[AdminError]]:
@@ -440,6 +474,7 @@ def leaves(kind: type[AdminError] = AdminError) -> Iterator[type[AdminError]]:
         yield from leaves(subclass)
 
 
-def payload_code(error: AdminError) -> str:
+def payload_code(error: AdminError | type[AdminError]) -> str:
     """Return an error's code as a mutation reports it."""
-    return "INVALID_VALUE" if isinstance(error, BadUserInput) else error.code
+    kind = error if isinstance(error, type) else type(error)
+    return "INVALID_VALUE" if issubclass(kind, BadUserInput) else kind.code

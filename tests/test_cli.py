@@ -123,7 +123,7 @@ def test_dev(tmp_path: Path) -> None:
         assert re.search(r"http://127\.0\.0\.1:\d+/graphql", said)
         assert re.search(r"http://127\.0\.0\.1:\d+/AdminQueries\.$", said, flags=re.MULTILINE)
         assert len(re.findall(r"^eyJ[\w-]+\.[\w-]+\.[\w-]+$", said, flags=re.MULTILINE)) == 3
-        for who in (r"ada \(admin", r"sam \(supporter", r"otto \(ordinary user"):
+        for who in (r"ada \(admin", r"sam \(helper", r"otto \(ordinary user"):
             assert re.search(f"^{who}, in .* may ", said, flags=re.MULTILINE)
         assert json.loads(shlex.split(curl)[-1])["query"] in said
 

@@ -7,7 +7,7 @@ import pytest
 
 from graphql_admin import errors
 from graphql_admin.admin.action_errors import ActionError
-from graphql_admin.errors import ActionFailed, AdminError, BadUserInput, UserNotFound, leaves
+from graphql_admin.errors import AdminError, BadUserInput, UserNotFound, leaves
 
 PAGE = (Path(__file__).parent.parent / "docs" / "errors.md").read_text(encoding="utf-8")
 
@@ -17,11 +17,22 @@ LEAVES = list(leaves())
 
 @pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.code)
 def test_error_is_documented(kind: type[AdminError]) -> None:
-    """Every code is in the tree at the top of the module and, with its status, in the docs."""
+    """Every code is in the tree at the top of the module, and once in the docs, with its status.
+
+    There the docs also say what the client does.
+    """
     assert re.search(rf"── {kind.__name__} +{kind.code}\b", errors.__doc__ or "")
-    status = "" if issubclass(kind, ActionFailed) else f" {kind.status}"
-    assert re.search(rf"^\| `{kind.code}` \|{status}", PAGE, re.MULTILINE)
+    (row,) = re.findall(rf"^\| `{kind.code}` \| (.+) \|$", PAGE, re.MULTILINE)
+    status, _, remedy = row.split(" | ")
+    assert (status, remedy) == (str(kind.status), kind.remedy)
     assert kind.message
+
+
+def test_invalid_value_is_documented() -> None:
+    """The code that a payload alone has is in the docs with the code and status over REST."""
+    (row,) = re.findall(r"^\| `INVALID_VALUE` \| (.+) \|$", PAGE, re.MULTILINE)
+    status, _, remedy = row.split(" | ")
+    assert (status, remedy) == ("400, `BAD_USER_INPUT`", BadUserInput.remedy)
 
 
 def test_codes_are_unique() -> None:

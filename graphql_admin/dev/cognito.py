@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from graphql_admin.actions import Action
 from graphql_admin.dev.moto_server import moto_server
-from graphql_admin.dev.people import ADMIN, ORDINARY_USER, SUPPORTER, Person, make_people
+from graphql_admin.dev.people import ADMIN, HELPER, ORDINARY_USER, Person, make_people
 from graphql_admin.policy.grants import ALL
 from graphql_admin.settings import PREFIX
 
@@ -44,7 +44,7 @@ _SUPPORT = (
     Action.REMOVE_USER_FROM_GROUP,
 )
 
-_POLICY: Mapping[str, Mapping[str, list[str]]] = {
+POLICY: Mapping[str, Mapping[str, list[str]]] = {
     "groups": {
         "Admins": [ALL],
         "Support": [action.label for action in _SUPPORT],
@@ -174,12 +174,12 @@ class EmbeddedCognito:
             for role, person, may in (
                 ("admin", ADMIN, "do everything"),
                 (
-                    "supporter",
-                    SUPPORTER,
+                    "helper",
+                    HELPER,
                     "use "
-                    + ", ".join(_POLICY["groups"]["Support"])
+                    + ", ".join(POLICY["groups"]["Support"])
                     + ", on people who may do no more themselves; and add people to no group but "
-                    + " and ".join(_POLICY["grants"]["Support"]),
+                    + " and ".join(POLICY["grants"]["Support"]),
                 ),
                 ("ordinary user", ORDINARY_USER, "ask who they are and sign themselves out"),
             )
@@ -273,7 +273,7 @@ def _policy_file() -> Iterator[Path]:
         path = Path(directory) / "policy.toml"
         lines = chain.from_iterable(
             (f"[{name}]", *(f"{key} = {json.dumps(names)}" for key, names in table.items()), "")
-            for name, table in _POLICY.items()
+            for name, table in POLICY.items()
         )
         path.write_text("\n".join(lines), encoding="utf-8")
         yield path

@@ -40,7 +40,7 @@ def _ready(username: str, name: str, *groups: str) -> Person:
 
 
 ADMIN = _ready("ada", "Ada Okafor", "Admins", "Editors")
-SUPPORTER = _ready("sam", "Sam Lindqvist", "Support")
+HELPER = _ready("sam", "Sam Lindqvist", "Support")
 ORDINARY_USER = _ready("otto", "Otto Marchetti")
 _RICHARD = _ready("richard", "Richard Novák", "Readers")
 
@@ -90,7 +90,7 @@ _SHARED_MAILBOX = "reception@example.org"
 
 def make_people(users: int) -> Iterator[Person]:
     """Yield the ready users, then others up to `users`; every status occurs early."""
-    ready = (ADMIN, SUPPORTER, ORDINARY_USER, _RICHARD)
+    ready = (ADMIN, HELPER, ORDINARY_USER, _RICHARD)
     yield from ready[:users]
     rng = random.Random(0)  # noqa: S311  # the same users every time, on purpose
     names = [

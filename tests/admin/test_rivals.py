@@ -22,7 +22,7 @@ from tests.support.directory import Directory
 from tests.support.memory_pool import MemoryPool
 from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, reply
-from tests.support.started import NO_QUOTAS, served
+from tests.support.started import NO_QUOTAS, ROOT, served
 from tests.support.tokens import POOL_ID, Pool
 
 pytestmark = pytest.mark.slow
@@ -230,6 +230,12 @@ def test_one_process(start: Start, backend: Backend) -> None:
     assert {None, "CONFLICT"} <= set(said) <= REFUSALS
     assert done == set(ways_of_taking(backend))
     assert {(Action.DISABLE_USER, "rest"), (Action.REMOVE_USER_FROM_GROUP, "graphql")} <= done
+
+
+def test_documented_run() -> None:
+    """The figure in `docs/permissions.md` is of as many rounds as there are."""
+    page = (ROOT / "docs" / "permissions.md").read_text(encoding="utf-8")
+    assert f"of {PAIRS} pairs" in page
 
 
 @pytest.mark.parametrize("lag", [0.0, LAG])

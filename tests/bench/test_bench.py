@@ -142,11 +142,12 @@ def test_section_faulty_run() -> None:
 
 def test_summary() -> None:
     """The README has the ratios to the fastest peer, the start and the memory."""
+    relative = "requests per second, relative to the fastest alternative (Express (Admin Queries))"
     assert rows_of(to_summary(RUN)) == [
-        ["list 60 users × 10 fields, requests/s × the fastest peer's", "2.40"],
-        ["get one user, requests/s × the fastest peer's", "0.50"],
-        ["ready after, ms", "800"],
-        ["memory then, MiB", "90"],
+        [f"list 60 users × 10 fields: {relative}", "2.40 ×"],
+        [f"get one user: {relative}", "0.50 ×"],
+        ["from the start to the first answer (the alternatives: 300–300 ms)", "800 ms"],
+        ["memory then (the alternatives: 80–80 MiB)", "90 MiB"],
     ]
 
 

@@ -151,10 +151,10 @@ def test_groups(cognito: EmbeddedCognito, users: list[dict[str, Any]]) -> None:
 
 
 def test_ready_people(cognito: EmbeddedCognito) -> None:
-    """An admin, a supporter and an ordinary user have tokens that the pool's keys verify."""
+    """An admin, a helper and an ordinary user have tokens that the pool's keys verify."""
     assert [(person.role, person.groups) for person in cognito.people] == [
         ("admin", ("Admins", "Editors")),
-        ("supporter", ("Support",)),
+        ("helper", ("Support",)),
         ("ordinary user", ()),
     ]
     keys = jwt.PyJWKClient(cognito.jwks_url)

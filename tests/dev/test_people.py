@@ -132,7 +132,7 @@ def send(
         yield post
 
 
-PEOPLE = ["admin", "supporter", "ordinary user"]
+PEOPLE = ["admin", "helper", "ordinary user"]
 
 
 @pytest.mark.parametrize("action", CHANGES, ids=lambda action: action.label)
@@ -205,11 +205,9 @@ def test_sign_out(
         refresh()
 
 
-def test_what_a_supporter_may_do_to_each(
-    embedded: EmbeddedCognito, send: Callable[..., Any]
-) -> None:
-    """A supporter helps ordinary people, and can neither lock an admin out nor become one."""
-    person = next(person for person in embedded.people if person.role == "supporter")
+def test_what_a_helper_may_do_to_each(embedded: EmbeddedCognito, send: Callable[..., Any]) -> None:
+    """A helper helps ordinary users, and can neither lock an admin out nor become one."""
+    person = next(person for person in embedded.people if person.role == "helper")
     users = "{ users(first: 3) { nodes { username allowedActions } } }"
     on_users = send(users, person.token)["data"]["users"]["nodes"]
     assert {each["username"]: each["allowedActions"] for each in on_users} == {
@@ -234,11 +232,11 @@ def test_what_a_supporter_may_do_to_each(
     }
 
 
-def test_supporter_cannot_lock_an_admin_out(
+def test_helper_cannot_lock_an_admin_out(
     embedded: EmbeddedCognito, send: Callable[..., Any]
 ) -> None:
-    """What a supporter is not offered is refused, too."""
-    person = next(person for person in embedded.people if person.role == "supporter")
+    """What a helper is not offered is refused, too."""
+    person = next(person for person in embedded.people if person.role == "helper")
     for change in (
         'disableUser(input: {username: "ada"})',
         'addUserToGroup(input: {username: "otto", groupName: "Admins"})',

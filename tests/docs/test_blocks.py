@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
@@ -42,6 +42,7 @@ from tests.support.started import run as run_to_end
 NOT_RUN = {
     "hive": "publishes to a registry of schemas that needs an account",
     "npx": "is what the tests of gateways install and start, from a lock",
+    ".": "puts on the `PATH` what `pip` installs",
     "pip": "is what installed this environment",
     "rover": "publishes to a registry of schemas that needs an account",
 }
@@ -203,11 +204,7 @@ def run_command(words: Sequence[str], following: Block | None, dev: Dev) -> None
     """Carry out a command, or check that it could be."""
     match words:
         case ["curl", "-sS", url, *options]:
-            given = dict(zip(options[::2], options[1::2], strict=True))
-            assert given.keys() == {"-H", "-d"}
-            assert f"Authorization: Bearer {chr(36)}TOKEN" in options
-            dev.send(urlsplit(url).path, given["-d"])
-            check(dev, following)
+            run_curl(url, options, following, dev)
         case ["export", assignment]:
             name, _, value = assignment.partition("=")
             dev.variables[name] = value
@@ -217,15 +214,31 @@ def run_command(words: Sequence[str], following: Block | None, dev: Dev) -> None
             ended = run_to_end(*arguments, **dev.variables)
             assert ended.returncode == 0, ended.stderr
             assert ended.stdout
+            if following is not None and following.language == "json":
+                dev.reply = json.loads(ended.stdout)
         case ["make", target, *_]:
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
             assert re.search(rf"^{target}:", makefile, re.MULTILINE)
         case ["python", "-c", code]:
             assert run_to_end(code=code).returncode == 0
-        case ["python", "-m", module, *_]:
+        case ["python" | "python3", "-m", module, *_]:
             assert importlib.util.find_spec(module)
         case [program, *_]:
             assert program in NOT_RUN
+
+
+def run_curl(url: str, options: Sequence[str], following: Block | None, dev: Dev) -> None:
+    """Send what curl would send, except to the pool's domain, which is an example."""
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    path = urlsplit(url).path
+    if path == "/oauth2/token":
+        assert given.keys() == {"-u", "-d"}
+        assert dict(parse_qsl(given["-d"], strict_parsing=True)).keys() == {"grant_type", "scope"}
+        return
+    assert given.keys() == {"-H", "-d"}
+    assert f"Authorization: Bearer {chr(36)}TOKEN" in options
+    dev.send(path, given["-d"])
+    check(dev, following)
 
 
 def check_alerts(rules: Any) -> None:

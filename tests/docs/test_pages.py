@@ -1,5 +1,6 @@
 """The pages as a whole: no link leads nowhere, no page is without a link, no path is made up."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,11 @@ def test_no_page_is_an_orphan() -> None:
 def test_paths(page: Path) -> None:
     """Every file or folder that a page names is there."""
     assert [path for path in sorted(paths_in(page)) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "deploy").iterdir()), ids=name_of)
+def test_paths_in_deploy(file: Path) -> None:
+    """Every test that a file for a proxy names is there."""
+    paths = re.findall(r"\btests/[\w./-]*\w", file.read_text(encoding="utf-8"))
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []

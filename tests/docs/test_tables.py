@@ -8,6 +8,8 @@ import pytest
 
 from docs import limits, signals, tables
 from docs.values import to_text
+from graphql_admin.cognito.pool import ATTEMPTS
+from graphql_admin.cognito.quotas import FIRST_PAUSE, LONGEST_PAUSE
 from graphql_admin.telemetry.metrics import ENDINGS
 from tests.support.pages import ROOT
 
@@ -99,6 +101,13 @@ def test_endings() -> None:
         for reason in re.findall(r'count_ended_connection\("(\w+)"\)', path.read_text("utf-8"))
     }
     assert counted == ENDINGS.keys()
+
+
+def test_throttling(copy: Path) -> None:
+    """What the page on limits says of throttled calls has the values of the code."""
+    prose = " ".join((copy / "limits.md").read_text(encoding="utf-8").split())
+    assert f"a pause of {to_text(FIRST_PAUSE, 's')} to {to_text(LONGEST_PAUSE, 's')}" in prose
+    assert f"among the {ATTEMPTS} attempts of a call" in prose
 
 
 @pytest.mark.parametrize(

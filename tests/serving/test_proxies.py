@@ -301,6 +301,30 @@ def test_many_at_once(
     assert 50 not in limits
 
 
+LIMITING: dict[str, tuple[Start, Mapping[str, str]]] = {
+    "nginx": (nginx, {"rate=50r/s": "rate=1r/m", "burst=200": "burst=2"}),
+    "haproxy": (
+        haproxy,
+        {
+            "expire 10s store http_req_rate(10s)": "expire 1h store http_req_rate(1h)",
+            "gt 500": "gt 3",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("start", "changes"), list(LIMITING.values()), ids=list(LIMITING))
+def test_rate_of_one_address(
+    server: Server, tmp_path: Path, start: Start, changes: Mapping[str, str]
+) -> None:
+    """More requests of one address than the proxy's limit are 429, and do not reach the server."""
+    with start(server.url, tmp_path, changes) as proxy:
+        client = Client(proxy, None)
+        statuses = [client.post("{ viewer { username } }").status for _ in range(6)]
+        client.close()
+    assert statuses == [401, 401, 401, 429, 429, 429]
+
+
 IDLE = 1.0
 """Seconds after which the proxies of the next test close idle connections."""
 

@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
             )
             refused.run()
             take(refused, "refusal")
-            documented = visit("supporter")
+            documented = visit("helper")
             documented.page.get_by_role("button", name="Show Documentation Explorer").click()
             for link in ("Query", "users"):
                 documented.page.locator(".graphiql-doc-explorer").get_by_role(

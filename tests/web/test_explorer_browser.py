@@ -88,7 +88,7 @@ def start(  # noqa: PLR0917  # pytest passes fixtures by name
             def people() -> list[Person]:
                 return [
                     Person("admin", "alice", started.token("alice", "Admins")),
-                    Person("supporter", "sam", started.token("sam", "Support"), "help people"),
+                    Person("helper", "sam", started.token("sam", "Support"), "help people"),
                     Person("clerk", "cleo", started.token("cleo", "Clerks"), "keep groups"),
                     Person("ordinary user", "otto", started.token("otto"), "do little"),
                 ]
@@ -176,7 +176,7 @@ def test_every_allowed_action_has_an_example(visit: Visit) -> None:
     assert sorted(visit.examples()) == sorted(action.label for action in Action)
 
 
-@pytest.mark.parametrize("role", ["admin", "supporter", "clerk", "ordinary user"])
+@pytest.mark.parametrize("role", ["admin", "helper", "clerk", "ordinary user"])
 def test_no_example_is_refused(visit: Visit, role: str) -> None:
     """Each example runs as it is offered: about things that exist, by a way that is allowed."""
     visit.pick(role)
@@ -191,7 +191,7 @@ def test_no_example_is_refused(visit: Visit, role: str) -> None:
 
 def test_one_is_offered_only_what_one_may_do(visit: Visit) -> None:
     """What would be refused has no example."""
-    visit.pick("supporter")
+    visit.pick("helper")
     assert visit.examples() == [
         "viewer",
         "listUsers",
