@@ -38,6 +38,10 @@ AdminError
     ├── AlreadyExists          ALREADY_EXISTS
     ├── LimitExceeded          LIMIT_EXCEEDED
     ├── RejectedByTrigger      REJECTED_BY_TRIGGER
+    ├── PasswordRejected       PASSWORD_REJECTED
+    ├── DeliveryFailed         DELIVERY_FAILED
+    ├── NotEnabled             NOT_ENABLED
+    ├── Stale                  STALE
     ├── OutOfScope             OUT_OF_SCOPE
     ├── OwnAccount             OWN_ACCOUNT
     └── Conflict               CONFLICT
@@ -384,6 +388,25 @@ class WrongState(ActionFailed):
     field = "username"
 
 
+class CannotReset(WrongState):
+    """The user's password cannot be reset, for one of two reasons that Cognito does not tell."""
+
+    message = (
+        "The password of this user cannot be reset now: they are disabled or have not signed in "
+        "yet, or have no verified e-mail address or phone number to send a code to."
+    )
+
+
+class NotInvited(WrongState):
+    """The user has no invitation to send again."""
+
+    message = "Only who was invited, and has not signed in yet, can be invited again."
+
+
+class PartlyDone(WrongState):
+    """Cognito made a part of the change, and says that all is well."""
+
+
 class AlreadyExists(ActionFailed):
     """An object with this name already exists."""
 
@@ -406,6 +429,45 @@ class RejectedByTrigger(ActionFailed):
     code = "REJECTED_BY_TRIGGER"
     status = 409
     message = "A Lambda trigger of the user pool rejected the action."
+
+
+class PasswordRejected(ActionFailed):
+    """The user pool's password policy does not admit the password."""
+
+    code = "PASSWORD_REJECTED"
+    status = 400
+    message = "The password does not meet the user pool's policy."
+    field = "password"
+
+
+class PasswordUsedBefore(PasswordRejected):
+    """The user had the password before, which the pool's policy does not admit."""
+
+    message = "The user has had this password before."
+
+
+class DeliveryFailed(ActionFailed):
+    """Cognito could not send the message; the change may have been made."""
+
+    code = "DELIVERY_FAILED"
+    status = 502
+    message = "The user pool could not send its message. The change itself may have been made."
+
+
+class NotEnabled(ActionFailed):
+    """The user pool's plan or settings do not have the feature."""
+
+    code = "NOT_ENABLED"
+    status = 409
+    message = "The user pool's plan or settings do not allow this."
+
+
+class Stale(ActionFailed):
+    """It is another, or another state of it, than the caller expected; nothing was changed."""
+
+    code = "STALE"
+    status = 409
+    message = "It is not what you expected any more. Read it again."
 
 
 class OutOfScope(ActionFailed):

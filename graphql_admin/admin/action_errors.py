@@ -31,6 +31,23 @@ class ActionErrorCode(Enum):
         "REJECTED_BY_TRIGGER",
         description="A Lambda trigger of the pool rejected the action, or failed.",
     )
+    PASSWORD_REJECTED = strawberry.enum_value(
+        "PASSWORD_REJECTED",
+        description="The pool's policy does not admit the password: it is too weak, or the user "
+        "had it before; nothing was changed.",
+    )
+    DELIVERY_FAILED = strawberry.enum_value(
+        "DELIVERY_FAILED",
+        description="The pool could not send its message; the change itself may have been made.",
+    )
+    NOT_ENABLED = strawberry.enum_value(
+        "NOT_ENABLED", description="The pool's plan or settings do not have it."
+    )
+    STALE = strawberry.enum_value(
+        "STALE",
+        description="It is another user, or has changed since, than the input expects; nothing "
+        "was changed.",
+    )
     OUT_OF_SCOPE = strawberry.enum_value(
         "OUT_OF_SCOPE",
         description="The user has, or the group gives, rights that the caller does not have, or "

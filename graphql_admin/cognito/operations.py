@@ -14,8 +14,14 @@ from graphql_admin.errors import (
     AdminError,
     AlreadyExists,
     BadUserInput,
+    CannotReset,
+    DeliveryFailed,
     GroupNotFound,
     LimitExceeded,
+    NotEnabled,
+    NotInvited,
+    PasswordRejected,
+    PasswordUsedBefore,
     RejectedByTrigger,
     Throttled,
     UpstreamFailed,
@@ -72,19 +78,49 @@ _MEANINGS: Mapping[str, type[AdminError]] = {
     "GroupExistsException": AlreadyExists,
     "UsernameExistsException": AlreadyExists,
     "InvalidParameterException": BadUserInput,
-    "InvalidPasswordException": BadUserInput,
+    "InvalidPasswordException": PasswordRejected,
     "InvalidToken": BadUserInput,  # moto's error for a page token that it did not issue
-    "PasswordHistoryPolicyViolationException": BadUserInput,
+    "PasswordHistoryPolicyViolationException": PasswordUsedBefore,
     "LimitExceededException": LimitExceeded,
     "InvalidLambdaResponseException": RejectedByTrigger,
     "UnexpectedLambdaException": RejectedByTrigger,
     "UserLambdaValidationException": RejectedByTrigger,
+    "CodeDeliveryFailureException": DeliveryFailed,
+    "InvalidEmailRoleAccessPolicyException": DeliveryFailed,
+    "InvalidSmsRoleAccessPolicyException": DeliveryFailed,
+    "InvalidSmsRoleTrustRelationshipException": DeliveryFailed,
     "UserNotFoundException": UserNotFound,
     "PasswordResetRequiredException": WrongState,
     "TooManyFailedAttemptsException": WrongState,  # the user's, not ours
     "UnsupportedUserStateException": WrongState,
     "UserNotConfirmedException": WrongState,
 } | dict.fromkeys(_THROTTLING, Throttled)
+
+_MEANINGS_OF_WRITES: Mapping[str, type[AdminError]] = {
+    # Of reads these are of nobody's making but the server's.
+    "InvalidUserPoolConfigurationException": NotEnabled,
+    "OperationNotEnabledException": NotEnabled,
+    "PreconditionNotMetException": NotEnabled,
+    "UserPoolAddOnNotEnabledException": NotEnabled,
+    # Not the lack of a right (that is AccessDeniedException): AdminConfirmSignUp says so of a user
+    # who is confirmed already.
+    "NotAuthorizedException": WrongState,
+}
+
+_MEANINGS_BY_OPERATION: Mapping[tuple[str, str], type[AdminError]] = {
+    # Its one parameter is the username, which was checked.
+    ("AdminResetUserPassword", "InvalidParameterException"): CannotReset,
+    ("AdminResetUserPassword", "NotAuthorizedException"): CannotReset,
+    ("AdminCreateUser", "UnsupportedUserStateException"): NotInvited,
+}
+
+DONE_IF_GONE: Mapping[str, type[AdminError]] = {
+    "AdminDeleteUser": UserNotFound,
+    "DeleteGroup": GroupNotFound,
+}
+"""What may be sent again where it is not known whether Cognito carried it out, and the error by
+which it did. Whatever else changes something is sent again only where it certainly did not: a
+second invitation or reset is a second message, a password set twice may have been used before."""
 
 
 def is_read(operation: str) -> bool:
@@ -111,11 +147,10 @@ def translate(operation: str, aws_code: str) -> type[AdminError]:
         # Cognito has one error for a missing group and a missing pool. Where a group was named, it
         # is the group: if the pool did not exist, no caller would have a token from it.
         return GroupNotFound if describe(operation).takes_group else UpstreamFailed
-    if aws_code == "NotAuthorizedException":
-        # Not a missing permission (that is AccessDeniedException): AdminConfirmSignUp answers this
-        # for a user who is already confirmed.
-        return UpstreamFailed if is_read(operation) else WrongState
-    return _MEANINGS.get(aws_code, UpstreamFailed)
+    meaning = _MEANINGS_BY_OPERATION.get((operation, aws_code)) or _MEANINGS.get(aws_code)
+    if meaning is None and not is_read(operation):
+        meaning = _MEANINGS_OF_WRITES.get(aws_code)
+    return meaning or UpstreamFailed
 
 
 Timestamp = NewType("Timestamp", str)
@@ -135,7 +170,34 @@ def to_timestamp(seconds: float | None) -> Timestamp | None:
     return _day(day) + _MINUTES[minute] + _SECONDS[second] + _MILLISECONDS[millisecond]  # type: ignore[return-value]
 
 
-@lru_cache(maxsize=4096)  # days, some eleven years
+def is_at(timestamp: Timestamp, seconds: object) -> bool:
+    """Tell whether a timestamp is that of a date as Cognito sends it, to the millisecond.
+
+    Args:
+        timestamp: In any zone, with any number of digits.
+        seconds: Since 1970; anything but a number is no date.
+    """
+    if not isinstance(seconds, int | float):
+        return False
+    moment = datetime.fromisoformat(timestamp) - datetime.fromtimestamp(0, UTC)
+    return round(moment.total_seconds() * 1000) == round(seconds * 1000)
+
+
+def parse_timestamp(value: object) -> Timestamp:
+    """Return `value` if it is a date and time with a zone, as RFC 3339 has it.
+
+    Raises:
+        ValueError: It is not; the message does not repeat it.
+    """
+    try:
+        if isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None:
+            return Timestamp(value)
+    except ValueError:
+        pass
+    raise ValueError("not a date and time with a zone")
+
+
+@lru_cache(maxsize=4096)  # days, which are some eleven years
 def _day(days: int) -> str:
     return f"{datetime.fromtimestamp(days * 86_400, UTC):%Y-%m-%d}"
 
