@@ -49,11 +49,11 @@ class Row:
     """The Cognito operations that read what it returns."""
 
     checks: tuple[str, ...] = ()
-    """The Cognito operations that read how things are before it is done, beyond those by which
+    """The Cognito operations that read the target's state before the change, beyond those by which
     every change is decided on (`policy.decisions`)."""
 
     creates: bool = False
-    """Whether it makes its target, which is not there before."""
+    """Whether it creates its target, which does not exist before."""
 
     effect: Effect = Effect.NONE
     """What it does to the rights of its target; for a membership, if the group gives rights."""
@@ -107,7 +107,7 @@ class Action(Enum):
     )
     GET_USER_POOL = Row(
         name="getUserPool",
-        sentence="Read which attributes and passwords the user pool takes.",
+        sentence="Read the user pool's attributes and password policy.",
         reads=("DescribeUserPool",),
     )
     ADD_USER_TO_GROUP = Row(
@@ -177,7 +177,7 @@ class Action(Enum):
     )
     RESET_USER_PASSWORD = Row(
         name="resetUserPassword",
-        sentence="Make a user choose a new password, by a code that is sent to them.",
+        sentence="Reset a user's password and send them a code to set a new one.",
         write="AdminResetUserPassword",
         target=TargetKind.USER,
         effect=Effect.NONE,

@@ -400,11 +400,11 @@ class CannotReset(WrongState):
 class NotInvited(WrongState):
     """The user has no invitation to send again."""
 
-    message = "Only who was invited, and has not signed in yet, can be invited again."
+    message = "Only a user who was invited and has not signed in yet can be invited again."
 
 
 class PartlyDone(WrongState):
-    """Cognito made a part of the change, and says that all is well."""
+    """Cognito replied with success, but made only a part of the change."""
 
 
 class AlreadyExists(ActionFailed):
@@ -432,7 +432,7 @@ class RejectedByTrigger(ActionFailed):
 
 
 class PasswordRejected(ActionFailed):
-    """The user pool's password policy does not admit the password."""
+    """The password does not meet the user pool's password policy."""
 
     code = "PASSWORD_REJECTED"
     status = 400
@@ -441,13 +441,13 @@ class PasswordRejected(ActionFailed):
 
 
 class PasswordUsedBefore(PasswordRejected):
-    """The user had the password before, which the pool's policy does not admit."""
+    """The user had the password before, and the pool's password policy does not allow that."""
 
     message = "The user has had this password before."
 
 
 class DeliveryFailed(ActionFailed):
-    """Cognito could not send the message; the change may have been made."""
+    """Cognito could not send its message. The change itself may have been made."""
 
     code = "DELIVERY_FAILED"
     status = 502
@@ -455,19 +455,19 @@ class DeliveryFailed(ActionFailed):
 
 
 class NotEnabled(ActionFailed):
-    """The user pool's plan or settings do not have the feature."""
+    """The user pool's plan or settings do not support the action."""
 
     code = "NOT_ENABLED"
     status = 409
-    message = "The user pool's plan or settings do not allow this."
+    message = "The user pool's plan or settings do not support this."
 
 
 class Stale(ActionFailed):
-    """It is another, or another state of it, than the caller expected; nothing was changed."""
+    """The target is not the one that the caller expects, or has changed since it was read."""
 
     code = "STALE"
     status = 409
-    message = "It is not what you expected any more. Read it again."
+    message = "The target has changed since you read it. Read it again."
 
 
 class OutOfScope(ActionFailed):

@@ -17,15 +17,15 @@ from graphql_admin.targets import Reads
 class DeletionInput(UserInput):
     if_sub: str | None = strawberry.field(
         default=None,
-        description="Delete the user only if this is their `sub`; otherwise the error is `STALE`. "
-        "A username may be used again by someone else, a `sub` never is.",
+        description="Delete the user only if their `sub` is this one; otherwise the error is "
+        "`STALE`. The username of a deleted user can be reused, their `sub` cannot.",
     )
 
     async def prepare(self, reads: Reads) -> Mapping[str, object]:
         if self.if_sub is not None:
             user = await reads.user()
             if read_attributes(user).get("sub") != self.if_sub:
-                raise Stale("This username belongs to another user now.", field="ifSub")
+                raise Stale("This username now belongs to another user.", field="ifSub")
         return {}
 
 
@@ -33,16 +33,16 @@ class DeletionInput(UserInput):
 class AccountChanges:
     delete_user = mutation(
         Action.DELETE_USER,
-        "Delete a user, with their memberships. They cannot be restored, and the username can be "
-        "used again. Access and ID tokens issued before remain valid until they expire.",
+        "Delete a user and their group memberships. This cannot be undone, and the username can be "
+        "reused. Access and ID tokens issued before remain valid until they expire.",
         input=DeletionInput,
         payload=DeletedUserPayload,
     )
     end_user_sessions = mutation(
         Action.END_USER_SESSIONS,
         "Sign a user out of all devices by revoking their refresh tokens. Access and ID tokens "
-        "issued before remain valid until they expire, where they are verified without calling "
-        "Cognito. A browser that is signed in to the hosted sign-in page stays signed in.",
+        "issued before remain valid until they expire, except where Cognito itself checks them. "
+        "The browser session of the hosted sign-in page is not ended.",
     )
 
 

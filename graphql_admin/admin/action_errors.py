@@ -33,20 +33,22 @@ class ActionErrorCode(Enum):
     )
     PASSWORD_REJECTED = strawberry.enum_value(
         "PASSWORD_REJECTED",
-        description="The pool's policy does not admit the password: it is too weak, or the user "
-        "had it before; nothing was changed.",
+        description="The password does not meet the pool's password policy, or the user had it "
+        "before. Nothing was changed.",
     )
     DELIVERY_FAILED = strawberry.enum_value(
         "DELIVERY_FAILED",
-        description="The pool could not send its message; the change itself may have been made.",
+        description="The pool could not send its e-mail or text message. The change itself may "
+        "have been made.",
     )
     NOT_ENABLED = strawberry.enum_value(
-        "NOT_ENABLED", description="The pool's plan or settings do not have it."
+        "NOT_ENABLED",
+        description="The pool's plan or settings do not support the action. Nothing was changed.",
     )
     STALE = strawberry.enum_value(
         "STALE",
-        description="It is another user, or has changed since, than the input expects; nothing "
-        "was changed.",
+        description="The target is not the one that the input expects, or has changed since it was "
+        "read. Nothing was changed.",
     )
     OUT_OF_SCOPE = strawberry.enum_value(
         "OUT_OF_SCOPE",

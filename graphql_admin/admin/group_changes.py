@@ -1,4 +1,4 @@
-"""The life of groups: created, changed, deleted."""
+"""Mutations that create, change and delete groups."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,18 +16,19 @@ from graphql_admin.errors import BadUserInput, PartlyDone, Stale, UpstreamFailed
 from graphql_admin.targets import Reads
 
 _CHANGEABLE = ("Description", "Precedence", "RoleArn")
-"""What UpdateGroup sets. What it is not told it may set to a default: AWS has said so, and has
-ceased to say so."""
+"""The members of a group that UpdateGroup sets. Older documentation of AWS says that it sets those
+that are left out to their defaults, so all are sent."""
 
 
 @strawberry.input
 class GroupCreationInput(GroupInput):
     description: str | None = strawberry.field(
-        default=None, description="What the group is for: at most 2,048 characters."
+        default=None, description="The group's description, at most 2,048 characters."
     )
     precedence: int | None = strawberry.field(
         default=None,
-        description="Among a user's groups, the one with the lowest number comes first: from 0.",
+        description="The group's precedence, 0 or more. Of a user's groups, the one with the "
+        "lowest number takes precedence.",
     )
 
     def parameters(self) -> Mapping[str, object]:
@@ -43,19 +44,20 @@ class GroupCreationInput(GroupInput):
 class GroupUpdateInput(GroupInput):
     description: str | None = strawberry.field(
         default=UNSET,
-        description="What the group is for: at most 2,048 characters; null for nothing. As it is "
-        "where it is left out.",
+        description="The new description, at most 2,048 characters. Null removes it; if left out, "
+        "it is unchanged.",
     )
     precedence: int | None = strawberry.field(
         default=UNSET,
-        description="Among a user's groups, the one with the lowest number comes first: from 0; "
-        "null for none, which a pool may not admit (`WRONG_STATE`). As it is where it is left out.",
+        description="The new precedence, 0 or more. Of a user's groups, the one with the lowest "
+        "number takes precedence. Null removes it; if the pool does not, the error is "
+        "`WRONG_STATE`. If left out, it is unchanged.",
     )
     if_updated_at: Timestamp | None = strawberry.field(
         default=None,
-        description="Change the group only if it last changed then, as its `updatedAt` says; "
-        "otherwise the error is `STALE`. It holds for the moment of the read: a change by someone "
-        "else at the same time can still be overwritten.",
+        description="Update the group only if its `updatedAt` is this date and time; otherwise the "
+        "error is `STALE`. A concurrent change that is made after this check can still be "
+        "overwritten.",
     )
 
     def parameters(self) -> Mapping[str, object]:
@@ -73,7 +75,9 @@ class GroupUpdateInput(GroupInput):
         if self.if_updated_at is not None and not is_at(
             self.if_updated_at, group.get("LastModifiedDate")
         ):
-            raise Stale("The group has changed since. Read it again.", field="ifUpdatedAt")
+            raise Stale(
+                "The group has changed since you read it. Read it again.", field="ifUpdatedAt"
+            )
         kept = {name: group[name] for name in _CHANGEABLE if group.get(name) is not None}
         if self.precedence is None:
             kept.pop("Precedence", None)
@@ -83,20 +87,20 @@ class GroupUpdateInput(GroupInput):
         if self.precedence is not None or _group_of(reply).get("Precedence") is None:
             return
         error = WrongState if self.description is UNSET else PartlyDone
-        raise error("The user pool keeps the group's precedence.", field="precedence")
+        raise error("The user pool did not remove the group's precedence.", field="precedence")
 
 
 @strawberry.input
 class GroupDeletionInput(GroupInput):
     with_members: bool = strawberry.field(
         default=False,
-        description="Whether to delete the group also if users are in it, who lose their "
-        "membership. Otherwise the error is `WRONG_STATE`.",
+        description="Whether to delete the group even if it has members, who then lose their "
+        "membership. If false, the error for a group with members is `WRONG_STATE`.",
     )
 
     async def prepare(self, reads: Reads) -> Mapping[str, object]:
         if not self.with_members and await _has_members(reads):
-            raise WrongState("There are users in the group.", field="groupName")
+            raise WrongState("The group has members.", field="groupName")
         return {}
 
 
@@ -134,20 +138,21 @@ async def _has_members(reads: Reads) -> bool:
 class GroupChanges:
     create_group = mutation(
         Action.CREATE_GROUP,
-        "Create a group. It has no IAM role. Cognito admits few changes of groups a second, "
-        "in one pool.",
+        "Create a group, without an IAM role. Cognito allows few changes to the groups of a pool "
+        "per second.",
         input=GroupCreationInput,
     )
     update_group = mutation(
         Action.UPDATE_GROUP,
-        "Change a group's description or precedence. Its IAM role stays as it is; the precedence "
-        "says whose role a user of several groups gets. Cognito admits few changes of groups a "
-        "second, in one pool.",
+        "Update a group's description or precedence; its IAM role is unchanged. The precedence "
+        "decides which group's role a user in several groups gets. Cognito allows few changes to "
+        "the groups of a pool per second.",
         input=GroupUpdateInput,
     )
     delete_group = mutation(
         Action.DELETE_GROUP,
-        "Delete a group. Its users stay. A group that the server's policy names cannot be deleted.",
+        "Delete a group, but not its members. A group that the server's policy names cannot be "
+        "deleted.",
         input=GroupDeletionInput,
         payload=DeletedGroupPayload,
     )

@@ -18,13 +18,13 @@ from graphql_admin.targets import Reads
 @strawberry.input
 class PasswordInput(UserInput):
     password: str = secret(
-        "The new password: 1 to 256 characters without spaces, as the pool's policy admits it. "
-        "Send it in a variable."
+        "The new password: 1 to 256 characters without spaces, which must meet the pool's password "
+        "policy. Send it in a variable, not in the document."
     )
     permanent: bool = strawberry.field(
         default=False,
-        description="Whether the user keeps it. A temporary password must be replaced at the next "
-        "sign-in, and expires after the number of days that the pool is set to.",
+        description="Whether the password is permanent. A temporary one must be changed at the "
+        "next sign-in, and expires as the pool's `passwordPolicy` says.",
     )
 
     def parameters(self) -> Mapping[str, object]:
@@ -35,29 +35,29 @@ class PasswordInput(UserInput):
         user = await reads.user()
         if user.get("UserStatus") == "EXTERNAL_PROVIDER":
             raise WrongState(
-                "This user signs in with another identity provider. A password would be a second "
-                "way in."
+                "This user signs in through another identity provider, and cannot be given a "
+                "password."
             )
         return {}
 
 
-@strawberry.enum(description="How the pool sends a message.")
+@strawberry.enum(description="How the pool delivers a message.")
 class DeliveryMedium(Enum):
-    EMAIL = strawberry.enum_value("EMAIL", description="By e-mail.")
-    SMS = strawberry.enum_value("SMS", description="By text message to the phone.")
+    EMAIL = strawberry.enum_value("EMAIL", description="E-mail.")
+    SMS = strawberry.enum_value("SMS", description="Text message (SMS).")
 
 
 @strawberry.input
 class InvitationInput(UserInput):
     invite_by: list[DeliveryMedium] = strawberry.field(
         default_factory=lambda: [DeliveryMedium.EMAIL],
-        description="How to send the invitation; at least one.",
+        description="How to deliver the invitation: at least one medium.",
     )
 
     def parameters(self) -> Mapping[str, object]:
         media = list(dict.fromkeys(medium.value for medium in self.invite_by))
         if not media:
-            raise BadUserInput("`inviteBy` must name a way to send it.", field="inviteBy")
+            raise BadUserInput("`inviteBy` must name at least one medium.", field="inviteBy")
         return {"MessageAction": "RESEND", "DesiredDeliveryMediums": media}
 
     async def prepare(self, reads: Reads) -> Mapping[str, object]:
@@ -77,20 +77,21 @@ class InvitationInput(UserInput):
 class PasswordChanges:
     set_user_password = mutation(
         Action.SET_USER_PASSWORD,
-        "Set a user's password. The user is not notified, and stays signed in. A user who signs in "
-        "with another identity provider cannot be given one.",
+        "Set a user's password. The user is not notified, and their sessions are not ended. Users "
+        "who sign in through another identity provider cannot be given a password.",
         input=PasswordInput,
     )
     reset_user_password = mutation(
         Action.RESET_USER_PASSWORD,
-        "Make a user choose a new password: the old one is no longer valid, and the pool sends "
-        "them a code. It takes a confirmed user with a verified e-mail address or phone number. "
-        "Each call sends a message.",
+        "Reset a user's password: the current one is no longer valid, and the pool sends the user "
+        "a code to set a new one. The user must be confirmed and have a verified e-mail address or "
+        "phone number. Each call sends a message.",
     )
     resend_invitation = mutation(
         Action.RESEND_INVITATION,
-        "Send the invitation again to a user who has not signed in yet, with a new temporary "
-        "password; the one before is no longer valid. Each call sends a message.",
+        "Send a user's invitation again, with a new temporary password; the previous one is no "
+        "longer valid. The user must have been invited, and not have signed in yet. Each call "
+        "sends a message.",
         input=InvitationInput,
     )
 

@@ -63,22 +63,22 @@ class MembershipPayload(UserPayload, GroupPayload):
 
 @strawberry.type
 class DeletedUserPayload(Payload):
-    @shown("The global id of the deleted user; null if none was deleted.")
+    @shown("The global id of the deleted user; null if no user was deleted.")
     def deleted_id(self) -> strawberry.ID | None:
         return _id_of("User", self.target.user)
 
-    @shown("The username of the deleted user; null if none was deleted.")
+    @shown("The username of the deleted user; null if no user was deleted.")
     def deleted_username(self) -> str | None:
         return self.target.user
 
 
 @strawberry.type
 class DeletedGroupPayload(Payload):
-    @shown("The global id of the deleted group; null if none was deleted.")
+    @shown("The global id of the deleted group; null if no group was deleted.")
     def deleted_id(self) -> strawberry.ID | None:
         return _id_of("Group", self.target.group)
 
-    @shown("The name of the deleted group; null if none was deleted.")
+    @shown("The name of the deleted group; null if no group was deleted.")
     def deleted_name(self) -> str | None:
         return self.target.group
 

@@ -1,4 +1,4 @@
-"""What the user pool takes: its attributes, its usernames, its passwords.
+"""The query `userPool`: the pool's attributes, sign-in options and password policy.
 
 DescribeUserPool replies with much more: triggers, roles, senders, templates. What is shown is
 picked here, by name; nothing else leaves this module.
@@ -27,13 +27,13 @@ _DEFAULT_DAYS = 7
 PasswordPolicyType."""
 
 
-@strawberry.enum(description="The type of an attribute's values, which Cognito holds as strings.")
+@strawberry.enum(description="The data type of an attribute. All values are strings in Cognito.")
 class AttributeType(Enum):
     STRING = strawberry.enum_value("STRING", description="Text.")
     NUMBER = strawberry.enum_value("NUMBER", description="A number.")
     BOOLEAN = strawberry.enum_value("BOOLEAN", description="`true` or `false`.")
     DATE_TIME = strawberry.enum_value("DATE_TIME", description="A date and time.")
-    UNKNOWN = strawberry.enum_value("UNKNOWN", description="A type that is new to this server.")
+    UNKNOWN = strawberry.enum_value("UNKNOWN", description="A type that this server does not know.")
 
 
 _TYPES = {
@@ -44,73 +44,88 @@ _TYPES = {
 }
 
 
-@strawberry.type(description="An attribute that users of the pool may have.")
+@strawberry.type(description="An attribute that users of the pool can have.")
 class AttributeSchema:
-    name: str = strawberry.field(description="The name, such as `email` or `custom:department`.")
-    type: AttributeType = strawberry.field(description="The type of its values.")
-    required: bool = strawberry.field(description="Whether users who sign up must have it.")
+    name: str = strawberry.field(description="Name, such as `email` or `custom:department`.")
+    type: AttributeType = strawberry.field(description="Data type of its values.")
+    required: bool = strawberry.field(description="Whether it is required at sign-up.")
     mutable: bool = strawberry.field(
-        description="Whether it can be changed once the user is there."
+        description="Whether it can be changed after the user was created."
     )
     developer_only: bool = strawberry.field(
-        description="Whether only administrators can set it; a legacy of Cognito."
+        description="Whether it is a legacy developer attribute, which only administrators set."
     )
-    min_length: int | None = strawberry.field(description="Characters that a string has at least.")
-    max_length: int | None = strawberry.field(description="Characters that a string has at most.")
-    min_value: str | None = strawberry.field(description="The smallest number, as the pool has it.")
-    max_value: str | None = strawberry.field(description="The largest number, as the pool has it.")
+    min_length: int | None = strawberry.field(
+        description="Minimum length of a string, in characters."
+    )
+    max_length: int | None = strawberry.field(
+        description="Maximum length of a string, in characters."
+    )
+    min_value: str | None = strawberry.field(
+        description="Minimum value of a number; a string, since it may exceed `Int`."
+    )
+    max_value: str | None = strawberry.field(
+        description="Maximum value of a number; a string, since it may exceed `Int`."
+    )
 
 
-@strawberry.type(description="What the pool asks of passwords.")
+@strawberry.type(description="Requirements for passwords.")
 class PasswordPolicy:
-    minimum_length: int | None = strawberry.field(description="Characters, at least.")
-    require_uppercase: bool = strawberry.field(description="Whether it takes a capital letter.")
-    require_lowercase: bool = strawberry.field(description="Whether it takes a small letter.")
-    require_numbers: bool = strawberry.field(description="Whether it takes a digit.")
-    require_symbols: bool = strawberry.field(description="Whether it takes a special character.")
+    minimum_length: int | None = strawberry.field(description="Minimum length, in characters.")
+    require_uppercase: bool = strawberry.field(
+        description="Whether an uppercase letter is required."
+    )
+    require_lowercase: bool = strawberry.field(
+        description="Whether a lowercase letter is required."
+    )
+    require_numbers: bool = strawberry.field(description="Whether a digit is required.")
+    require_symbols: bool = strawberry.field(description="Whether a symbol is required.")
     history_size: int | None = strawberry.field(
-        description="How many of a user's last passwords cannot be used again; null for none."
+        description="How many of a user's previous passwords cannot be reused; null for none."
     )
     temporary_password_days: int | None = strawberry.field(
-        description="Days that a temporary password is valid."
+        description="How many days a temporary password is valid."
     )
 
 
-@strawberry.enum(description="Whether users need a second factor to sign in.")
+@strawberry.enum(description="Whether users sign in with multi-factor authentication (MFA).")
 class MfaMode(Enum):
-    OFF = strawberry.enum_value("OFF", description="They cannot have one.")
-    OPTIONAL = strawberry.enum_value("OPTIONAL", description="Those who have set one up need it.")
-    ON = strawberry.enum_value("ON", description="Everyone needs one.")
+    OFF = strawberry.enum_value("OFF", description="MFA is off.")
+    OPTIONAL = strawberry.enum_value(
+        "OPTIONAL", description="Users can set up MFA, and then need it."
+    )
+    ON = strawberry.enum_value("ON", description="All users need MFA.")
 
 
-@strawberry.type(description="The user pool: what its users and their passwords are like.")
+@strawberry.type(description="Attributes, sign-in options and password policy of the user pool.")
 class UserPool:
     attributes: list[AttributeSchema] = strawberry.field(
-        description="The attributes that users may have, in the pool's order."
+        description="The attributes that users can have, in the pool's order."
     )
     username_attributes: list[str] = strawberry.field(
-        description="The attributes that are used as usernames, if any: then a user is given none."
+        description="Attributes that users sign in with in place of a username, such as `email`; "
+        "empty if they have a username."
     )
     alias_attributes: list[str] = strawberry.field(
-        description="The attributes by which users can sign in beside their username."
+        description="Attributes that users can sign in with, in addition to their username."
     )
     username_case_sensitive: bool = strawberry.field(
-        description="Whether usernames that differ by case are different users."
+        description="Whether usernames are case-sensitive."
     )
     mfa: MfaMode | None = strawberry.field(
-        description="Whether a second factor is needed; null if it is not told."
+        description="Whether MFA is used; null if the pool does not say."
     )
     plan: str | None = strawberry.field(
-        description="The pool's plan in Cognito's own word, such as `ESSENTIALS`."
+        description="Cognito's name of the pool's feature plan, such as `ESSENTIALS`."
     )
     password_policy: PasswordPolicy | None = strawberry.field(
-        description="What is asked of passwords; null if it is not told."
+        description="Requirements for passwords; null if the pool does not say."
     )
     pending_until_verified: list[str] = strawberry.field(
-        description="The attributes whose new value counts only once the user has verified it."
+        description="Attributes whose new value takes effect only after the user has verified it."
     )
     estimated_users: int | None = strawberry.field(
-        description="How many users there are, about; Cognito counts them now and then."
+        description="Estimated number of users, which Cognito updates from time to time."
     )
 
 
@@ -128,7 +143,7 @@ def _read(described: Mapping[str, Any]) -> UserPool:
         ],
         username_attributes=_list(described.get("UsernameAttributes"), str),
         alias_attributes=_list(described.get("AliasAttributes"), str),
-        # Where it is not told, the pool was made by the API's default.
+        # The default of CreateUserPool, where the pool does not say.
         username_case_sensitive=usernames.get("CaseSensitive", True) is True,
         mfa=MfaMode[mode] if mode in MfaMode.__members__ else None,
         plan=_text(described.get("UserPoolTier")),
@@ -191,8 +206,7 @@ def _int(value: Any) -> int | None:
 class UserPoolQuery:
     @guarded(
         Action.GET_USER_POOL,
-        description="The user pool: which attributes its users may have, and what it asks of "
-        "passwords.",
+        description="The user pool: its attributes, sign-in options and password policy.",
     )
     async def user_pool(self, info: Info) -> UserPool | None:
         described = (await info.context.read(Action.GET_USER_POOL, "DescribeUserPool")).get(

@@ -97,7 +97,7 @@ _MEANINGS: Mapping[str, type[AdminError]] = {
 } | dict.fromkeys(_THROTTLING, Throttled)
 
 _MEANINGS_OF_WRITES: Mapping[str, type[AdminError]] = {
-    # Of reads these are of nobody's making but the server's.
+    # A read that gets one of these is an error of this server or its settings.
     "InvalidUserPoolConfigurationException": NotEnabled,
     "OperationNotEnabledException": NotEnabled,
     "PreconditionNotMetException": NotEnabled,
@@ -118,9 +118,10 @@ DONE_IF_GONE: Mapping[str, type[AdminError]] = {
     "AdminDeleteUser": UserNotFound,
     "DeleteGroup": GroupNotFound,
 }
-"""What may be sent again where it is not known whether Cognito carried it out, and the error by
-which it did. Whatever else changes something is sent again only where it certainly did not: a
-second invitation or reset is a second message, a password set twice may have been used before."""
+"""Operations that may be sent again where it is unknown whether Cognito carried them out, and the
+error of the next attempt which shows that it did. Any other change is sent again only if it was
+certainly not made: a second invitation or reset is a second message, and a password that is set
+twice may replace a newer one."""
 
 
 def is_read(operation: str) -> bool:
@@ -184,7 +185,7 @@ def is_at(timestamp: Timestamp, seconds: object) -> bool:
 
 
 def parse_timestamp(value: object) -> Timestamp:
-    """Return `value` if it is a date and time with a zone, as RFC 3339 has it.
+    """Return `value` if it is a date and time with a zone, in a format of ISO 8601.
 
     Raises:
         ValueError: It is not; the message does not repeat it.
@@ -197,7 +198,7 @@ def parse_timestamp(value: object) -> Timestamp:
     raise ValueError("not a date and time with a zone")
 
 
-@lru_cache(maxsize=4096)  # days, which are some eleven years
+@lru_cache(maxsize=4096)  # days, some eleven years
 def _day(days: int) -> str:
     return f"{datetime.fromtimestamp(days * 86_400, UTC):%Y-%m-%d}"
 

@@ -263,10 +263,10 @@ SAFE_SYNTAX_MESSAGE = re.compile(
 
 
 def may_have_secret(ast: DocumentNode, secrets: Collection[str]) -> bool:
-    """Tell whether a value of a secret field may be written into a document.
+    """Tell whether a document may contain the value of a secret field.
 
-    It is where such a field is given anything but a variable, and may be where it is given one and
-    a variable has a default.
+    It does where such a field is given anything but a variable, and may where it is given a
+    variable and any variable has a default.
 
     Args:
         ast: The document.

@@ -20,7 +20,7 @@ class Fallback(Enum):
     """A variable or an argument is not exactly of its type."""
 
     SECRET = "secret"  # noqa: S105  # a name, and no secret
-    """A password may be written into it, which a plan would keep."""
+    """It may contain a password, which a cached plan would keep in memory."""
 
     VALUE = "value"
     """A resolved value does not match the schema, or is an error where null is not allowed."""

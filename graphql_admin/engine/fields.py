@@ -106,9 +106,9 @@ def held(
 
 
 def secret(description: str) -> Any:
-    """Make a required field of an input that nothing may keep: a password.
+    """Make a required input field whose value must not be stored: a password.
 
-    Documents with one written into them are not kept either; see `documents`.
+    Documents that contain such a value are not cached either; see `documents`.
 
     Args:
         description: What it takes.

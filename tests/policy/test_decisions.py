@@ -454,6 +454,10 @@ def test_allowed_where_all_is_protected(caller: str) -> None:
     policy = replace(UNPROTECTED, protected_users=frozenset({ALL}), grants=None)
     decisions = Decisions(Grants(policy))
     for group in ("Beta", "Helpers"):
+        assert not decisions.allowed_on_group(CALLERS[caller](policy), group) & memberships
+    policy = replace(UNPROTECTED, protected_groups=frozenset({ALL}), grants=None)
+    decisions = Decisions(Grants(policy))
+    for group in ("Beta", "Helpers"):
         assert not decisions.allowed_on_group(CALLERS[caller](policy), group)
 
 
