@@ -380,7 +380,7 @@ class GroupNotFound(ActionFailed):
 
 
 class WrongState(ActionFailed):
-    """The user's status does not allow the action."""
+    """The state of the user or group does not allow the action."""
 
     code = "WRONG_STATE"
     status = 409

@@ -18,8 +18,8 @@ class ActionErrorCode(Enum):
     )
     WRONG_STATE = strawberry.enum_value(
         "WRONG_STATE",
-        description="The user's status does not allow the action, such as confirming a user who "
-        "is already confirmed.",
+        description="The state of the user or group does not allow the action, such as "
+        "confirming a user who is already confirmed.",
     )
     ALREADY_EXISTS = strawberry.enum_value(
         "ALREADY_EXISTS", description="An object with this name already exists."

@@ -86,8 +86,10 @@ class GroupUpdateInput(GroupInput):
     def confirm(self, reply: Mapping[str, Any]) -> None:
         if self.precedence is not None or _group_of(reply).get("Precedence") is None:
             return
-        error = WrongState if self.description is UNSET else PartlyDone
-        raise error("The user pool did not remove the group's precedence.", field="precedence")
+        kept = "The user pool did not remove the group's precedence."
+        if self.description is UNSET:
+            raise WrongState(kept, field="precedence")
+        raise PartlyDone(f"{kept} The description was changed.", field="precedence")
 
 
 @strawberry.input

@@ -67,9 +67,12 @@ class InvitationInput(UserInput):
         attributes = read_attributes(user)
         if attributes.get("sub") != user.get("Username"):
             return {}
-        # A pool whose usernames are e-mail addresses or phone numbers: there the username that is
-        # read is the `sub`, to which some Cognitos send no invitation.
-        address = attributes.get("email") or attributes.get("phone_number")
+        # The usernames of this pool are e-mail addresses or phone numbers, and AdminGetUser replies
+        # with the `sub`. Emulators send no invitation to it, and AWS does not say whether it does.
+        addresses = [attributes.get("email"), attributes.get("phone_number")]
+        # An address by which the user was found is certainly a username.
+        found_by = self.username if self.username in addresses else None
+        address = next(filter(None, (found_by, *addresses)), None)
         return {"Username": address} if address else {}
 
 
