@@ -373,9 +373,10 @@ BOTH = {"email": "bob@example.com", "phone_number": "+15550100"}
         ("sub-of-bob", {}, "sub-of-bob"),
     ],
 )
-def test_invitation_by_the_address(
+def test_invitation_by_the_address(  # noqa: PLR0917  # fixtures and parameters
     serve: Callable[..., Api],
     scripted: ScriptedCognito,
+    tmp_path: Path,
     given: str,
     attributes: dict[str, str],
     address: str,
@@ -384,7 +385,8 @@ def test_invitation_by_the_address(
     found = user("FORCE_CHANGE_PASSWORD", name="sub-of-bob", **attributes)
     scripted.on("AdminGetUser", reply(found))
     scripted.on("AdminCreateUser", CREATED)
-    assert codes(ask(serve(scripted.url), RESEND, username=given)) == []
+    api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
+    assert codes(ask(api, RESEND, username=given)) == []
     assert sent(scripted, "AdminCreateUser")["Username"] == address
 
 
