@@ -158,8 +158,3 @@ def test_routes_are_those_of_admin_queries(
     )
     assert answer.status_code == (200 if action in ADMIN_QUERIES else 404)
     assert (action.write in backend.operations()) == (action in ADMIN_QUERIES)
-
-
-def test_routes_are_eleven() -> None:
-    """Those that Admin Queries has."""
-    assert len(ADMIN_QUERIES) == 11

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.api import Api
+from tests.support.changes import endings
 from tests.support.directory import Directory
 from tests.support.leaks import PASSWORD
 from tests.support.scripted import ScriptedCognito, failure, hang_up, reply
@@ -33,11 +34,6 @@ def ask(api: Api, document: str, **given: Any) -> Mapping[str, Any]:
 
 def codes(payload: Mapping[str, Any]) -> list[str]:
     return [error["code"] for error in payload["errors"]]
-
-
-def endings(path: Path) -> list[tuple[str, str | None]]:
-    events = [json.loads(line) for line in path.read_text().splitlines()]
-    return [(event["outcome"], event["code"]) for event in events]
 
 
 # Against moto, checked by a plain client of it
