@@ -79,7 +79,9 @@ export function startIde(element, { fetcher, welcome, nonce, secrets }) {
       editors.queryEditor.setValue(query);
       editors.variableEditor.setValue(JSON.stringify(variables, null, 2));
       editors.responseEditor.setValue("");
-      editors.setOperationName(operationName); // GraphiQL reads it from the query too, but later
+      // GraphiQL reads it from the query too, but later: an operation that was run before that would
+      // be in the history under the name of the last one.
+      flushSync(() => editors.setOperationName(operationName));
       editors.queryEditor.focus();
     },
 
