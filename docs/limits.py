@@ -51,6 +51,18 @@ LISTS = (
         "Cognito's own bound",
     ),
     Limit(
+        "Password",
+        "{admin.MAX_PASSWORD} characters",
+        "`INVALID_VALUE` in the payload",
+        "Cognito's own bound",
+    ),
+    Limit(
+        "Description of a group",
+        "{admin.MAX_DESCRIPTION} characters",
+        "`INVALID_VALUE` in the payload",
+        "Cognito's own bound",
+    ),
+    Limit(
         "Value of a filter",
         "{admin.MAX_FILTER_LENGTH} characters",
         "`BAD_USER_INPUT`",

@@ -43,6 +43,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "reply from Cognito is too large": "A reply above the limit was not read.",
         "reply from Cognito without its list": "The reply does not match Cognito's model.",
         "reply from Cognito without its group": "The reply does not match Cognito's model.",
+        "reply from Cognito without its user pool": "The reply does not match Cognito's model.",
         "left out rows from Cognito without a name": (
             "The reply does not match Cognito's model; lists are short of these rows."
         ),

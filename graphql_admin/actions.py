@@ -49,8 +49,11 @@ class Row:
     """The Cognito operations that read what it returns."""
 
     checks: tuple[str, ...] = ()
-    """The Cognito operations whose replies decide whether it is allowed, beyond those that every
-    change takes (`policy.decisions`)."""
+    """The Cognito operations that read the target's state before the change, beyond those by which
+    every change is decided on (`policy.decisions`)."""
+
+    creates: bool = False
+    """Whether it creates its target, which does not exist before."""
 
     effect: Effect = Effect.NONE
     """What it does to the rights of its target; for a membership, if the group gives rights."""
@@ -102,12 +105,18 @@ class Action(Enum):
         sentence="List the users that are in a group.",
         reads=("ListUsersInGroup",),
     )
+    GET_USER_POOL = Row(
+        name="getUserPool",
+        sentence="Read the user pool's attributes and password policy.",
+        reads=("DescribeUserPool",),
+    )
     ADD_USER_TO_GROUP = Row(
         name="addUserToGroup",
         sentence="Add a user to a group.",
         write="AdminAddUserToGroup",
         target=TargetKind.MEMBERSHIP,
         effect=Effect.GIVES,
+        on_oneself=Oneself.TOO,
     )
     REMOVE_USER_FROM_GROUP = Row(
         name="removeUserFromGroup",
@@ -115,12 +124,15 @@ class Action(Enum):
         write="AdminRemoveUserFromGroup",
         target=TargetKind.MEMBERSHIP,
         effect=Effect.TAKES,
+        on_oneself=Oneself.TOO,
     )
     CONFIRM_USER_SIGN_UP = Row(
         name="confirmUserSignUp",
         sentence="Confirm the registration of a user who signed up.",
         write="AdminConfirmSignUp",
         target=TargetKind.USER,
+        effect=Effect.NONE,
+        on_oneself=Oneself.TOO,
     )
     DISABLE_USER = Row(
         name="disableUser",
@@ -128,6 +140,7 @@ class Action(Enum):
         write="AdminDisableUser",
         target=TargetKind.USER,
         effect=Effect.TAKES,
+        on_oneself=Oneself.NEVER,
     )
     ENABLE_USER = Row(
         name="enableUser",
@@ -135,12 +148,80 @@ class Action(Enum):
         write="AdminEnableUser",
         target=TargetKind.USER,
         effect=Effect.GIVES,
+        on_oneself=Oneself.TOO,
+    )
+    DELETE_USER = Row(
+        name="deleteUser",
+        sentence="Delete a user.",
+        write="AdminDeleteUser",
+        target=TargetKind.USER,
+        effect=Effect.TAKES,
+        on_oneself=Oneself.NEVER,
+    )
+    END_USER_SESSIONS = Row(
+        name="endUserSessions",
+        sentence="Sign a user out of all devices.",
+        write="AdminUserGlobalSignOut",
+        target=TargetKind.USER,
+        effect=Effect.NONE,
+        on_oneself=Oneself.TOO,
+    )
+    SET_USER_PASSWORD = Row(
+        name="setUserPassword",
+        sentence="Set a user's password.",
+        write="AdminSetUserPassword",
+        target=TargetKind.USER,
+        checks=("AdminGetUser",),
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,
+    )
+    RESET_USER_PASSWORD = Row(
+        name="resetUserPassword",
+        sentence="Reset a user's password and send them a code to set a new one.",
+        write="AdminResetUserPassword",
+        target=TargetKind.USER,
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,
+    )
+    RESEND_INVITATION = Row(
+        name="resendInvitation",
+        sentence="Send a user's invitation again.",
+        write="AdminCreateUser",
+        target=TargetKind.USER,
+        checks=("AdminGetUser",),
+        effect=Effect.NONE,
+        on_oneself=Oneself.TOO,
+    )
+    CREATE_GROUP = Row(
+        name="createGroup",
+        sentence="Create a group.",
+        write="CreateGroup",
+        target=TargetKind.GROUP,
+        creates=True,
+        effect=Effect.NONE,
+    )
+    UPDATE_GROUP = Row(
+        name="updateGroup",
+        sentence="Change a group's description and precedence.",
+        write="UpdateGroup",
+        target=TargetKind.GROUP,
+        checks=("GetGroup",),
+        effect=Effect.NONE,
+    )
+    DELETE_GROUP = Row(
+        name="deleteGroup",
+        sentence="Delete a group.",
+        write="DeleteGroup",
+        target=TargetKind.GROUP,
+        checks=("ListUsersInGroup",),
+        effect=Effect.TAKES,
     )
     SIGN_USER_OUT = Row(
         name="signUserOut",
         sentence="Sign the caller out of all devices.",
         write="AdminUserGlobalSignOut",
         target=TargetKind.USER,
+        effect=Effect.NONE,
         on_oneself=Oneself.ONLY,
         open_to_signed_in=True,
     )

@@ -38,6 +38,10 @@ AdminError
     ├── AlreadyExists          ALREADY_EXISTS
     ├── LimitExceeded          LIMIT_EXCEEDED
     ├── RejectedByTrigger      REJECTED_BY_TRIGGER
+    ├── PasswordRejected       PASSWORD_REJECTED
+    ├── DeliveryFailed         DELIVERY_FAILED
+    ├── NotEnabled             NOT_ENABLED
+    ├── Stale                  STALE
     ├── OutOfScope             OUT_OF_SCOPE
     ├── OwnAccount             OWN_ACCOUNT
     └── Conflict               CONFLICT
@@ -405,13 +409,32 @@ class GroupNotFound(ActionFailed):
 
 
 class WrongState(ActionFailed):
-    """The user's status does not allow the action."""
+    """The state of the user or group does not allow the action."""
 
     code = "WRONG_STATE"
     status = 409
     message = "The user's current status does not allow this."
     remedy = "Show the message. Read the target again."
     field = "username"
+
+
+class CannotReset(WrongState):
+    """The user's password cannot be reset, for one of two reasons that Cognito does not tell."""
+
+    message = (
+        "The password of this user cannot be reset now: they are disabled or have not signed in "
+        "yet, or have no verified e-mail address or phone number to send a code to."
+    )
+
+
+class NotInvited(WrongState):
+    """The user has no invitation to send again."""
+
+    message = "Only a user who was invited and has not signed in yet can be invited again."
+
+
+class PartlyDone(WrongState):
+    """Cognito replied with success, but made only a part of the change."""
 
 
 class AlreadyExists(ActionFailed):
@@ -437,6 +460,49 @@ class RejectedByTrigger(ActionFailed):
     code = "REJECTED_BY_TRIGGER"
     status = 409
     message = "A Lambda trigger of the user pool rejected the action."
+
+
+class PasswordRejected(ActionFailed):
+    """The password does not meet the user pool's password policy."""
+
+    code = "PASSWORD_REJECTED"
+    status = 400
+    message = "The password does not meet the user pool's policy."
+    remedy = "Show the message. Ask for another password."
+    field = "password"
+
+
+class PasswordUsedBefore(PasswordRejected):
+    """The user had the password before, and the pool's password policy does not allow that."""
+
+    message = "The user has had this password before."
+
+
+class DeliveryFailed(ActionFailed):
+    """Cognito could not send its message. The change itself may have been made."""
+
+    code = "DELIVERY_FAILED"
+    status = 502
+    message = "The user pool could not send its message. The change itself may have been made."
+    remedy = "Read the user. If the change was made, let the message be sent again."
+
+
+class NotEnabled(ActionFailed):
+    """The user pool's plan or settings do not support the action."""
+
+    code = "NOT_ENABLED"
+    status = 409
+    message = "The user pool's plan or settings do not support this."
+    remedy = "Show the message. Do not offer the action."
+
+
+class Stale(ActionFailed):
+    """The target is not the one that the caller expects, or has changed since it was read."""
+
+    code = "STALE"
+    status = 409
+    message = "The target has changed since you read it. Read it again."
+    remedy = "Read the target again, and show the user what changed."
 
 
 class OutOfScope(ActionFailed):

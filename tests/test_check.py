@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from graphql_admin.cli.check import Findings, check
+from graphql_admin.actions import Action
+from graphql_admin.cli.check import PROBES, Findings, check
+from graphql_admin.cognito.operations import is_read
 from graphql_admin.settings import load_settings
 from tests.support.api import Api
 from tests.support.directory import Directory
@@ -96,7 +98,7 @@ def test_unknown_groups(
 
 def test_groups_not_compared(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
     """Where no action lists groups, it is said that they were not compared."""
-    found = run(backend.url, disabled_actions="getGroup,listGroups")
+    found = run(backend.url, disabled_actions="getGroup,listGroups,updateGroup")
     assert found.problems == []
     assert [note for note in found.notes if "were not compared" in note]
     assert not {"GetGroup", "ListGroups"} & set(backend.operations())
@@ -112,6 +114,12 @@ def test_right_of_the_checks(
     (problem,) = run(backend.url, disabled_actions="getUser,listGroupsForUser").problems
     assert f"may not call {operation}." in problem
     assert "every change is rejected" in problem
+
+
+def test_every_read_is_probed() -> None:
+    """What any action reads by is asked for once, to see whether there is a right to it."""
+    reads = {operation for action in Action for operation in action.operations}
+    assert PROBES.keys() == set(filter(is_read, reads))
 
 
 def test_other_rights(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
@@ -131,7 +139,7 @@ def test_other_rights(run: Callable[..., Findings], backend: ScriptedCognito) ->
 
 def test_reads_alone_need_no_checks(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
     """A server that changes nothing needs no right to check who may."""
-    changes = "addUserToGroup,removeUserFromGroup,confirmUserSignUp,disableUser,enableUser"
+    changes = ",".join(each.label for each in Action if each.write)
     run(backend.url, disabled_actions=f"{changes},getUser,listGroupsForUser")
     assert not {"AdminGetUser", "AdminListGroupsForUser"} & set(backend.operations())
 
@@ -174,9 +182,16 @@ def test_trigger_not_looked_at(
 ) -> None:
     """Without the permission to check for a trigger, a note says that it was not checked."""
     backend.on("DescribeUserPool", answer)
-    found = run(backend.url)
+    found = run(backend.url, disabled_actions="getUserPool")
     assert found.problems == []
     assert ["trigger was not checked" in note for note in found.notes] == [True]
+
+
+def test_right_to_read_the_pool(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
+    """Where `userPool` can be asked for, the right to read the pool is one that is needed."""
+    backend.on("DescribeUserPool", failure("AccessDeniedException"))
+    (problem,) = run(backend.url).problems
+    assert "may not call DescribeUserPool." in problem
 
 
 def test_token_mode(run: Callable[..., Findings], backend: ScriptedCognito) -> None:

@@ -392,11 +392,12 @@ def test_schema_check(tmp_path: Path) -> None:
 
 def test_iam_policy() -> None:
     """The policy names the pool, and the operations of the enabled actions only."""
+    disabled = "disableUser,getUser,listGroupsForUser,updateGroup"
     reply = run(
         "iam-policy",
         "--account",
         "111122223333",
-        **(SETTINGS | {"GRAPHQL_ADMIN_DISABLED_ACTIONS": "disableUser,getUser,listGroupsForUser"}),
+        **(SETTINGS | {"GRAPHQL_ADMIN_DISABLED_ACTIONS": disabled}),
     )
     [statement] = json.loads(reply.stdout)["Statement"]
     assert statement["Resource"] == (
@@ -422,3 +423,10 @@ def test_iam_policy_in_another_partition(pool: str, partition: str) -> None:
     assert statement["Resource"].startswith(f"arn:{partition}:cognito-idp:")
     assert statement["Resource"].endswith(f":*:userpool/{pool}")
     assert "--account" in reply.stderr
+
+
+def test_iam_policy_and_roles() -> None:
+    """No policy passes a role; for updates of groups that have one, it says what may be missing."""
+    told = run("iam-policy", "--account", "111122223333", **SETTINGS)
+    assert "PassRole" in told.stderr
+    assert "PassRole" not in told.stdout

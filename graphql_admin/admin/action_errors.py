@@ -18,8 +18,8 @@ class ActionErrorCode(Enum):
     )
     WRONG_STATE = strawberry.enum_value(
         "WRONG_STATE",
-        description="The user's status does not allow the action, such as confirming a user who "
-        "is already confirmed.",
+        description="The state of the user or group does not allow the action, such as "
+        "confirming a user who is already confirmed.",
     )
     ALREADY_EXISTS = strawberry.enum_value(
         "ALREADY_EXISTS", description="An object with this name already exists."
@@ -30,6 +30,25 @@ class ActionErrorCode(Enum):
     REJECTED_BY_TRIGGER = strawberry.enum_value(
         "REJECTED_BY_TRIGGER",
         description="A Lambda trigger of the pool rejected the action, or failed.",
+    )
+    PASSWORD_REJECTED = strawberry.enum_value(
+        "PASSWORD_REJECTED",
+        description="The password does not meet the pool's password policy, or the user had it "
+        "before. Nothing was changed.",
+    )
+    DELIVERY_FAILED = strawberry.enum_value(
+        "DELIVERY_FAILED",
+        description="The pool could not send its e-mail or text message. The change itself may "
+        "have been made.",
+    )
+    NOT_ENABLED = strawberry.enum_value(
+        "NOT_ENABLED",
+        description="The pool's plan or settings do not support the action. Nothing was changed.",
+    )
+    STALE = strawberry.enum_value(
+        "STALE",
+        description="The target is not the one that the input expects, or has changed since it was "
+        "read. Nothing was changed.",
     )
     OUT_OF_SCOPE = strawberry.enum_value(
         "OUT_OF_SCOPE",

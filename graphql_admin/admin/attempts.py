@@ -10,10 +10,12 @@ from graphql_admin.actions import Action
 from graphql_admin.admin.authorization import Attempt, Authorization
 from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context
+from graphql_admin.admin.preparation import prepare
 from graphql_admin.audit.log import AuditLog, Event, Outcome, outcome_of
 from graphql_admin.cognito.access import PoolWriter
+from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import AdminError, Internal, payload_code
-from graphql_admin.targets import Change, Target
+from graphql_admin.targets import Change, Done, Target
 from graphql_admin.telemetry import request_record as records
 from graphql_admin.tokens.caller import Caller
 
@@ -32,11 +34,11 @@ class Attempts:
         self._audit = audit
         self._authorization = authorization
 
-    async def attempt(self, context: Context, action: Action, change: Change) -> Target:
+    async def attempt(self, context: Context, action: Action, change: Change) -> Done:
         """Carry out a change for the request's caller.
 
         Returns:
-            The target, as it was sent to Cognito.
+            The target, as it was sent to Cognito, and Cognito's reply.
 
         Raises:
             Unauthenticated: The request carries no token.
@@ -58,9 +60,12 @@ class Attempts:
             attempt = self._authorization.check(context, action, aim)
             parameters = _parameters(aim, change)
             self._audit.demand()
-            target = await self._authorization.allow(attempt)
+            allowed = await self._authorization.allow(attempt)
+            prepared = await prepare(context, action, change, allowed)
             outcome, is_sent = Outcome.UNKNOWN, True
-            await self._write(context, action, {**parameters, **_names(target)})
+            told = {**parameters, **_names(prepared.target), **prepared.parameters}
+            reply = await self._write(context, action, told)
+            change.confirm(reply)
         except AdminError as error:
             outcome, code = outcome_of(error, is_sent=is_sent), payload_code(error)
             raise
@@ -69,19 +74,21 @@ class Attempts:
             raise
         else:
             outcome, code = Outcome.DONE, None
-            return target
+            return Done(prepared.target, reply)
         finally:
             self._audit.write(_event(context.caller, action, aim, outcome, code))
             if attempt is not None:
                 await self._authorization.settle(attempt, outcome)
 
-    async def _write(self, context: Context, action: Action, parameters: dict[str, object]) -> None:
+    async def _write(
+        self, context: Context, action: Action, parameters: dict[str, object]
+    ) -> Reply:
         # The operation comes from the row, so that no other can be called, and the IAM policy has
         # it.
         assert action.write is not None  # noqa: S101  # every mutation has one
         context.reads.forget()
         try:
-            await context.count(self._writer.write, action.write, parameters)
+            return await context.count(self._writer.write, action.write, parameters)
         finally:
             context.reads.forget()
 

@@ -77,6 +77,8 @@ class Attempt:
     """The decision by what is known."""
     user: User = _UNREAD
     """What has been read of the target, if it is a user."""
+    row: Reply | None = None
+    """The reply of AdminGetUser about the target, if the decision took it."""
     standing: Standing | None = None
     """What has been read of the caller; None for a machine, and before it is read."""
     held: Reservation | None = None
@@ -112,8 +114,8 @@ class Authorization:
         decision = self.decisions.decide_on_unread(context.rights, action, target.group)
         return Attempt(context, action, target, context.rights, _unless_refused(decision))
 
-    async def allow(self, attempt: Attempt) -> Target:
-        """Return the target to send to Cognito, if the caller may make the change now.
+    async def allow(self, attempt: Attempt) -> Attempt:
+        """Return the attempt with the target to send to Cognito, if the caller may make it now.
 
         A user who loses rights by it is reserved until `settle`, and for a while afterwards unless
         nothing was changed. A caller who gives rights to themselves is held until `settle`. Both
@@ -130,7 +132,7 @@ class Authorization:
             AdminError: The target could not be read.
         """
         if attempt.action.is_for_oneself:
-            return attempt.target
+            return attempt
         await self._look_at_caller(attempt)
         effect = await self._resolve(attempt)
         if effect is Effect.TAKES:
@@ -142,7 +144,7 @@ class Authorization:
         if attempt.held is not None:
             await self._look_at_caller(attempt, anew=True)
             await self._resolve(attempt)
-        return attempt.target
+        return attempt
 
     async def settle(self, attempt: Attempt, outcome: Outcome) -> None:
         """Drop or keep the reservation of `allow`, and forget what the change made outdated."""
@@ -209,9 +211,10 @@ class Authorization:
         reader, username = _Reader(attempt.context, self.pool), attempt.target.user
         assert username is not None  # noqa: S101  # groups are never read
         if read is Read.USER:
-            found = await reader.user(username)
-            if found is None:
+            attempt.row = await reader.row(username)
+            if attempt.row is None:
                 raise UserNotFound
+            found = _to_user(attempt.row)
             attempt.target = attempt.target._replace(user=found.username)
             attempt.user = User(found.sub)
         else:
@@ -264,21 +267,17 @@ class _Reader:
         self._context = context
         self._read = partial(pool.read, anew=True)
 
-    async def user(self, username: str) -> PoolUser | None:
-        """Return the user with this name; None if there is no such user."""
+    async def row(self, username: str) -> Reply | None:
+        """Return the reply of AdminGetUser about a user; None if there is no such user."""
         try:
-            reply = await self._call("AdminGetUser", Username=username)
+            return await self._call("AdminGetUser", Username=username)
         except UserNotFound:
             return None
-        name, enabled = reply.get("Username"), reply.get("Enabled")
-        attributes = _objects(reply.get("UserAttributes"))
-        sub = next((each.get("Value") for each in attributes if each.get("Name") == "sub"), None)
-        aliases = [each.get("Value") for each in attributes if each.get("Name") in ALIASES]
-        if not isinstance(name, str) or not isinstance(sub, str) or not isinstance(enabled, bool):
-            raise UpstreamFailed
-        # What is longer than a name names no user.
-        short = (each for each in aliases if isinstance(each, str) and len(each) <= MAX_LENGTH)
-        return PoolUser(name, sub, enabled, frozenset(short))
+
+    async def user(self, username: str) -> PoolUser | None:
+        """Return the user with this name; None if there is no such user."""
+        row = await self.row(username)
+        return None if row is None else _to_user(row)
 
     async def groups(self, username: str, token: str | None) -> tuple[Sequence[str], str | None]:
         """Return a page of the names of a user's groups, and the token of the next page."""
@@ -304,6 +303,23 @@ def _objects(rows: Any) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise UpstreamFailed
     return rows
+
+
+def _to_user(row: Mapping[str, Any]) -> PoolUser:
+    """Return the user in a reply of AdminGetUser.
+
+    Raises:
+        UpstreamFailed: Something that must be in it is missing.
+    """
+    name, enabled = row.get("Username"), row.get("Enabled")
+    attributes = _objects(row.get("UserAttributes"))
+    sub = next((each.get("Value") for each in attributes if each.get("Name") == "sub"), None)
+    aliases = [each.get("Value") for each in attributes if each.get("Name") in ALIASES]
+    if not isinstance(name, str) or not isinstance(sub, str) or not isinstance(enabled, bool):
+        raise UpstreamFailed
+    # What is longer than a name names no user.
+    short = (each for each in aliases if isinstance(each, str) and len(each) <= MAX_LENGTH)
+    return PoolUser(name, sub, enabled, frozenset(short))
 
 
 def _is_on_oneself(attempt: Attempt) -> bool:

@@ -21,7 +21,7 @@ from graphql_admin.errors import (
 )
 from graphql_admin.policy.decisions import Decisions
 from graphql_admin.policy.grants import Rights
-from graphql_admin.targets import Change, Target
+from graphql_admin.targets import Change, Done
 from graphql_admin.telemetry import metrics
 from graphql_admin.telemetry import request_record as records
 from graphql_admin.tokens.caller import Caller
@@ -42,7 +42,7 @@ most."""
 class Gate(Protocol):
     """The only way to change anything in the user pool; see `attempts`."""
 
-    async def attempt(self, context: "Context", action: Action, change: Change) -> Target:
+    async def attempt(self, context: "Context", action: Action, change: Change) -> Done:
         """Carry out a change if the caller may, and write an audit event."""
 
 
@@ -112,11 +112,11 @@ class Context:
             raise _forbidden(action)
         return caller
 
-    async def attempt(self, action: Action, change: Change) -> Target:
+    async def attempt(self, action: Action, change: Change) -> Done:
         """Carry out a change if the caller may, and write an audit event.
 
         Returns:
-            The target, as it was sent to Cognito.
+            The target, as it was sent to Cognito, and Cognito's reply.
 
         Raises:
             AdminError: See `attempts`.

@@ -14,7 +14,7 @@ from graphql_admin.admin.context import Info
 from graphql_admin.admin.guards import Gated
 from graphql_admin.admin.payloads import GroupPayload, MembershipPayload, Payload, UserPayload
 from graphql_admin.errors import ActionFailed, BadUserInput
-from graphql_admin.targets import Target, TargetKind
+from graphql_admin.targets import Reads, Target, TargetKind
 
 
 class Input(ABC):
@@ -41,6 +41,21 @@ class Input(ABC):
             BadUserInput: A value is invalid.
         """
         return {}
+
+    async def prepare(self, reads: Reads) -> Mapping[str, object]:  # noqa: ARG002
+        """Return the parameters of Cognito's operation that depend on the target's state.
+
+        Raises:
+            AdminError: The target's state does not allow the change, or could not be read.
+        """
+        return {}
+
+    def confirm(self, reply: Mapping[str, Any]) -> None:  # noqa: B027  # few replies say anything
+        """Check Cognito's reply.
+
+        Raises:
+            ActionFailed: Cognito replied with 200, and did not make all of the change.
+        """
 
 
 @strawberry.input
@@ -134,10 +149,10 @@ def mutation(
 
     async def resolve(self: Any, info: Info, input: Input) -> Any:  # noqa: ARG001
         try:
-            target = await info.context.attempt(action, input)
+            done = await info.context.attempt(action, input)
         except (ActionFailed, BadUserInput) as error:
             return payload_(errors=[ActionError.from_error(error)])
-        return payload_(target=target)
+        return payload_(target=done.target, reply=done.reply)
 
     _resolvers.add(resolve)
     resolve.__annotations__ |= {"input": Annotated[input_, _INPUT], "return": payload_ | None}

@@ -1,5 +1,9 @@
 """The payloads of mutations: the errors, or the target, read back after the change."""
 
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any
+
 import strawberry
 
 from graphql_admin.actions import Action
@@ -7,7 +11,9 @@ from graphql_admin.admin.action_errors import ActionError
 from graphql_admin.admin.context import Info
 from graphql_admin.admin.groups.types import Group, find_group
 from graphql_admin.admin.guards import Requires, guarded, selects_beyond_key
+from graphql_admin.admin.nodes import global_id
 from graphql_admin.admin.users.types import User, find_user
+from graphql_admin.engine.fields import shown
 from graphql_admin.targets import Target
 
 
@@ -18,6 +24,8 @@ class Payload:
     )
     target: strawberry.Private[Target] = Target()  # immutable
     """The target as it was sent to Cognito; empty if the action was not carried out."""
+    reply: strawberry.Private[Mapping[str, Any]] = field(default_factory=dict)
+    """Cognito's reply."""
 
 
 @strawberry.type
@@ -42,12 +50,41 @@ class GroupPayload(Payload):
             return None
         if not selects_beyond_key(info, "Group"):
             return Group.from_name(name)
+        row = self.reply.get("Group")
+        if isinstance(row, dict) and row.get("GroupName") == name:
+            return Group(row)  # as it is after the action: lists and reads may lag behind
         return await find_group(info.context, name)
 
 
 @strawberry.type
 class MembershipPayload(UserPayload, GroupPayload):
     pass
+
+
+@strawberry.type
+class DeletedUserPayload(Payload):
+    @shown("The global id of the deleted user; null if no user was deleted.")
+    def deleted_id(self) -> strawberry.ID | None:
+        return _id_of("User", self.target.user)
+
+    @shown("The username of the deleted user; null if no user was deleted.")
+    def deleted_username(self) -> str | None:
+        return self.target.user
+
+
+@strawberry.type
+class DeletedGroupPayload(Payload):
+    @shown("The global id of the deleted group; null if no group was deleted.")
+    def deleted_id(self) -> strawberry.ID | None:
+        return _id_of("Group", self.target.group)
+
+    @shown("The name of the deleted group; null if no group was deleted.")
+    def deleted_name(self) -> str | None:
+        return self.target.group
+
+
+def _id_of(typename: str, key: str | None) -> strawberry.ID | None:
+    return None if key is None else strawberry.ID(global_id(typename, key))
 
 
 KNOWN_FROM_TOKEN = frozenset({"sub"})

@@ -6,6 +6,7 @@ from typing import TypeAlias
 from graphql_admin.actions import Action, Effect
 from graphql_admin.policy.decisions import Decisions, Principal
 from graphql_admin.policy.grants import Rights
+from graphql_admin.targets import TargetKind
 from graphql_admin.tokens.caller import Caller
 
 Changes: TypeAlias = tuple[tuple[str, int], ...]
@@ -15,10 +16,10 @@ Changes: TypeAlias = tuple[tuple[str, int], ...]
 class Prices:
     """The cost of decisions, for callers who still have the rights that their tokens give.
 
-    A user's groups are expected to fit into one page, and callers are expected to give no rights to
-    themselves, before which they are read once more: a price with that would be three times as high
-    for what is given to others. What a decision takes beyond its price counts as it is read, as all
-    calls of a request do.
+    A user's groups are expected to fit into one page, as are the members of a group that is
+    deleted, and callers are expected to give no rights to themselves, before which they are read
+    once more: a price with that would be three times as high for what is given to others. What a
+    decision takes beyond its price counts as it is read, as all calls of a request do.
 
     Args:
         decisions: Say what they depend on.
@@ -52,10 +53,11 @@ class Prices:
             if action.is_for_oneself or action not in rights.actions:
                 continue  # nothing is read
             first = standing
-            target = len(self._decisions.most_reads(caller, action))
-            takes = action.row.effect is Effect.TAKES
+            reads = {read.value for read in self._decisions.most_reads(caller, action)}
+            # A group that may be deleted gives no rights.
+            takes = action.row.effect is Effect.TAKES and action.target is not TargetKind.GROUP
             # An action that takes rights reads the caller's standing once more. A change to the
             # caller, which any change may be whose target is read, drops the cached standing.
-            again = takes + 1 if self._each_time else bool(takes or target)
-            total += times * (target + standing * again)
+            again = takes + 1 if self._each_time else bool(takes or reads)
+            total += times * (len(reads.union(action.row.checks)) + standing * again)
         return total if self._each_time else first + total

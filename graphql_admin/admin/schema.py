@@ -18,7 +18,14 @@ from strawberry.types.base import StrawberryObjectDefinition, get_object_definit
 from strawberry.types.field import StrawberryField
 
 from graphql_admin.actions import Action
-from graphql_admin.admin import allowed, changes
+from graphql_admin.admin import (
+    accounts,
+    allowed,
+    changes,
+    group_changes,
+    passwords,
+    user_pool,
+)
 from graphql_admin.admin import federation as references
 from graphql_admin.admin.context import Info
 from graphql_admin.admin.features import Feature
@@ -27,7 +34,7 @@ from graphql_admin.admin.guards import Gated, Guard, Requires, guard_of, guarded
 from graphql_admin.admin.mutations import goes_through_gate
 from graphql_admin.admin.self_check import plans_hold
 from graphql_admin.admin.users import types as users
-from graphql_admin.cognito.operations import Timestamp
+from graphql_admin.cognito.operations import Timestamp, parse_timestamp
 from graphql_admin.engine.fields import definition_of, is_shown
 from graphql_admin.engine.runner import Runner, other_versions
 
@@ -56,7 +63,7 @@ DATE_TIME = strawberry.scalar(
     description="A date and time in UTC, with milliseconds: `2023-11-14T22:13:20.000Z`.",
     specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
     serialize=lambda value: value,
-    parse_value=lambda value: value,
+    parse_value=parse_timestamp,
 )
 
 
@@ -121,9 +128,13 @@ FEATURES = (
     Feature(query=ViewerQuery),
     users.FEATURE,
     groups.FEATURE,
+    user_pool.FEATURE,
     allowed.FEATURE,
     references.FEATURE,
     changes.FEATURE,
+    accounts.FEATURE,
+    passwords.FEATURE,
+    group_changes.FEATURE,
     Feature(query=ServiceQuery),
 )
 """The features of the schema, in the order of its root fields."""

@@ -18,7 +18,7 @@ from graphql_admin.engine.runner import Runner
 from graphql_admin.errors import Internal, UserNotFound
 from graphql_admin.policy.decisions import Decisions
 from graphql_admin.policy.grants import Grants, Policy, Rights
-from graphql_admin.targets import Change, Target
+from graphql_admin.targets import Change, Done
 from graphql_admin.tokens.caller import Caller, TokenUse
 
 
@@ -40,13 +40,13 @@ SAMPLES = (
     Sample("{ groups(first: 3) { nodes { name description precedence createdAt } } }"),
     Sample(
         """query ($by: UserBy!, $with: Boolean!, $without: Boolean! = false) { user(by: $by) {
-            username email @include(if: $with) name @skip(if: $with) sub @include(if: $without)
+            username email @include(if: $with) fullName @skip(if: $with) sub @include(if: $without)
         } }""",
         {"by": {"username": "ann"}, "with": True},
     ),
     Sample(
         "query ($n: Int!, $filter: UserFilter) { users(first: $n, filter: $filter) {"
-        " nodes { name } } }",
+        " nodes { fullName } } }",
         {"n": 1, "filter": {"status": "CONFIRMED"}},
     ),
     Sample(
@@ -70,9 +70,11 @@ SAMPLES = (
         {"input": {"username": "ann", "groupName": "Editors"}},
     ),
     # A name that is not a string: the ordinary path converts it, and nothing is done again.
-    Sample('mutation { disableUser(input: {username: "bob"}) { user { name } errors { code } } }'),
+    Sample(
+        'mutation { disableUser(input: {username: "bob"}) { user { fullName } errors { code } } }'
+    ),
     # Invalid variables.
-    Sample("query ($n: Int!) { users(first: $n) { nodes { name } } }", {"n": "2"}),
+    Sample("query ($n: Int!) { users(first: $n) { nodes { fullName } } }", {"n": "2"}),
 )
 """One for each feature of plans: columns, fragments, resolved fields, merged fields, conditions,
 variables and literals, abstract types, errors, and fallbacks to the ordinary path."""
@@ -117,12 +119,12 @@ async def _call(*_: object, **__: object) -> Reply:
 class _Gate:
     """A gate that changes nothing."""
 
-    async def attempt(self, context: Context, action: Action, change: Change) -> Target:
+    async def attempt(self, context: Context, action: Action, change: Change) -> Done:
         """Return the target without changing anything."""
         target = change.target()
         assert isinstance(context, _Offline)  # noqa: S101
         context.calls_made.append((action.label, target))
-        return target
+        return Done(target, {})
 
 
 @dataclass

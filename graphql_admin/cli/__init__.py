@@ -222,6 +222,12 @@ def iam_policy(account: str | None, partition: str | None) -> None:
         )
     )
     enabled = frozenset(Action) - settings.disabled_actions
+    if Action.UPDATE_GROUP in enabled:
+        click.echo(
+            "updateGroup sends a group's IAM role as it is. If AWS refuses that for groups with a "
+            "role, add iam:PassRole for their roles.",
+            err=True,
+        )
     statement = policy(pool_arn, enabled, knows_groups=settings.knows_groups)
     click.echo(json.dumps(statement, indent=2))
 

@@ -15,6 +15,7 @@ from graphql_admin.settings import PREFIX, Settings
 PROBES: Mapping[str, Mapping[str, object]] = {
     "AdminGetUser": {"Username": "graphql-admin-check"},
     "AdminListGroupsForUser": {"Username": "graphql-admin-check"},
+    "DescribeUserPool": {},
     "GetGroup": {"GroupName": "graphql-admin-check"},
     "ListGroups": {"Limit": 1},
     "ListUsers": {"Limit": 1},
@@ -155,7 +156,7 @@ async def _check_trigger(settings: Settings, read: _Read, findings: Findings) ->
     if not isinstance(pool, dict):
         findings.notes.append(
             "Whether the pool has a pre token generation trigger was not checked: "
-            "DescribeUserPool cannot be called, which the server itself does not need. If there is "
+            "DescribeUserPool cannot be called, which only `getUserPool` needs. If there is "
             f"one that writes `cognito:groups`, set {_TOKEN_MODE}."
         )
         return

@@ -14,6 +14,7 @@ class Quota(StrEnum):
     USER_ACCOUNT_RECOVERY = "UserAccountRecovery"
     USER_RESOURCE_READ = "UserResourceRead"
     USER_RESOURCE_UPDATE = "UserResourceUpdate"
+    USER_POOL_READ = "UserPoolRead"
     USER_POOL_RESOURCE_READ = "UserPoolResourceRead"
     USER_POOL_RESOURCE_UPDATE = "UserPoolResourceUpdate"
     PER_POOL = "PerPool"
@@ -30,6 +31,7 @@ DEFAULT_QUOTAS: Mapping[Quota, float] = {
     Quota.USER_ACCOUNT_RECOVERY: 30,
     Quota.USER_RESOURCE_READ: 50,
     Quota.USER_RESOURCE_UPDATE: 25,
+    Quota.USER_POOL_READ: 15,
     Quota.USER_POOL_RESOURCE_READ: 20,
     Quota.USER_POOL_RESOURCE_UPDATE: 15,
     Quota.PER_POOL: 5,
@@ -61,16 +63,18 @@ CATEGORIES: Mapping[str, Quota] = {
             "AdminListUserAuthEvents",
         ),
         Quota.USER_RESOURCE_UPDATE: (
+            "AdminDeleteSoftwareToken",
             "AdminForgetDevice",
             "AdminSetUserMFAPreference",
             "AdminUpdateDeviceStatus",
         ),
+        Quota.USER_POOL_READ: ("DescribeUserPool",),
         Quota.USER_POOL_RESOURCE_READ: ("GetGroup", "ListGroups"),
         Quota.USER_POOL_RESOURCE_UPDATE: ("CreateGroup", "DeleteGroup", "UpdateGroup"),
     }.items()
     for operation in operations
 }
-"""The category of each operation on users and groups, from Cognito's developer guide."""
+"""The category of each operation on users, groups and the pool, from Cognito's developer guide."""
 
 OTHER = 15.0
 """Calls per second of operations that are in no category above: Cognito's smallest quota."""

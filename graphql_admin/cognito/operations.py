@@ -14,8 +14,14 @@ from graphql_admin.errors import (
     AdminError,
     AlreadyExists,
     BadUserInput,
+    CannotReset,
+    DeliveryFailed,
     GroupNotFound,
     LimitExceeded,
+    NotEnabled,
+    NotInvited,
+    PasswordRejected,
+    PasswordUsedBefore,
     RejectedByTrigger,
     Throttled,
     UpstreamFailed,
@@ -72,19 +78,50 @@ _MEANINGS: Mapping[str, type[AdminError]] = {
     "GroupExistsException": AlreadyExists,
     "UsernameExistsException": AlreadyExists,
     "InvalidParameterException": BadUserInput,
-    "InvalidPasswordException": BadUserInput,
+    "InvalidPasswordException": PasswordRejected,
     "InvalidToken": BadUserInput,  # moto's error for a page token that it did not issue
-    "PasswordHistoryPolicyViolationException": BadUserInput,
+    "PasswordHistoryPolicyViolationException": PasswordUsedBefore,
     "LimitExceededException": LimitExceeded,
     "InvalidLambdaResponseException": RejectedByTrigger,
     "UnexpectedLambdaException": RejectedByTrigger,
     "UserLambdaValidationException": RejectedByTrigger,
+    "CodeDeliveryFailureException": DeliveryFailed,
+    "InvalidEmailRoleAccessPolicyException": DeliveryFailed,
+    "InvalidSmsRoleAccessPolicyException": DeliveryFailed,
+    "InvalidSmsRoleTrustRelationshipException": DeliveryFailed,
     "UserNotFoundException": UserNotFound,
     "PasswordResetRequiredException": WrongState,
     "TooManyFailedAttemptsException": WrongState,  # the user's, not ours
     "UnsupportedUserStateException": WrongState,
     "UserNotConfirmedException": WrongState,
 } | dict.fromkeys(_THROTTLING, Throttled)
+
+_MEANINGS_OF_WRITES: Mapping[str, type[AdminError]] = {
+    # A read that gets one of these is an error of this server or its settings.
+    "InvalidUserPoolConfigurationException": NotEnabled,
+    "OperationNotEnabledException": NotEnabled,
+    "PreconditionNotMetException": NotEnabled,
+    "UserPoolAddOnNotEnabledException": NotEnabled,
+    # Not the lack of a right (that is AccessDeniedException): AdminConfirmSignUp says so of a user
+    # who is confirmed already.
+    "NotAuthorizedException": WrongState,
+}
+
+_MEANINGS_BY_OPERATION: Mapping[tuple[str, str], type[AdminError]] = {
+    # Its one parameter is the username, which was checked.
+    ("AdminResetUserPassword", "InvalidParameterException"): CannotReset,
+    ("AdminResetUserPassword", "NotAuthorizedException"): CannotReset,
+    ("AdminCreateUser", "UnsupportedUserStateException"): NotInvited,
+}
+
+DONE_IF_GONE: Mapping[str, type[AdminError]] = {
+    "AdminDeleteUser": UserNotFound,
+    "DeleteGroup": GroupNotFound,
+}
+"""Operations that may be sent again where it is unknown whether Cognito carried them out, and the
+error of the next attempt which shows that it did. Any other change is sent again only if it was
+certainly not made: a second invitation or reset is a second message, and a password that is set
+twice may replace a newer one."""
 
 
 def is_read(operation: str) -> bool:
@@ -111,11 +148,10 @@ def translate(operation: str, aws_code: str) -> type[AdminError]:
         # Cognito has one error for a missing group and a missing pool. Where a group was named, it
         # is the group: if the pool did not exist, no caller would have a token from it.
         return GroupNotFound if describe(operation).takes_group else UpstreamFailed
-    if aws_code == "NotAuthorizedException":
-        # Not a missing permission (that is AccessDeniedException): AdminConfirmSignUp answers this
-        # for a user who is already confirmed.
-        return UpstreamFailed if is_read(operation) else WrongState
-    return _MEANINGS.get(aws_code, UpstreamFailed)
+    meaning = _MEANINGS_BY_OPERATION.get((operation, aws_code)) or _MEANINGS.get(aws_code)
+    if meaning is None and not is_read(operation):
+        meaning = _MEANINGS_OF_WRITES.get(aws_code)
+    return meaning or UpstreamFailed
 
 
 Timestamp = NewType("Timestamp", str)
@@ -133,6 +169,33 @@ def to_timestamp(seconds: float | None) -> Timestamp | None:
     # A list has two of these for each row, so the day comes from a cache, and there is no call to
     # `Timestamp`, which only returns its argument.
     return _day(day) + _MINUTES[minute] + _SECONDS[second] + _MILLISECONDS[millisecond]  # type: ignore[return-value]
+
+
+def is_at(timestamp: Timestamp, seconds: object) -> bool:
+    """Tell whether a timestamp is that of a date as Cognito sends it, to the millisecond.
+
+    Args:
+        timestamp: In any zone, with any number of digits.
+        seconds: Since 1970; anything but a number is no date.
+    """
+    if not isinstance(seconds, int | float):
+        return False
+    moment = datetime.fromisoformat(timestamp) - datetime.fromtimestamp(0, UTC)
+    return round(moment.total_seconds() * 1000) == round(seconds * 1000)
+
+
+def parse_timestamp(value: object) -> Timestamp:
+    """Return `value` if it is a date and time with a zone, in a format of ISO 8601.
+
+    Raises:
+        ValueError: It is not; the message does not repeat it.
+    """
+    try:
+        if isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None:
+            return Timestamp(value)
+    except ValueError:
+        pass
+    raise ValueError("not a date and time with a zone")
 
 
 @lru_cache(maxsize=4096)  # days, some eleven years

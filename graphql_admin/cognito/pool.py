@@ -27,6 +27,7 @@ from graphql_admin.cognito.access import MissingRight, PoolReader, PoolWriter
 from graphql_admin.cognito.coalescing import SharedReads
 from graphql_admin.cognito.credentials import Keyring
 from graphql_admin.cognito.operations import (
+    DONE_IF_GONE,
     OWN_CREDENTIALS_REFUSED,
     SERVICE,
     Operation,
@@ -263,8 +264,8 @@ class UserPool:
         return reply
 
     async def _try_repeatedly(self, call: _Call, permit: Permit) -> Reply:
-        operation, deadline = call.operation, call.deadline
         attempt = 0
+        in_doubt: AdminError | None = None
         while True:
             with permit:
                 try:
@@ -276,23 +277,44 @@ class UserPool:
                         pause = 0.0
                     else:
                         attempt += 1
-                        pause = random.uniform(0, self._backoff * 2 ** (attempt - 1))  # noqa: S311  # only spreads load
-                        if (
-                            attempt == ATTEMPTS
-                            or not (failure.changed_nothing or operation.is_read)
-                            or asyncio.get_running_loop().time() + pause >= deadline
-                        ):
-                            log.warning(
-                                "call to Cognito failed",
-                                operation=operation.name,
-                                reason=failure.reason,
-                                attempts=attempt,
-                            )
-                            raise failure.error from failure.__cause__
-            metrics.count_retry(operation.name)
+                        pause = self._pause_after(failure, call, attempt)
+                    if not failure.changed_nothing:
+                        in_doubt = failure.error
+                except AdminError as error:
+                    if in_doubt is None or not isinstance(error, _is_done_by(call.operation)):
+                        raise
+                    return Reply({})
+            metrics.count_retry(call.operation.name)
             if pause:
                 await asyncio.sleep(pause)
-            permit = await self._wait_for_permit(call, again=True)
+            try:
+                permit = await self._wait_for_permit(call, again=True)
+            except Throttled as error:
+                if in_doubt is None or call.operation.is_read:
+                    raise
+                raise in_doubt from error  # `Throttled` says that nothing was changed
+
+    def _pause_after(self, failure: _AttemptFailed, call: _Call, attempt: int) -> float:
+        """Return how many seconds to wait before another attempt.
+
+        Raises:
+            AdminError: There must be no other attempt.
+        """
+        pause = random.uniform(0, self._backoff * 2 ** (attempt - 1))  # noqa: S311  # only spreads load
+        operation = call.operation
+        if (
+            attempt == ATTEMPTS
+            or not (failure.changed_nothing or operation.is_read or operation.name in DONE_IF_GONE)
+            or asyncio.get_running_loop().time() + pause >= call.deadline
+        ):
+            log.warning(
+                "call to Cognito failed",
+                operation=operation.name,
+                reason=failure.reason,
+                attempts=attempt,
+            )
+            raise failure.error from failure.__cause__
+        return pause
 
     async def _try_once(self, call: _Call) -> Reply:
         """Make one attempt, once there is a slot for it.
@@ -336,6 +358,12 @@ class UserPool:
         if status == 200:
             return _read_result(operation, reply)
         raise _read_error(operation, status, _find_code(error_type, reply))
+
+
+def _is_done_by(operation: Operation) -> tuple[type[AdminError], ...]:
+    """Return the error that says of a second attempt that the first did it, if there is one."""
+    gone = DONE_IF_GONE.get(operation.name)
+    return () if gone is None else (gone,)
 
 
 def _read_result(operation: Operation, reply: bytes) -> Reply:

@@ -42,6 +42,9 @@ _SUPPORT = (
     Action.CONFIRM_USER_SIGN_UP,
     Action.ADD_USER_TO_GROUP,
     Action.REMOVE_USER_FROM_GROUP,
+    Action.END_USER_SESSIONS,
+    Action.RESET_USER_PASSWORD,
+    Action.RESEND_INVITATION,
 )
 
 POLICY: Mapping[str, Mapping[str, list[str]]] = {
@@ -204,6 +207,7 @@ class EmbeddedCognito:
         create_group(GroupName="Editors", Precedence=20)
         create_group(GroupName="Support", Precedence=10, Description="Helps people to sign in.")
         create_group(GroupName="Readers")
+        create_group(GroupName="Alumni", Description="Nobody is in it yet.")
 
     def _create(self, person: Person) -> None:
         cognito, pool_id, username = self._cognito, self.pool_id, person.username

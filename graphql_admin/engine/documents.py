@@ -2,23 +2,30 @@
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
+    ConstValueNode,
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
+    ObjectFieldNode,
     OperationDefinitionNode,
     OperationType,
     Source,
+    VariableDefinitionNode,
+    VariableNode,
+    Visitor,
     parse,
+    visit,
 )
 
 from graphql_admin.engine.caches import LruCache
 from graphql_admin.engine.costs import Cost, CostTable, TakesCall
+from graphql_admin.engine.fields import secret_fields
 from graphql_admin.engine.limits import (
     FragmentCycle,
     Limits,
@@ -68,6 +75,7 @@ class Document:
         limits: Limits on its variables.
         size: Its estimated size in memory, the source included, in bytes.
         repeats: How often a response may repeat any part of a reply.
+        has_secret: Whether it may contain the value of a `secret` field, and must not be cached.
     """
 
     ast: DocumentNode
@@ -77,6 +85,7 @@ class Document:
     limits: Limits
     size: int
     repeats: int = 1
+    has_secret: bool = False
 
     compiled: dict[str | None, CompiledOperation | None] = field(default_factory=dict)
     """The operations that `Runner` has compiled so far, by the same names."""
@@ -161,6 +170,7 @@ class Documents:
         self._max_calls = max_calls
         self._limits = limits
         self._costs = CostTable(schema, takes_call, enough=max_calls + 1)
+        self._secrets = frozenset[str]().union(*secret_fields(schema).values())
         self._cache: LruCache[str, Document] = LruCache(CACHE_BYTES)
 
     def load(self, text: str, *, keep: bool = True) -> Document:
@@ -176,7 +186,7 @@ class Documents:
         document = self._cache.get(text)
         if document is None:
             document = self._load(text)
-            if keep:
+            if keep and not document.has_secret:
                 self._cache.put(text, document, document.size)
         return document
 
@@ -223,7 +233,16 @@ class Documents:
             if isinstance(node, OperationDefinitionNode)
         }
         costs = {name: self._costs.estimate(ast, node) for name, node in operations.items()}
-        return Document(ast, operations, costs, self._max_calls, self._limits, size, repeats)
+        return Document(
+            ast,
+            operations,
+            costs,
+            self._max_calls,
+            self._limits,
+            size,
+            repeats,
+            has_secret=may_have_secret(ast, self._secrets),
+        )
 
 
 SAFE_SYNTAX_MESSAGE = re.compile(
@@ -241,6 +260,36 @@ SAFE_SYNTAX_MESSAGE = re.compile(
     re.VERBOSE,
 )
 """The part of a parser's message that quotes only punctuation of the document."""
+
+
+def may_have_secret(ast: DocumentNode, secrets: Collection[str]) -> bool:
+    """Tell whether a document may contain the value of a secret field.
+
+    It does where such a field is given anything but a variable, and may where it is given a
+    variable and any variable has a default.
+
+    Args:
+        ast: The document.
+        secrets: The names of secret fields.
+    """
+    fields: list[ObjectFieldNode] = []
+    defaults: list[ConstValueNode] = []
+
+    class Finder(Visitor):
+        def enter_object_field(self, node: ObjectFieldNode, *_: Any) -> None:
+            if node.name.value in secrets:
+                fields.append(node)
+
+        def enter_variable_definition(self, node: VariableDefinitionNode, *_: Any) -> None:
+            if node.default_value is not None:
+                defaults.append(node.default_value)
+
+    operations = (node for node in ast.definitions if isinstance(node, OperationDefinitionNode))
+    if any(map(is_mutation, operations)):
+        visit(ast, Finder())
+    return bool(fields and defaults) or any(
+        not isinstance(field.value, VariableNode) for field in fields
+    )
 
 
 def name_of(operation: OperationDefinitionNode) -> str | None:

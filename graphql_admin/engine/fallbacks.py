@@ -19,5 +19,8 @@ class Fallback(Enum):
     VARIABLES = "variables"
     """A variable or an argument is not exactly of its type."""
 
+    SECRET = "secret"  # noqa: S105  # a name, and no secret
+    """It may contain a password, which a cached plan would keep in memory."""
+
     VALUE = "value"
     """A resolved value does not match the schema, or is an error where null is not allowed."""

@@ -1,17 +1,18 @@
 """Fields that read from their object alone, and convert the value to the schema's type."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import iscoroutinefunction, signature
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import strawberry
-from graphql import GraphQLField
+from graphql import GraphQLField, GraphQLInputObjectType, GraphQLSchema
 from strawberry.types.field import StrawberryField
 
 _SHOWS = "shows"
 _OF_KEY = "of key"
 _READER = "reader"
+_SECRET = "is secret"  # noqa: S105  # a name, and no secret
 
 _DEFINITION = "strawberry-definition"
 """The extension under which Strawberry keeps the definition that an element of graphql-core's
@@ -102,6 +103,31 @@ def held(
         _READER: FieldReader(of_one, convert_many if convert else reader.of_many),
     }
     return strawberry.field(read, description=description, metadata=metadata)
+
+
+def secret(description: str) -> Any:
+    """Make a required input field whose value must not be stored: a password.
+
+    Documents that contain such a value are not cached either; see `documents`.
+
+    Args:
+        description: What it takes.
+    """
+    return strawberry.field(description=description, metadata={_SECRET: True})
+
+
+def secret_fields(schema: GraphQLSchema) -> Mapping[str, frozenset[str]]:
+    """Return the names of the fields that `secret` made, by the names of their input types."""
+    found = {
+        type_.name: frozenset(
+            name
+            for name, field in type_.fields.items()
+            if (definition := definition_of(field)) and definition.metadata.get(_SECRET)
+        )
+        for type_ in schema.type_map.values()
+        if isinstance(type_, GraphQLInputObjectType)
+    }
+    return {name: fields for name, fields in found.items() if fields}
 
 
 def reader_of(field: GraphQLField) -> FieldReader | None:

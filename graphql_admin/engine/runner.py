@@ -114,6 +114,8 @@ class Runner:
         planned: Planned | Fallback
         if not self._plans_hold:
             planned = Fallback.VERSIONS
+        elif document.has_secret:
+            planned = Fallback.SECRET
         elif compiled := self._compile(document, operation):
             planned = await compiled.run(variables or {}, context)
         else:

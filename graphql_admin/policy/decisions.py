@@ -206,7 +206,7 @@ class Decisions:
             if rule.target is TargetKind.MEMBERSHIP and not self._grants.gives_rights(target.group):
                 effect = Effect.NONE
         if target.user is None:
-            return Allowed(effect)
+            return Allowed()  # a group that the policy does not name gives no rights
         return self._decide_on_user(principal, rule, effect, target.user)
 
     def possible_reads(self, action: Action) -> tuple[Read, ...]:
@@ -292,6 +292,7 @@ class Decisions:
             action
             for action, rule in self._rules.items()
             if rule.target in targets
+            and not rule.creates
             and isinstance(self.decide(principal, action, targets[rule.target]), Allowed)
         )
 

@@ -13,9 +13,9 @@ from graphql_admin.actions import Action
 from graphql_admin.policy.iam import iam_policy
 from tests.support.api import Api
 from tests.support.directory import Directory
-from tests.support.scripted import ScriptedCognito, reply
+from tests.support.scripted import ScriptedCognito, reply, user_of
 
-PASSWORD = "Correct-horse-7-battery"
+NICKNAME = "Canary-7-nickname"
 
 
 def test_actions(
@@ -25,74 +25,77 @@ def test_actions(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The pool is changed, the right target is recorded, and the password is nowhere."""
-    directory.add_group("Editors")
+    """The pool is changed, the right target is recorded, and the value is nowhere."""
     directory.add_user("bob")
     path = tmp_path / "audit.jsonl"
     api = serve(moto_url, directory.pool_id, audit_file=path)
     done = api.send(
-        """mutation ($set: SetUserPasswordInput!) {
-            setUserPassword(input: $set) { user { username status } errors { code } }
-            empty: setUserPassword(input: {username: "bob", password: ""}) {
+        """mutation ($set: SetUserNicknameInput!) {
+            setUserNickname(input: $set) {
+                user { username attributes { name value } } errors { code }
+            }
+            empty: setUserNickname(input: {username: "bob", nickname: ""}) {
                 user { username } errors { code field }
             }
-            deleteGroup(input: {groupName: "Editors"}) { group { name } errors { code } }
-            again: deleteGroup(input: {groupName: "Editors"}) { group { name } errors { code } }
+            missing: setUserNickname(input: {username: "eve", nickname: "E"}) {
+                user { username } errors { code field }
+            }
         }""",
-        {"set": {"username": "bob", "password": PASSWORD}},
-    )
-    assert done.data == {
-        "setUserPassword": {"user": {"username": "bob", "status": "CONFIRMED"}, "errors": []},
-        "empty": {"user": None, "errors": [{"code": "INVALID_VALUE", "field": "password"}]},
-        "deleteGroup": {"group": {"name": "Editors"}, "errors": []},
-        "again": {"group": None, "errors": [{"code": "GROUP_NOT_FOUND"}]},
+        {"set": {"username": "bob", "nickname": NICKNAME}},
+    ).data
+    attributes = done["setUserNickname"]["user"].pop("attributes")
+    assert {"name": "nickname", "value": NICKNAME} in attributes
+    assert done == {
+        "setUserNickname": {"user": {"username": "bob"}, "errors": []},
+        "empty": {"user": None, "errors": [{"code": "INVALID_VALUE", "field": "nickname"}]},
+        "missing": {"user": None, "errors": [{"code": "USER_NOT_FOUND", "field": "username"}]},
     }
-    assert directory.user("bob")["UserStatus"] == "CONFIRMED"
-    groups = directory.cognito.list_groups(UserPoolId=directory.pool_id)["Groups"]
-    assert "Editors" not in {group["GroupName"] for group in groups}
+    assert {"Name": "nickname", "Value": NICKNAME} in directory.user("bob")["UserAttributes"]
     refused = api.send(
-        """mutation { deleteGroup(input: {groupName: "Others"}) { errors { code } } }""",
+        """mutation { deleteUserTotp(input: {username: "bob"}) { errors { code } } }""",
         groups=("Readers",),
     )
     assert refused.codes == ["FORBIDDEN"]
     events = [json.loads(line) for line in path.read_text().splitlines()]
-    user, group = {"username": "bob", "group": None}, {"username": None, "group": "Editors"}
-    assert [(e["action"], e["target"], e["outcome"], e["code"]) for e in events] == [
-        ("setUserPassword", user, "done", None),
-        ("setUserPassword", user, "failed", "INVALID_VALUE"),
-        ("deleteGroup", group, "done", None),
-        ("deleteGroup", group, "failed", "GROUP_NOT_FOUND"),
-        ("deleteGroup", {"username": None, "group": "Others"}, "refused", "FORBIDDEN"),
+    assert [(e["action"], e["target"]["username"], e["outcome"], e["code"]) for e in events] == [
+        ("setUserNickname", "bob", "done", None),
+        ("setUserNickname", "bob", "failed", "INVALID_VALUE"),
+        ("setUserNickname", "eve", "failed", "USER_NOT_FOUND"),
+        ("deleteUserTotp", "bob", "refused", "FORBIDDEN"),
     ]
     printed = "".join(capfd.readouterr())
-    assert "setUserPassword" in printed
-    assert PASSWORD not in printed + path.read_text()
+    assert "setUserNickname" in printed
+    assert NICKNAME not in printed + path.read_text()
 
 
 def test_price(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """The mutation costs its call, and what decides on it; its payload, what reads it back."""
     body = {
         "query": """mutation {
-            deleteGroup(input: {groupName: "A"}) { group { description } errors { code } }
+            deleteUserTotp(input: {username: "bob"}) { user { status } errors { code } }
         }""",
         "extensions": {"cost": True},
     }
-    scripted.on("DeleteGroup", reply({}))
-    scripted.on("GetGroup", reply({"Group": {"GroupName": "A"}}))
+    scripted.on("AdminDeleteSoftwareToken", reply({}))
+    scripted.on("AdminGetUser", reply(user_of("bob")))
     api = serve(scripted.url)
     headers = {"Authorization": api.token("Admins")}
     answer = api.client.post("/graphql", json=body, headers=headers).json()
-    assert answer["extensions"]["cost"]["estimated"] == 4
-    assert scripted.operations() == ["DeleteGroup", "GetGroup"]
+    # The write; of the caller two reads, and two again after a change to themselves; of the target
+    # one, and one for the payload.
+    assert answer["extensions"]["cost"]["estimated"] == 7
+    # Who it is comes first: no caller does this to themselves.
+    reads = "AdminGetUser"
+    assert scripted.operations() == [reads, "AdminDeleteSoftwareToken", reads]
 
 
 def test_iam() -> None:
     """The IAM policy has the operation of the row."""
-    actions = [Action.labelled("deleteGroup"), Action.labelled("setUserPassword")]
+    actions = [Action.labelled("deleteUserTotp"), Action.labelled("setUserNickname")]
     (statement,) = iam_policy("arn", actions)["Statement"]
     assert set(statement["Action"]) == {
+        "cognito-idp:AdminDeleteSoftwareToken",
         "cognito-idp:AdminGetUser",
         "cognito-idp:AdminListGroupsForUser",
-        "cognito-idp:AdminSetUserPassword",
-        "cognito-idp:DeleteGroup",
+        "cognito-idp:AdminUpdateUserAttributes",
     }

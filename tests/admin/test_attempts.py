@@ -50,6 +50,22 @@ def test_every_action_that_writes_is_one_gated_mutation() -> None:
     }
 
 
+def test_rows_that_write_say_on_whom() -> None:
+    """No action is left to the defaults that decide on whom it may be done."""
+    module = ast.parse((PACKAGE / "actions.py").read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(module) if isinstance(node, ast.Call)]
+    rows = [
+        {each.arg: ast.unparse(each.value) for each in call.keywords}
+        for call in calls
+        if ast.unparse(call.func) == "Row"
+    ]
+    assert len(rows) == len(Action)
+    for row in rows:
+        if "write" in row:
+            assert "effect" in row, row["name"]
+            assert ("on_oneself" in row) == (row["target"] != "TargetKind.GROUP"), row["name"]
+
+
 def reachable(thing: object) -> Iterator[object]:
     """Yield all of this package's objects that public names lead to from a thing."""
     seen: set[int] = set()

@@ -80,6 +80,10 @@ def drive(api: Api, enabled: frozenset[Action], group: str) -> None:
             f"{{ _entities(representations: {bob}) {{ ... on User {{ allowedActions }} }} }}",
             token=token,
         )
+    if Action.DELETE_GROUP in enabled:
+        api.send(
+            'mutation { deleteGroup(input: {groupName: "Empty"}) { errors { code } } }', token=token
+        )
     if Action.GET_USER in enabled:
         api.send('{ user(by: {sub: "sub-of-bob"}) { email } }', token=token)
     for action in enabled & ADMIN_QUERIES.keys():

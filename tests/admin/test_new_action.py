@@ -84,7 +84,7 @@ def run(folder: Path, module: str, *arguments: str) -> str:
     return ended.stdout
 
 
-NEW_ACTIONS = "deleteGroup or setUserPassword or DELETE_GROUP or SET_USER_PASSWORD"
+NEW_ACTIONS = "deleteUserTotp or setUserNickname or DELETE_USER_TOTP or SET_USER_NICKNAME"
 EVERY_ACTION = [
     "tests/admin/test_guards.py::test_ways_lead_through_every_action",
     "tests/admin/test_guards.py::test_payloads_require_what_reads_their_objects",
@@ -139,15 +139,15 @@ def test_schema(copy: Path) -> None:
     """Everything of the new actions is described, and guarded as it says."""
     run(copy, "pytest", "-n0", "tests/admin/test_schema.py")
     sdl = (copy / "schema.graphql").read_text(encoding="utf-8")
-    assert re.search(r"input SetUserPasswordInput \{.*?password: String!\n\}", sdl, re.DOTALL)
-    assert "deleteGroup(" in sdl
+    assert re.search(r"input SetUserNicknameInput \{.*?nickname: String!\n\}", sdl, re.DOTALL)
+    assert "deleteUserTotp(" in sdl
 
 
 def test_table_of_actions(copy: Path) -> None:
     """The page of actions has the rows."""
     page = (copy / "docs" / "actions.md").read_text(encoding="utf-8")
-    assert "| `deleteGroup` | `deleteGroup` | – | DeleteGroup |\n" in page
-    assert "| `setUserPassword` | `setUserPassword` | – | AdminSetUserPassword |\n" in page
+    assert "| `deleteUserTotp` | `deleteUserTotp` | – | AdminDeleteSoftwareToken |\n" in page
+    assert "| `setUserNickname` | `setUserNickname` | – | AdminUpdateUserAttributes |\n" in page
     run(copy, "docs.tables", "--check")
 
 
@@ -164,5 +164,5 @@ def test_errors_of_the_operations(copy: Path) -> None:
 
 
 def test_end_to_end(copy: Path) -> None:
-    """The pool is changed, the right target is recorded, and the password is nowhere."""
+    """The pool is changed, the right target is recorded, and the value is nowhere."""
     assert "3 passed" in run(copy, "pytest", "-n0", "tests/admin/new_action_scenario.py")

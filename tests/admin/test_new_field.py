@@ -39,7 +39,7 @@ def test_field(tmp_path: Path) -> None:
     ]
     types = tmp_path / "graphql_admin" / "admin" / "users" / "types.py"
     text = types.read_text(encoding="utf-8")
-    above = text.index('    name = held(_attribute("name")')
+    above = text.index('    full_name = held(_attribute("name")')
     indented = "".join(f"    {each.strip()}\n" for each in line.splitlines())
     types.write_text(text[:above] + indented + text[above:], encoding="utf-8")
     ended = subprocess.run(

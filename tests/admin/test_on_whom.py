@@ -24,12 +24,14 @@ POLICY = """
 Admins = ["*"]
 Support = [
     "addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "disableUser", "enableUser",
+    "deleteUser", "endUserSessions", "setUserPassword", "resetUserPassword", "resendInvitation",
 ]
 Helpers = ["enableUser"]
 [scopes]
 "api/all" = ["*"]
 "api/support" = [
     "addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "disableUser", "enableUser",
+    "deleteUser", "endUserSessions", "setUserPassword", "resetUserPassword", "resendInvitation",
 ]
 [protected]
 groups = ["Billing"]

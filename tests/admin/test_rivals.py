@@ -32,7 +32,7 @@ ROUNDS = 200
 PAIRS = 100
 """Rounds between two processes, where all that is at stake is a figure."""
 LAG = 2.0
-REFUSALS = {None, "CONFLICT", "FORBIDDEN", "OUT_OF_SCOPE"}
+REFUSALS = {None, "CONFLICT", "FORBIDDEN", "OUT_OF_SCOPE", "USER_NOT_FOUND"}
 """What may come of such a change."""
 
 

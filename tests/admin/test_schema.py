@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,18 @@ def fields(schema: GraphQLSchema = SCHEMA) -> Iterator[tuple[str, Any]]:
         if isinstance(type_, GraphQLObjectType) and not type_.name.startswith(FEDERATIONS_OWN):
             for name, field in type_.fields.items():
                 yield f"{type_.name}.{name}", field
+
+
+def test_types_of_node_agree_on_their_fields() -> None:
+    """A field of two types of `Node` has one type: clients may select it of both at once."""
+    node = SCHEMA.type_map["Node"]
+    assert isinstance(node, GraphQLInterfaceType)
+    shared = 0
+    for one, other in combinations(SCHEMA.get_implementations(node).objects, 2):
+        for name in one.fields.keys() & other.fields.keys():
+            shared += 1
+            assert str(one.fields[name].type) == str(other.fields[name].type), name
+    assert shared
 
 
 def test_guarded_fields_are_nullable() -> None:
@@ -185,14 +198,14 @@ def test_mutation_of_its_own_making_fails_start() -> None:
     @strawberry.type
     class Deletions:
         @strawberry.field(extensions=[Gated(Action.DISABLE_USER)])
-        async def delete_user(self, info: Info, input: UserInput) -> str | None:
+        async def erase_user(self, info: Info, input: UserInput) -> str | None:
             raise AssertionError(info, input)
 
         @strawberry.field(extensions=[Gated(Action.DISABLE_USER)])
         async def delete_it(self, info: Info) -> str | None:
             raise AssertionError(info)
 
-    with pytest.raises(UngatedMutation, match=r"deleteUser does not.*deleteIt does not"):
+    with pytest.raises(UngatedMutation, match=r"eraseUser does not.*deleteIt does not"):
         AdminSchema(features=(*FEATURES, Feature(mutation=Deletions)))
 
 
@@ -206,10 +219,10 @@ def test_ungated_mutation_fails_start() -> None:
     @strawberry.type
     class Deletions:
         @guarded(Action.DISABLE_USER, description="Delete a user.")
-        async def delete_user(self, info: strawberry.Info) -> DeletionPayload | None:
+        async def purge_user(self, info: strawberry.Info) -> DeletionPayload | None:
             raise AssertionError(info)
 
-    with pytest.raises(UngatedMutation, match="deleteUser"):
+    with pytest.raises(UngatedMutation, match="purgeUser"):
         AdminSchema(features=(*FEATURES, Feature(mutation=Deletions)))
 
 

@@ -41,8 +41,8 @@ def test_user_by_username(api: Api, directory: Directory) -> None:
     )
     user = api.send(
         """{ user(by: {username: "bob"}) {
-            __typename username sub email emailVerified phoneNumber phoneNumberVerified name
-            givenName familyName preferredUsername status enabled createdAt updatedAt
+            __typename username sub email emailVerified phoneNumber phoneNumberVerified
+            fullName givenName familyName preferredUsername status enabled createdAt updatedAt
             attributes { name value }
         } }"""
     ).data["user"]
@@ -58,7 +58,7 @@ def test_user_by_username(api: Api, directory: Directory) -> None:
         "emailVerified": True,
         "phoneNumber": "+15550100",
         "phoneNumberVerified": None,
-        "name": "Bob Builder",
+        "fullName": "Bob Builder",
         "givenName": "Bob",
         "familyName": "Builder",
         "preferredUsername": "bobby",
@@ -180,7 +180,7 @@ def test_users_by_filter(api: Api, directory: Directory) -> None:
         {"email": {"equals": "bob@example.com"}},
         {"email": {"startsWith": "bob@"}},
         {"phoneNumber": {"startsWith": "+1555"}},
-        {"name": {"equals": "Bob B"}},
+        {"fullName": {"equals": "Bob B"}},
         {"givenName": {"equals": "Bob"}},
         {"familyName": {"startsWith": "Buil"}},
         {"preferredUsername": {"equals": "bobby"}},
@@ -196,9 +196,9 @@ def test_users_by_filter(api: Api, directory: Directory) -> None:
 @pytest.mark.parametrize(
     ("criterion", "sent"),
     [
-        ({"name": {"equals": 'a" or "b'}}, r'name = "a\" or \"b"'),
-        ({"name": {"equals": "back\\"}}, r'name = "back\\"'),
-        ({"name": {"startsWith": '\\"'}}, r'name ^= "\\\""'),
+        ({"fullName": {"equals": 'a" or "b'}}, r'name = "a\" or \"b"'),
+        ({"fullName": {"equals": "back\\"}}, r'name = "back\\"'),
+        ({"fullName": {"startsWith": '\\"'}}, r'name ^= "\\\""'),
         ({"givenName": {"equals": "x"}}, 'given_name = "x"'),
         ({"phoneNumber": {"equals": "+1"}}, 'phone_number = "+1"'),
         ({"preferredUsername": {"startsWith": "x"}}, 'preferred_username ^= "x"'),
@@ -219,13 +219,13 @@ def test_users_filter_as_sent(
 @pytest.mark.parametrize(
     "criterion",
     [
-        {"name": {"equals": "x" * 257}},
-        {"name": {"equals": ""}},
-        {"name": {"startsWith": "a\nb"}},
-        {"name": {"equals": "a\0b"}},
-        {"name": {}},
-        {"name": {"equals": "a", "startsWith": "a"}},
-        {"name": {"equals": "a"}, "email": {"equals": "a"}},
+        {"fullName": {"equals": "x" * 257}},
+        {"fullName": {"equals": ""}},
+        {"fullName": {"startsWith": "a\nb"}},
+        {"fullName": {"equals": "a\0b"}},
+        {"fullName": {}},
+        {"fullName": {"equals": "a", "startsWith": "a"}},
+        {"fullName": {"equals": "a"}, "email": {"equals": "a"}},
         {},
         {"status": "NEVER_HEARD_OF"},
     ],
@@ -261,7 +261,7 @@ def test_users_filter_takes_what_stands_in_names(
     """A filter's value may have any character but control characters and lone surrogates."""
     shared_scripted.on("ListUsers", reply({"Users": []}))
     api = shared_serve(shared_scripted.url)
-    assert api.send(FOUND, {"f": {"name": {match: name}}}).data["users"]["nodes"] == []
+    assert api.send(FOUND, {"f": {"fullName": {match: name}}}).data["users"]["nodes"] == []
     assert f'"{name}"' in shared_scripted.requests[-1].parameters["Filter"]
 
 
@@ -271,7 +271,9 @@ def test_users_filter_refuses_control_characters(
 ) -> None:
     """Control characters, of both sets, are refused before Cognito is called."""
     api = serve(scripted.url)
-    assert api.send(FOUND, {"f": {"name": {"equals": f"a{control}"}}}).codes == ["BAD_USER_INPUT"]
+    assert api.send(FOUND, {"f": {"fullName": {"equals": f"a{control}"}}}).codes == [
+        "BAD_USER_INPUT"
+    ]
     assert scripted.requests == []
 
 
@@ -279,7 +281,7 @@ def test_users_filter_refuses_control_characters(
     "field",
     [
         *("username", "sub", "email", "phoneNumber"),
-        *("name", "givenName", "familyName", "preferredUsername"),
+        *("fullName", "givenName", "familyName", "preferredUsername"),
     ],
 )
 def test_users_filter_with_an_empty_prefix(

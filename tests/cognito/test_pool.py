@@ -40,9 +40,15 @@ from graphql_admin.errors import (
     AdminError,
     AlreadyExists,
     BadUserInput,
+    CannotReset,
+    DeliveryFailed,
     GroupNotFound,
     Internal,
     LimitExceeded,
+    NotEnabled,
+    NotInvited,
+    PasswordRejected,
+    PasswordUsedBefore,
     RejectedByTrigger,
     Throttled,
     TimedOut,
@@ -78,21 +84,21 @@ MODEL = botocore.session.Session().get_service_model("cognito-idp")
 
 MEANINGS: dict[str, type[AdminError]] = {
     "AliasExistsException": AlreadyExists,
-    "CodeDeliveryFailureException": UpstreamFailed,
+    "CodeDeliveryFailureException": DeliveryFailed,
     "GroupExistsException": AlreadyExists,
     "InternalErrorException": UpstreamFailed,
-    "InvalidEmailRoleAccessPolicyException": UpstreamFailed,
+    "InvalidEmailRoleAccessPolicyException": DeliveryFailed,
     "InvalidLambdaResponseException": RejectedByTrigger,
     "InvalidParameterException": BadUserInput,
-    "InvalidPasswordException": BadUserInput,
-    "InvalidSmsRoleAccessPolicyException": UpstreamFailed,
-    "InvalidSmsRoleTrustRelationshipException": UpstreamFailed,
-    "InvalidUserPoolConfigurationException": UpstreamFailed,
+    "InvalidPasswordException": PasswordRejected,
+    "InvalidSmsRoleAccessPolicyException": DeliveryFailed,
+    "InvalidSmsRoleTrustRelationshipException": DeliveryFailed,
+    "InvalidUserPoolConfigurationException": NotEnabled,
     "LimitExceededException": LimitExceeded,
-    "OperationNotEnabledException": UpstreamFailed,
-    "PasswordHistoryPolicyViolationException": BadUserInput,
+    "OperationNotEnabledException": NotEnabled,
+    "PasswordHistoryPolicyViolationException": PasswordUsedBefore,
     "PasswordResetRequiredException": WrongState,
-    "PreconditionNotMetException": UpstreamFailed,
+    "PreconditionNotMetException": NotEnabled,
     "TooManyFailedAttemptsException": WrongState,
     "TooManyRequestsException": Throttled,
     "UnexpectedLambdaException": RejectedByTrigger,
@@ -100,10 +106,18 @@ MEANINGS: dict[str, type[AdminError]] = {
     "UserLambdaValidationException": RejectedByTrigger,
     "UserNotConfirmedException": WrongState,
     "UserNotFoundException": UserNotFound,
-    "UserPoolAddOnNotEnabledException": UpstreamFailed,
+    "UserPoolAddOnNotEnabledException": NotEnabled,
+    "UserPoolTaggingException": UpstreamFailed,
     "UsernameExistsException": AlreadyExists,
 }
 """What an error means, whichever operation on users and groups declares it; see `meaning`."""
+
+MEANINGS_BY_OPERATION: dict[tuple[str, str], type[AdminError]] = {
+    ("AdminResetUserPassword", "InvalidParameterException"): CannotReset,
+    ("AdminResetUserPassword", "NotAuthorizedException"): CannotReset,
+    ("AdminCreateUser", "UnsupportedUserStateException"): NotInvited,
+}
+"""What an error means of one operation."""
 
 
 def declared(operation: str) -> list[str]:
@@ -120,10 +134,13 @@ def meaning(operation: str, code: str) -> type[AdminError]:
     if code == "ResourceNotFoundException":
         names_group = "GroupName" in MODEL.operation_model(operation).input_shape.members
         return GroupNotFound if names_group else UpstreamFailed
+    if (operation, code) in MEANINGS_BY_OPERATION:
+        return MEANINGS_BY_OPERATION[operation, code]
+    reads = operation.startswith(("AdminGet", "AdminList", "Describe", "Get", "List"))
     if code == "NotAuthorizedException":
-        reads = operation.startswith(("AdminGet", "AdminList", "Get", "List"))
         return UpstreamFailed if reads else WrongState
-    return MEANINGS[code]
+    # A read has no outcome, and no caller can do anything about a pool without a feature.
+    return UpstreamFailed if reads and MEANINGS[code] is NotEnabled else MEANINGS[code]
 
 
 OWN_CREDENTIALS_REFUSED = (
@@ -599,7 +616,7 @@ def test_declared_errors(
     with capture_logs() as logs, pytest.raises(AdminError) as caught:
         call(operation, {"Username": "ann@example.com"}, quotas=Quotas(pause=100))
     assert type(caught.value) is meaning(operation, code)
-    assert "ann" not in caught.value.message
+    assert "ann@" not in caught.value.message
     assert "arn" not in caught.value.message
     assert "ann@" not in repr(logs)
     assert "arn:" not in repr(logs)
@@ -611,15 +628,15 @@ def test_declared_errors(
         ("AdminCreateUser", "UsernameExistsException", AlreadyExists),
         ("AdminUpdateUserAttributes", "AliasExistsException", AlreadyExists),
         ("CreateGroup", "GroupExistsException", AlreadyExists),
-        ("AdminSetUserPassword", "InvalidPasswordException", BadUserInput),
-        ("AdminSetUserPassword", "PasswordHistoryPolicyViolationException", BadUserInput),
+        ("AdminSetUserPassword", "InvalidPasswordException", PasswordRejected),
+        ("AdminSetUserPassword", "PasswordHistoryPolicyViolationException", PasswordUsedBefore),
         ("AdminResetUserPassword", "UserNotConfirmedException", WrongState),
         ("AdminInitiateAuth", "PasswordResetRequiredException", WrongState),
-        ("AdminCreateUser", "UnsupportedUserStateException", WrongState),
+        ("AdminCreateUser", "UnsupportedUserStateException", NotInvited),
         ("ListUsers", "InvalidToken", BadUserInput),
         ("DeleteGroup", "ResourceNotFoundException", GroupNotFound),
         ("AdminDeleteUser", "ResourceNotFoundException", UpstreamFailed),
-        ("AdminCreateUser", "CodeDeliveryFailureException", UpstreamFailed),
+        ("AdminCreateUser", "CodeDeliveryFailureException", DeliveryFailed),
         ("AdminDisableUser", "", UpstreamFailed),
     ],
 )

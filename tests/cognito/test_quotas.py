@@ -366,7 +366,7 @@ def test_limits_beside_the_categories() -> None:
             assert calls == pytest.approx([started] * 10 + [started + 0.1], abs=1e-4)
         started = now()
         assert await ask(quotas, READ, "bob") == started
-        assert await ask(quotas, "DescribeUserPool") == started
+        assert await ask(quotas, "DescribeUserPoolDomain") == started
 
     play(act)
 

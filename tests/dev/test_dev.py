@@ -140,6 +140,7 @@ def test_groups(cognito: EmbeddedCognito, users: list[dict[str, Any]]) -> None:
         "Editors": (True, False),
         "Support": (True, True),
         "Readers": (False, False),
+        "Alumni": (False, True),
     }
     memberships: Counter[str] = Counter()
     for group in groups:

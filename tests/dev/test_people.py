@@ -1,7 +1,7 @@
 """The people of dev mode: each may do over HTTP what the policy says, and nothing else happens."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -23,6 +23,8 @@ class Pool:
 
     cognito: Any
     pool_id: str
+    tokens: dict[str, str] = field(default_factory=dict)
+    """Of people who signed in."""
 
     def user(self) -> dict[str, Any]:
         return dict(self.cognito.admin_get_user(UserPoolId=self.pool_id, Username=TARGET))
@@ -47,8 +49,77 @@ class Pool:
     def disable(self) -> None:
         self.cognito.admin_disable_user(UserPoolId=self.pool_id, Username=TARGET)
 
+    def is_there(self) -> bool:
+        users = self.cognito.list_users(UserPoolId=self.pool_id)["Users"]
+        return TARGET in {user["Username"] for user in users}
+
+    def leave_the_pool(self) -> None:
+        if self.is_there():
+            self.cognito.admin_delete_user(UserPoolId=self.pool_id, Username=TARGET)
+
+    def invite(self) -> None:
+        self.leave_the_pool()
+        self.cognito.admin_create_user(
+            UserPoolId=self.pool_id,
+            Username=TARGET,
+            UserAttributes=[
+                {"Name": "email", "Value": f"{TARGET}@example.com"},
+                {"Name": "email_verified", "Value": "true"},
+            ],
+            MessageAction="SUPPRESS",
+        )
+
+    def has_address(self) -> bool:
+        return "email" in {each["Name"] for each in self.user()["UserAttributes"]}
+
+    def settle(self) -> None:
+        self.invite()
+        self.cognito.admin_set_user_password(
+            UserPoolId=self.pool_id, Username=TARGET, Password=PASSWORD, Permanent=True
+        )
+
+    def sign_in(self) -> None:
+        self.settle()
+        clients = self.cognito.list_user_pool_clients(UserPoolId=self.pool_id)["UserPoolClients"]
+        self.tokens[TARGET] = self.cognito.admin_initiate_auth(
+            UserPoolId=self.pool_id,
+            ClientId=clients[0]["ClientId"],
+            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": TARGET, "PASSWORD": PASSWORD},
+        )["AuthenticationResult"]["AccessToken"]
+
+    def is_signed_in(self) -> bool:
+        try:
+            self.cognito.get_user(AccessToken=self.tokens[TARGET])
+        except self.cognito.exceptions.NotAuthorizedException:
+            return False
+        return True
+
+    def has_group(self) -> bool:
+        groups = self.cognito.list_groups(UserPoolId=self.pool_id)["Groups"]
+        return NEW_GROUP in {group["GroupName"] for group in groups}
+
+    def group(self) -> dict[str, Any]:
+        reply = self.cognito.get_group(UserPoolId=self.pool_id, GroupName=NEW_GROUP)
+        return dict(reply["Group"])
+
+    def delete_group(self) -> None:
+        if self.has_group():
+            self.cognito.delete_group(UserPoolId=self.pool_id, GroupName=NEW_GROUP)
+
+    def create_group(self) -> None:
+        self.delete_group()
+        self.cognito.create_group(
+            UserPoolId=self.pool_id, GroupName=NEW_GROUP, Description="Nothing"
+        )
+
+    def tidy(self) -> None:
+        self.delete_group()
+        if not self.is_there():
+            self.settle()
+
     def sign_up_again(self) -> None:
-        self.cognito.admin_delete_user(UserPoolId=self.pool_id, Username=TARGET)
+        self.leave_the_pool()
         clients = self.cognito.list_user_pool_clients(UserPoolId=self.pool_id)["UserPoolClients"]
         self.cognito.sign_up(
             ClientId=clients[0]["ClientId"], Username=TARGET, Password="Correct-horse-1"
@@ -70,6 +141,8 @@ class Change:
     input: str = f'username: "{TARGET}"'
 
 
+NEW_GROUP = "Testers"
+
 IN_GROUP = f'username: "{TARGET}", groupName: "{GROUP}"'
 
 CHANGES = {
@@ -83,6 +156,32 @@ CHANGES = {
     Action.ENABLE_USER: Change(Pool.disable, lambda pool: bool(pool.user()["Enabled"])),
     Action.CONFIRM_USER_SIGN_UP: Change(
         Pool.sign_up_again, lambda pool: pool.user()["UserStatus"] == "CONFIRMED"
+    ),
+    Action.SET_USER_PASSWORD: Change(
+        Pool.invite,
+        lambda pool: pool.user()["UserStatus"] == "CONFIRMED",
+        f'username: "{TARGET}", password: "{PASSWORD}", permanent: true',
+    ),
+    Action.RESET_USER_PASSWORD: Change(
+        Pool.settle, lambda pool: pool.user()["UserStatus"] == "RESET_REQUIRED"
+    ),
+    Action.RESEND_INVITATION: Change(
+        Pool.invite,
+        # moto makes another user of whom it invites again.
+        lambda pool: not pool.has_address(),
+    ),
+    Action.END_USER_SESSIONS: Change(Pool.sign_in, lambda pool: not pool.is_signed_in()),
+    Action.DELETE_USER: Change(Pool.invite, lambda pool: not pool.is_there()),
+    Action.CREATE_GROUP: Change(
+        Pool.delete_group, lambda pool: pool.has_group(), f'groupName: "{NEW_GROUP}"'
+    ),
+    Action.UPDATE_GROUP: Change(
+        Pool.create_group,
+        lambda pool: pool.group()["Description"] == "Tests",
+        f'groupName: "{NEW_GROUP}", description: "Tests"',
+    ),
+    Action.DELETE_GROUP: Change(
+        Pool.create_group, lambda pool: not pool.has_group(), f'groupName: "{NEW_GROUP}"'
     ),
 }
 
@@ -135,6 +234,11 @@ def send(
 PEOPLE = ["admin", "helper", "ordinary user"]
 
 
+def test_every_change_is_tried() -> None:
+    """Every action that changes something is tried in dev mode, by every person."""
+    assert CHANGES.keys() | {Action.SIGN_USER_OUT} == {each for each in Action if each.write}
+
+
 @pytest.mark.parametrize("action", CHANGES, ids=lambda action: action.label)
 @pytest.mark.parametrize("role", PEOPLE)
 def test_change(
@@ -153,6 +257,7 @@ def test_change(
     else:
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
         assert not change.done(pool)
+    pool.tidy()
 
 
 @pytest.mark.parametrize("action", READS, ids=lambda action: action.label)
@@ -212,13 +317,19 @@ def test_what_a_helper_may_do_to_each(embedded: EmbeddedCognito, send: Callable[
     on_users = send(users, person.token)["data"]["users"]["nodes"]
     assert {each["username"]: each["allowedActions"] for each in on_users} == {
         "ada": [],
-        "sam": ["removeUserFromGroup", "confirmUserSignUp", "enableUser", "signUserOut"],
+        "sam": [
+            *("removeUserFromGroup", "confirmUserSignUp", "enableUser"),
+            *("endUserSessions", "resendInvitation", "signUserOut"),
+        ],
         "otto": [
             "addUserToGroup",
             "removeUserFromGroup",
             "confirmUserSignUp",
             "disableUser",
             "enableUser",
+            "endUserSessions",
+            "resetUserPassword",
+            "resendInvitation",
         ],
     }
     groups = "{ groups { nodes { name allowedActions } } }"
@@ -229,6 +340,7 @@ def test_what_a_helper_may_do_to_each(embedded: EmbeddedCognito, send: Callable[
         "Editors": may,
         "Readers": may,
         "Support": [],
+        "Alumni": [],
     }
 
 
@@ -239,6 +351,8 @@ def test_helper_cannot_lock_an_admin_out(
     person = next(person for person in embedded.people if person.role == "helper")
     for change in (
         'disableUser(input: {username: "ada"})',
+        'resetUserPassword(input: {username: "ada"})',
+        'endUserSessions(input: {username: "ada"})',
         'addUserToGroup(input: {username: "otto", groupName: "Admins"})',
         'addUserToGroup(input: {username: "otto", groupName: "Support"})',
     ):
@@ -262,6 +376,9 @@ def allowed(groups: tuple[str, ...]) -> frozenset[Action]:
                 Action.CONFIRM_USER_SIGN_UP,
                 Action.ADD_USER_TO_GROUP,
                 Action.REMOVE_USER_FROM_GROUP,
+                Action.END_USER_SESSIONS,
+                Action.RESET_USER_PASSWORD,
+                Action.RESEND_INVITATION,
             }
         )
     return frozenset()

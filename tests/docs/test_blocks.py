@@ -94,7 +94,7 @@ class Dev:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Dev]:
-    """The server of all pages: each leaves the pool as it found it."""
+    """The server of all pages: each leaves the users and groups of the others as it found them."""
     with started("dev", "--port", "0") as process:
         process.wait_for(r"(?m)^curl .*\n")
         said = process.output()

@@ -98,7 +98,7 @@ EXACT: dict[str, tuple[str, dict[str, Any] | None, int]] = {
         2,
     ),
     "a payload": (
-        'mutation { enableUser(input: {username: "b"}) { user { name groups { nodes { id } } } } }',
+        'mutation { enableUser(input: {username: "b"}) { user { fullName groups { nodes { id }}}}}',
         None,
         3,
     ),

@@ -34,7 +34,8 @@ POLICY = f"""
 [groups]
 Admins = ["*"]
 Helpers = ["addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "disableUser",
-           "enableUser"]
+           "enableUser", "deleteUser", "endUserSessions", "setUserPassword", "resetUserPassword",
+           "resendInvitation"]
 Readers = ["listUsers"]
 [protected]
 groups = ["Finance"]
@@ -44,9 +45,17 @@ GRANTS = Grants(read_policy(POLICY))
 DECISIONS = Decisions(GRANTS)
 
 ROWS = {
-    "confirm, enable": [(Action.CONFIRM_USER_SIGN_UP, None), (Action.ENABLE_USER, None)],
-    "disable, remove from a group that gives rights": [
+    "confirm, enable, end sessions, invite again": [
+        (Action.CONFIRM_USER_SIGN_UP, None),
+        (Action.ENABLE_USER, None),
+        (Action.END_USER_SESSIONS, None),
+        (Action.RESEND_INVITATION, None),
+    ],
+    "disable, delete, set or reset the password, remove from a group that gives rights": [
         (Action.DISABLE_USER, None),
+        (Action.DELETE_USER, None),
+        (Action.SET_USER_PASSWORD, None),
+        (Action.RESET_USER_PASSWORD, None),
         (Action.REMOVE_USER_FROM_GROUP, "Helpers"),
     ],
     "add to a group": [(Action.ADD_USER_TO_GROUP, "Helpers")],

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from graphql_admin.actions import Action, Effect, Row
+from graphql_admin.actions import Action
 from graphql_admin.policy.decisions import (
     RULES,
     Allowed,
@@ -22,20 +22,16 @@ from graphql_admin.policy.grants import ALL, ANYONE, Given, Grants, Policy, Righ
 from graphql_admin.policy.reservations import LocalReservations, Reservation
 from graphql_admin.targets import TargetKind
 
-# There is no action yet that deletes. This one stands in for it, as a deletion would be decided.
-DELETE = Action.CONFIRM_USER_SIGN_UP
+DELETE = Action.DELETE_USER
 OPERATIONS = {
-    Action.ADD_USER_TO_GROUP: RULES[Action.ADD_USER_TO_GROUP],
-    Action.REMOVE_USER_FROM_GROUP: RULES[Action.REMOVE_USER_FROM_GROUP],
-    Action.ENABLE_USER: RULES[Action.ENABLE_USER],
-    Action.DISABLE_USER: RULES[Action.DISABLE_USER],
-    DELETE: Row(
-        name="deleteUser",
-        sentence="Delete a user.",
-        write="AdminDeleteUser",
-        target=TargetKind.USER,
-        effect=Effect.TAKES,
-    ),
+    action: RULES[action]
+    for action in (
+        Action.ADD_USER_TO_GROUP,
+        Action.REMOVE_USER_FROM_GROUP,
+        Action.ENABLE_USER,
+        Action.DISABLE_USER,
+        DELETE,
+    )
 }
 GROUPS: dict[str, frozenset[Action]] = {
     "Admins": frozenset(Action),

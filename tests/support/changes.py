@@ -15,6 +15,9 @@ from tests.support.ways import SCHEMA, is_required
 STATUSES = {"OUT_OF_SCOPE": 403, "OWN_ACCOUNT": 403, "FORBIDDEN": 403, "CONFLICT": 409}
 """HTTP statuses of refusals over REST."""
 
+OPTIONAL = frozenset({"precedence"})
+"""Input fields that are given too, although each may be left out, since an update names one."""
+
 SAMPLES_BY_TYPE: dict[str, Any] = {"Boolean": True, "Int": 1, "String": "sample"}
 """Values of input fields that name no target, by their types."""
 
@@ -47,7 +50,7 @@ def input_of(action: Action, user: str | None, group: str | None) -> dict[str, A
     return {
         name: named[name] if name in named else _sample(field.type)
         for name, field in fields.items()
-        if is_required(field) or named.get(name) is not None
+        if is_required(field) or named.get(name) is not None or name in OPTIONAL
     }
 
 

@@ -22,6 +22,7 @@ class Person:
     email: str
     groups: frozenset[str] = frozenset()
     enabled: bool = True
+    status: str = "FORCE_CHANGE_PASSWORD"
     phone_number: str = ""
     preferred_username: str = ""
 
@@ -35,6 +36,10 @@ class Person:
         """Tell whether the pool knows the user by a name."""
         names = {self.username, *self.attributes.values()}
         return name.lower() in {each.lower() for each in names}
+
+
+def _reply_with_group(parameters: Mapping[str, Any]) -> Reply:
+    return reply({"Group": {"GroupName": parameters["GroupName"]}})
 
 
 @dataclass
@@ -76,6 +81,10 @@ class MemoryPool:
         people = {name: each for name, each in self.people.items() if name != username}
         self._states.append((self.now(), people))
 
+    def restore(self, person: Person) -> None:
+        """Let a user be as they were, from now on."""
+        self._states.append((self.now(), {**self.people, person.username: person}))
+
     @property
     def people(self) -> dict[str, Person]:
         """The users, by username, as they are."""
@@ -86,8 +95,11 @@ class MemoryPool:
         return frozenset(self._handlers())
 
     def install(self, backend: ScriptedCognito) -> None:
-        """Reply from this pool."""
+        """Reply from this pool; any other change is made without a trace, and groups are empty."""
         backend.people.clear()
+        backend.on_all({"ListUsersInGroup": {"Users": []}})
+        for operation in ("GetGroup", "CreateGroup", "UpdateGroup"):
+            backend.on(operation, _reply_with_group)
         for operation in self.operations():
             backend.on(operation, self._scripted(operation))
 
@@ -133,6 +145,10 @@ class MemoryPool:
             "AdminRemoveUserFromGroup": self._take,
             "AdminConfirmSignUp": self._nothing,
             "AdminUserGlobalSignOut": self._nothing,
+            "AdminDeleteUser": self._delete,
+            "AdminSetUserPassword": self._nothing,
+            "AdminResetUserPassword": self._nothing,
+            "AdminCreateUser": self._nothing,  # as RESEND
         }
 
     def _get(self, person: Person, _: str) -> dict[str, Any]:
@@ -140,7 +156,7 @@ class MemoryPool:
             "Username": person.username,
             "UserAttributes": [{"Name": n, "Value": v} for n, v in person.attributes.items()],
             "Enabled": person.enabled,
-            "UserStatus": "CONFIRMED",
+            "UserStatus": person.status,
         }
 
     def _list_groups(self, person: Person, _: str) -> dict[str, Any]:
@@ -160,6 +176,10 @@ class MemoryPool:
 
     def _take(self, person: Person, group: str) -> dict[str, Any]:
         self.change(person.username, groups=person.groups - {group})
+        return {}
+
+    def _delete(self, person: Person, _: str) -> dict[str, Any]:
+        self.remove(person.username)
         return {}
 
     def _nothing(self, person: Person, _: str) -> dict[str, Any]:  # noqa: ARG002

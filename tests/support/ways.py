@@ -27,7 +27,7 @@ from graphql_admin.admin.schema import AdminSchema
 USER = {
     "Username": "bob",
     "Enabled": True,
-    "UserStatus": "CONFIRMED",
+    "UserStatus": "FORCE_CHANGE_PASSWORD",
     "Attributes": [{"Name": "sub", "Value": "sub-of-bob"}, {"Name": "email", "Value": "b@x.org"}],
 }
 GROUP = {"GroupName": "Editors"}
@@ -38,10 +38,16 @@ REPLIES = {
     "GetGroup": {"Group": GROUP},
     "ListGroups": {"Groups": [GROUP]},
     "AdminListGroupsForUser": {"Groups": [GROUP]},
+    "CreateGroup": {"Group": GROUP},
+    "DescribeUserPool": {"UserPool": {"Id": "eu-west-1_AbCdEf123"}},
+    "UpdateGroup": {"Group": GROUP},
 }
 
 SAMPLES = {"username": '"bob"', "groupName": '"Editors"', "name": '"Editors"'}
 """Values of arguments and input fields, by name."""
+
+OPTIONAL = frozenset({"withMembers", "precedence"})
+"""What is given too, although it need not be, so that an action is carried out."""
 
 SAMPLES_BY_TYPE = {"Boolean": "true", "Int": "1", "String": '"sample"'}
 """Values of others, by the names of their types."""
@@ -102,7 +108,9 @@ def leaf_selection(type_: Any) -> str:
 
 def sample(members: dict[str, Any]) -> str:
     """Return the arguments or input fields that must be there, with values."""
-    required = {name: member for name, member in members.items() if is_required(member)}
+    required = {
+        name: member for name, member in members.items() if is_required(member) or name in OPTIONAL
+    }
     return ", ".join(f"{name}: {sample_value(name, each.type)}" for name, each in required.items())
 
 

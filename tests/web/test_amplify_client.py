@@ -156,6 +156,7 @@ def test_lists(call: Call) -> None:
     groups = [group for answer in answers for group in answer["body"].get("Groups", ())]
     assert sorted(group["GroupName"] for group in groups) == [
         "Admins",
+        "Alumni",
         "Editors",
         "Readers",
         "Support",

@@ -14,6 +14,7 @@ from graphql_admin.app import create_app
 from graphql_admin.settings import load_settings
 from tests.support.browser import Visit, chromium
 from tests.support.directory import Directory
+from tests.support.leaks import PASSWORD
 from tests.support.people import Person
 from tests.support.sign_in_page import SignInPage
 from tests.support.started import listening, until
@@ -68,7 +69,7 @@ def start(  # noqa: PLR0917  # pytest passes fixtures by name
 ) -> Iterator[Callable[..., Site]]:
     """Start a site: `start(**settings)`."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", moto_url)
-    for group in ("Admins", "Support", "Clerks", "Readers"):
+    for group in ("Admins", "Support", "Clerks", "Readers", "Alumni"):
         directory.add_group(group)
     directory.add_user("alice", "Admins", email="alice@example.com")
     directory.add_user("aaron", "Admins", email="aaron@example.com")  # the first in every list
@@ -77,6 +78,13 @@ def start(  # noqa: PLR0917  # pytest passes fixtures by name
     directory.add_user("otto", email="otto@example.com")
     directory.add_user("rita", "Readers", email="rita@example.com")
     directory.sign_up("una", email="una@example.com")
+    directory.add_user("carl", email="carl@example.com", email_verified="true")
+    pool_id = directory.pool_id
+    directory.cognito.admin_set_user_password(
+        UserPoolId=pool_id, Username="carl", Password=PASSWORD, Permanent=True
+    )
+    directory.add_user("dora", email="dora@example.com")
+    directory.cognito.admin_disable_user(UserPoolId=pool_id, Username="dora")
     policy = tmp_path / "policy.toml"
     policy.write_text(
         "[groups]\nAdmins = ['*']\n"
@@ -231,6 +239,51 @@ def test_the_examples_of_changes_are_about_what_can_be_changed(visit: Visit) -> 
     assert chosen["addUserToGroup"] != chosen["removeUserFromGroup"]
     assert chosen["addUserToGroup"]["groupName"] != "Admins"
     assert chosen["confirmUserSignUp"] == {"username": "una"}
+
+
+def stored(visit: Visit) -> str:
+    """Return all that the page keeps in the browser."""
+    everything = "[...Object.values(sessionStorage), ...Object.values(localStorage)].join()"
+    return str(visit.page.evaluate(everything))
+
+
+def test_a_password_is_kept_nowhere(visit: Visit) -> None:
+    """What sets one is neither stored nor in the history, and all else still is."""
+    visit.pick("admin")
+    visit.choose("setUserPassword")
+    made = json.loads(visit.text_in(".graphiql-editor-tool"))["input"]["password"]
+    assert json.loads(visit.run())["data"]["setUserPassword"]["errors"] == []
+    visit.choose("viewer")
+    visit.run()
+    until(lambda: "query Viewer" in stored(visit))
+    assert made not in stored(visit)
+    visit.page.get_by_role("button", name="Show History").click()
+    history = visit.page.get_by_role("region", name="History")
+    until(lambda: "Viewer" in history.inner_text())
+    assert "SetUserPassword" not in history.inner_text()
+
+
+def test_no_two_examples_have_one_password(visit: Visit) -> None:
+    """A password that is suggested is a new one each time."""
+    made = set()
+    for role in ("admin", "helper", "admin"):
+        visit.pick(role)
+        if role == "admin":
+            visit.choose("setUserPassword")
+            made.add(json.loads(visit.text_in(".graphiql-editor-tool"))["input"]["password"])
+    assert len(made) == 2
+
+
+def test_a_password_in_the_text_is_warned_of(visit: Visit) -> None:
+    """Where it is written into the operation itself, the page says how it should be."""
+    visit.pick("admin")
+    visit.type(
+        'mutation { setUserPassword(input: {username: "rita", password: "Sample-pass-1"}) '
+        "{ errors { code } } }"
+    )
+    visit.run()
+    assert "Put it into a variable" in visit.notice()
+    assert "Sample-pass-1" not in stored(visit)
 
 
 def test_a_refusal_shows_its_code(visit: Visit) -> None:

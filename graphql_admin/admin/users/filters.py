@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Any, Literal
 from unicodedata import category
 
 import strawberry
@@ -40,7 +40,7 @@ STATUSES: Mapping[object, UserStatus] = {status.value: status for status in User
 """The statuses by Cognito's names. Any other is `UNKNOWN`."""
 
 
-def read_attributes(row: Row) -> Row:
+def read_attributes(row: Mapping[str, Any]) -> Row:
     """Return a user's attributes; AdminGetUser and ListUsers name them differently."""
     pairs = row.get("Attributes") or row.get("UserAttributes") or ()
     try:
@@ -104,6 +104,10 @@ _MAX_FILTER_LENGTH = 256
 """Characters; botocore's model of cognito-idp, UserFilterType."""
 
 
+_ATTRIBUTES = {"full_name": "name"}
+"""Cognito's names of attributes, where those of the filter's fields are others."""
+
+
 @strawberry.input(one_of=True, description="How to compare a string.")
 class StringMatch:
     equals: str | None = strawberry.field(default=UNSET, description="Equal to this string.")
@@ -120,7 +124,7 @@ class UserFilter:
     phone_number: StringMatch | None = strawberry.field(
         default=UNSET, description="By phone number."
     )
-    name: StringMatch | None = strawberry.field(default=UNSET, description="By full name.")
+    full_name: StringMatch | None = strawberry.field(default=UNSET, description="By full name.")
     given_name: StringMatch | None = strawberry.field(default=UNSET, description="By given name.")
     family_name: StringMatch | None = strawberry.field(default=UNSET, description="By family name.")
     preferred_username: StringMatch | None = strawberry.field(
@@ -140,11 +144,11 @@ class UserFilter:
             case bool():
                 return Criterion("status", "=", "Enabled" if value else "Disabled")
             case StringMatch(equals=str(text)):
-                return Criterion(field, "=", text)
+                return Criterion(_ATTRIBUTES.get(field, field), "=", text)
             case StringMatch(starts_with=""):
                 return None
             case StringMatch(starts_with=str(text)):
-                return Criterion(field, "^=", text)
+                return Criterion(_ATTRIBUTES.get(field, field), "^=", text)
         raise AssertionError(field)
 
 

@@ -123,7 +123,7 @@ class User(Node):
         "Whether the phone number is verified.",
         convert=_read_bool,
     )
-    name = held(_attribute("name"), str | None, "Full name.")
+    full_name = held(_attribute("name"), str | None, "Full name.")
     given_name = held(_attribute("given_name"), str | None, "Given name.")
     family_name = held(_attribute("family_name"), str | None, "Family name.")
     preferred_username = held(_attribute("preferred_username"), str | None, "Preferred username.")

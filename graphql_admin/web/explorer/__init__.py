@@ -121,6 +121,7 @@ def routes(
         content = {
             "actions": {action.label: action.sentence for action in Action},
             "changes": changes,
+            "secrets": sorted({name for change in changes for name in change["secrets"]}),
             "introspection": introspection,
             "signIn": _describe_sign_in(sign_in),
             "people": [

@@ -1,17 +1,23 @@
 """What the page needs to make an example of each mutation, derived from the schema."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from graphql import (
+    GraphQLField,
     GraphQLSchema,
+    get_named_type,
     get_nullable_type,
     is_enum_type,
     is_input_object_type,
+    is_leaf_type,
     is_list_type,
+    is_object_type,
     is_required_input_field,
 )
 
 from graphql_admin.actions import Action
+from graphql_admin.engine.fields import secret_fields
 
 _OF_TARGET = frozenset({"username", "groupName"})
 """The input fields for which the page has values."""
@@ -20,20 +26,39 @@ _SAMPLES = {"Boolean": False, "Float": 0, "Int": 0}
 
 
 def describe_changes(schema: GraphQLSchema) -> list[dict[str, Any]]:
-    """Return the mutations: the action, the kind of target and the other inputs of each."""
+    """Return the mutations: each one's action, its target, what else it takes, what it shows.
+
+    `secrets` are the fields of `values` that a page makes up each time, and never stores.
+    """
     root = schema.mutation_type
+    secrets = secret_fields(schema)
     return [
-        {
-            "action": name,
-            "target": _target(Action.labelled(name)),
-            "values": {
-                field_name: _sample(each.type)
-                for field_name, each in _fields(field.args["input"].type).items()
-                if is_required_input_field(each) and field_name not in _OF_TARGET
-            },
-        }
+        _describe(Action.labelled(name), field, secrets)
         for name, field in (root.fields.items() if root else ())
     ]
+
+
+def _describe(
+    action: Action, field: GraphQLField, secrets: Mapping[str, frozenset[str]]
+) -> dict[str, Any]:
+    input_ = get_named_type(field.args["input"].type)
+    payload = get_named_type(field.type)
+    return {
+        "action": action.label,
+        "target": _target(action),
+        "creates": action.row.creates,
+        "values": {
+            name: _sample(each.type)
+            for name, each in _fields(input_).items()
+            if is_required_input_field(each) and name not in _OF_TARGET
+        },
+        "secrets": sorted(secrets.get(input_.name, ())),
+        "shows": [
+            name
+            for name, each in _fields(payload).items()
+            if is_leaf_type(get_named_type(each.type))
+        ],
+    }
 
 
 def _target(action: Action) -> str | None:
@@ -44,7 +69,7 @@ def _target(action: Action) -> str | None:
 
 def _fields(type_: Any) -> dict[str, Any]:
     type_ = get_nullable_type(type_)
-    return type_.fields if is_input_object_type(type_) else {}
+    return type_.fields if is_input_object_type(type_) or is_object_type(type_) else {}
 
 
 def _sample(type_: Any) -> Any:

@@ -13,11 +13,24 @@
  */
 
 /**
+ * A mutation: what it is aimed at and whether that is new, the values that it takes besides, those
+ * of them that are secret, and what its result shows other than an object.
+ * @typedef {{
+ *   action: string,
+ *   target: string,
+ *   creates: boolean,
+ *   values: object,
+ *   secrets: string[],
+ *   shows: string[],
+ * }} Change
+ */
+
+/**
  * Makes an example of each action that the viewer may use.
  * @param {Viewer} viewer
  * @param {Surroundings} surroundings
  * @param {{
- *   changes: {action: string, target: string, values: object}[],
+ *   changes: Change[],
  *   people: {username: string}[],
  * }} config The mutations that there are, and whom no example of one is about.
  * @returns {Example[]} Those that only read come first.
@@ -39,6 +52,7 @@ function examplesThatRead({ username, actions }, { users, groups }) {
     reading("getUser", GET_USER, { by }),
     reading("listGroups", LIST_GROUPS, { first: 10, after: null }),
     reading("getGroup", GET_GROUP, { name }),
+    reading("getUserPool", USER_POOL, {}),
   ];
   // What hangs below a user or a group can be read by a caller who may read that user or group.
   if (may("getUser")) {
@@ -59,9 +73,32 @@ const FITS = {
   confirmUserSignUp: ({ status }) => status === "UNCONFIRMED",
   disableUser: ({ enabled }) => enabled,
   enableUser: ({ enabled }) => !enabled,
+  deleteUser: ({ enabled }) => enabled === false,
+  setUserPassword: ({ status }) => status !== "EXTERNAL_PROVIDER",
+  resetUserPassword: ({ status, enabled, emailVerified }) =>
+    status === "CONFIRMED" && enabled && emailVerified === true,
+  resendInvitation: ({ status }) => status === "FORCE_CHANGE_PASSWORD",
+  deleteGroup: ({ members }) => members?.length === 0,
   addUserToGroup: ({ isMember }) => isMember === false,
   removeUserFromGroup: ({ isMember }) => isMember === true,
 };
+
+// What an example changes, where an action need not be told.
+const VALUES = { updateGroup: { description: "Changed in the explorer." } };
+
+/** A password with every kind of character that a policy may ask for, and never the same. */
+function makePassword() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `Aa1!${Array.from(bytes, (byte) => (byte % 36).toString(36)).join("")}`;
+}
+
+/** A name that no group of the viewer's surroundings has. */
+function newName(groups) {
+  const names = new Set(groups.map(({ name }) => name));
+  let number = 1;
+  while (names.has(`NewGroup${number}`)) number += 1;
+  return `NewGroup${number}`;
+}
 
 function examplesThatChange(viewer, { users, groups }, changes, spared) {
   // Not the caller either: a new operator's first click should not lock the operator out.
@@ -111,9 +148,16 @@ function examplesThatChange(viewer, { users, groups }, changes, spared) {
     group: ["group", ["name"]],
     membership: ["user", ofUser],
   };
-  return changes.map(({ action, target, values }) =>
-    changing(action, ...selections[target], { ...targets[target](action), ...values }),
-  );
+  return changes.map(({ action, target, creates, values, secrets, shows }) => {
+    const [object, fields] = selections[target];
+    const shown = shows.length > 0 ? shows : [`${object} {`, ...fields.map(indented), "}"];
+    return changing(action, shown, {
+      ...(creates ? { groupName: newName(groups) } : targets[target](action)),
+      ...values,
+      ...Object.fromEntries(secrets.map((name) => [name, makePassword()])),
+      ...VALUES[action],
+    });
+  });
 }
 
 /** What may be done to two things together, each of which may be unknown. */
@@ -124,13 +168,13 @@ function reading(action, query, variables) {
   return { action, changes: false, query, operationName: capitalized(action), variables };
 }
 
-function changing(action, object, fields, input) {
+const indented = (line) => `  ${line}`;
+
+function changing(action, shown, input) {
   const name = capitalized(action);
   const query = `mutation ${name}($input: ${name}Input!) {
   ${action}(input: $input) {
-    ${object} {
-      ${fields.join("\n      ")}
-    }
+    ${shown.join("\n    ")}
     errors {
       code
       message
@@ -177,7 +221,7 @@ const GET_USER = `query GetUser($by: UserBy!) {
     username
     email
     emailVerified
-    name
+    fullName
     status
     enabled
     createdAt
@@ -206,6 +250,27 @@ const GET_GROUP = `query GetGroup($name: String!) {
     precedence
     createdAt
     updatedAt
+  }
+}`;
+
+const USER_POOL = `query GetUserPool {
+  userPool {
+    attributes {
+      name
+      type
+      required
+      mutable
+    }
+    usernameAttributes
+    aliasAttributes
+    mfa
+    passwordPolicy {
+      minimumLength
+      requireUppercase
+      requireLowercase
+      requireNumbers
+      requireSymbols
+    }
   }
 }`;
 

@@ -27,6 +27,7 @@ const ide = startIde(page.graphiql, {
   fetcher: runOperation,
   welcome: WELCOME,
   nonce: document.querySelector("link[nonce]").nonce,
+  secrets: config.secrets,
 });
 
 page["sign-in"].addEventListener("click", () => leaveForSignIn(config.signIn).catch(tell));
@@ -117,6 +118,9 @@ async function runOperation(operation) {
   }
   if (session !== null && session.end <= new Date()) {
     return failure(`Not sent. ${endInWords(session.end, new Date())}. Sign in again, above.`);
+  }
+  if (config.secrets.some((name) => new RegExp(`\\b${name}\\s*:\\s*"`).test(operation.query))) {
+    tell(new Error("A password is written into this operation. Put it into a variable instead."));
   }
   const { status, result } = await send(operation, session?.token ?? null);
   if (status === 401) tell(new Error("The server no longer accepts your token. Sign in again."));

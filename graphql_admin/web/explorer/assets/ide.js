@@ -14,15 +14,16 @@ import { openStorage } from "./storage.js";
 /**
  * Puts GraphiQL on the page.
  * @param {HTMLElement} element Where.
- * @param {{fetcher: Function, welcome: string, nonce: string}} options The nonce admits the style
- *     that holds the page still behind an open dialog.
+ * @param {{fetcher: Function, welcome: string, nonce: string, secrets: string[]}} options The nonce
+ *     admits the style that holds the page still behind an open dialog. What mentions a secret is
+ *     not kept.
  * @returns {{show: Function, open: Function, clearResult: Function, empty: Function}}
  */
-export function startIde(element, { fetcher, welcome, nonce }) {
+export function startIde(element, { fetcher, welcome, nonce, secrets }) {
   setNonce(nonce);
   const root = createRoot(element);
   let editors = null; // of GraphiQL, known once it has made them
-  let shown = { readsSchema: false, generation: 0, storage: openStorage() };
+  let shown = { readsSchema: false, generation: 0, storage: openStorage(secrets) };
   const ownQueries = new Set([welcome, ""]);
 
   /** Has no look; sits in GraphiQL's toolbar since that is inside, where the editors are known. */
@@ -78,7 +79,9 @@ export function startIde(element, { fetcher, welcome, nonce }) {
       editors.queryEditor.setValue(query);
       editors.variableEditor.setValue(JSON.stringify(variables, null, 2));
       editors.responseEditor.setValue("");
-      editors.setOperationName(operationName); // GraphiQL reads it from the query too, but later
+      // GraphiQL reads it from the query too, but later: an operation that was run before that would
+      // be in the history under the name of the last one.
+      flushSync(() => editors.setOperationName(operationName));
       editors.queryEditor.focus();
     },
 
@@ -88,7 +91,7 @@ export function startIde(element, { fetcher, welcome, nonce }) {
     /** Starts over, without anything that was typed or shown. */
     empty() {
       shown.storage.close();
-      show({ generation: shown.generation + 1, storage: openStorage() });
+      show({ generation: shown.generation + 1, storage: openStorage(secrets) });
     },
   };
 }

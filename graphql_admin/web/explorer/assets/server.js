@@ -3,7 +3,13 @@
 /**
  * @typedef {{username: string, groups: string[], actions: string[]}} Viewer
  * @typedef {{
- *   users: {username: string, status?: string, enabled?: boolean, allowedActions?: string[]}[],
+ *   users: {
+ *     username: string,
+ *     status?: string,
+ *     enabled?: boolean,
+ *     emailVerified?: boolean | null,
+ *     allowedActions?: string[],
+ *   }[],
  *   groups: {name: string, members?: string[], allowedActions?: string[]}[],
  * }} Surroundings What the viewer may see of the pool; a group's members, and what the viewer may do
  * to each, where those are shown too.
@@ -69,7 +75,7 @@ export async function lookAround({ actions, groups }, token) {
   const ofUser = may("listGroupsForUser") ? "allowedActions" : "";
   const parts = [];
   if (may("listUsers")) {
-    parts.push(`users(first: 25) { nodes { username status enabled ${ofUser} } }`);
+    parts.push(`users(first: 25) { nodes { username status enabled emailVerified ${ofUser} } }`);
   }
   if (may("listGroups")) {
     parts.push(`groups(first: 5) { nodes { name allowedActions ${ofGroup} } }`);

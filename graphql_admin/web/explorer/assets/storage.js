@@ -31,15 +31,21 @@ export function takeSignIn() {
 /**
  * Opens where GraphiQL keeps tabs and history; left alone it would use localStorage, for ever.
  *
- * GraphiQL writes half a second late: `close` forgets all, and what would still be written.
+ * GraphiQL writes half a second late: `close` forgets all, and what would still be written. What
+ * may have a secret in it is not taken; then GraphiQL does not put it into its history either.
+ * @param {string[]} secrets Names of input fields whose values must not be stored.
  */
-export function openStorage() {
+export function openStorage(secrets) {
   let isOpen = true;
+  const mayHaveSecret = (text) => secrets.some((name) => text.includes(name));
   const keys = () => Object.keys(sessionStorage).filter((key) => key.startsWith(OF_GRAPHIQL));
   const clear = () => keys().forEach((key) => sessionStorage.removeItem(key));
   return {
     getItem: (key) => sessionStorage.getItem(key),
-    setItem: (key, value) => isOpen && sessionStorage.setItem(key, value),
+    setItem(key, value) {
+      if (mayHaveSecret(value)) throw new Error("This may have a secret in it, and is not kept.");
+      if (isOpen) sessionStorage.setItem(key, value);
+    },
     removeItem: (key) => sessionStorage.removeItem(key),
     get length() {
       return keys().length;

@@ -1,0 +1,73 @@
+"""Reads the target's state for changes that depend on it, after they are authorized."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from graphql_admin.actions import Action
+from graphql_admin.admin.authorization import Attempt
+from graphql_admin.admin.context import Context
+from graphql_admin.errors import Internal, TimedOut, UpstreamFailed
+from graphql_admin.targets import Change, Target
+
+
+class Prepared(NamedTuple):
+    """An authorized change that the target's state allows."""
+
+    target: Target
+    """The target, as it must be sent to Cognito."""
+    parameters: Mapping[str, object]
+    """Parameters of Cognito's operation beyond those of the input."""
+
+
+async def prepare(context: Context, action: Action, change: Change, attempt: Attempt) -> Prepared:
+    """Read what an authorized change depends on.
+
+    Raises:
+        AdminError: The target's state does not allow the change, or could not be read. Nothing was
+            changed.
+    """
+    reads = _Reads(context, action, attempt)
+    try:
+        parameters = await change.prepare(reads)
+    except TimedOut as error:
+        raise TimedOut("The user pool did not answer in time. Nothing was changed.") from error
+    return Prepared(reads.target, parameters)
+
+
+class _Reads:
+    """Reads for one change, with no other operations than those in its action's row.
+
+    Args:
+        context: The context of the request, which the calls count for.
+        action: The action.
+        attempt: The authorized attempt, with what has been read for the decision.
+    """
+
+    def __init__(self, context: Context, action: Action, attempt: Attempt) -> None:
+        self._context = context
+        self._action = action
+        self._user: Mapping[str, Any] | None = attempt.row
+        self.target = attempt.target
+
+    async def user(self) -> Mapping[str, Any]:
+        """Return the reply of AdminGetUser about the target, that of the decision if there is one.
+
+        The change is made to the user who was read, whatever name was given.
+        """
+        if self._user is None:
+            self._user = await self.read("AdminGetUser", Username=self.target.user)
+            username = self._user.get("Username")
+            if not isinstance(username, str):
+                raise UpstreamFailed
+            self.target = self.target._replace(user=username)
+        return self._user
+
+    async def read(self, operation: str, **parameters: object) -> Mapping[str, Any]:
+        """Call a read operation, without the cache."""
+        if operation not in self._action.row.checks:  # so that IAM's policy has it
+            raise Internal
+        read = partial(self._context.pool.read, anew=True)
+        reply = await self._context.count(read, operation, parameters)
+        self._context.charge(reply)
+        return reply
