@@ -22,11 +22,11 @@ from graphql_admin.admin import (
     accounts,
     allowed,
     changes,
+    federation,
     group_changes,
     passwords,
     user_pool,
 )
-from graphql_admin.admin import federation as references
 from graphql_admin.admin.context import Info
 from graphql_admin.admin.features import Feature
 from graphql_admin.admin.groups import types as groups
@@ -130,7 +130,7 @@ FEATURES = (
     groups.FEATURE,
     user_pool.FEATURE,
     allowed.FEATURE,
-    references.FEATURE,
+    federation.FEATURE,
     changes.FEATURE,
     accounts.FEATURE,
     passwords.FEATURE,
