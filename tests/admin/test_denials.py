@@ -150,6 +150,7 @@ def pool(scripted: ScriptedCognito) -> MemoryPool:
     return pool
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("action", "way"),
     [

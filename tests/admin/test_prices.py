@@ -105,6 +105,7 @@ def test_price(
             assert cost["estimated"] == times
 
 
+@pytest.mark.slow
 @MAX_AGES
 @pytest.mark.parametrize("caller", ["ada", "sue", "api/support"])
 @pytest.mark.parametrize("action", CHANGES, ids=lambda action: action.label)

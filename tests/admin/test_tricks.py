@@ -91,6 +91,7 @@ FAULTS: dict[str, Callable[[threading.Event], Reply]] = {
 }
 
 
+@pytest.mark.slow
 @WAYS
 @pytest.mark.parametrize("whose", ["caller", "target"])
 @pytest.mark.parametrize("fault", FAULTS)

@@ -54,6 +54,7 @@ def test_bound(server: Server, family: str) -> None:
         assert count_calls(server, family, numbers) <= MAX_CALLS, numbers
 
 
+@pytest.mark.slow
 def test_search() -> None:
     """The search finds something of every family that it is asked for, and goes on from there."""
     with Server() as server:
