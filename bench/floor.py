@@ -102,7 +102,7 @@ def _user(user: Any, attributes: Any) -> dict[str, object]:
         "email": values["email"],
         "emailVerified": values["email_verified"] == "true",
         "phoneNumber": values["phone_number"],
-        "name": values["name"],
+        "givenName": values["given_name"],
         "status": user["UserStatus"],
         "enabled": user["Enabled"],
         "createdAt": datetime.fromtimestamp(user["UserCreateDate"], UTC),

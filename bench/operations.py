@@ -17,7 +17,9 @@ from bench.people import PAGE_SIZE, Person, page_of
 GROUP = "Editors"
 """The group that people are added to."""
 
-_FIELDS = "username sub email emailVerified phoneNumber name status enabled createdAt updatedAt"
+_FIELDS = (
+    "username sub email emailVerified phoneNumber givenName status enabled createdAt updatedAt"
+)
 
 
 @dataclass(frozen=True)
@@ -281,7 +283,7 @@ class AdminQueries:
                 "email": values["email"],
                 "emailVerified": values["email_verified"] == "true",
                 "phoneNumber": values["phone_number"],
-                "name": values["name"],
+                "givenName": values["given_name"],
                 "status": user["UserStatus"],
                 "enabled": user["Enabled"],
                 "createdAt": user["UserCreateDate"],

@@ -50,7 +50,7 @@ class Person:
         return f"+44207946{self.number:04}"
 
     @property
-    def name(self) -> str:
+    def given_name(self) -> str:
         # Not only ASCII, as names are not.
         return f"Zoë Person {self.number}"
 
@@ -88,7 +88,7 @@ class Person:
             "email_verified": "true" if self.email_verified else "false",
             "phone_number": self.phone_number,
             "phone_number_verified": "false",
-            "name": self.name,
+            "given_name": self.given_name,
             "locale": "en-GB",
         }
         return {
@@ -108,7 +108,7 @@ class Person:
             "email": self.email,
             "emailVerified": self.email_verified,
             "phoneNumber": self.phone_number,
-            "name": self.name,
+            "givenName": self.given_name,
             "status": self.status,
             "enabled": self.enabled,
             "createdAt": datetime.fromtimestamp(self.created, UTC),

@@ -74,6 +74,18 @@ SERVERS = (
     Server(FLOOR, "floor", (sys.executable, "-m", "bench.floor"), Floor()),
 )
 
+_QUOTAS = (
+    Quota.USER_READ,
+    Quota.USER_LIST,
+    Quota.USER_UPDATE,
+    Quota.USER_RESOURCE_READ,
+    Quota.USER_POOL_RESOURCE_READ,
+    Quota.PER_POOL,
+    Quota.PER_USER,
+)
+"""Those of the operations that are measured. Older code, to which `bench.compare` compares, rejects
+the names of quotas that were added later."""
+
 
 def environment(stub: str, port: int) -> Mapping[str, str]:
     """The variables that every server is started with.
@@ -103,7 +115,7 @@ def environment(stub: str, port: int) -> Mapping[str, str]:
         "GRAPHQL_ADMIN_DEV": "1",
         "GRAPHQL_ADMIN_ALLOWED_HOSTS": "*",
         # Kept account of as always, and never reached: the peers have none.
-        "GRAPHQL_ADMIN_QUOTAS": ",".join(f"{quota}=1e6" for quota in Quota),
+        "GRAPHQL_ADMIN_QUOTAS": ",".join(f"{quota}=1e6" for quota in _QUOTAS),
     }
 
 

@@ -52,7 +52,7 @@ class User:
     email: str | None
     email_verified: bool | None
     phone_number: str | None
-    name: str | None
+    given_name: str | None
     status: str | None
     enabled: bool | None
     created_at: datetime | None
@@ -76,7 +76,7 @@ class User:
             email=values.get("email"),
             email_verified=values.get("email_verified") == "true",
             phone_number=values.get("phone_number"),
-            name=values.get("name"),
+            given_name=values.get("given_name"),
             status=user["UserStatus"],
             enabled=user["Enabled"],
             created_at=user["UserCreateDate"],

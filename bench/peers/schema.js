@@ -37,7 +37,7 @@ export const typeDefs = /* GraphQL */ `
     email: String
     emailVerified: Boolean
     phoneNumber: String
-    name: String
+    givenName: String
     status: String
     enabled: Boolean
     createdAt: String
@@ -127,7 +127,7 @@ class User {
       else if (Name === "email") this.email = Value;
       else if (Name === "email_verified") this.emailVerified = Value === "true";
       else if (Name === "phone_number") this.phoneNumber = Value;
-      else if (Name === "name") this.name = Value;
+      else if (Name === "given_name") this.givenName = Value;
     }
   }
 
