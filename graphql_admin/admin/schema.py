@@ -24,7 +24,9 @@ from graphql_admin.admin import (
     changes,
     group_changes,
     passwords,
+    user_creation,
     user_pool,
+    user_updates,
 )
 from graphql_admin.admin import federation as references
 from graphql_admin.admin.context import Info
@@ -132,6 +134,8 @@ FEATURES = (
     allowed.FEATURE,
     references.FEATURE,
     changes.FEATURE,
+    user_creation.FEATURE,
+    user_updates.FEATURE,
     accounts.FEATURE,
     passwords.FEATURE,
     group_changes.FEATURE,

@@ -35,8 +35,10 @@ POLICY = f"""
 Admins = ["*"]
 Helpers = ["addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "disableUser",
            "enableUser", "deleteUser", "endUserSessions", "setUserPassword", "resetUserPassword",
-           "resendInvitation"]
+           "resendInvitation", "updateUser"]
 Readers = ["listUsers"]
+[writes]
+Helpers = ["*"]
 [protected]
 groups = ["Finance"]
 users = ["{SUB}"]
