@@ -36,7 +36,7 @@ class Reads(Protocol):
         """
 
     async def pool(self) -> Mapping[str, Any] | None:
-        """Return the user pool as DescribeUserPool has it, at most a minute old.
+        """Return what DescribeUserPool says of the user pool, at most a minute old.
 
         Returns:
             Cognito's UserPoolType; None if this server's credentials may not read it.

@@ -46,14 +46,14 @@ class UserPayload(Payload):
 class CreatedUserPayload(Payload):
     @guarded(
         Requires(Action.GET_USER, key_of="User"),
-        description="The user as the pool made them, whose username may be another than was given; "
-        "null if none was created.",
+        description="The user as created, whose username may differ from the one given; null if no "
+        "user was created.",
     )
     async def user(self, info: Info) -> User | None:  # noqa: ARG002  # which its guard takes
         row = self.reply.get("User")
         return User(row) if row else None
 
-    @shown("Whether the pool sent an invitation; null if it is not known, or no user was created.")
+    @shown("Whether an invitation was sent; null if it is not known, or if no user was created.")
     def invited(self) -> bool | None:
         return self.reply.get(INVITED)
 

@@ -1,4 +1,4 @@
-"""The attributes that users of the pool may have, as DescribeUserPool has them."""
+"""The attributes that users of the pool may have, by DescribeUserPool."""
 
 from collections.abc import Mapping
 from enum import Enum

@@ -54,12 +54,13 @@ class Given(NamedTuple):
 @strawberry.input(description="An attribute to set.")
 class UserAttributeInput:
     name: str = strawberry.field(
-        description="The name, such as `locale` or `custom:department`. Attributes that have a "
-        "field of their own are set by that."
+        description="Name, such as `locale` or `custom:department`. An attribute that has its own "
+        "input field, such as `email`, must be set with that."
     )
     value: str | None = strawberry.field(
         default=UNSET,
-        description="The value: at most 2,048 bytes. It must be given; null for none.",
+        description="Value: at most 2,048 bytes in UTF-8. Null deletes the attribute; the value "
+        "must not be left out.",
     )
 
     def __repr__(self) -> str:
@@ -67,31 +68,31 @@ class UserAttributeInput:
 
 
 _VERIFIED = (
-    "Whether the {0} counts as verified. `true` takes effect at once, and tells the user nothing. "
-    "`false` leaves it to the pool, where the {0} of before may stay until the user has confirmed "
+    "Whether the {0} is verified. With `true` a new {0} takes effect at once, and no message is "
+    "sent. With `false` the pool decides: it may keep the previous {0} until the user has verified "
     "the new one."
 )
 
 
 @strawberry.input
 class AttributesInput(UserInput):
-    email: str | None = strawberry.field(default=UNSET, description="The e-mail address.")
+    email: str | None = strawberry.field(default=UNSET, description="E-mail address.")
     email_verified: bool | None = strawberry.field(
         default=UNSET, description=_VERIFIED.format("e-mail address")
     )
     phone_number: str | None = strawberry.field(
-        default=UNSET, description="The phone number, in E.164 form: `+` and digits."
+        default=UNSET, description="Phone number, in E.164 form."
     )
     phone_number_verified: bool | None = strawberry.field(
         default=UNSET, description=_VERIFIED.format("phone number")
     )
     full_name: str | None = strawberry.field(
-        default=UNSET, description="The full name, which is the attribute `name`."
+        default=UNSET, description="Full name: the attribute `name`."
     )
-    given_name: str | None = strawberry.field(default=UNSET, description="The given name.")
-    family_name: str | None = strawberry.field(default=UNSET, description="The family name.")
+    given_name: str | None = strawberry.field(default=UNSET, description="Given name.")
+    family_name: str | None = strawberry.field(default=UNSET, description="Family name.")
     preferred_username: str | None = strawberry.field(
-        default=UNSET, description="The preferred username."
+        default=UNSET, description="Preferred username."
     )
     attributes_: list[UserAttributeInput] | None = strawberry.field(
         name="attributes", default=UNSET, description="Other attributes, each at most once."
@@ -247,7 +248,9 @@ async def check_aliases(
             if creates or sub != filters.read_attributes(await reads.user()).get("sub")
         ]
         if holders:
-            raise AlreadyExists("Another user has this, verified.", field=given.field)
+            raise AlreadyExists(
+                "Another user has this address, and it is verified.", field=given.field
+            )
 
 
 async def _find_holders(

@@ -51,15 +51,15 @@ _ADDRESSES: Mapping[str, re.Pattern[str]] = {
 @strawberry.input
 class UserCreationInput(AttributesInput):
     temporary_password: str | None = secret(
-        "A password that the user must replace at the first sign-in: 1 to 256 characters without "
-        "spaces, as the pool's policy admits it. Left out or null, the pool makes one up, which "
-        "only an invitation tells. Send it in a variable.",
+        "A password that the user must change at the first sign-in: 1 to 256 characters without "
+        "spaces, which must meet the pool's password policy. Without it, the pool generates one. "
+        "Send it in a variable, not in the document.",
         default=None,
     )
     invite_by: list[DeliveryMedium] = strawberry.field(
         default_factory=list,
-        description="How to send the user an invitation with the temporary password; none is sent "
-        "where it is empty.",
+        description="How to deliver an invitation with the temporary password. If it is empty, no "
+        "invitation is sent.",
     )
 
     @property
@@ -75,7 +75,7 @@ class UserCreationInput(AttributesInput):
         if self.temporary_password is not None:
             field = "temporaryPassword"
             told["TemporaryPassword"] = check_password(self.temporary_password, field)
-        # Left out, Cognito would send a text message.
+        # Left out, Cognito would send an SMS.
         if self.invite_by:
             media = list(dict.fromkeys(medium.value for medium in self.invite_by))
             return {**told, "DesiredDeliveryMediums": media}
@@ -147,14 +147,14 @@ def _check_username(
             continue
         if name in aliases:
             raise BadUserInput(
-                "Users of this pool sign in with their addresses too, so a username must not look "
+                "Users of this pool can sign in with their addresses, so a username must not look "
                 "like one.",
                 field="username",
             )
         address = given.get(name)
         if name in usernames and address is not None and not _is_same(address.value, username):
             raise BadUserInput(
-                "The address of a new user is their username in this pool.", field=address.field
+                "In this pool, the username of a new user is their address.", field=address.field
             )
 
 
@@ -166,11 +166,11 @@ def _is_same(address: str | None, username: str) -> bool:
 class UserCreation:
     create_user = mutation(
         Action.CREATE_USER,
-        "Create a user, who is in no group. In pools whose usernames are e-mail addresses or phone "
-        "numbers, give that as `username`; the user gets another. An attribute that is null or an "
-        "empty string is left out. Each must be one that the server's policy allows the caller to "
-        "set. Where Cognito does not say whether it created the user, the server looks, and does "
-        "not try again.",
+        "Create a user, who is in no group. If the pool's usernames are e-mail addresses or phone "
+        "numbers, `username` is the address, and the pool generates the user's actual username. An "
+        "attribute that is null or an empty string is not set. The server's policy may limit which "
+        "attributes a caller can set. If Cognito does not say whether the user was created, the "
+        "server reads the user instead of trying again.",
         input=UserCreationInput,
         payload=CreatedUserPayload,
     )

@@ -23,15 +23,15 @@ from graphql_admin.targets import Reads
 class UserUpdateInput(AttributesInput):
     if_updated_at: Timestamp | None = strawberry.field(
         default=None,
-        description="Change the user only if they last changed then, as their `updatedAt` says; "
-        "otherwise the error is `STALE`. It holds for the moment of the read: a change by someone "
-        "else at the same time can still be overwritten.",
+        description="Update the user only if their `updatedAt` is this date and time; otherwise "
+        "the error is `STALE`. A concurrent change that is made after this check can still be "
+        "overwritten.",
     )
 
     def parameters(self) -> Mapping[str, object]:
         given = self.given()
         if not given:
-            raise BadUserInput("Give an attribute to set or to delete.")
+            raise BadUserInput("Give at least one attribute to set or delete.")
         _check_verified(given)
         if self.operation() is not None:
             return {"UserAttributeNames": list(given)}
@@ -53,7 +53,10 @@ class UserUpdateInput(AttributesInput):
         if self.if_updated_at is not None:
             user = await reads.user()
             if not is_at(self.if_updated_at, user.get("UserLastModifiedDate")):
-                raise Stale("The user has changed since. Read them again.", field="ifUpdatedAt")
+                raise Stale(
+                    "The user has changed since you read them. Read them again.",
+                    field="ifUpdatedAt",
+                )
         if described is not None:
             await check_aliases(reads, described, given, creates=False)
         return {}
@@ -71,20 +74,20 @@ def _check_verified(given: Mapping[str, Given]) -> None:
             continue
         if address.value is not None and (claimed is None or claimed.value is None):
             field = "emailVerified" if name == "email" else "phoneNumberVerified"
-            raise BadUserInput(f"Say with it whether it is verified: `{field}`.", field=field)
+            raise BadUserInput(f"A new address requires `{field}`.", field=field)
         if address.value is None and claimed is not None and claimed.value is not None:
-            raise BadUserInput("What is deleted is not verified.", field=claimed.field)
+            raise BadUserInput("An address that is deleted has no such value.", field=claimed.field)
 
 
 @strawberry.type
 class UserUpdates:
     update_user = mutation(
         Action.UPDATE_USER,
-        "Set and delete a user's attributes, all in one call to Cognito. Null or an empty string "
-        "deletes an attribute; what is left out stays as it is. With `email` give "
-        "`emailVerified`, and with `phoneNumber` `phoneNumberVerified`. Each attribute must be one "
-        "that the server's policy allows the caller to set; addresses and the preferred username "
-        "decide who signs in, so no caller sets their own.",
+        "Set and delete attributes of a user, in one call to Cognito. Null or an empty string "
+        "deletes an attribute; one that is left out is unchanged. `email` requires "
+        "`emailVerified`, and `phoneNumber` requires `phoneNumberVerified`. The server's policy may limit which "
+        "attributes a caller can set. Callers cannot set their own e-mail address, phone number or "
+        "preferred username here.",
         input=UserUpdateInput,
     )
 

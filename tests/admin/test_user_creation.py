@@ -409,7 +409,7 @@ def test_names_by_the_pool(  # noqa: PLR0917  # fixtures and parameters
 
 
 def test_alias_of_another(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
-    """A verified address is not taken from who has it, whoever that is."""
+    """A verified address is not taken from the user who has it."""
     backend.on("DescribeUserPool", described(aliases=["email"]))
     holder = row("eve", email="e@x.org", email_verified="true")
     backend.on("ListUsers", reply({"Users": [holder]}))

@@ -109,7 +109,7 @@ def test_attributes_are_set(
 
 
 def test_attributes_are_deleted(api: Api, departments: Directory) -> None:
-    """Null alone deletes; beside a value it leaves an empty one, which shows as none."""
+    """Null alone deletes; with a value it leaves an empty one, which shows as none."""
     departments.add_user("bob", name="Bob", given_name="Robert", family_name="Doe")
     assert errors(ask(api, fullName=None, givenName="")) == []
     assert attributes_of(departments, "bob").keys() == {"sub", "family_name"}
@@ -243,7 +243,7 @@ def test_addresses_of(  # noqa: PLR0917  # fixtures and parameters
     code: str | None,
     name: str,
 ) -> None:
-    """Who signs in as another, or as oneself, is not decided by any of the names of a user."""
+    """A helper sets no address of an administrator, nor any caller their own, by any name."""
     path = tmp_path / "audit.jsonl"
     api = serve(scripted.url, policy_file=policy_file, audit_file=path)
     token = api.token(*GROUPS[caller], username=caller)
