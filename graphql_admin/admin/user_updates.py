@@ -85,9 +85,9 @@ class UserUpdates:
         Action.UPDATE_USER,
         "Set and delete attributes of a user, in one call to Cognito. Null or an empty string "
         "deletes an attribute; one that is left out is unchanged. `email` requires "
-        "`emailVerified`, and `phoneNumber` requires `phoneNumberVerified`. The server's policy may limit which "
-        "attributes a caller can set. Callers cannot set their own e-mail address, phone number or "
-        "preferred username here.",
+        "`emailVerified`, and `phoneNumber` requires `phoneNumberVerified`. The server's policy "
+        "may limit which attributes a caller can set. Callers cannot set their own e-mail address, "
+        "phone number or preferred username here.",
         input=UserUpdateInput,
     )
 
