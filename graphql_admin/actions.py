@@ -73,6 +73,8 @@ class Row:
     def __post_init__(self) -> None:
         if (self.write is None) != (self.target is None):
             raise ValueError(f"{self.name}: an action has both `write` and `target`, or neither")
+        if self.alternatives and self.write is None:
+            raise ValueError(f"{self.name}: there are alternatives to no `write`")
 
     @property
     def is_on_existing_user(self) -> bool:

@@ -242,15 +242,11 @@ async def check_aliases(
         if given is None or given.value is None:
             continue
         criterion = Criterion(name, "=", given.value)
-        holders = [
-            sub
-            async for sub in _find_holders(reads, criterion, verified, given.field)
-            if creates or sub != filters.read_attributes(await reads.user()).get("sub")
-        ]
-        if holders:
-            raise AlreadyExists(
-                "Another user has this address, and it is verified.", field=given.field
-            )
+        async for sub in _find_holders(reads, criterion, verified, given.field):
+            if creates or sub != filters.read_attributes(await reads.user()).get("sub"):
+                raise AlreadyExists(
+                    "Another user has this address, and it is verified.", field=given.field
+                )
 
 
 async def _find_holders(
@@ -261,7 +257,9 @@ async def _find_holders(
     while True:
         reply = await reads.read("ListUsers", **position)
         rows, token = reply.get("Users"), reply.get("PaginationToken")
-        if not isinstance(rows, list) or (token and token == position.get("PaginationToken")):
+        if token and token == position.get("PaginationToken"):
+            raise UpstreamFailed  # the list would never end
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise UpstreamFailed
         for row in rows:
             attributes = filters.read_attributes(row)

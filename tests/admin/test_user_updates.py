@@ -769,6 +769,7 @@ def test_verifying_what_another_has(serve: Callable[..., Api], backend: Scripted
     [
         failure("InternalErrorException", 500),
         reply({"Users": "bob"}),
+        reply({"Users": ["bob"]}),
         reply({"Users": [], "PaginationToken": "again"}),
     ],
 )

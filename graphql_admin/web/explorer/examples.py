@@ -28,7 +28,7 @@ _SAMPLES = {"Boolean": False, "Float": 0, "Int": 0}
 def describe_changes(schema: GraphQLSchema) -> list[dict[str, Any]]:
     """Return the mutations: each one's action, its target, what else it takes, what it shows.
 
-    `secrets` are the fields of `values` that a page makes up each time, and never stores.
+    `secrets` are input fields whose values a page makes up each time, and never stores.
     """
     root = schema.mutation_type
     secrets = secret_fields(schema)
