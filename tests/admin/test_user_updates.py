@@ -836,6 +836,25 @@ def test_without_the_right_to_read_the_pool(
     assert errors(ask(api, **other("sub", "x"))) == [("INVALID_VALUE", "attributes.sub")]
 
 
+def test_price_of_many(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
+    """What is read for all changes of a document is priced once."""
+    api = serve(backend.url)
+    calls = " ".join(
+        f'u{number}: updateUser(input: {{username: "u{number}", fullName: "B"}}) '
+        "{ errors { code } }"
+        for number in range(8)
+    )
+    answer = api.client.post(
+        "/graphql",
+        json={"query": f"mutation {{ {calls} }}", "extensions": {"cost": True}},
+        headers={"Authorization": api.token("Admins")},
+    ).json()
+    cost = answer["extensions"]["cost"]
+    # Each may read the user, who has the address, and the caller again; the pool is read once.
+    assert cost["estimated"] == 8 * (1 + 2 + 2) + 2 + 1
+    assert cost["calls"] == 8 + 2 + 1
+
+
 def test_reads_of_an_update(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
     """An administrator's update of a name is one call, once the pool is known."""
     api = serve(backend.url)
