@@ -22,6 +22,9 @@ from graphql_admin.engine.fields import secret_fields
 _OF_TARGET = frozenset({"username", "groupName"})
 """The input fields for which the page has values."""
 
+_OBJECTS = frozenset({"user", "group"})
+"""The fields of payloads that show the target."""
+
 _SAMPLES = {"Boolean": False, "Float": 0, "Int": 0}
 
 
@@ -53,6 +56,7 @@ def _describe(
             if is_required_input_field(each) and name not in _OF_TARGET
         },
         "secrets": sorted(secrets.get(input_.name, ())),
+        "showsObject": not _OBJECTS.isdisjoint(_fields(payload)),
         "shows": [
             name
             for name, each in _fields(payload).items()
