@@ -15,8 +15,7 @@ from graphql_admin.admin.groups.types import Group
 from graphql_admin.admin.guards import guarded
 from graphql_admin.admin.pagination import read_all
 from graphql_admin.admin.users.types import User, find_user, list_groups_of
-from graphql_admin.policy.decisions import Principal
-from graphql_admin.policy.decisions import User as Known
+from graphql_admin.policy.decisions import KnownUser, Principal
 
 
 def _labels(actions: Collection[Action]) -> list[str]:
@@ -49,7 +48,7 @@ async def allowed_on_user(user: strawberry.Parent[User], info: Info) -> list[str
     if context.decisions.depends_on_groups(principal):
         rows = await read_all(context, list_groups_of(user.key))
         groups = frozenset(row["GroupName"] for row in rows)
-    return _labels(context.decisions.allowed_on_user(principal, Known(sub, groups)))
+    return _labels(context.decisions.allowed_on_user(principal, KnownUser(sub, groups)))
 
 
 @guarded(

@@ -18,7 +18,7 @@ from graphql_admin.cognito.access import PoolWriter
 from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import AdminError, Internal, payload_code
 from graphql_admin.targets import Change, Done, Reads, Target
-from graphql_admin.telemetry import request_record as records
+from graphql_admin.telemetry import request_record
 from graphql_admin.tokens.caller import Caller
 
 
@@ -154,7 +154,7 @@ def _event(  # noqa: PLR0917  # the members of an event
     code: str | None,
 ) -> Event:
     return Event(
-        request_id=records.current().id,
+        request_id=request_record.current().id,
         sub=caller.sub if caller else None,
         username=caller.username if caller else None,
         groups=caller.groups if caller else (),

@@ -35,14 +35,14 @@ from graphql_admin.policy.decisions import (
     Allowed,
     Decision,
     Decisions,
+    Denied,
+    KnownTarget,
+    KnownUser,
     NeedsTarget,
     Principal,
-    Read,
     Reason,
-    Refused,
-    User,
+    TargetRead,
 )
-from graphql_admin.policy.decisions import Target as Known
 from graphql_admin.policy.grants import Grants, Rights
 from graphql_admin.policy.reservations import Reservation, Reservations
 from graphql_admin.targets import Target
@@ -55,7 +55,7 @@ ALIASES = ("email", "phone_number", "preferred_username")
 """The attributes by which a pool may know a user beside username and `sub`; botocore's model of
 cognito-idp, AliasAttributeType. Which of them a pool takes for one is its own setting."""
 
-_UNREAD = User()
+_UNREAD = KnownUser()
 
 _OUTCOMES: Mapping[Reason, type[OutOfScope | OwnAccount | Conflict]] = {
     Reason.OUT_OF_SCOPE: OutOfScope,
@@ -77,7 +77,7 @@ class Attempt:
     """The caller's rights: those of their token until the pool has been read."""
     decision: Allowed | NeedsTarget
     """The decision by what is known."""
-    user: User = _UNREAD
+    user: KnownUser = _UNREAD
     """What has been read of the target, if it is a user."""
     row: Reply | None = None
     """The reply of AdminGetUser about the target, if the decision took it."""
@@ -116,7 +116,7 @@ class Authorization:
                 raise Forbidden("You may do this only to yourself.")
             target = target._replace(user=caller.username)
         decision = self.decisions.decide_on_unread(context.rights, action, target.group)
-        return Attempt(context, action, target, context.rights, _unless_refused(decision))
+        return Attempt(context, action, target, context.rights, _unless_denied(decision))
 
     def check_attributes(self, attempt: Attempt, attributes: Mapping[str, str]) -> None:
         """Reject a change of attributes that the token's rights do not allow.
@@ -135,7 +135,7 @@ class Authorization:
         decision = self.decisions.decide_on_unread(
             attempt.rights, attempt.action, attempt.target.group, sign_in=_sets_sign_in(attempt)
         )
-        attempt.decision = _unless_refused(decision)
+        attempt.decision = _unless_denied(decision)
 
     async def allow(self, attempt: Attempt) -> Attempt:
         """Return the attempt with the target to send to Cognito, if the caller may make it now.
@@ -200,7 +200,7 @@ class Authorization:
         if standing is None:
             standing = await self._read_standing(attempt.context, caller, anew=anew)
         groups = standing.count(caller.groups)
-        if isinstance(groups, Refused):
+        if isinstance(groups, Denied):
             raise _error_of(groups)
         attempt.standing = standing
         rights = self.grants.of_user(groups)
@@ -214,7 +214,7 @@ class Authorization:
         try:
             # The read may be shared with another request, which has more time.
             async with asyncio.timeout_at(context.deadline):
-                reader = _Reader(context, self.pool)
+                reader = _UserReader(context, self.pool)
                 return await self.authority.standing_of(
                     caller.sub, caller.username, reader, anew=anew
                 )
@@ -232,26 +232,26 @@ class Authorization:
             self._decide(attempt)
         return attempt.decision.effect
 
-    async def _read_target(self, attempt: Attempt, read: Read) -> None:
-        reader, username = _Reader(attempt.context, self.pool), attempt.target.user
+    async def _read_target(self, attempt: Attempt, read: TargetRead) -> None:
+        reader, username = _UserReader(attempt.context, self.pool), attempt.target.user
         assert username is not None  # noqa: S101  # groups are never read
-        if read is Read.USER:
+        if read is TargetRead.USER:
             attempt.row = await reader.row(username)
             if attempt.row is None:
                 raise UserNotFound
             found = _to_user(attempt.row)
             attempt.target = attempt.target._replace(user=found.username)
-            attempt.user = User(found.sub)
+            attempt.user = KnownUser(found.sub)
         else:
-            attempt.user = User(attempt.user.sub, await read_groups(reader, username))
+            attempt.user = KnownUser(attempt.user.sub, await read_groups(reader, username))
 
     def _decide(self, attempt: Attempt) -> None:
         caller, target = attempt.context.demand_token(), attempt.target
         principal = Principal(caller.sub, attempt.rights, caller.is_machine)
         user = attempt.user if attempt.action.row.is_on_existing_user else None
-        known = Known(user, target.group, _sets_sign_in(attempt))
+        known = KnownTarget(user, target.group, _sets_sign_in(attempt))
         decision = self.decisions.decide(principal, attempt.action, known)
-        attempt.decision = _unless_refused(decision)
+        attempt.decision = _unless_denied(decision)
 
     async def _demand_unreserved(self, caller: Caller) -> None:
         if not caller.is_machine and await self.reservations.is_reserved(caller.sub):
@@ -281,7 +281,7 @@ class Authorization:
         attempt.held = _unless_in_conflict(held)
 
 
-class _Reader:
+class _UserReader:
     """Reads the pool for one request, without replies from before, of this or another request.
 
     Args:
@@ -369,19 +369,19 @@ def _is_on_oneself(attempt: Attempt) -> bool:
     return name is not None and standing.may_be_called(name)
 
 
-def _unless_refused(decision: Decision) -> Allowed | NeedsTarget:
-    if isinstance(decision, Refused):
+def _unless_denied(decision: Decision) -> Allowed | NeedsTarget:
+    if isinstance(decision, Denied):
         raise _error_of(decision)
     return decision
 
 
-def _unless_in_conflict(held: Reservation | Refused) -> Reservation:
-    if isinstance(held, Refused):
+def _unless_in_conflict(held: Reservation | Denied) -> Reservation:
+    if isinstance(held, Denied):
         raise _error_of(held)
     return held
 
 
-def _error_of(refused: Refused) -> AdminError:
+def _error_of(refused: Denied) -> AdminError:
     if refused.reason is Reason.FORBIDDEN:
         return Forbidden(refused.message)
     return _OUTCOMES[refused.reason](refused.message, field=refused.field)

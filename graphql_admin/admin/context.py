@@ -22,8 +22,7 @@ from graphql_admin.errors import (
 from graphql_admin.policy.decisions import Decisions
 from graphql_admin.policy.grants import Rights
 from graphql_admin.targets import Change, Done
-from graphql_admin.telemetry import metrics
-from graphql_admin.telemetry import request_record as records
+from graphql_admin.telemetry import metrics, request_record
 from graphql_admin.tokens.caller import Caller
 
 MAX_READ = 16 * 2**20
@@ -106,7 +105,7 @@ class Context:
             Unauthenticated: The request carries no token.
             Forbidden: The caller's groups do not give the action.
         """
-        records.current().actions.add(action.label)
+        request_record.current().actions.add(action.label)
         caller = self.demand_token()
         if action not in self.rights.actions:
             raise _forbidden(action)
@@ -218,7 +217,7 @@ class Context:
         if self.calls >= self.max_calls:
             raise QueryTooExpensive
         self.calls += 1
-        records.current().cognito_calls += 1
+        request_record.current().cognito_calls += 1
         outcome = "CANCELLED"
         try:
             reply = await call(

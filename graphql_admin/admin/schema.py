@@ -22,13 +22,13 @@ from graphql_admin.admin import (
     accounts,
     allowed,
     changes,
+    federation,
     group_changes,
     passwords,
     user_creation,
     user_pool,
     user_updates,
 )
-from graphql_admin.admin import federation as references
 from graphql_admin.admin.context import Info
 from graphql_admin.admin.features import Feature
 from graphql_admin.admin.groups import types as groups
@@ -132,7 +132,7 @@ FEATURES = (
     groups.FEATURE,
     user_pool.FEATURE,
     allowed.FEATURE,
-    references.FEATURE,
+    federation.FEATURE,
     changes.FEATURE,
     user_creation.FEATURE,
     user_updates.FEATURE,

@@ -116,7 +116,7 @@ async def _call(*_: object, **__: object) -> Reply:
     raise Internal  # the context of the samples answers
 
 
-class _Gate:
+class _IdleGate:
     """A gate that changes nothing."""
 
     async def attempt(self, context: Context, action: Action, change: Change) -> Done:
@@ -151,7 +151,7 @@ def _make_context() -> _Offline:
         rights=Rights(frozenset(Action)),
         decisions=Decisions(Grants(Policy.of_administrators({"Admins"}))),
         pool=PoolReader("eu-west-1_AbCdEf123", _call),
-        gate=_Gate(),
+        gate=_IdleGate(),
         deadline=0,
         max_calls=100,
     )

@@ -33,14 +33,14 @@ class SharedReads:
 
     def __init__(self, *, keep: bool = False) -> None:
         self._keep = keep
-        self._state = _State()
+        self._state = _ReadState()
 
     def forget(self) -> None:
         """Make later reads call Cognito again, instead of using a reply or a read from before."""
         if self._state.in_flight or self._state.kept:
             # Replaced, not cleared: reads in flight still store their replies in the old one, which
             # no later read looks at.
-            self._state = _State()
+            self._state = _ReadState()
 
     async def get(
         self, key: Hashable, fetch: Callable[[], Awaitable[Reply]], *, deadline: float
@@ -108,7 +108,7 @@ class SharedReads:
                 permit = take()
                 if permit is not None:
                     return await self._fetch(self._state, key, partial(fetch, permit))
-                read = _Read(in_flight, key)
+                read = _SharedRead(in_flight, key)
             if not read.has_started and caller not in read.queued:
                 read.queued[caller] = asyncio.create_task(
                     _wait_and_fetch(read, caller, partial(wait, again=again), fetch)
@@ -119,10 +119,10 @@ class SharedReads:
             again = True
 
     async def _fetch(
-        self, state: "_State", key: Hashable, fetch: Callable[[], Awaitable[Reply]]
+        self, state: "_ReadState", key: Hashable, fetch: Callable[[], Awaitable[Reply]]
     ) -> Reply:
         """Fetch for this reader and those that join."""
-        read = _Read(state.in_flight, key)
+        read = _SharedRead(state.in_flight, key)
         read.has_started = True
         reply: Reply | None = None
         failure: AdminError | None = None
@@ -142,7 +142,7 @@ class SharedReads:
 
 
 async def _wait_and_fetch(
-    read: "_Read",
+    read: "_SharedRead",
     caller: str,
     wait: Callable[[], Awaitable[_Permit]],
     fetch: Callable[[_Permit], Awaitable[Reply]],
@@ -174,15 +174,15 @@ async def _wait_and_fetch(
         read.end(reply, failure)
 
 
-class _State:
+class _ReadState:
     """The reads since the last write."""
 
     def __init__(self) -> None:
-        self.in_flight: dict[Hashable, _Read] = {}
+        self.in_flight: dict[Hashable, _SharedRead] = {}
         self.kept: dict[Hashable, Reply] = {}
 
 
-class _Read:
+class _SharedRead:
     """A read that other reads may join until it ends.
 
     Args:
@@ -192,7 +192,7 @@ class _Read:
 
     __slots__ = ("_answers", "_in_flight", "_key", "_refusals", "has_started", "queued")
 
-    def __init__(self, in_flight: dict[Hashable, "_Read"], key: Hashable) -> None:
+    def __init__(self, in_flight: dict[Hashable, "_SharedRead"], key: Hashable) -> None:
         self._in_flight = in_flight
         self._key = key
         self._answers: dict[asyncio.Future[Reply | None], str] = {}

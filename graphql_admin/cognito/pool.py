@@ -71,7 +71,7 @@ class InvalidAwsSettings(Exception):
     """The environment variables or files of AWS's own tools are invalid; the message says why."""
 
 
-class _Call(NamedTuple):
+class _PendingCall(NamedTuple):
     """One call, with all its attempts."""
 
     operation: Operation
@@ -203,7 +203,9 @@ class UserPool:
         if deadline <= asyncio.get_running_loop().time():
             raise TimedOut("The request ran out of time. Nothing was changed.")
         user = parameters.get("Username")
-        call = _Call(described, body, user if isinstance(user, str) else None, caller, deadline)
+        call = _PendingCall(
+            described, body, user if isinstance(user, str) else None, caller, deadline
+        )
         if described.is_read and anew:
             return await self._carry_out(call, await self._wait_for_permit(call))
         if described.is_read:
@@ -222,14 +224,14 @@ class UserPool:
         finally:
             self._reads.forget()
 
-    def _take_permit(self, call: _Call) -> Permit | None:
+    def _take_permit(self, call: _PendingCall) -> Permit | None:
         if self.keyring.ready is None:
             return None
         return self._quotas.take(
             call.operation.name, call.user, reads=call.operation.is_read, caller=call.caller
         )
 
-    async def _wait_for_permit(self, call: _Call, *, again: bool = False) -> Permit:
+    async def _wait_for_permit(self, call: _PendingCall, *, again: bool = False) -> Permit:
         if self.keyring.ready is None:
             # Before the permit, so that a call that waits for credentials does not use up a turn.
             await self._wait_for_signer(call)
@@ -242,14 +244,14 @@ class UserPool:
             again=again,
         )
 
-    async def _wait_for_signer(self, call: _Call) -> Signer:
+    async def _wait_for_signer(self, call: _PendingCall) -> Signer:
         try:
             async with asyncio.timeout_at(call.deadline):
                 return await self.keyring.signer()
         except TimeoutError as error:
             raise TimedOut("The request ran out of time. Nothing was changed.") from error
 
-    async def _carry_out(self, call: _Call, permit: Permit) -> Reply:
+    async def _carry_out(self, call: _PendingCall, permit: Permit) -> Reply:
         """Make the call, with retries; the permit is for the first attempt."""
         try:
             reply = await self._try_repeatedly(call, permit)
@@ -263,7 +265,7 @@ class UserPool:
             self._quotas.learn(call.user, username)
         return reply
 
-    async def _try_repeatedly(self, call: _Call, permit: Permit) -> Reply:
+    async def _try_repeatedly(self, call: _PendingCall, permit: Permit) -> Reply:
         attempt = 0
         in_doubt: AdminError | None = None
         while True:
@@ -294,7 +296,7 @@ class UserPool:
                     raise
                 raise in_doubt from error  # `Throttled` says that nothing was changed
 
-    def _pause_after(self, failure: _AttemptFailed, call: _Call, attempt: int) -> float:
+    def _pause_after(self, failure: _AttemptFailed, call: _PendingCall, attempt: int) -> float:
         """Return how many seconds to wait before another attempt.
 
         Raises:
@@ -316,7 +318,7 @@ class UserPool:
             raise failure.error from failure.__cause__
         return pause
 
-    async def _try_once(self, call: _Call) -> Reply:
+    async def _try_once(self, call: _PendingCall) -> Reply:
         """Make one attempt, once there is a slot for it.
 
         Raises:

@@ -74,8 +74,8 @@ class WireTransport:
         constant = "".join(f"{name}: {value}\r\n" for name, value in CONSTANT_HEADERS.items())
         self._head = f"POST {parts.path or '/'} HTTP/1.1\r\n{constant}"
         self._loop = asyncio.get_running_loop()
-        self._connections: set[_Connection] = set()
-        self._idle: list[_Connection] = []  # the one that has been idle longest comes first
+        self._connections: set[_HttpConnection] = set()
+        self._idle: list[_HttpConnection] = []  # the one that has been idle longest comes first
         self._sweep: asyncio.TimerHandle | None = None
         self._look_up: asyncio.Task[list[_Address]] | None = None
         self._closed = False
@@ -116,7 +116,7 @@ class WireTransport:
         for connection in open_ones:
             await connection.lost
 
-    def _take_idle(self) -> "_Connection | None":
+    def _take_idle(self) -> "_HttpConnection | None":
         oldest = self._loop.time() - self._idle_timeout
         while self._idle:
             connection = self._idle.pop()
@@ -126,7 +126,7 @@ class WireTransport:
             connection.abort()
         return None
 
-    def _keep(self, connection: "_Connection") -> None:
+    def _keep(self, connection: "_HttpConnection") -> None:
         connection.idle_since = self._loop.time()
         self._idle.append(connection)
         if self._sweep is None:
@@ -141,7 +141,7 @@ class WireTransport:
             due = self._idle[0].idle_since + self._idle_timeout
             self._sweep = self._loop.call_at(due, self._close_old)
 
-    async def _connect(self) -> "_Connection":
+    async def _connect(self) -> "_HttpConnection":
         try:
             async with asyncio.timeout(self._connect_timeout):
                 # Not with the loop's create_connection: uvloop's tries the addresses one after the
@@ -150,7 +150,7 @@ class WireTransport:
                     await self._find_addresses(), happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY
                 )
                 _, connection = await self._loop.create_connection(
-                    lambda: _Connection(self._loop, self._connections, self._largest_reply),
+                    lambda: _HttpConnection(self._loop, self._connections, self._largest_reply),
                     sock=found,
                     ssl=self._tls,
                     server_hostname=self._host if self._tls else None,
@@ -179,7 +179,7 @@ class WireTransport:
             look_up.exception()  # which no task may be left to await
 
 
-class _Connection(asyncio.Protocol):
+class _HttpConnection(asyncio.Protocol):
     """A connection, over which one request after the other is sent.
 
     Args:
@@ -193,7 +193,7 @@ class _Connection(asyncio.Protocol):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        siblings: "set[_Connection]",
+        siblings: "set[_HttpConnection]",
         largest_reply: int,
     ) -> None:
         self.lost = loop.create_future()
@@ -203,7 +203,7 @@ class _Connection(asyncio.Protocol):
         self._loop = loop
         self._siblings = siblings
         self._largest_reply = largest_reply
-        self._reader = _Reader()
+        self._reader = _ReplyReader()
         self._waiter: asyncio.Future[HttpResponse] | None = None
 
     @property
@@ -275,7 +275,7 @@ class _Connection(asyncio.Protocol):
             self._waiter.set_exception(ConnectionBroke(type(exc or EOFError()).__name__))
 
 
-class _Reader:
+class _ReplyReader:
     """Parses the replies of one connection, one after the other.
 
     The parser is kept for the life of the connection: it is in its initial state after a complete

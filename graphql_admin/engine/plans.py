@@ -212,7 +212,7 @@ class CompiledOperation:
             arguments = {field: field.arguments(values) for field in plan.resolved}
         except Exception:  # noqa: BLE001  # the ordinary path raises it again, and reports it
             return Fallback.VARIABLES
-        run = _Run(self._schema, self._fragments, arguments, context)
+        run = _RunningPlan(self._schema, self._fragments, arguments, context)
         is_serial = self._operation.operation is OperationType.MUTATION
         data = await run.complete_root(plan.complete, is_serial=is_serial)
         return Planned(data, run.outcomes, run.is_whole)
@@ -230,7 +230,7 @@ class CompiledOperation:
 
 
 @dataclass(slots=True)
-class _Run:
+class _RunningPlan:
     """One execution of an operation."""
 
     schema: GraphQLSchema

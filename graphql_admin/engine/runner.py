@@ -44,7 +44,7 @@ def other_versions() -> dict[str, str]:
     return {name: each for name, each in installed.items() if each != LOCKED_VERSIONS[name]}
 
 
-class Outcome(NamedTuple):
+class RunResult(NamedTuple):
     """The result of an operation."""
 
     result: ExecutionResult
@@ -106,7 +106,7 @@ class Runner:
         operation: OperationDefinitionNode,
         variables: dict[str, Any] | None,
         context: object,
-    ) -> Outcome:
+    ) -> RunResult:
         """Execute one operation, without counting or logging a fallback to the ordinary path.
 
         The arguments are those of `run`.
@@ -123,10 +123,10 @@ class Runner:
         middleware = None
         if isinstance(planned, Planned):
             if planned.is_whole:
-                return Outcome(planned.to_result(), None)
+                return RunResult(planned.to_result(), None)
             middleware, planned = MiddlewareManager(planned.replay()), Fallback.VALUE
         result = await self.run_ordinarily(document, operation, variables, context, middleware)
-        return Outcome(result, planned)
+        return RunResult(result, planned)
 
     async def run_ordinarily(
         self,

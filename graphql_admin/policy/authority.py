@@ -19,7 +19,7 @@ from graphql_admin.errors import (
     UpstreamFailed,
     UserNotFound,
 )
-from graphql_admin.policy.decisions import Reason, Refused
+from graphql_admin.policy.decisions import Denied, Reason
 
 MAX_AGE = 10.0
 """Default lifetime of a cached reading of a caller, in seconds."""
@@ -30,7 +30,7 @@ MAX_KEPT = 4096
 MAX_PAGES = 10
 """Pages of one user's groups. Cognito allows 100 groups per user, and returns 60 per page."""
 
-_GONE = Refused(Reason.FORBIDDEN, "Your account is disabled, or no longer exists.")
+_GONE = Denied(Reason.FORBIDDEN, "Your account is disabled, or no longer exists.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class PoolUser:
     """Other names that may identify the user: an e-mail address, a phone number."""
 
 
-class Reader(Protocol):
+class UserReader(Protocol):
     """Reads the pool for one request. Its replies must not be older than the call."""
 
     async def user(self, username: str) -> PoolUser | None:
@@ -77,7 +77,7 @@ class Standing:
     """All names and aliases of the user, folded for `may_be_called`. They are personal attributes,
     which must not be logged."""
 
-    def count(self, groups: frozenset[str]) -> frozenset[str] | Refused:
+    def count(self, groups: frozenset[str]) -> frozenset[str] | Denied:
         """Return those of a token's groups that count."""
         if not self.is_good:
             return _GONE
@@ -140,7 +140,7 @@ class Authority:
         return kept if is_fresh else None
 
     async def standing_of(
-        self, sub: str, username: str, reader: Reader, *, anew: bool = False
+        self, sub: str, username: str, reader: UserReader, *, anew: bool = False
     ) -> Standing:
         """Return the current standing of a caller.
 
@@ -172,7 +172,7 @@ class Authority:
         self._kept.pop(sub, None)
         self._under_way.pop(sub, None)
 
-    async def _read_for_all(self, sub: str, username: str, reader: Reader) -> Standing:
+    async def _read_for_all(self, sub: str, username: str, reader: UserReader) -> Standing:
         reading = self._under_way[sub] = _Reading(self._clock(), [])
         standing: Standing | None = None
         failure: AdminError | None = None
@@ -199,7 +199,7 @@ class Authority:
                 else:
                     answer.set_exception(failure)
 
-    async def _read(self, sub: str, username: str, reader: Reader, started: float) -> Standing:
+    async def _read(self, sub: str, username: str, reader: UserReader, started: float) -> Standing:
         user = await reader.user(username)
         # A name may belong to another user by now; a `sub` is never reused.
         if user is None or not user.enabled or user.sub != sub:
@@ -227,7 +227,7 @@ def _fold(name: str) -> str:
     return unicodedata.normalize("NFKC", name).casefold()
 
 
-async def read_groups(reader: Reader, username: str) -> frozenset[str]:
+async def read_groups(reader: UserReader, username: str) -> frozenset[str]:
     """Return the names of all groups that a user is in.
 
     Raises:

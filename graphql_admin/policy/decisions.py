@@ -41,7 +41,7 @@ class Reason(Enum):
     CONFLICT = "CONFLICT"
 
 
-class Read(Enum):
+class TargetRead(Enum):
     """What is read about a target, with which Cognito operation."""
 
     USER = "AdminGetUser"
@@ -78,7 +78,7 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class KnownUser:
     """What is known about a user in the pool. Names are not, since they may be reused."""
 
     sub: str | None = None
@@ -88,10 +88,10 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class KnownTarget:
     """The target of an action, as far as it is known."""
 
-    user: User | None = None
+    user: KnownUser | None = None
     group: str | None = None
     sign_in: bool = False
     """Whether attributes of `SIGN_IN` are set."""
@@ -107,7 +107,7 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Denied:
     """The action is refused."""
 
     reason: Reason
@@ -121,31 +121,31 @@ class Refused:
 class NeedsTarget:
     """The decision depends on something that is not known about the target yet."""
 
-    read: Read
+    read: TargetRead
 
 
-Decision: TypeAlias = Allowed | Refused | NeedsTarget
+Decision: TypeAlias = Allowed | Denied | NeedsTarget
 
-_OWN_ACCOUNT = Refused(
+_OWN_ACCOUNT = Denied(
     Reason.OWN_ACCOUNT, "You cannot do this to your own account.", field="username"
 )
-_PROTECTED_USER = Refused(Reason.OUT_OF_SCOPE, "This user is protected.", field="username")
-_MORE_RIGHTS = Refused(
+_PROTECTED_USER = Denied(Reason.OUT_OF_SCOPE, "This user is protected.", field="username")
+_MORE_RIGHTS = Denied(
     Reason.OUT_OF_SCOPE, "This user has rights that you do not have.", field="username"
 )
-_UNKNOWN_RIGHTS = Refused(
+_UNKNOWN_RIGHTS = Denied(
     Reason.OUT_OF_SCOPE,
     "Only callers with every right may change users here: the rights of users are not known.",
     field="username",
 )
-_PROTECTED_GROUP = Refused(Reason.OUT_OF_SCOPE, "This group is protected.", field="groupName")
-_MORE_FROM_GROUP = Refused(
+_PROTECTED_GROUP = Denied(Reason.OUT_OF_SCOPE, "This group is protected.", field="groupName")
+_MORE_FROM_GROUP = Denied(
     Reason.OUT_OF_SCOPE, "This group gives rights that you do not have.", field="groupName"
 )
-_NOT_GRANTED = Refused(
+_NOT_GRANTED = Denied(
     Reason.OUT_OF_SCOPE, "You may not add users to this group, or remove them.", field="groupName"
 )
-_NAMED_GROUP = Refused(
+_NAMED_GROUP = Denied(
     Reason.OUT_OF_SCOPE, "This group is named in the server's policy.", field="groupName"
 )
 
@@ -203,10 +203,10 @@ class Decisions:
         group: str | None,
         sign_in: bool,  # noqa: FBT001  # a key of the cache
     ) -> Decision:
-        user = User() if self._rules[action].is_on_existing_user else None
-        return self.decide(Principal("", rights), action, Target(user, group, sign_in))
+        user = KnownUser() if self._rules[action].is_on_existing_user else None
+        return self.decide(Principal("", rights), action, KnownTarget(user, group, sign_in))
 
-    def decide(self, principal: Principal, action: Action, target: Target) -> Decision:
+    def decide(self, principal: Principal, action: Action, target: KnownTarget) -> Decision:
         """Decide whether the principal may do `action` to `target`.
 
         It takes at most two reads, AdminGetUser first. Only reads that the decision depends on are
@@ -235,30 +235,34 @@ class Decisions:
             return Allowed()
         return self._decide_on_user(principal, rule, effect, target.user, sign_in=target.sign_in)
 
-    def possible_reads(self, action: Action) -> tuple[Read, ...]:
+    def possible_reads(self, action: Action) -> tuple[TargetRead, ...]:
         """Return the reads that a decision on `action` may request, in order."""
         if not self._rules[action].is_on_existing_user:
             return ()
-        return (Read.USER, Read.GROUPS) if self._knows_groups else (Read.USER,)
+        return (TargetRead.USER, TargetRead.GROUPS) if self._knows_groups else (TargetRead.USER,)
 
-    def most_reads(self, principal: Principal, action: Action) -> tuple[Read, ...]:
+    def most_reads(self, principal: Principal, action: Action) -> tuple[TargetRead, ...]:
         """Return the reads that a decision on `action` may request, in order.
 
         That is, of the target that takes most of them, for a principal who has the action, and of
         the attributes that take most if the action sets any.
         """
         rule = self._rules[action]
-        reads: list[Read] = []
+        reads: list[TargetRead] = []
         if not rule.is_on_existing_user:
             return ()
-        user, other = User(), f"not {principal.sub}"
+        user, other = KnownUser(), f"not {principal.sub}"
         decide = partial(self._decide_on_user, sign_in=rule.sets_attributes)
         while isinstance(decision := decide(principal, rule, rule.effect, user), NeedsTarget):
             reads.append(decision.read)
-            user = User(other) if decision.read is Read.USER else User(other, frozenset())
+            user = (
+                KnownUser(other)
+                if decision.read is TargetRead.USER
+                else KnownUser(other, frozenset())
+            )
         return tuple(reads)
 
-    def allowed_on_user(self, principal: Principal, user: User) -> frozenset[Action]:
+    def allowed_on_user(self, principal: Principal, user: KnownUser) -> frozenset[Action]:
         """Return the changes that the principal may make to a user.
 
         A change of a membership is among them if there is a group with which it is allowed.
@@ -277,12 +281,12 @@ class Decisions:
     def depends_on_groups(self, principal: Principal) -> bool:
         """Tell whether the principal's allowed changes to a user depend on the user's groups."""
         return not principal.rights.has_every and any(
-            Read.GROUPS in self.possible_reads(action)
+            TargetRead.GROUPS in self.possible_reads(action)
             for action in self._rules
             if action in principal.rights.actions
         )
 
-    def _is_allowed_on(self, principal: Principal, rule: Row, user: User) -> bool:
+    def _is_allowed_on(self, principal: Principal, rule: Row, user: KnownUser) -> bool:
         if rule.target is TargetKind.GROUP or rule.creates:
             return False
         if rule.on_oneself is Oneself.ONLY:
@@ -292,7 +296,7 @@ class Decisions:
             effects = self._effects(principal.rights, rule)
         # If anything remains to be read, it is which rights the action takes.
         return any(
-            not isinstance(self._decide_on_user(principal, rule, effect, user), Refused)
+            not isinstance(self._decide_on_user(principal, rule, effect, user), Denied)
             for effect in effects
         )
 
@@ -309,10 +313,10 @@ class Decisions:
 
         A change of a membership is among them if there can be a user with whom it is allowed.
         """
-        nobody_else = User(f"not {principal.sub}", frozenset())
+        nobody_else = KnownUser(f"not {principal.sub}", frozenset())
         targets = {
-            TargetKind.GROUP: Target(group=group),
-            TargetKind.MEMBERSHIP: Target(nobody_else, group),
+            TargetKind.GROUP: KnownTarget(group=group),
+            TargetKind.MEMBERSHIP: KnownTarget(nobody_else, group),
         }
         return frozenset(
             action
@@ -322,7 +326,7 @@ class Decisions:
             and isinstance(self.decide(principal, action, targets[rule.target]), Allowed)
         )
 
-    def _refusal_of_group(self, principal: Principal, rule: Row, group: str) -> Refused | None:
+    def _refusal_of_group(self, principal: Principal, rule: Row, group: str) -> Denied | None:
         if self._grants.is_protected_group(group):
             return _PROTECTED_GROUP
         if not self._grants.are_within((group,), principal.rights):
@@ -342,7 +346,7 @@ class Decisions:
         principal: Principal,
         rule: Row,
         effect: Effect,
-        user: User,
+        user: KnownUser,
         *,
         sign_in: bool = False,
     ) -> Decision:
@@ -355,7 +359,7 @@ class Decisions:
         )
 
     def _decide_on_identity(
-        self, principal: Principal, rule: Row, effect: Effect, user: User, *, sign_in: bool
+        self, principal: Principal, rule: Row, effect: Effect, user: KnownUser, *, sign_in: bool
     ) -> Decision | None:
         """Decide by who the user is; None if that does not matter, or allows the action."""
         has_every = principal.rights.has_every
@@ -364,13 +368,13 @@ class Decisions:
         if not matters:
             return None
         if user.sub is None:
-            return NeedsTarget(Read.USER)
+            return NeedsTarget(TargetRead.USER)
         if self._grants.is_protected_user(user.sub):
             return _PROTECTED_USER
         return _OWN_ACCOUNT if _is_oneself(principal, user) and not on_oneself else None
 
     def _decide_on_rights(
-        self, principal: Principal, rule: Row, effect: Effect, user: User
+        self, principal: Principal, rule: Row, effect: Effect, user: KnownUser
     ) -> Decision | None:
         """Decide by the rights of the user's groups; None if they allow the action."""
         has_every = principal.rights.has_every
@@ -381,7 +385,7 @@ class Decisions:
         if not self._knows_groups or (has_every and not may_take_none):
             return None
         if user.groups is None:
-            return NeedsTarget(Read.GROUPS)
+            return NeedsTarget(TargetRead.GROUPS)
         if not has_every:
             refused = self._refusal_of_scope(principal, user.groups)
             if refused is not None:
@@ -389,7 +393,7 @@ class Decisions:
         takes_none = may_take_none and not any(map(self._grants.gives_rights, user.groups))
         return Allowed() if takes_none else None
 
-    def _refusal_of_scope(self, principal: Principal, groups: frozenset[str]) -> Refused | None:
+    def _refusal_of_scope(self, principal: Principal, groups: frozenset[str]) -> Denied | None:
         if not self._grants.are_within(groups, principal.rights):
             return _MORE_RIGHTS
         if any(map(self._grants.is_protected_group, groups)):
@@ -405,12 +409,12 @@ def _may_be_on_oneself(rule: Row, effect: Effect, *, has_every: bool) -> bool:
     return rule.on_oneself is not Oneself.NEVER
 
 
-def _is_oneself(principal: Principal, user: User) -> bool:
+def _is_oneself(principal: Principal, user: KnownUser) -> bool:
     return not principal.is_machine and user.sub == principal.sub
 
 
-def _forbidden(action: Action) -> Refused:
-    return Refused(
+def _forbidden(action: Action) -> Denied:
+    return Denied(
         Reason.FORBIDDEN,
         f"You are not allowed to do this: it requires the action {action.label}.",
     )

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from graphql_admin.actions import Action
-from graphql_admin.policy.decisions import Read
+from graphql_admin.policy.decisions import TargetRead
 
 
 def checks_of(actions: Collection[Action], *, knows_groups: bool) -> tuple[str, ...]:
@@ -21,7 +21,7 @@ def checks_of(actions: Collection[Action], *, knows_groups: bool) -> tuple[str, 
     changes = (action for action in actions if action.write is not None)
     if all(action.is_for_oneself for action in changes):
         return ()
-    reads = (Read.USER, Read.GROUPS) if knows_groups else (Read.USER,)
+    reads = (TargetRead.USER, TargetRead.GROUPS) if knows_groups else (TargetRead.USER,)
     return tuple(read.value for read in reads)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from graphql_admin.policy.decisions import Reason, Refused
+from graphql_admin.policy.decisions import Denied, Reason
 
 KEPT = 30.0
 """Seconds that a target stays reserved after the attempt. Cognito's lists are stale for a second or
@@ -28,16 +28,16 @@ again after half a minute, as the message says, does so before it ends."""
 MAX_PER_CALLER = 256
 """Reservations that one caller may hold. More than 8 a second are not made by a person."""
 
-CONFLICT = Refused(
+CONFLICT = Denied(
     Reason.CONFLICT,
     "Your own rights are being taken, so you cannot change any. Try again in half a minute.",
 )
-HELD = Refused(
+HELD = Denied(
     Reason.CONFLICT,
     "This user is changing their own rights just now. Try again in half a minute.",
     field="username",
 )
-TOO_MANY = Refused(
+TOO_MANY = Denied(
     Reason.CONFLICT,
     "You have changed the rights of too many users at a time. Try again in half a minute.",
 )
@@ -67,7 +67,7 @@ class Reservations(Protocol):
     `reserve` and `hold` are atomic, with regard to each other too.
     """
 
-    async def reserve(self, target: str, *, caller: str, deadline: float) -> Reservation | Refused:
+    async def reserve(self, target: str, *, caller: str, deadline: float) -> Reservation | Denied:
         """Reserve a target, only if the caller is not reserved, and the target is not held.
 
         A target that is held is still reserved, for `KEPT_FOR_ANOTHER_TRY` seconds. So it
@@ -82,7 +82,7 @@ class Reservations(Protocol):
             The reservation, which must be dropped or kept; or why there is none.
         """
 
-    async def hold(self, sub: str, *, deadline: float) -> Reservation | Refused:
+    async def hold(self, sub: str, *, deadline: float) -> Reservation | Denied:
         """Hold a user who is about to give rights to themselves, only if they are not reserved.
 
         Args:
@@ -128,7 +128,7 @@ class LocalReservations:
         tables = self._of_target, self._of_caller, self._own
         return max(len(self._ends), *map(len, tables))
 
-    async def reserve(self, target: str, *, caller: str, deadline: float) -> Reservation | Refused:
+    async def reserve(self, target: str, *, caller: str, deadline: float) -> Reservation | Denied:
         """Reserve a target, only if the caller is not reserved, and the target is not held."""
         now = self._clock()
         refused = self._refusal(caller, now)
@@ -141,7 +141,7 @@ class LocalReservations:
         self._add(reservation, max(now, deadline) + KEPT)
         return reservation
 
-    async def hold(self, sub: str, *, deadline: float) -> Reservation | Refused:
+    async def hold(self, sub: str, *, deadline: float) -> Reservation | Denied:
         """Hold a user who is about to give rights to themselves, only if they are not reserved."""
         now = self._clock()
         refused = self._refusal(sub, now)
@@ -164,7 +164,7 @@ class LocalReservations:
         """Tell whether the rights of a user are being taken, or were a moment ago."""
         return bool(self._live(self._of_target, sub, self._clock()))
 
-    def _refusal(self, caller: str, now: float) -> Refused | None:
+    def _refusal(self, caller: str, now: float) -> Denied | None:
         self._tidy(now)
         if self._live(self._of_target, caller, now):
             return CONFLICT

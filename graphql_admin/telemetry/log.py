@@ -16,8 +16,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from graphql_admin.telemetry import clock
-from graphql_admin.telemetry import request_record as records
+from graphql_admin.telemetry import clock, request_record
 from graphql_admin.telemetry.lines import printable, to_json
 
 log = structlog.get_logger(__name__)
@@ -106,7 +105,7 @@ def _complete(_: WrappedLogger, level: str, event: EventDict) -> EventDict:
     """Add the level, the timestamp and the request id to an event."""
     event["level"] = level
     event["time"] = clock.now()
-    event["request_id"] = records.current().id
+    event["request_id"] = request_record.current().id
     return event
 
 

@@ -34,7 +34,7 @@ def served(host: str, port: int, *, timeout: float = SCRAPE_TIME) -> Iterator[in
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = found[0]
-    server_class = type("_Server", (_Server,), {"address_family": family})
+    server_class = type("_MetricsServer", (_MetricsServer,), {"address_family": family})
     handler_class = type("_Handler", (_Handler,), {"timeout": timeout})
     with server_class((address[0], port), handler_class) as server:
         server.set_app(make_wsgi_app())
@@ -54,7 +54,7 @@ class _Handler(WSGIRequestHandler):
         """Log nothing."""
 
 
-class _Server(ThreadingMixIn, WSGIServer):
+class _MetricsServer(ThreadingMixIn, WSGIServer):
     """Closes the oldest connection for a new one where there is no place.
 
     So connections without a request keep no other from the metrics.

@@ -24,7 +24,7 @@ from graphql_admin.errors import (
     TooManyErrors,
     Unauthenticated,
 )
-from graphql_admin.telemetry import request_record as records
+from graphql_admin.telemetry import request_record
 from graphql_admin.telemetry.log import log_fault
 from graphql_admin.web.incoming import JSON
 
@@ -190,7 +190,7 @@ def _describe(error: GraphQLError, kind: type[AdminError] | None = None) -> dict
 
 
 def _to_json(error: AdminError) -> dict[str, Any]:
-    records.current().codes.add(error.code)
+    request_record.current().codes.add(error.code)
     extensions: dict[str, object] = {"code": error.code}
     if isinstance(error, Throttled):
         extensions["retryAfter"] = ceil(error.retry_after)

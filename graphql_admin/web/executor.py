@@ -18,7 +18,7 @@ from graphql_admin.engine.documents import Document
 from graphql_admin.errors import TimedOut
 from graphql_admin.policy.decisions import Decisions
 from graphql_admin.policy.grants import Grants
-from graphql_admin.telemetry import request_record as records
+from graphql_admin.telemetry import request_record
 from graphql_admin.tokens.caller import Caller
 from graphql_admin.tokens.verifier import TokenVerifier, bearer_token
 from graphql_admin.web.in_flight import InFlight
@@ -80,7 +80,7 @@ class Executor:
                     caller = await self.verifier.verify(bearer_token(authorization))
             except TimeoutError as error:
                 raise TimedOut("The token could not be verified in time.") from error
-        records.current().sub = caller.sub
+        request_record.current().sub = caller.sub
         return caller
 
     async def execute(
@@ -109,7 +109,7 @@ class Executor:
                 variables exceed a limit.
             Overloaded: The caller has too many requests, or too much data, in flight.
         """
-        record = records.current()
+        record = request_record.current()
         record.operation_kind = operation.operation.value
         record.operation_name = operation.name.value if operation.name else None
         rights = rights_of(caller, self.grants)

@@ -9,8 +9,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graphql_admin.telemetry import metrics
-from graphql_admin.telemetry import request_record as records
+from graphql_admin.telemetry import metrics, request_record
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +50,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        record = records.begin(_find_id(scope))
+        record = request_record.begin(_find_id(scope))
         id_header = (b"x-request-id", record.id.encode())
         status = 500  # what the server responds if the application does not
 
@@ -71,7 +70,7 @@ class RequestLog:
             self._note(scope, record, status, seconds)
 
     def _note(
-        self, scope: Scope, record: records.RequestRecord, status: int, seconds: float
+        self, scope: Scope, record: request_record.RequestRecord, status: int, seconds: float
     ) -> None:
         metrics.count_request(
             status,

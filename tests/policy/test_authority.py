@@ -14,7 +14,7 @@ from graphql_admin.errors import (
     UpstreamFailed,
 )
 from graphql_admin.policy.authority import MAX_PAGES, Authority, PoolUser, read_groups
-from graphql_admin.policy.decisions import Reason, Refused
+from graphql_admin.policy.decisions import Denied, Reason
 
 TOKEN_GROUPS = frozenset({"Admins", "Support"})
 
@@ -79,13 +79,13 @@ def pool() -> Pool:
     return Pool()
 
 
-Ask = Callable[..., Awaitable[frozenset[str] | Refused]]
+Ask = Callable[..., Awaitable[frozenset[str] | Denied]]
 
 
 def asking(authority: Authority, pool: Pool) -> Ask:
     async def ask(
         groups: frozenset[str] = TOKEN_GROUPS, *, sub: str = "s", anew: bool = False
-    ) -> frozenset[str] | Refused:
+    ) -> frozenset[str] | Denied:
         standing = await authority.standing_of(sub, "ann", Reader(pool), anew=anew)
         return standing.count(groups)
 
@@ -185,7 +185,7 @@ def test_gone(clock: Clock, pool: Pool, change: dict[str, object], knows_groups:
     async def scenario() -> None:
         for _ in range(2):
             refused = await ask()
-            assert isinstance(refused, Refused)
+            assert isinstance(refused, Denied)
             assert refused.reason is Reason.FORBIDDEN
 
     asyncio.run(scenario())
@@ -257,7 +257,7 @@ def test_single_flight(clock: Clock, pool: Pool) -> None:
     async def scenario() -> None:
         answers = await asyncio.gather(*(ask() for _ in range(50)), ask(sub="another"))
         assert answers[:50] == [TOKEN_GROUPS] * 50
-        assert isinstance(answers[50], Refused)
+        assert isinstance(answers[50], Denied)
 
     asyncio.run(scenario())
     assert pool.calls.count("user ann") == 2
@@ -329,10 +329,10 @@ def test_anew(clock: Clock, pool: Pool) -> None:
         pool.enabled = False
         newer = asyncio.ensure_future(ask(anew=True))
         assert await older == TOKEN_GROUPS
-        assert isinstance(await newer, Refused)
+        assert isinstance(await newer, Denied)
         # The later reading is what is kept, though it is not the last that started to be asked for.
         calls = len(pool.calls)
-        assert isinstance(await ask(), Refused)
+        assert isinstance(await ask(), Denied)
         assert len(pool.calls) == calls
 
     asyncio.run(scenario())
@@ -350,9 +350,9 @@ def test_forget(clock: Clock, pool: Pool) -> None:
         pool.groups, pool.enabled = [], False
         authority.forget("s")
         authority.forget("who was never read")
-        assert isinstance(await ask(), Refused)
+        assert isinstance(await ask(), Denied)
         await older
-        assert isinstance(await ask(), Refused)
+        assert isinstance(await ask(), Denied)
         pool.enabled = True
         authority.forget("s")
         assert await ask() == frozenset()
@@ -376,10 +376,10 @@ def test_late_reading(clock: Clock, pool: Pool) -> None:
         older = asyncio.ensure_future(ask())
         await asyncio.sleep(0)
         pool.enabled = False
-        assert isinstance(await ask(anew=True), Refused)
+        assert isinstance(await ask(anew=True), Denied)
         gate.set()
         assert await older == TOKEN_GROUPS
-        assert isinstance(await ask(), Refused)
+        assert isinstance(await ask(), Denied)
         assert pool.calls.count("user ann") == 2
 
         gate.clear()
@@ -391,7 +391,7 @@ def test_late_reading(clock: Clock, pool: Pool) -> None:
         authority.forget("s")
         gate.set()
         assert await older == TOKEN_GROUPS
-        assert isinstance(await ask(), Refused)
+        assert isinstance(await ask(), Denied)
 
     asyncio.run(scenario())
 

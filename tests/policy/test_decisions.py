@@ -16,13 +16,13 @@ from graphql_admin.policy.decisions import (
     Allowed,
     Decision,
     Decisions,
+    Denied,
+    KnownTarget,
+    KnownUser,
     NeedsTarget,
     Principal,
-    Read,
     Reason,
-    Refused,
-    Target,
-    User,
+    TargetRead,
 )
 from graphql_admin.policy.grants import ALL, FOR_ANYONE, Given, Grants, Policy, Rights
 from graphql_admin.targets import TargetKind
@@ -83,28 +83,28 @@ CALLERS = {
 }
 
 TARGETS = {
-    "plain": User("plain", frozenset({"Customers", "*"})),
-    "helper": User("helper", frozenset({"Helpers"})),
-    "equal": User("equal", frozenset({"Support"})),
-    "more": User("more", frozenset({"Support", "Admins"})),
-    "protected": User(PROTECTED.upper(), frozenset()),
-    "in Billing": User("biller", frozenset({"Billing"})),
-    "oneself": User("caller", frozenset({"Support"})),
+    "plain": KnownUser("plain", frozenset({"Customers", "*"})),
+    "helper": KnownUser("helper", frozenset({"Helpers"})),
+    "equal": KnownUser("equal", frozenset({"Support"})),
+    "more": KnownUser("more", frozenset({"Support", "Admins"})),
+    "protected": KnownUser(PROTECTED.upper(), frozenset()),
+    "in Billing": KnownUser("biller", frozenset({"Billing"})),
+    "oneself": KnownUser("caller", frozenset({"Support"})),
 }
 
 
 def ask(
-    decisions: Decisions, caller: Principal, action: Action, group: str | None, user: User
+    decisions: Decisions, caller: Principal, action: Action, group: str | None, user: KnownUser
 ) -> tuple[Decision, str]:
     """Return the decision and the initials of what had to be read for it, one after another."""
-    known, reads = User(), ""
+    known, reads = KnownUser(), ""
     while True:
-        decision = decisions.decide(caller, action, Target(known, group))
+        decision = decisions.decide(caller, action, KnownTarget(known, group))
         if not isinstance(decision, NeedsTarget):
             return decision, reads
         assert decision.read.name[0] not in reads
         reads += decision.read.name[0]
-        if decision.read is Read.USER:
+        if decision.read is TargetRead.USER:
             known = replace(known, sub=user.sub)
         else:
             assert known.sub
@@ -112,7 +112,7 @@ def ask(
 
 
 def put(decision: Decision) -> str:
-    if isinstance(decision, Refused):
+    if isinstance(decision, Denied):
         assert decision.message.endswith(".")
         return decision.reason.value
     assert isinstance(decision, Allowed)
@@ -246,12 +246,12 @@ def test_caller_without_the_right(action: Action, target: str) -> None:
     """A caller without the right is refused before anything is read, whatever the target."""
     rule = RULES[action]
     rights = replace(principal(POLICY, "Admins").rights, actions=frozenset(Action) - {action})
-    wanted = Target(
+    wanted = KnownTarget(
         TARGETS[target] if action in CHANGES else None,
         None if rule.target is TargetKind.USER else "Beta",
     )
     decision = Decisions(Grants(POLICY)).decide(Principal("caller", rights), action, wanted)
-    assert isinstance(decision, Refused)
+    assert isinstance(decision, Denied)
     assert decision.reason is Reason.FORBIDDEN
     assert action.label in decision.message
 
@@ -261,8 +261,8 @@ def test_sign_out() -> None:
     decisions = Decisions(Grants(POLICY))
     for groups in [(), ("Admins",)]:
         caller = principal(POLICY, *groups, sub=PROTECTED)
-        assert decisions.decide(caller, Action.SIGN_USER_OUT, Target()) == Allowed()
-    refused = decisions.decide(machine(POLICY, "api/all"), Action.SIGN_USER_OUT, Target())
+        assert decisions.decide(caller, Action.SIGN_USER_OUT, KnownTarget()) == Allowed()
+    refused = decisions.decide(machine(POLICY, "api/all"), Action.SIGN_USER_OUT, KnownTarget())
     assert put(refused) == "FORBIDDEN"
 
 
@@ -280,14 +280,17 @@ def test_groups_from_the_token_alone(
     assert (put(decision[0]), decision[1]) == (outcome, reads.replace("G", ""))
     limited = ask(decisions, CALLERS["support"](UNPROTECTED), action, group, user)
     assert (put(limited[0]), limited[1]) == (SCOPE, "")
-    assert decisions.possible_reads(action) == (Read.USER,)
+    assert decisions.possible_reads(action) == (TargetRead.USER,)
 
 
 @pytest.mark.parametrize("action", Action)
 def test_possible_reads(action: Action) -> None:
     """What is priced and needs a right of IAM is what decisions may ask for."""
     if action in CHANGES:
-        assert Decisions(Grants(POLICY)).possible_reads(action) == (Read.USER, Read.GROUPS)
+        assert Decisions(Grants(POLICY)).possible_reads(action) == (
+            TargetRead.USER,
+            TargetRead.GROUPS,
+        )
     elif action in RULES:
         assert Decisions(Grants(POLICY)).possible_reads(action) == ()
 
@@ -295,14 +298,14 @@ def test_possible_reads(action: Action) -> None:
 @pytest.mark.parametrize(
     ("action", "target"),
     [
-        (Action.ADD_USER_TO_GROUP, Target(User())),
-        (Action.ADD_USER_TO_GROUP, Target(None, "Beta")),
-        (Action.ENABLE_USER, Target(User(), "Beta")),
-        (Action.ENABLE_USER, Target()),
-        (Action.SIGN_USER_OUT, Target(User())),
+        (Action.ADD_USER_TO_GROUP, KnownTarget(KnownUser())),
+        (Action.ADD_USER_TO_GROUP, KnownTarget(None, "Beta")),
+        (Action.ENABLE_USER, KnownTarget(KnownUser(), "Beta")),
+        (Action.ENABLE_USER, KnownTarget()),
+        (Action.SIGN_USER_OUT, KnownTarget(KnownUser())),
     ],
 )
-def test_target_of_another_kind(action: Action, target: Target) -> None:
+def test_target_of_another_kind(action: Action, target: KnownTarget) -> None:
     """A check of half a target is none."""
     with pytest.raises(ValueError, match="is not for"):
         Decisions(Grants(POLICY)).decide(principal(POLICY, "Admins"), action, target)
@@ -315,10 +318,10 @@ def test_creating_a_user(caller: str, knows_groups: bool) -> None:
     decisions = Decisions(Grants(POLICY), knows_groups=knows_groups)
     create = Action.CREATE_USER
     rights = Rights(frozenset({create}), writes=frozenset())
-    assert decisions.decide(Principal("caller", rights), create, Target()) == Allowed()
+    assert decisions.decide(Principal("caller", rights), create, KnownTarget()) == Allowed()
     who = CALLERS[caller](POLICY)
     has_it = caller in {"admin", "machine"}
-    assert put(decisions.decide(who, create, Target())) == ("none" if has_it else "FORBIDDEN")
+    assert put(decisions.decide(who, create, KnownTarget())) == ("none" if has_it else "FORBIDDEN")
     assert decisions.possible_reads(create) == decisions.most_reads(who, create) == ()
     for user in TARGETS.values():
         assert create not in decisions.allowed_on_user(who, replace(user, groups=frozenset()))
@@ -331,12 +334,14 @@ def test_attributes_that_decide_who_signs_in(caller: str, policy: Policy) -> Non
     decisions, who = Decisions(Grants(policy)), CALLERS[caller](policy)
     for name, user in TARGETS.items():
         plain, _ = ask(decisions, who, Action.UPDATE_USER, None, user)
-        unread = decisions.decide(who, Action.UPDATE_USER, Target(User(), None, sign_in=True))
-        assert unread == NeedsTarget(Read.USER)
-        decision = decisions.decide(who, Action.UPDATE_USER, Target(user, None, sign_in=True))
+        unread = decisions.decide(
+            who, Action.UPDATE_USER, KnownTarget(KnownUser(), None, sign_in=True)
+        )
+        assert unread == NeedsTarget(TargetRead.USER)
+        decision = decisions.decide(who, Action.UPDATE_USER, KnownTarget(user, None, sign_in=True))
         is_own = name == "oneself" and not who.is_machine
         assert put(decision) == (OWN if is_own else put(plain))
-    assert decisions.most_reads(who, Action.UPDATE_USER)[0] is Read.USER
+    assert decisions.most_reads(who, Action.UPDATE_USER)[0] is TargetRead.USER
 
 
 def test_attributes_as_rights() -> None:
@@ -359,10 +364,12 @@ def test_attributes_as_rights() -> None:
     grants = Grants(policy)
     decisions, who = Decisions(grants), principal(policy, "Support")
     for group, may in {"Leads": False, "Peers": True, "Other": True, "Admins": False}.items():
-        user = User("other", frozenset({group}))
-        add = decisions.decide(who, Action.ADD_USER_TO_GROUP, Target(User("x", frozenset()), group))
+        user = KnownUser("other", frozenset({group}))
+        add = decisions.decide(
+            who, Action.ADD_USER_TO_GROUP, KnownTarget(KnownUser("x", frozenset()), group)
+        )
         assert isinstance(add, Allowed) == may
-        disable = decisions.decide(who, Action.DISABLE_USER, Target(user))
+        disable = decisions.decide(who, Action.DISABLE_USER, KnownTarget(user))
         assert isinstance(disable, Allowed) == may
     assert grants.gives_rights("Leads")
 
@@ -391,7 +398,7 @@ def test_groups_that_the_policy_names(caller: str, group: str, deleted: str, oth
     decisions = Decisions(Grants(POLICY))
     for action in GROUP_CHANGES:
         said = deleted if action is Action.DELETE_GROUP else others
-        assert put(decisions.decide(who, action, Target(group=group))) == said
+        assert put(decisions.decide(who, action, KnownTarget(group=group))) == said
         offered = said != SCOPE and action is not Action.CREATE_GROUP  # which is there
         assert (action in decisions.allowed_on_group(who, group)) == offered
         assert decisions.possible_reads(action) == ()
@@ -463,10 +470,10 @@ def test_what_is_remembered_is_what_is_decided(variant: str, knows_groups: bool)
     ):
         rule = RULES[action]
         named = None if rule.target is TargetKind.USER else group
-        user = User() if action in CHANGES else None
+        user = KnownUser() if action in CHANGES else None
         for sign_in in (False, True):
             plain = Decisions(grants, knows_groups=knows_groups).decide(
-                caller, action, Target(user, named, sign_in)
+                caller, action, KnownTarget(user, named, sign_in)
             )
             quick = decisions.decide_on_unread(caller.rights, action, named, sign_in=sign_in)
             assert quick == plain, (name, action.label, group, time)
@@ -533,9 +540,10 @@ def test_allowed_on_group_where_no_rights_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("caller", "user"), [("admin", User()), ("support", User()), ("support", User("plain"))]
+    ("caller", "user"),
+    [("admin", KnownUser()), ("support", KnownUser()), ("support", KnownUser("plain"))],
 )
-def test_allowed_on_user_unread(caller: str, user: User) -> None:
+def test_allowed_on_user_unread(caller: str, user: KnownUser) -> None:
     """What is not known of a user is not taken for nothing."""
     with pytest.raises(ValueError, match="not been read"):
         Decisions(Grants(POLICY)).allowed_on_user(CALLERS[caller](POLICY), user)
@@ -628,7 +636,7 @@ def test_properties(
     grants = Grants(policy)
     decisions = Decisions(grants)
     caller = Principal("0", grants.of_user(own))
-    user = User("0" if is_self else "1", own if is_self else other)
+    user = KnownUser("0" if is_self else "1", own if is_self else other)
     assert user.groups is not None
     theirs = grants.of_user(user.groups)
     offered = decisions.allowed_on_user(caller, user)
@@ -636,8 +644,8 @@ def test_properties(
     for action, group in COMBINATIONS:
         decision, _ = ask(decisions, caller, action, group, user)
         # To know more than is asked for changes nothing.
-        assert decision == decisions.decide(caller, action, Target(user, group))
-        if isinstance(decision, Refused):
+        assert decision == decisions.decide(caller, action, KnownTarget(user, group))
+        if isinstance(decision, Denied):
             continue
         possible.add(action)
         assert action in caller.rights.actions

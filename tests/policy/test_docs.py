@@ -12,11 +12,11 @@ from graphql_admin.actions import Action
 from graphql_admin.policy.decisions import (
     Allowed,
     Decisions,
+    Denied,
+    KnownTarget,
+    KnownUser,
     Principal,
     Reason,
-    Refused,
-    Target,
-    User,
 )
 from graphql_admin.policy.file import read_policy
 from graphql_admin.policy.file_schema import PATH
@@ -68,16 +68,16 @@ ROWS = {
 CALLERS = {"every right": "Admins", "some rights": "Helpers"}
 
 
-def targets(group: str) -> list[User | None]:
+def targets(group: str) -> list[KnownUser | None]:
     """Return the target of each column, for a caller in a group; None where there is none."""
-    more = User("admin", frozenset({"Readers"})) if group == "Helpers" else None
+    more = KnownUser("admin", frozenset({"Readers"})) if group == "Helpers" else None
     return [
-        User("nobody", frozenset({"Customers"})),
-        User("equal", frozenset({group})),
+        KnownUser("nobody", frozenset({"Customers"})),
+        KnownUser("equal", frozenset({group})),
         more,
-        User("member", frozenset({"Finance"})),
-        User(SUB, frozenset()),
-        User("self", frozenset({group})),
+        KnownUser("member", frozenset({"Finance"})),
+        KnownUser(SUB, frozenset()),
+        KnownUser("self", frozenset({group})),
     ]
 
 
@@ -111,11 +111,11 @@ def test_table(caller: str, what: str, said: list[str]) -> None:
             if target is None:
                 assert cell == "–"
                 continue
-            decision = DECISIONS.decide(principal, action, Target(target, *changed))
+            decision = DECISIONS.decide(principal, action, KnownTarget(target, *changed))
             if isinstance(decision, Allowed):
                 assert cell == "yes", (action, target)
                 continue
-            assert isinstance(decision, Refused)
+            assert isinstance(decision, Denied)
             no = "no" if decision.reason is Reason.OUT_OF_SCOPE else ""
             assert cell in {no, f"`{decision.reason.value}`"}, (action, target)
 

@@ -13,10 +13,10 @@ from graphql_admin.policy.decisions import (
     Allowed,
     Decision,
     Decisions,
+    Denied,
+    KnownTarget,
+    KnownUser,
     Principal,
-    Refused,
-    Target,
-    User,
 )
 from graphql_admin.policy.grants import ALL, ANYONE, Given, Grants, Policy, Rights
 from graphql_admin.policy.reservations import LocalReservations, Reservation
@@ -122,7 +122,7 @@ class WithoutScopeOfGroups(Decisions):
 
 
 class WithoutOneself(Decisions):
-    def decide(self, principal: Principal, action: Action, target: Target) -> Decision:
+    def decide(self, principal: Principal, action: Action, target: KnownTarget) -> Decision:
         machine = Principal(principal.sub, principal.rights, is_machine=True)
         return super().decide(machine, action, target)
 
@@ -132,12 +132,12 @@ def outcomes(decisions: Decisions, principal: Principal, sub: str, target: int) 
     person = PEOPLE[target]
     if person is None:
         return set()
-    user = User(sub, person.groups)
+    user = KnownUser(sub, person.groups)
     return {
         PEOPLE.index(change.apply(person))
         for change in CHANGES
         if isinstance(
-            decisions.decide(principal, change.action, Target(user, change.group)), Allowed
+            decisions.decide(principal, change.action, KnownTarget(user, change.group)), Allowed
         )
     }
 
@@ -309,7 +309,7 @@ class World:
                 return
             yield
         reservation = run(self.reservations.reserve(target, caller=caller, deadline=0))
-        if isinstance(reservation, Refused):
+        if isinstance(reservation, Denied):
             return
         yield
         if rereads and not self.lags:

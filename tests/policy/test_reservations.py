@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from graphql_admin.policy.decisions import Refused
+from graphql_admin.policy.decisions import Denied
 from graphql_admin.policy.reservations import (
     CONFLICT,
     HELD,
@@ -42,12 +42,10 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 @pytest.fixture
-def reserve(
-    reservations: Reservations, clock: Clock
-) -> Callable[[str, str], Reservation | Refused]:
+def reserve(reservations: Reservations, clock: Clock) -> Callable[[str, str], Reservation | Denied]:
     """Reserve the second for the first, within a request that may take 15 seconds."""
 
-    def attempt(caller: str, target: str) -> Reservation | Refused:
+    def attempt(caller: str, target: str) -> Reservation | Denied:
         deadline = clock.now + 15
         return run(  # type: ignore[no-any-return]
             reservations.reserve(target, caller=caller, deadline=deadline)
@@ -116,10 +114,10 @@ def test_deadline_passed(reservations: LocalReservations, clock: Clock) -> None:
 
 
 @pytest.fixture
-def hold(reservations: Reservations, clock: Clock) -> Callable[[str], Reservation | Refused]:
+def hold(reservations: Reservations, clock: Clock) -> Callable[[str], Reservation | Denied]:
     """Hold a user within a request that may take 15 seconds."""
 
-    def attempt(sub: str) -> Reservation | Refused:
+    def attempt(sub: str) -> Reservation | Denied:
         return run(reservations.hold(sub, deadline=clock.now + 15))  # type: ignore[no-any-return]
 
     return attempt
