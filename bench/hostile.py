@@ -23,6 +23,7 @@ from graphql import get_introspection_query
 
 from graphql_admin.admin.attempts import Attempts
 from graphql_admin.admin.authorization import Authorization
+from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.admin.guards import takes_call
 from graphql_admin.admin.prices import Prices
 from graphql_admin.admin.schema import AdminSchema
@@ -411,6 +412,7 @@ class Server:
                     LocalReservations(self._loop.time),
                     reader,
                 ),
+                DescribedPool(reader),
             ),
             max_calls=Settings.model_fields["max_calls"].default,
             in_flight=InFlight(Settings.model_fields["max_concurrency"].default),

@@ -63,6 +63,13 @@ LISTS = (
         "Cognito's own bound",
     ),
     Limit(
+        "Attributes in the list of an input; name and value of each",
+        "{admin.MAX_ATTRIBUTES}; {admin.MAX_ATTRIBUTE_NAME} characters; "
+        "{admin.MAX_ATTRIBUTE_VALUE} bytes",
+        "`INVALID_VALUE` in the payload",
+        "Cognito's own bounds",
+    ),
+    Limit(
         "Value of a filter",
         "{admin.MAX_FILTER_LENGTH} characters",
         "`BAD_USER_INPUT`",

@@ -43,6 +43,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "reply from Cognito is too large": "A reply above the limit was not read.",
         "reply from Cognito without its list": "The reply does not match Cognito's model.",
         "reply from Cognito without its group": "The reply does not match Cognito's model.",
+        "reply from Cognito without its user": "The reply does not match Cognito's model.",
         "reply from Cognito without its user pool": "The reply does not match Cognito's model.",
         "left out rows from Cognito without a name": (
             "The reply does not match Cognito's model; lists are short of these rows."
@@ -79,6 +80,10 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "Cognito throttles calls": (
             "Cognito's quota is used up, by this server or another app: lower `QUOTA_SHARE`, or "
             "ask AWS for more."
+        ),
+        "attributes are not checked before they are set: no right to read them": (
+            "The AWS role lacks the permission for DescribeUserPool: Cognito alone decides which "
+            "attributes may be set, and an alias may be taken from another user."
         ),
         "keys not fetched": (
             "The pool's keys could not be fetched. Cached keys stay in use; after a rotation, "

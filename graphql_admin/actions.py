@@ -42,6 +42,9 @@ class Row:
     write: str | None = None
     """The Cognito operation that carries it out, if it changes something."""
 
+    alternatives: tuple[str, ...] = ()
+    """Operations of which a change may choose one instead of `write`."""
+
     target: TargetKind | None = None
     """The kind of object that it changes, if it changes something."""
 
@@ -60,12 +63,24 @@ class Row:
 
     on_oneself: Oneself = Oneself.TOO
 
+    sets_attributes: bool = False
+    """Whether it sets the attributes of a user that its input names, as far as the caller may set
+    them."""
+
     open_to_signed_in: bool = False
     """Whether a valid token is enough, because the action concerns only the caller."""
 
     def __post_init__(self) -> None:
         if (self.write is None) != (self.target is None):
             raise ValueError(f"{self.name}: an action has both `write` and `target`, or neither")
+        if self.alternatives and self.write is None:
+            raise ValueError(f"{self.name}: there are alternatives to no `write`")
+
+    @property
+    def is_on_existing_user(self) -> bool:
+        """Whether it changes a user who is in the pool already, and may be another's account."""
+        is_on_user = self.target in {TargetKind.USER, TargetKind.MEMBERSHIP}
+        return is_on_user and not self.creates and self.on_oneself is not Oneself.ONLY
 
 
 @unique
@@ -149,6 +164,28 @@ class Action(Enum):
         target=TargetKind.USER,
         effect=Effect.GIVES,
         on_oneself=Oneself.TOO,
+    )
+    CREATE_USER = Row(
+        name="createUser",
+        sentence="Create a user.",
+        write="AdminCreateUser",
+        target=TargetKind.USER,
+        checks=("DescribeUserPool", "ListUsers", "AdminGetUser"),
+        creates=True,
+        effect=Effect.NONE,
+        on_oneself=Oneself.TOO,
+        sets_attributes=True,
+    )
+    UPDATE_USER = Row(
+        name="updateUser",
+        sentence="Set and delete a user's attributes.",
+        write="AdminUpdateUserAttributes",
+        alternatives=("AdminDeleteUserAttributes",),
+        target=TargetKind.USER,
+        checks=("DescribeUserPool", "ListUsers", "AdminGetUser"),
+        effect=Effect.NONE,
+        on_oneself=Oneself.TOO,
+        sets_attributes=True,
     )
     DELETE_USER = Row(
         name="deleteUser",
@@ -239,8 +276,9 @@ class Action(Enum):
         self.target = row.target
         self.is_for_oneself = row.on_oneself is Oneself.ONLY
         self.open_to_signed_in = row.open_to_signed_in
-        written = () if row.write is None else (row.write,)
-        self.operations = (*written, *row.reads, *row.checks)
+        self.writes = () if row.write is None else (row.write, *row.alternatives)
+        """The Cognito operations of which it uses one to change something."""
+        self.operations = (*self.writes, *row.reads, *row.checks)
         """Every Cognito operation that the action may call; the IAM policy lists them."""
 
     @classmethod

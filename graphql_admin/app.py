@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from graphql_admin.admin.attempts import Attempts
 from graphql_admin.admin.authorization import Authorization
+from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.admin.guards import takes_call
 from graphql_admin.admin.prices import Prices
 from graphql_admin.admin.schema import AdminSchema
@@ -131,7 +132,8 @@ def build_app(
     """
     settings = parts.settings
     health = Health(parts.verifier.keys, parts.pool)
-    gate = Attempts(parts.pool.writer, parts.audit, parts.authorization)
+    described = DescribedPool(parts.pool.reader)
+    gate = Attempts(parts.pool.writer, parts.audit, parts.authorization, described)
     executor = _make_executor(parts, gate)
     endpoint: ASGIApp = _make_endpoint(parts, executor)
     if settings.explorer:

@@ -446,6 +446,13 @@ class AlreadyExists(ActionFailed):
     remedy = "Ask for another name."
 
 
+class UsernameTaken(AlreadyExists):
+    """Another user has the username."""
+
+    message = "There is a user with this username already."
+    field = "username"
+
+
 class LimitExceeded(ActionFailed):
     """A quota of the user pool's resources is used up."""
 
@@ -472,6 +479,12 @@ class PasswordRejected(ActionFailed):
     field = "password"
 
 
+class TemporaryPasswordRejected(PasswordRejected):
+    """The user pool's password policy does not admit the temporary password."""
+
+    field = "temporaryPassword"
+
+
 class PasswordUsedBefore(PasswordRejected):
     """The user had the password before, and the pool's password policy does not allow that."""
 
@@ -485,6 +498,10 @@ class DeliveryFailed(ActionFailed):
     status = 502
     message = "The user pool could not send its message. The change itself may have been made."
     remedy = "Read the user. If the change was made, let the message be sent again."
+
+
+class InvitationNotSent(DeliveryFailed):
+    """Cognito could not send an invitation, to a user who is in the pool."""
 
 
 class NotEnabled(ActionFailed):

@@ -35,6 +35,16 @@ class Reads(Protocol):
             AdminError: There is no such user, or the user could not be read.
         """
 
+    async def pool(self) -> Mapping[str, Any] | None:
+        """Return what DescribeUserPool says of the user pool, at most a minute old.
+
+        Returns:
+            Cognito's UserPoolType; None if this server's credentials may not read it.
+
+        Raises:
+            AdminError: It could not be read.
+        """
+
     async def read(self, operation: str, **parameters: object) -> Mapping[str, Any]:
         """Call a read operation of the action's row, without the cache.
 
@@ -56,6 +66,19 @@ class Change(Protocol):
             BadUserInput: A value is invalid.
         """
 
+    def attributes(self) -> Mapping[str, str]:
+        """Return the names of the user's attributes that it sets, each with its input field.
+
+        It is called after `parameters`, of actions that set attributes.
+        """
+
+    def operation(self) -> str | None:
+        """Return which of the action's alternatives carries it out; None for its `write`."""
+
+    @property
+    def spare(self) -> float:
+        """Seconds of the request's time that are kept for `look_again`."""
+
     async def prepare(self, reads: Reads) -> Mapping[str, object]:
         """Return the parameters of Cognito's operation that depend on the target's state.
 
@@ -65,11 +88,25 @@ class Change(Protocol):
             AdminError: The target's state does not allow the change, or could not be read.
         """
 
-    def confirm(self, reply: Mapping[str, Any]) -> None:
-        """Check Cognito's reply.
+    def confirm(self, reply: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Check Cognito's reply, and return it, with what else the payload shows.
 
         Raises:
-            ActionFailed: Cognito replied with 200, and did not make all of the change.
+            AdminError: Cognito replied with 200, and did not make all of the change.
+        """
+
+    async def look_again(self, error: Exception, reads: Reads) -> Mapping[str, Any]:
+        """Find out whether Cognito made the change, where it is not known.
+
+        Args:
+            error: What leaves it open.
+            reads: As for `prepare`.
+
+        Returns:
+            What `confirm` would have returned.
+
+        Raises:
+            AdminError: `error` itself if it is still not known, or what was found out.
         """
 
 

@@ -227,7 +227,7 @@ def policy_for_staff(
     def write(actions: frozenset[Action]) -> Path:
         path = folder / f"{len(list(folder.iterdir()))}.toml"
         labels = ", ".join(f'"{action.label}"' for action in actions)
-        path.write_text(f"[groups]\nStaff = [{labels}]\nNobodys = ['*']\n")
+        path.write_text(f"[groups]\nStaff = [{labels}]\nNobodys = ['*']\n[writes]\nStaff = ['*']\n")
         return path
 
     return write

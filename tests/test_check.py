@@ -182,9 +182,41 @@ def test_trigger_not_looked_at(
 ) -> None:
     """Without the permission to check for a trigger, a note says that it was not checked."""
     backend.on("DescribeUserPool", answer)
-    found = run(backend.url, disabled_actions="getUserPool")
+    found = run(backend.url, disabled_actions="getUserPool,createUser,updateUser")
     assert found.problems == []
     assert ["trigger was not checked" in note for note in found.notes] == [True]
+
+
+WRITES = """
+[writes]
+Support = ["name", "email", "custom:plan", "nick"]
+"api/all" = ["*", "custom:paln"]
+"""
+
+
+def test_unknown_attributes(run: Callable[..., Findings], pool: Directory, moto_url: str) -> None:
+    """Attributes that the policy names and the pool does not have are named."""
+    pool.cognito.add_custom_attributes(
+        UserPoolId=pool.pool_id,
+        CustomAttributes=[{"Name": "plan", "AttributeDataType": "String"}],
+    )
+    assert run(moto_url, pool.pool_id, POLICY + WRITES) == Findings(
+        ["The policy has attributes that the pool does not have: 'custom:paln', 'nick'."]
+    )
+    known = WRITES.replace('"nick"', '"nickname"').replace(', "custom:paln"', "")
+    assert run(moto_url, pool.pool_id, POLICY + known) == Findings()
+
+
+@pytest.mark.parametrize("answer", [failure("AccessDeniedException"), reply({"UserPool": None})])
+def test_attributes_not_compared(
+    run: Callable[..., Findings], backend: ScriptedCognito, answer: Any
+) -> None:
+    """Without the permission to read them, a note says that they were not compared."""
+    backend.on("DescribeUserPool", answer)
+    disabled = "getUserPool,createUser,updateUser"
+    found = run(backend.url, policy=POLICY + WRITES, disabled_actions=disabled)
+    assert found.problems == []
+    assert [note for note in found.notes if note.startswith("The attributes in the policy were")]
 
 
 def test_right_to_read_the_pool(run: Callable[..., Findings], backend: ScriptedCognito) -> None:

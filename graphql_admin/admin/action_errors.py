@@ -22,7 +22,9 @@ class ActionErrorCode(Enum):
         "confirming a user who is already confirmed.",
     )
     ALREADY_EXISTS = strawberry.enum_value(
-        "ALREADY_EXISTS", description="An object with this name already exists."
+        "ALREADY_EXISTS",
+        description="An object with this name, or another user with this verified address, already "
+        "exists.",
     )
     LIMIT_EXCEEDED = strawberry.enum_value(
         "LIMIT_EXCEEDED", description="A quota of the pool is used up, such as groups per user."

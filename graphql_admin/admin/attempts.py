@@ -4,18 +4,20 @@ Nothing else has the `PoolWriter`, so a change that was not authorized, or leave
 cannot be made. Mutations call it, and Amplify's routes call mutations.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from graphql_admin.actions import Action
 from graphql_admin.admin.authorization import Attempt, Authorization
 from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context
+from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.admin.preparation import prepare
 from graphql_admin.audit.log import AuditLog, Event, Outcome, outcome_of
 from graphql_admin.cognito.access import PoolWriter
 from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import AdminError, Internal, payload_code
-from graphql_admin.targets import Change, Done, Target
+from graphql_admin.targets import Change, Done, Reads, Target
 from graphql_admin.telemetry import request_record
 from graphql_admin.tokens.caller import Caller
 
@@ -27,18 +29,26 @@ class Attempts:
         writer: Writes to Cognito. Nothing else may have it.
         audit: The sink of the events.
         authorization: Decides on changes.
+        described: Describes the pool to the changes that depend on its settings.
     """
 
-    def __init__(self, writer: PoolWriter, audit: AuditLog, authorization: Authorization) -> None:
+    def __init__(
+        self,
+        writer: PoolWriter,
+        audit: AuditLog,
+        authorization: Authorization,
+        described: DescribedPool,
+    ) -> None:
         self._writer = writer
         self._audit = audit
         self._authorization = authorization
+        self._described = described
 
     async def attempt(self, context: Context, action: Action, change: Change) -> Done:
         """Carry out a change for the request's caller.
 
         Returns:
-            The target, as it was sent to Cognito, and Cognito's reply.
+            The target, as it was sent to Cognito, and Cognito's reply as the change confirmed it.
 
         Raises:
             Unauthenticated: The request carries no token.
@@ -53,19 +63,22 @@ class Attempts:
         """
         aim = _aim(context.caller, action, change.target())
         attempt: Attempt | None = None
+        attributes: Mapping[str, str] = {}
         # Without an outcome or an error of this server, the request was cancelled.
         outcome, is_sent = Outcome.FAILED, False
         code: str | None = "CANCELLED"
         try:
             attempt = self._authorization.check(context, action, aim)
             parameters = _parameters(aim, change)
+            if action.row.sets_attributes:
+                attributes = change.attributes()
+                self._authorization.check_attributes(attempt, attributes)
             self._audit.demand()
             allowed = await self._authorization.allow(attempt)
-            prepared = await prepare(context, action, change, allowed)
+            prepared = await prepare(context, action, change, allowed, self._described)
             outcome, is_sent = Outcome.UNKNOWN, True
             told = {**parameters, **_names(prepared.target), **prepared.parameters}
-            reply = await self._write(context, action, told)
-            change.confirm(reply)
+            reply = await self._carry_out(context, action, change, prepared.reads, told)
         except AdminError as error:
             outcome, code = outcome_of(error, is_sent=is_sent), payload_code(error)
             raise
@@ -76,19 +89,37 @@ class Attempts:
             outcome, code = Outcome.DONE, None
             return Done(prepared.target, reply)
         finally:
-            self._audit.write(_event(context.caller, action, aim, outcome, code))
+            self._audit.write(_event(context.caller, action, aim, attributes, outcome, code))
             if attempt is not None:
                 await self._authorization.settle(attempt, outcome)
 
+    async def _carry_out(
+        self,
+        context: Context,
+        action: Action,
+        change: Change,
+        reads: Reads,
+        parameters: dict[str, object],
+    ) -> Mapping[str, Any]:
+        """Write, and look again where that leaves it open whether the change was made."""
+        try:
+            return change.confirm(await self._write(context, action, change, parameters))
+        except AdminError as error:
+            if outcome_of(error, is_sent=True) is not Outcome.UNKNOWN:
+                raise
+            return await change.look_again(error, reads)
+
     async def _write(
-        self, context: Context, action: Action, parameters: dict[str, object]
+        self, context: Context, action: Action, change: Change, parameters: dict[str, object]
     ) -> Reply:
-        # The operation comes from the row, so that no other can be called, and the IAM policy has
-        # it.
-        assert action.write is not None  # noqa: S101  # every mutation has one
+        operation = change.operation() or action.write
+        if operation not in action.writes:  # so that the IAM policy has it
+            raise Internal
         context.reads.forget()
         try:
-            return await context.count(self._writer.write, action.write, parameters)
+            return await context.count(
+                self._writer.write, operation, parameters, spare=change.spare
+            )
         finally:
             context.reads.forget()
 
@@ -114,8 +145,13 @@ def _names(target: Target) -> dict[str, str]:
     return {name: value for name, value in names.items() if value is not None}
 
 
-def _event(
-    caller: Caller | None, action: Action, aim: Target, outcome: Outcome, code: str | None
+def _event(  # noqa: PLR0917  # the members of an event
+    caller: Caller | None,
+    action: Action,
+    aim: Target,
+    attributes: Collection[str],
+    outcome: Outcome,
+    code: str | None,
 ) -> Event:
     return Event(
         request_id=request_record.current().id,
@@ -124,6 +160,7 @@ def _event(
         groups=caller.groups if caller else (),
         action=action.label,
         target=aim,
+        attributes=attributes,
         outcome=outcome,
         code=code,
     )

@@ -7,7 +7,7 @@ users.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import (
     AdminError,
     AuthorityUnavailable,
+    BadUserInput,
     Conflict,
     Forbidden,
     OutOfScope,
@@ -30,6 +31,7 @@ from graphql_admin.errors import (
 )
 from graphql_admin.policy.authority import Authority, PoolUser, Standing, read_groups
 from graphql_admin.policy.decisions import (
+    SIGN_IN,
     Allowed,
     Decision,
     Decisions,
@@ -81,6 +83,8 @@ class Attempt:
     """The reply of AdminGetUser about the target, if the decision took it."""
     standing: Standing | None = None
     """What has been read of the caller; None for a machine, and before it is read."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """The names of the user's attributes that the change sets, each with its input field."""
     held: Reservation | None = None
     """The reservation of the target, if it is about to lose rights, or of a caller who is about to
     give rights to themselves."""
@@ -114,6 +118,25 @@ class Authorization:
         decision = self.decisions.decide_on_unread(context.rights, action, target.group)
         return Attempt(context, action, target, context.rights, _unless_denied(decision))
 
+    def check_attributes(self, attempt: Attempt, attributes: Mapping[str, str]) -> None:
+        """Reject a change of attributes that the token's rights do not allow.
+
+        It is called before `allow`, which goes on with the attributes.
+
+        Args:
+            attempt: The attempt.
+            attributes: Their names, each with its input field.
+
+        Raises:
+            BadUserInput: The caller may not set one of them.
+        """
+        attempt.attributes = attributes
+        _demand_writes(attempt)
+        decision = self.decisions.decide_on_unread(
+            attempt.rights, attempt.action, attempt.target.group, sign_in=_sets_sign_in(attempt)
+        )
+        attempt.decision = _unless_denied(decision)
+
     async def allow(self, attempt: Attempt) -> Attempt:
         """Return the attempt with the target to send to Cognito, if the caller may make it now.
 
@@ -124,6 +147,7 @@ class Authorization:
         Raises:
             AuthorityUnavailable: The pool did not say whether the caller may still do it.
             Forbidden: The caller may no longer do it.
+            BadUserInput: The caller may no longer set an attribute.
             OutOfScope: The caller may not do it to this user or group.
             OwnAccount: The caller may not do it to themselves.
             Conflict: The caller's own rights are being taken, or the target is giving rights to
@@ -182,6 +206,7 @@ class Authorization:
         rights = self.grants.of_user(groups)
         if rights is not attempt.rights:  # the same groups give the same object
             attempt.rights = rights
+            _demand_writes(attempt)
             self._decide(attempt)
 
     async def _read_standing(self, context: Context, caller: Caller, *, anew: bool) -> Standing:
@@ -223,7 +248,8 @@ class Authorization:
     def _decide(self, attempt: Attempt) -> None:
         caller, target = attempt.context.demand_token(), attempt.target
         principal = Principal(caller.sub, attempt.rights, caller.is_machine)
-        known = KnownTarget(None if target.user is None else attempt.user, target.group)
+        user = attempt.user if attempt.action.row.is_on_existing_user else None
+        known = KnownTarget(user, target.group, _sets_sign_in(attempt))
         decision = self.decisions.decide(principal, attempt.action, known)
         attempt.decision = _unless_denied(decision)
 
@@ -320,6 +346,17 @@ def _to_user(row: Mapping[str, Any]) -> PoolUser:
     # What is longer than a name names no user.
     short = (each for each in aliases if isinstance(each, str) and len(each) <= MAX_LENGTH)
     return PoolUser(name, sub, enabled, frozenset(short))
+
+
+def _demand_writes(attempt: Attempt) -> None:
+    """Reject a change of an attribute that is not among those that the caller may set."""
+    for name, given_as in attempt.attributes.items():
+        if not attempt.rights.may_set(name):
+            raise BadUserInput("You may not set this attribute.", field=given_as)
+
+
+def _sets_sign_in(attempt: Attempt) -> bool:
+    return not SIGN_IN.isdisjoint(attempt.attributes)
 
 
 def _is_on_oneself(attempt: Attempt) -> bool:

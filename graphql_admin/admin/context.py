@@ -194,6 +194,8 @@ class Context:
         call: Callable[..., Awaitable[Reply]],
         operation: str,
         parameters: Mapping[str, object],
+        *,
+        spare: float = 0.0,
     ) -> Reply:
         """Make a call to Cognito that counts as one of the request's, within its deadline.
 
@@ -201,11 +203,17 @@ class Context:
             call: `PoolReader.read`, or `PoolWriter.write`.
             operation: The operation's API name.
             parameters: Its input members, without `UserPoolId`.
+            spare: Seconds before the deadline in which the call must have ended, so that others can
+                follow; at most half of the time that is left.
 
         Raises:
             QueryTooExpensive: The request has used up its calls.
             AdminError: The call failed.
         """
+        deadline = self.deadline
+        if spare:
+            left = deadline - asyncio.get_running_loop().time()
+            deadline -= min(spare, left / 2)
         if self.calls >= self.max_calls:
             raise QueryTooExpensive
         self.calls += 1
@@ -215,7 +223,7 @@ class Context:
             reply = await call(
                 operation,
                 parameters,
-                deadline=self.deadline,
+                deadline=deadline,
                 caller=self.caller.sub if self.caller else "",
             )
             outcome = metrics.OK

@@ -83,9 +83,9 @@ class GroupUpdateInput(GroupInput):
             kept.pop("Precedence", None)
         return {**kept, **self.parameters()}
 
-    def confirm(self, reply: Mapping[str, Any]) -> None:
+    def confirm(self, reply: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.precedence is not None or _group_of(reply).get("Precedence") is None:
-            return
+            return reply
         kept = "The user pool did not remove the group's precedence."
         if self.description is UNSET:
             raise WrongState(kept, field="precedence")

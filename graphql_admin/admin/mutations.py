@@ -42,6 +42,19 @@ class Input(ABC):
         """
         return {}
 
+    def attributes(self) -> Mapping[str, str]:
+        """Return the names of the user's attributes that it sets, each with its input field."""
+        return {}
+
+    def operation(self) -> str | None:
+        """Return which of the action's alternatives carries it out; None for its `write`."""
+        return None
+
+    @property
+    def spare(self) -> float:
+        """Seconds of the request's time that are kept for `look_again`."""
+        return 0.0
+
     async def prepare(self, reads: Reads) -> Mapping[str, object]:  # noqa: ARG002
         """Return the parameters of Cognito's operation that depend on the target's state.
 
@@ -50,12 +63,21 @@ class Input(ABC):
         """
         return {}
 
-    def confirm(self, reply: Mapping[str, Any]) -> None:  # noqa: B027  # few replies say anything
-        """Check Cognito's reply.
+    def confirm(self, reply: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Check Cognito's reply, and return it, with what else the payload shows.
 
         Raises:
-            ActionFailed: Cognito replied with 200, and did not make all of the change.
+            AdminError: Cognito replied with 200, and did not make all of the change.
         """
+        return reply
+
+    async def look_again(self, error: Exception, reads: Reads) -> Mapping[str, Any]:  # noqa: ARG002
+        """Find out whether Cognito made the change, where it is not known.
+
+        Raises:
+            AdminError: `error` itself if it is still not known, or what was found out.
+        """
+        raise error
 
 
 @strawberry.input

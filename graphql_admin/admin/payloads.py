@@ -16,6 +16,10 @@ from graphql_admin.admin.users.types import User, find_user
 from graphql_admin.engine.fields import shown
 from graphql_admin.targets import Target
 
+INVITED = "Invited"
+"""In what a creation confirms, beside Cognito's members: whether the user was sent an invitation,
+or None if that is not known."""
+
 
 @strawberry.type
 class Payload:
@@ -36,6 +40,22 @@ class UserPayload(Payload):
     )
     async def user(self, info: Info) -> User | None:
         return await _read_user(info, self.target)
+
+
+@strawberry.type
+class CreatedUserPayload(Payload):
+    @guarded(
+        Requires(Action.GET_USER, key_of="User"),
+        description="The user as created, whose username may differ from the one given; null if no "
+        "user was created.",
+    )
+    async def user(self, info: Info) -> User | None:  # noqa: ARG002  # which its guard takes
+        row = self.reply.get("User")
+        return User(row) if row else None
+
+    @shown("Whether an invitation was sent; null if it is not known, or if no user was created.")
+    def invited(self) -> bool | None:
+        return self.reply.get(INVITED)
 
 
 @strawberry.type

@@ -3,7 +3,7 @@
 from graphql_admin.policy.grants import Grants, Rights
 from graphql_admin.tokens.caller import Caller
 
-_NONE = Rights(frozenset(), frozenset())
+_NONE = Rights(frozenset(), frozenset(), writes=frozenset())
 
 
 def rights_of(caller: Caller | None, grants: Grants) -> Rights:

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from graphql_admin.actions import Action
 from graphql_admin.admin.authorization import Attempt
 from graphql_admin.admin.context import Context
+from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.errors import Internal, TimedOut, UpstreamFailed
-from graphql_admin.targets import Change, Target
+from graphql_admin.targets import Change, Reads, Target
 
 
 class Prepared(NamedTuple):
@@ -18,21 +19,25 @@ class Prepared(NamedTuple):
     """The target, as it must be sent to Cognito."""
     parameters: Mapping[str, object]
     """Parameters of Cognito's operation beyond those of the input."""
+    reads: Reads
+    """Reads more, should the result be in doubt."""
 
 
-async def prepare(context: Context, action: Action, change: Change, attempt: Attempt) -> Prepared:
+async def prepare(
+    context: Context, action: Action, change: Change, attempt: Attempt, described: DescribedPool
+) -> Prepared:
     """Read what an authorized change depends on.
 
     Raises:
         AdminError: The target's state does not allow the change, or could not be read. Nothing was
             changed.
     """
-    reads = _Reads(context, action, attempt)
+    reads = _Reads(context, action, attempt, described)
     try:
         parameters = await change.prepare(reads)
     except TimedOut as error:
         raise TimedOut("The user pool did not answer in time. Nothing was changed.") from error
-    return Prepared(reads.target, parameters)
+    return Prepared(reads.target, parameters, reads)
 
 
 class _Reads:
@@ -42,11 +47,15 @@ class _Reads:
         context: The context of the request, which the calls count for.
         action: The action.
         attempt: The authorized attempt, with what has been read for the decision.
+        described: Describes the pool.
     """
 
-    def __init__(self, context: Context, action: Action, attempt: Attempt) -> None:
+    def __init__(
+        self, context: Context, action: Action, attempt: Attempt, described: DescribedPool
+    ) -> None:
         self._context = context
         self._action = action
+        self._described = described
         self._user: Mapping[str, Any] | None = attempt.row
         self.target = attempt.target
 
@@ -62,6 +71,12 @@ class _Reads:
                 raise UpstreamFailed
             self.target = self.target._replace(user=username)
         return self._user
+
+    async def pool(self) -> Mapping[str, Any] | None:
+        """Return the user pool, which may have been read for another request."""
+        if DescribedPool.OPERATION not in self._action.row.checks:
+            raise Internal
+        return await self._described.get(self._context)
 
     async def read(self, operation: str, **parameters: object) -> Mapping[str, Any]:
         """Call a read operation, without the cache."""

@@ -9,6 +9,9 @@ from graphql_admin.policy.grants import Rights
 from graphql_admin.targets import TargetKind
 from graphql_admin.tokens.caller import Caller
 
+READ_ONCE = frozenset({"DescribeUserPool"})
+"""What is read for one change and then cached for others; see `described_pool`."""
+
 Changes: TypeAlias = tuple[tuple[str, int], ...]
 """Names of actions, each with how often it is asked for."""
 
@@ -48,16 +51,20 @@ class Prices:
         caller = Principal("", rights, is_machine)
         standing = 0 if is_machine else self._standing
         total = first = 0
+        once: set[str] = set()
         for name, times in changes:
             action = Action.labelled(name)
             if action.is_for_oneself or action not in rights.actions:
                 continue  # nothing is read
             first = standing
             reads = {read.value for read in self._decisions.most_reads(caller, action)}
+            checks = set(action.row.checks) - READ_ONCE
+            once |= READ_ONCE.intersection(action.row.checks)
             # A group that may be deleted gives no rights.
             takes = action.row.effect is Effect.TAKES and action.target is not TargetKind.GROUP
             # An action that takes rights reads the caller's standing once more. A change to the
             # caller, which any change may be whose target is read, drops the cached standing.
             again = takes + 1 if self._each_time else bool(takes or reads)
-            total += times * (len(reads.union(action.row.checks)) + standing * again)
+            total += times * (len(reads.union(checks)) + standing * again)
+        total += len(once)
         return total if self._each_time else first + total

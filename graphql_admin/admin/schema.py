@@ -25,7 +25,9 @@ from graphql_admin.admin import (
     federation,
     group_changes,
     passwords,
+    user_creation,
     user_pool,
+    user_updates,
 )
 from graphql_admin.admin.context import Info
 from graphql_admin.admin.features import Feature
@@ -132,6 +134,8 @@ FEATURES = (
     allowed.FEATURE,
     federation.FEATURE,
     changes.FEATURE,
+    user_creation.FEATURE,
+    user_updates.FEATURE,
     accounts.FEATURE,
     passwords.FEATURE,
     group_changes.FEATURE,

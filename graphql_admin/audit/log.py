@@ -101,7 +101,7 @@ def outcome_of(error: AdminError, *, is_sent: bool) -> Outcome:
 class Event(NamedTuple):
     """An attempt to change something.
 
-    The names of the target are the only values from the request in it.
+    The names of the target, and of its attributes, are the only values from the request in it.
     """
 
     request_id: str
@@ -118,10 +118,12 @@ class Event(NamedTuple):
     outcome: Outcome
     code: str | None
     """The error code, as in the response."""
+    attributes: Collection[str] = ()
+    """The names of the user's attributes that it would set; none before they were checked."""
 
     def to_line(self) -> bytes:
         """Return the event as a line of JSON, with the current time."""
-        event = {
+        event: dict[str, object] = {
             "time": clock.now(),
             "event": "mutation",
             "request_id": self.request_id,
@@ -134,6 +136,8 @@ class Event(NamedTuple):
             "outcome": self.outcome,
             "code": self.code,
         }
+        if self.attributes:
+            event["attributes"] = sorted(self.attributes)
         return to_json(event) + b"\n"
 
 

@@ -62,7 +62,9 @@ async def check(settings: Settings) -> Findings:
     async with parts.pool:
         if await _check_rights(settings, read, findings):
             await _check_groups(settings, read, findings)
-            await _check_trigger(settings, read, findings)
+            pool = await _describe(read)
+            _check_trigger(settings, pool, findings)
+            _check_attributes(settings, pool, findings)
     return findings
 
 
@@ -147,16 +149,42 @@ def _names(rows: object) -> Iterator[str]:
             yield name
 
 
-async def _check_trigger(settings: Settings, read: _Read, findings: Findings) -> None:
-    """Check for the Lambda trigger that may put other groups into tokens than the pool has."""
+async def _describe(read: _Read) -> dict[str, Any] | None:
+    """Return the pool's settings; None if they cannot be read."""
     try:
         pool = (await read("DescribeUserPool")).get("UserPool")
     except AdminError:
-        pool = None
-    if not isinstance(pool, dict):
+        return None
+    return pool if isinstance(pool, dict) else None
+
+
+def _check_attributes(settings: Settings, pool: dict[str, Any] | None, findings: Findings) -> None:
+    """Compare the attributes in the policy with those of the pool."""
+    named = settings.policy.named_attributes
+    if not named:
+        return
+    if pool is None:
+        findings.notes.append(
+            "The attributes in the policy were not compared with those of the pool: "
+            "DescribeUserPool cannot be called."
+        )
+        return
+    schema = pool.get("SchemaAttributes")
+    rows = schema if isinstance(schema, list) else []
+    known = {row.get("Name") for row in rows if isinstance(row, dict)}
+    if missing := named - known:
+        listed = ", ".join(map(repr, sorted(missing)))
+        findings.problems.append(
+            f"The policy has attributes that the pool does not have: {listed}."
+        )
+
+
+def _check_trigger(settings: Settings, pool: dict[str, Any] | None, findings: Findings) -> None:
+    """Check for the Lambda trigger that may put other groups into tokens than the pool has."""
+    if pool is None:
         findings.notes.append(
             "Whether the pool has a pre token generation trigger was not checked: "
-            "DescribeUserPool cannot be called, which only `getUserPool` needs. If there is "
+            "DescribeUserPool cannot be called. If there is "
             f"one that writes `cognito:groups`, set {_TOKEN_MODE}."
         )
         return

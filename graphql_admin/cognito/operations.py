@@ -17,14 +17,17 @@ from graphql_admin.errors import (
     CannotReset,
     DeliveryFailed,
     GroupNotFound,
+    InvitationNotSent,
     LimitExceeded,
     NotEnabled,
     NotInvited,
     PasswordRejected,
     PasswordUsedBefore,
     RejectedByTrigger,
+    TemporaryPasswordRejected,
     Throttled,
     UpstreamFailed,
+    UsernameTaken,
     UserNotFound,
     WrongState,
 )
@@ -111,7 +114,11 @@ _MEANINGS_BY_OPERATION: Mapping[tuple[str, str], type[AdminError]] = {
     # Its one parameter is the username, which was checked.
     ("AdminResetUserPassword", "InvalidParameterException"): CannotReset,
     ("AdminResetUserPassword", "NotAuthorizedException"): CannotReset,
+    # It comes after the user was made: https://github.com/boto/boto3/issues/3524
+    ("AdminCreateUser", "CodeDeliveryFailureException"): InvitationNotSent,
+    ("AdminCreateUser", "InvalidPasswordException"): TemporaryPasswordRejected,
     ("AdminCreateUser", "UnsupportedUserStateException"): NotInvited,
+    ("AdminCreateUser", "UsernameExistsException"): UsernameTaken,
 }
 
 DONE_IF_GONE: Mapping[str, type[AdminError]] = {

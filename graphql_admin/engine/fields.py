@@ -1,6 +1,7 @@
 """Fields that read from their object alone, and convert the value to the schema's type."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING
 from inspect import iscoroutinefunction, signature
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -105,15 +106,16 @@ def held(
     return strawberry.field(read, description=description, metadata=metadata)
 
 
-def secret(description: str) -> Any:
-    """Make a required input field whose value must not be stored: a password.
+def secret(description: str, *, default: Any = MISSING) -> Any:
+    """Make an input field whose value must not be stored: a password.
 
     Documents that contain such a value are not cached either; see `documents`.
 
     Args:
         description: What it takes.
+        default: Its value where it is left out; by default, it is required.
     """
-    return strawberry.field(description=description, metadata={_SECRET: True})
+    return strawberry.field(description=description, default=default, metadata={_SECRET: True})
 
 
 def secret_fields(schema: GraphQLSchema) -> Mapping[str, frozenset[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from graphql_admin.actions import Action
 from graphql_admin.policy.grants import ALL, ANYONE, FOR_ANYONE, Given, Policy, is_listed
-from graphql_admin.policy.tables import LATER, Names, Table, make_tables
+from graphql_admin.policy.tables import LATER, SETTING, Names, Table, make_tables
 from graphql_admin.policy.toml_lines import Path, find_lines
 
 _SYNTAX = re.compile(
@@ -100,6 +100,7 @@ def _check(document: Mapping[str, Any], tables: Mapping[str, Table], problems: _
             known = ", ".join(f"[{each}]" for each in tables)
             problems.add((name,), f"there is no table {name!r}; the tables are {known}")
     _check_protected(document, problems)
+    _check_writes(document, problems)
 
 
 def _check_table(name: str, table: Table, content: object, problems: _Problems) -> None:
@@ -159,6 +160,18 @@ def _check_protected(document: Mapping[str, Any], problems: _Problems) -> None:
             problems.add(("grants", key, index), f"[grants] {key!r}: {problem}")
 
 
+def _check_writes(document: Mapping[str, Any], problems: _Problems) -> None:
+    writes = document.get("writes")
+    named = writes.keys() if isinstance(writes, dict) else ()
+    for table in ("groups", "scopes"):
+        given = list(_strings(document.get(table)))
+        of_everything = {key for key, _, label in given if label == ALL}
+        for key, index, label in given:
+            if label in SETTING and key not in of_everything and key not in named:
+                problem = f"{label!r} requires a line in [writes], with the attributes to set"
+                problems.add((table, key, index), f"[{table}] {key!r}: {problem}")
+
+
 def _strings(table: object, only: str | None = None) -> Iterator[tuple[str, int, str]]:
     """Yield the strings in a table's lists, with their keys and indices."""
     for key, names in table.items() if isinstance(table, dict) else ():
@@ -170,7 +183,8 @@ def _strings(table: object, only: str | None = None) -> Iterator[tuple[str, int,
 
 def _make(document: Mapping[str, Any], for_anyone: frozenset[Action]) -> Policy:
     """Return the policy of a valid document."""
-    groups, scopes, grants = (document.get(name) for name in ("groups", "scopes", "grants"))
+    groups, scopes = document.get("groups"), document.get("scopes")
+    grants, writes = document.get("grants"), document.get("writes")
     protected = document.get("protected", {})
     everything = frozenset(Action)
     return Policy(
@@ -180,6 +194,7 @@ def _make(document: Mapping[str, Any], for_anyone: frozenset[Action]) -> Policy:
         },
         scopes=scopes and {name: _read_given(scopes[name], everything) for name in scopes},
         grants=None if grants is None else {name: frozenset(grants[name]) for name in grants},
+        writes=None if writes is None else {name: frozenset(writes[name]) for name in writes},
         protected_groups=frozenset(protected.get("groups", ())),
         protected_users=frozenset(sub.lower() for sub in protected.get("users", ())),
     )

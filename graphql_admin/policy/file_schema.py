@@ -19,7 +19,8 @@ PATH = Path(__file__).with_name("policy.schema.json")
 def make_schema() -> dict[str, Any]:
     """Return the schema, of draft 7, which taplo and VS Code support.
 
-    Rules across two tables are left to the parser: a protected group in `[grants]`.
+    Rules across two tables are left to the parser: a protected group in `[grants]`, and who must
+    have a line in `[writes]`.
     """
     tables = make_tables()
     return {

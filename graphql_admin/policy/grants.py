@@ -1,7 +1,7 @@
 """A policy: the rights of callers and of groups, and who is protected."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from graphql_admin.actions import Action
@@ -38,6 +38,13 @@ NOT_FOR_MACHINES = frozenset({Action.SIGN_USER_OUT})
 """The actions that a machine cannot be given: it has no sessions to end."""
 
 
+BROUGHT: Mapping[str, str] = {
+    "email": "email_verified",
+    "phone_number": "phone_number_verified",
+}
+"""Attributes of users, each with one that comes with it wherever a policy names it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """The rights that a policy gives a group or a scope."""
@@ -61,6 +68,10 @@ class Policy:
     """The groups that members of a group, or clients with a scope, may add users to and remove
     users from; None if this depends on the actions alone."""
 
+    writes: Mapping[str, frozenset[str]] | None = None
+    """The attributes that members of a group, or clients with a scope, may set; None if this
+    depends on the actions alone."""
+
     protected_groups: frozenset[str] = frozenset()
     protected_users: frozenset[str] = frozenset()
     """By `sub`, in lower case."""
@@ -70,8 +81,13 @@ class Policy:
         """The groups of the pool that the policy names, and that should exist."""
         grants = self.grants or {}
         others = (self.scopes or {}).keys() - self.groups.keys() | {ANYONE, ALL}
-        given = frozenset(self.groups).union(grants, *grants.values())
+        given = frozenset(self.groups).union(grants, *grants.values(), self.writes or {})
         return (given - others) | (self.protected_groups - {ALL})
+
+    @property
+    def named_attributes(self) -> frozenset[str]:
+        """The attributes that the policy names, and that the pool should have."""
+        return frozenset[str]().union(*(self.writes or {}).values()) - {ALL}
 
     @classmethod
     def of_administrators(cls, groups: Collection[str]) -> "Policy":
@@ -91,8 +107,15 @@ class Rights:
     `[grants]` restricts them."""
 
     has_every: bool = False
-    """Whether these are all groups and all enabled actions, apart from those that every signed-in
-    user has."""
+    """Whether these are all groups, all attributes and all enabled actions, apart from those that
+    every signed-in user has."""
+
+    writes: frozenset[str] = frozenset({ALL})
+    """The attributes that the caller may set, as far as the table `[writes]` restricts them."""
+
+    def may_set(self, attribute: str) -> bool:
+        """Tell whether `[writes]` allows an attribute."""
+        return is_listed(attribute, self.writes)
 
 
 class Grants:
@@ -117,8 +140,12 @@ class Grants:
             if name != ANYONE
         }
         grants = policy.grants or {}
+        self._writes = policy.writes and {
+            name: attributes.union(BROUGHT[each] for each in attributes & BROUGHT.keys())
+            for name, attributes in policy.writes.items()
+        }
         self._all_names = frozenset(policy.groups).union(
-            grants, *grants.values(), policy.protected_groups
+            grants, *grants.values(), policy.writes or {}, policy.protected_groups
         )
         self._other = "?" * (1 + max(map(len, self._all_names), default=0))
         # Tokens repeat, and a write asks for what a group gives more than once.
@@ -147,28 +174,20 @@ class Grants:
         always = self._of_signed_in - NOT_FOR_MACHINES
         # A scope may be named `*`, which means every user in `[grants]`.
         rights = self._rights(self._policy.scopes or {}, scopes - {ANYONE}, always)
-        return Rights(rights.actions - NOT_FOR_MACHINES, rights.grants, rights.has_every)
+        return replace(rights, actions=rights.actions - NOT_FOR_MACHINES)
 
     def _rights(
         self, table: Mapping[str, Given], names: frozenset[str], always: frozenset[Action]
     ) -> Rights:
         given = {name: table[name] for name in names if name in table}
         actions = always.union(*(each.actions for each in given.values())) - self._disabled
-        grants = self._grants_of(given, names)
+        grants = _listed_for(self._policy.grants, given, names)
+        writes = _listed_for(self._writes, given, names)
         return Rights(
             actions=actions,
             grants=grants,
-            has_every=self._every <= actions and ALL in grants,
-        )
-
-    def _grants_of(self, given: Mapping[str, Given], names: frozenset[str]) -> frozenset[str]:
-        table = self._policy.grants
-        if table is None:
-            return frozenset({ALL})
-        of_everything = {name for name, each in given.items() if each.is_everything}
-        return frozenset().union(
-            *(table[name] for name in names if name in table),
-            {ALL} if of_everything.difference(table) else (),
+            has_every=self._every <= actions and ALL in grants and ALL in writes,
+            writes=writes,
         )
 
     def actions_of_groups(self, groups: Collection[str]) -> frozenset[Action]:
@@ -184,12 +203,16 @@ class Grants:
         table = self._policy.groups
         names = frozenset(groups) - {ANYONE}
         given = {name: table[name] for name in names if name in table}
-        return ALL in rights.grants or self._grants_of(given, names) <= rights.grants
+        lists = ((self._policy.grants, rights.grants), (self._writes, rights.writes))
+        return all(ALL in own or _listed_for(each, given, names) <= own for each, own in lists)
 
     def gives_rights(self, group: str) -> bool:
-        """Tell whether the group gives its members any action, or any group in `[grants]`."""
-        grants = self._policy.grants or {}
-        return group != ANYONE and bool(self._of_group.get(group) or grants.get(group))
+        """Tell whether the group gives its members any right.
+
+        That is an action, a group in `[grants]` or an attribute in `[writes]`.
+        """
+        tables = (self._of_group, self._policy.grants or {}, self._writes or {})
+        return group != ANYONE and any(table.get(group) for table in tables)
 
     @property
     def protects_users(self) -> bool:
@@ -220,6 +243,25 @@ class Grants:
         and no memory goes to names that a client made up.
         """
         return group if group in self._all_names else self._other
+
+
+def _listed_for(
+    table: Mapping[str, frozenset[str]] | None, given: Mapping[str, Given], names: frozenset[str]
+) -> frozenset[str]:
+    """Return what a table lists for any of some groups or scopes; everything without the table.
+
+    Args:
+        table: Lists by group or scope.
+        given: The actions of those groups or scopes that have any.
+        names: The groups or scopes.
+    """
+    if table is None:
+        return frozenset({ALL})
+    of_everything = {name for name, each in given.items() if each.is_everything}
+    return frozenset().union(
+        *(table[name] for name in names if name in table),
+        {ALL} if of_everything.difference(table) else (),
+    )
 
 
 def is_listed(name: str, names: frozenset[str]) -> bool:

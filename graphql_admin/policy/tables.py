@@ -13,6 +13,9 @@ _SCOPE = (
 """RFC 6749, section 3.3, except `*`, which is not accepted as a scope."""
 _SUB = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
+SETTING = tuple(action.label for action in Action if action.row.sets_attributes)
+"""Names of the actions that set the attributes of `[writes]`."""
+
 _ACTIONS = tuple(action.label for action in Action)
 
 
@@ -26,6 +29,14 @@ class Word:
     pattern: str
     """A regular expression for the whole name, from `^` to `$`, with the same meaning in Python and
     ECMA-262."""
+
+
+SETTABLE = Word(
+    "an attribute that can be set",
+    r"^(?!(sub|identities)$|cognito:|dev:)[^\s\x00-\x1f\x7f-\x9f\ufeff]{1,32}$",
+)
+"""The name of an attribute, without those that Cognito sets itself, and the legacy attributes that
+only developers see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +133,20 @@ def make_tables(for_anyone: frozenset[Action] = FOR_ANYONE) -> Mapping[str, Tabl
             others=groups,
             key=Word("the name of a group or scope", _NOT_BLANK),
         ),
+        "writes": Table(
+            "Which attributes members of a group, or clients with a scope, may set with "
+            f"{' and '.join(SETTING)}. Those that have one of these actions must be named here, "
+            f'except with ["{ALL}"]. With this table, those that it does not name may set none, '
+            f'except groups and scopes with ["{ALL}"], which may set all.',
+            {},
+            others=Names(
+                "Names of attributes. `email` brings `email_verified`, and `phone_number` its own.",
+                '["name", "custom:plan"]',
+                word=SETTABLE,
+                may_be_empty=True,
+            ),
+            key=Word("the name of a group or scope", _NOT_BLANK),
+        ),
         "protected": Table(
             "What cannot be changed through this server.",
             {
@@ -138,7 +163,6 @@ def make_tables(for_anyone: frozenset[Action] = FOR_ANYONE) -> Mapping[str, Tabl
 
 
 LATER = {
-    "writes": "which attributes may be set",
     "reads": "which attributes are seen",
     "masks": "which attributes are seen in part",
 }

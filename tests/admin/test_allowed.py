@@ -24,10 +24,11 @@ groups = ["Billing"]
 """
 EVERYTHING = [
     *("addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "disableUser", "enableUser"),
-    *("deleteUser", "endUserSessions", "setUserPassword", "resetUserPassword", "resendInvitation"),
+    *("updateUser", "deleteUser", "endUserSessions", "setUserPassword", "resetUserPassword"),
+    "resendInvitation",
 ]
 TO_ONESELF = [
-    *("addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "enableUser"),
+    *("addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "enableUser", "updateUser"),
     *("endUserSessions", "resendInvitation", "signUserOut"),
 ]
 HELP = ["addUserToGroup", "disableUser", "enableUser"]

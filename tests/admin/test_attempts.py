@@ -28,7 +28,7 @@ from graphql_admin.errors import BadUserInput, UpstreamFailed
 from graphql_admin.settings import load_settings
 from graphql_admin.targets import TargetKind
 from tests.support.api import Api
-from tests.support.scripted import ScriptedCognito, reply
+from tests.support.scripted import ScriptedCognito, reply, user_of
 from tests.support.tokens import CLIENT_ID, POOL_ID, Pool
 
 PACKAGE = Path(graphql_admin.__file__).parent
@@ -362,6 +362,43 @@ def test_what_was_not_sent_is_not_unknown(
     assert scripted.requests == []
 
 
+@pytest.mark.parametrize(
+    ("action", "operation", "is_sent"),
+    [
+        (Action.UPDATE_USER, "AdminDeleteUserAttributes", True),
+        (Action.UPDATE_USER, "AdminUpdateUserAttributes", True),
+        (Action.UPDATE_USER, "AdminDisableUser", False),
+        (Action.DISABLE_USER, "AdminDeleteUser", False),
+    ],
+)
+def test_only_operations_of_the_row(
+    serve_features: Callable[..., Api],
+    scripted: ScriptedCognito,
+    action: Action,
+    operation: str,
+    is_sent: bool,
+) -> None:
+    """An input chooses among what its action's row has, and nothing else."""
+
+    @strawberry.input
+    class Choosing(UserInput):
+        def operation(self) -> str:
+            return operation
+
+    @strawberry.type
+    class Choices:
+        chosen = mutation(action, "Choose.", input=Choosing)
+
+    scripted.on(operation, reply({}))
+    scripted.on("AdminGetUser", reply(user_of("bob")))
+    scripted.on("AdminListGroupsForUser", reply({"Groups": []}))
+    features = [each for each in FEATURES if each.mutation is None]
+    api = serve_features([*features, Feature(mutation=Choices)])
+    document = f'mutation {{ {action.label}(input: {{username: "bob"}}) {{ errors {{ code }} }} }}'
+    assert api.send(document).codes == ([] if is_sent else ["INTERNAL"])
+    assert (operation in scripted.operations()) == is_sent
+
+
 def test_inputs_do_not_repeat_their_values() -> None:
     """No string that is made of an input contains its values."""
     for name in MUTATIONS.fields:
@@ -375,6 +412,8 @@ def test_rows_that_cannot_be() -> None:
     """What writes has a target, and nothing else has one."""
     with pytest.raises(ValueError, match="deleteUser"):
         Row(name="deleteUser", sentence="Delete a user.", write="AdminDeleteUser")
+    with pytest.raises(ValueError, match="setUserMfa"):
+        Row(name="setUserMfa", sentence="Set MFA.", alternatives=("AdminSetUserMFAPreference",))
     with pytest.raises(ValueError, match="getDevice"):
         Row(name="getDevice", sentence="Read a device.", target=TargetKind.USER)
     with pytest.raises(TypeError, match="getUser"):

@@ -18,12 +18,14 @@ CHANGES = {
     way.action: way.document for way in WAYS if way.action.write and way.path == (way.action.label,)
 }
 CHECKED = {
+    Action.CREATE_USER: "DescribeUserPool",
+    Action.UPDATE_USER: "DescribeUserPool",
     Action.SET_USER_PASSWORD: "AdminGetUser",
     Action.RESEND_INVITATION: "AdminGetUser",
     Action.UPDATE_GROUP: "GetGroup",
     Action.DELETE_GROUP: "ListUsersInGroup",
 }
-"""The last read before the write, of those that look at how things are."""
+"""A read before the write, of those that look at how things are."""
 EVERY = pytest.mark.parametrize("action", CHANGES, ids=lambda action: action.label)
 
 
@@ -90,6 +92,8 @@ def test_write_that_does_not_go_well(
 ) -> None:
     """No success without Cognito's word for it, and an honest record."""
     assert action.write
+    if action.row.creates:  # it is not there yet
+        backend.on("AdminGetUser", failure("UserNotFoundException"))
     what = "Resource" if action.target is TargetKind.GROUP else "User"
     gone = f"{what}NotFoundException"
     backend.on(

@@ -11,7 +11,7 @@ from graphql_admin.policy.grants import FOR_ANYONE
 from graphql_admin.policy.iam import checks_of, iam_policy
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito
-from tests.support.ways import MAX_CALLS, REPLIES, SCHEMA, WAYS, Way
+from tests.support.ways import ALTERNATIVES, MAX_CALLS, REPLIES, SCHEMA, WAYS, Way
 
 
 @pytest.fixture
@@ -235,5 +235,7 @@ def test_iam_policy_lists_what_is_called(serve: Callable[..., Api], backend: Any
     for by in ('username: "bob"', 'sub: "sub-of-bob"'):
         api.send(f"{{ user(by: {{{by}}}) {{ email }} }}")
     api.send("mutation { signUserOut(input: {}) { user { email } } }")
+    for document in ALTERNATIVES.values():
+        api.send(document)
     (statement,) = iam_policy("arn", list(Action))["Statement"]
     assert set(statement["Action"]) == {f"cognito-idp:{name}" for name in backend.operations()}

@@ -17,7 +17,7 @@ from graphql_admin.web.amplify import ADMIN_QUERIES
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, failure, reply
 from tests.support.tokens import CLIENT_ID, POOL_ID
-from tests.support.ways import MAX_CALLS, REPLIES, WAYS
+from tests.support.ways import ALTERNATIVES, MAX_CALLS, REPLIES, WAYS
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +74,9 @@ def drive(api: Api, enabled: frozenset[Action], group: str) -> None:
     for way in WAYS:
         if {way.action, *way.before} <= enabled:
             api.send(way.document, token=token)
+    for action, document in ALTERNATIVES.items():
+        if action in enabled:
+            api.send(document, token=token)
     if Action.LIST_GROUPS_FOR_USER in enabled:  # of a user of whom only the key is known
         bob = '[{__typename: "User", username: "bob"}]'
         api.send(
@@ -120,7 +123,8 @@ def test_printed_is_called(  # noqa: PLR0917  # fixtures and parameters
     policy = printed(enabled, max_age)
     path = tmp_path / "policy.toml"
     single = [f'{action.label} = ["{action.label}"]' for action in enabled]
-    path.write_text("\n".join(["[groups]", 'Admins = ["*"]', *single]))
+    attributes = [f'{action.label} = ["*"]' for action in enabled]
+    path.write_text("\n".join(["[groups]", 'Admins = ["*"]', *single, "[writes]", *attributes]))
     scripted.people = {"root": ["Admins", *(action.label for action in enabled)]}
     everything = {operation for action in Action for operation in action.operations}
     for operation in everything:

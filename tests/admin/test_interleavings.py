@@ -12,6 +12,7 @@ from graphql_admin.actions import Action
 from graphql_admin.admin.attempts import Attempts
 from graphql_admin.admin.authorization import Authorization
 from graphql_admin.admin.context import Context
+from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.admin.mutations import Input
 from graphql_admin.audit.log import AuditLog
 from graphql_admin.cognito.access import PoolReader, PoolWriter
@@ -51,6 +52,7 @@ class Together:
                     LocalReservations(lambda: self.time),
                     PoolReader(POOL_ID, self._call),
                 ),
+                DescribedPool(PoolReader(POOL_ID, self._call)),
             )
             for _ in range(gates)
         ]

@@ -23,6 +23,9 @@ Admins = ["*"]
 Support = [{LABELS}]
 [scopes]
 "api/support" = [{LABELS}]
+[writes]
+Support = ["*"]
+"api/support" = ["*"]
 """
 CALLERS = ["ada", "sue", "api/support", "carl"]
 """With every right, with some, a machine with some, with none."""

@@ -78,28 +78,46 @@ ANSWERS = {
 }
 
 
+OPERATIONS = {"setUserPassword": "AdminSetUserPassword", "createUser": "AdminCreateUser"}
+
+
+def bodies_of(action: str) -> list[dict[str, Any]]:
+    """Return the requests with the other mutation that takes a password in place of the one."""
+    text = json.dumps(list(BODIES.values()))
+    if action == "createUser":
+        text = text.replace("setUserPassword", "createUser")
+        text = text.replace("SetUserPasswordInput", "CreateUserInput")
+        text = text.replace("password:", "temporaryPassword:")
+        text = text.replace('"password":', '"temporaryPassword":')
+    bodies: list[dict[str, Any]] = json.loads(text)
+    return bodies
+
+
+@pytest.mark.parametrize("action", OPERATIONS)
 @pytest.mark.parametrize("says", ANSWERS)
-def test_password_is_nowhere_else(
+def test_password_is_nowhere_else(  # noqa: PLR0917  # fixtures and parameters
     serve: Callable[..., Api],
     scripted: ScriptedCognito,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     says: str,
+    action: str,
 ) -> None:
     """However it is given, and whatever comes of it: in no answer, log line, event or metric."""
+    scripted.on("DescribeUserPool", reply({"UserPool": {}}))
     scripted.on("AdminGetUser", reply(user_of("bob")))
-    scripted.on("AdminSetUserPassword", ANSWERS[says])
+    scripted.on(OPERATIONS[action], ANSWERS[says])
     path = tmp_path / "audit.jsonl"
     api = serve(scripted.url, audit_file=path, amplify=True, introspection="public")
     for token in (api.token("Admins"), api.token("Readers"), ""):
         headers = {"Authorization": token} if token else {}
         answers = [
-            api.client.post("/graphql", json=body, headers=headers) for body in BODIES.values()
+            api.client.post("/graphql", json=body, headers=headers) for body in bodies_of(action)
         ]
-        body = {"username": "bob", "password": PASSWORD}
+        body = {"username": "bob", "password": PASSWORD, "temporaryPassword": PASSWORD}
         answers += [
             api.client.post(f"/AdminQueries/{route}", json=body, headers=headers)
-            for route in ("setUserPassword", "disableUsers", "signUserOut")
+            for route in ("setUserPassword", "createUser", "disableUsers", "signUserOut")
         ]
         for answer in answers:
             assert PASSWORD not in answer.text
@@ -108,8 +126,56 @@ def test_password_is_nowhere_else(
     assert PASSWORD not in "".join(capfd.readouterr())
     assert PASSWORD not in generate_latest(REGISTRY).decode()
     sent = [each for each in scripted.requests if PASSWORD in each.body.decode()]
-    assert {each.operation for each in sent} == {"AdminSetUserPassword"}
+    assert {each.operation for each in sent} == {OPERATIONS[action]}
     assert all(PASSWORD not in f"{each.url}{each.headers}" for each in sent)
     assert len(sent) == 6  # of those that fit the schema, by who may
     events = [json.loads(line) for line in path.read_text().splitlines()]
-    assert {"setUserPassword"} == {event["action"] for event in events} - {"signUserOut"}
+    assert {action} == {event["action"] for event in events} - {"signUserOut"}
+
+
+@pytest.mark.parametrize("says", ANSWERS)
+@pytest.mark.parametrize("action", ["createUser", "updateUser"])
+def test_attributes_are_nowhere_else(  # noqa: PLR0917  # fixtures and parameters
+    serve: Callable[..., Api],
+    scripted: ScriptedCognito,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    says: str,
+    action: str,
+) -> None:
+    """Their values are as little of anyone's concern as passwords."""
+    scripted.on("ListUsers", reply({"Users": []}))
+    scripted.on("AdminGetUser", reply(user_of("bob")))
+    schema = [{"Name": name} for name in ("name", "email", "email_verified", "custom:x")]
+    described = {"AliasAttributes": ["email"], "SchemaAttributes": schema}
+    for operation in ("AdminCreateUser", "AdminUpdateUserAttributes"):
+        scripted.on(operation, ANSWERS[says])
+    path = tmp_path / "audit.jsonl"
+    type_ = f"{action[0].upper()}{action[1:]}Input"
+    document = f"mutation ($i: {type_}!) {{ {action}(input: $i) {{ errors {{ message field }} }} }}"
+    inputs: list[dict[str, Any]] = [
+        {"fullName": PASSWORD},
+        {"email": PASSWORD, "emailVerified": True},
+        {"email": PASSWORD},
+        {"emailVerified": PASSWORD},
+        {"attributes": [{"name": "custom:x", "value": PASSWORD}]},
+        {"attributes": [{"name": "custom:y", "value": PASSWORD}]},
+        {"attributes": [{"name": "sub", "value": PASSWORD}]},
+        {"attributes": [{"name": PASSWORD * 5, "value": PASSWORD}]},
+        {"attributes": [{"name": "custom:x", "value": PASSWORD, PASSWORD: 1}]},
+        {"attributes": PASSWORD},
+        {"fullName": PASSWORD * 200},
+        {"ifUpdatedAt": PASSWORD},
+    ]
+    for pool in ({"SchemaAttributes": []}, described):
+        scripted.on("DescribeUserPool", reply({"UserPool": pool}))
+        api = serve(scripted.url, audit_file=path)
+        headers = {"Authorization": api.token("Admins")}
+        for given in inputs:
+            body = {"query": document, "variables": {"i": {"username": "bob", **given}}}
+            answer = api.client.post("/graphql", json=body, headers=headers)
+            assert PASSWORD not in answer.text
+    assert PASSWORD not in path.read_text()
+    assert PASSWORD not in "".join(capfd.readouterr())
+    assert PASSWORD not in generate_latest(REGISTRY).decode()
+    assert any(PASSWORD in each.body.decode() for each in scripted.requests)

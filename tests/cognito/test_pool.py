@@ -44,15 +44,18 @@ from graphql_admin.errors import (
     DeliveryFailed,
     GroupNotFound,
     Internal,
+    InvitationNotSent,
     LimitExceeded,
     NotEnabled,
     NotInvited,
     PasswordRejected,
     PasswordUsedBefore,
     RejectedByTrigger,
+    TemporaryPasswordRejected,
     Throttled,
     TimedOut,
     UpstreamFailed,
+    UsernameTaken,
     UserNotFound,
     WrongState,
 )
@@ -78,7 +81,7 @@ WRITE = "AdminDisableUser"
 ANN = {"Username": "ann"}
 PRIVATE = "arn:aws:iam::123456789012:role/admin may not touch ann@example.com"
 OPERATIONS = sorted({operation for action in Action for operation in action.operations})
-WRITES = {action.write for action in Action}
+WRITES = {write for action in Action for write in action.writes}
 
 MODEL = botocore.session.Session().get_service_model("cognito-idp")
 
@@ -115,7 +118,10 @@ MEANINGS: dict[str, type[AdminError]] = {
 MEANINGS_BY_OPERATION: dict[tuple[str, str], type[AdminError]] = {
     ("AdminResetUserPassword", "InvalidParameterException"): CannotReset,
     ("AdminResetUserPassword", "NotAuthorizedException"): CannotReset,
+    ("AdminCreateUser", "CodeDeliveryFailureException"): InvitationNotSent,
+    ("AdminCreateUser", "InvalidPasswordException"): TemporaryPasswordRejected,
     ("AdminCreateUser", "UnsupportedUserStateException"): NotInvited,
+    ("AdminCreateUser", "UsernameExistsException"): UsernameTaken,
 }
 """What an error means of one operation."""
 
@@ -625,7 +631,7 @@ def test_declared_errors(
 @pytest.mark.parametrize(
     ("operation", "code", "meaning"),
     [
-        ("AdminCreateUser", "UsernameExistsException", AlreadyExists),
+        ("AdminCreateUser", "UsernameExistsException", UsernameTaken),
         ("AdminUpdateUserAttributes", "AliasExistsException", AlreadyExists),
         ("CreateGroup", "GroupExistsException", AlreadyExists),
         ("AdminSetUserPassword", "InvalidPasswordException", PasswordRejected),
@@ -636,7 +642,7 @@ def test_declared_errors(
         ("ListUsers", "InvalidToken", BadUserInput),
         ("DeleteGroup", "ResourceNotFoundException", GroupNotFound),
         ("AdminDeleteUser", "ResourceNotFoundException", UpstreamFailed),
-        ("AdminCreateUser", "CodeDeliveryFailureException", DeliveryFailed),
+        ("AdminCreateUser", "CodeDeliveryFailureException", InvitationNotSent),
         ("AdminDisableUser", "", UpstreamFailed),
     ],
 )

@@ -157,6 +157,16 @@ CHANGES = {
     Action.CONFIRM_USER_SIGN_UP: Change(
         Pool.sign_up_again, lambda pool: pool.user()["UserStatus"] == "CONFIRMED"
     ),
+    Action.CREATE_USER: Change(
+        Pool.leave_the_pool,
+        Pool.is_there,
+        f'username: "{TARGET}", email: "{TARGET}@example.com", emailVerified: true',
+    ),
+    Action.UPDATE_USER: Change(
+        Pool.invite,
+        lambda pool: {"Name": "name", "Value": "Richard"} in pool.user()["UserAttributes"],
+        f'username: "{TARGET}", fullName: "Richard"',
+    ),
     Action.SET_USER_PASSWORD: Change(
         Pool.invite,
         lambda pool: pool.user()["UserStatus"] == "CONFIRMED",

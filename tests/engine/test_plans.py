@@ -31,6 +31,7 @@ from structlog.testing import capture_logs
 from graphql_admin.actions import Action
 from graphql_admin.admin.attempts import Attempts
 from graphql_admin.admin.context import Context
+from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.admin.guards import guard_of
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.cognito.replies import Reply
@@ -192,7 +193,7 @@ def make_context(pool: Pool, caller: Caller | None = CALLER) -> Context:
         rights=Rights(frozenset(Action) - {Action.LIST_USERS_IN_GROUP}),
         decisions=Decisions(Grants(Policy.of_administrators({"Admins"}))),
         pool=pool,  # type: ignore[arg-type]
-        gate=Attempts(pool, EVENTS, Lenient()),  # type: ignore[arg-type]
+        gate=Attempts(pool, EVENTS, Lenient(), DescribedPool(pool)),  # type: ignore[arg-type]
         deadline=DEADLINE,
         max_calls=1000,
     )

@@ -30,9 +30,11 @@ from graphql_admin.targets import TargetKind
 CHANGES = frozenset(
     action
     for action, rule in RULES.items()
-    if rule.target is not TargetKind.GROUP and rule.on_oneself is not Oneself.ONLY
+    if rule.target is not TargetKind.GROUP
+    and rule.on_oneself is not Oneself.ONLY
+    and action is not Action.CREATE_USER
 )
-"""What is done to users."""
+"""What is done to users who are there."""
 TAKING_OVER = frozenset(
     {
         Action.DISABLE_USER,
@@ -135,6 +137,8 @@ LIMITED: dict[tuple[Action, str | None], list[str]] = {
         "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", "none UG"],
     (Action.RESEND_INVITATION, None): [
         "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", "none UG"],
+    (Action.UPDATE_USER, None): [
+        "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", "none UG"],
     (Action.SET_USER_PASSWORD, None): [
         "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", f"{OWN} U"],
     (Action.RESET_USER_PASSWORD, None): [
@@ -168,6 +172,7 @@ EVERY: dict[tuple[Action, str | None], list[str]] = {
         "none UG", "takes UG", "takes UG", "takes UG", "none UG", "none UG", f"{OWN} U"],
     (Action.END_USER_SESSIONS, None): ["none "] * 7,
     (Action.RESEND_INVITATION, None): ["none "] * 7,
+    (Action.UPDATE_USER, None): ["none "] * 7,
     (Action.SET_USER_PASSWORD, None): ["none U"] * 6 + [f"{OWN} U"],
     (Action.RESET_USER_PASSWORD, None): ["none U"] * 6 + [f"{OWN} U"],
     (Action.ADD_USER_TO_GROUP, "Beta"): ["none "] * 7,
@@ -306,6 +311,69 @@ def test_target_of_another_kind(action: Action, target: KnownTarget) -> None:
         Decisions(Grants(POLICY)).decide(principal(POLICY, "Admins"), action, target)
 
 
+@pytest.mark.parametrize("knows_groups", [True, False])
+@pytest.mark.parametrize("caller", CALLERS)
+def test_creating_a_user(caller: str, knows_groups: bool) -> None:
+    """Who has the action may: a new user is in no group, and of nobody's rights."""
+    decisions = Decisions(Grants(POLICY), knows_groups=knows_groups)
+    create = Action.CREATE_USER
+    rights = Rights(frozenset({create}), writes=frozenset())
+    assert decisions.decide(Principal("caller", rights), create, KnownTarget()) == Allowed()
+    who = CALLERS[caller](POLICY)
+    has_it = caller in {"admin", "machine"}
+    assert put(decisions.decide(who, create, KnownTarget())) == ("none" if has_it else "FORBIDDEN")
+    assert decisions.possible_reads(create) == decisions.most_reads(who, create) == ()
+    for user in TARGETS.values():
+        assert create not in decisions.allowed_on_user(who, replace(user, groups=frozenset()))
+
+
+@pytest.mark.parametrize("policy", [POLICY, UNPROTECTED])
+@pytest.mark.parametrize("caller", ["admin", "support", "machine", "support machine"])
+def test_attributes_that_decide_who_signs_in(caller: str, policy: Policy) -> None:
+    """No caller gives their own account another address, and who it is is read before."""
+    decisions, who = Decisions(Grants(policy)), CALLERS[caller](policy)
+    for name, user in TARGETS.items():
+        plain, _ = ask(decisions, who, Action.UPDATE_USER, None, user)
+        unread = decisions.decide(
+            who, Action.UPDATE_USER, KnownTarget(KnownUser(), None, sign_in=True)
+        )
+        assert unread == NeedsTarget(TargetRead.USER)
+        decision = decisions.decide(who, Action.UPDATE_USER, KnownTarget(user, None, sign_in=True))
+        is_own = name == "oneself" and not who.is_machine
+        assert put(decision) == (OWN if is_own else put(plain))
+    assert decisions.most_reads(who, Action.UPDATE_USER)[0] is TargetRead.USER
+
+
+def test_attributes_as_rights() -> None:
+    """A group that gives attributes gives rights: it takes them to act on its members."""
+    policy = replace(
+        UNPROTECTED,
+        groups={
+            "Admins": Given(frozenset(Action), is_everything=True),
+            "Support": Given(CHANGES),
+            "Leads": Given(frozenset()),
+            "Peers": Given(CHANGES),
+        },
+        grants=None,
+        writes={
+            "Support": frozenset({"name", "email"}),
+            "Leads": frozenset({"name", "custom:plan"}),
+            "Peers": frozenset({"name", "email_verified"}),
+        },
+    )
+    grants = Grants(policy)
+    decisions, who = Decisions(grants), principal(policy, "Support")
+    for group, may in {"Leads": False, "Peers": True, "Other": True, "Admins": False}.items():
+        user = KnownUser("other", frozenset({group}))
+        add = decisions.decide(
+            who, Action.ADD_USER_TO_GROUP, KnownTarget(KnownUser("x", frozenset()), group)
+        )
+        assert isinstance(add, Allowed) == may
+        disable = decisions.decide(who, Action.DISABLE_USER, KnownTarget(user))
+        assert isinstance(disable, Allowed) == may
+    assert grants.gives_rights("Leads")
+
+
 GROUP_CHANGES = frozenset({Action.CREATE_GROUP, Action.UPDATE_GROUP, Action.DELETE_GROUP})
 
 
@@ -402,13 +470,13 @@ def test_what_is_remembered_is_what_is_decided(variant: str, knows_groups: bool)
     ):
         rule = RULES[action]
         named = None if rule.target is TargetKind.USER else group
-        is_on_user = rule.target is not TargetKind.GROUP and rule.on_oneself is not Oneself.ONLY
-        user = KnownUser() if is_on_user else None
-        plain = Decisions(grants, knows_groups=knows_groups).decide(
-            caller, action, KnownTarget(user, named)
-        )
-        quick = decisions.decide_on_unread(caller.rights, action, named)
-        assert quick == plain, (name, action.label, group, time)
+        user = KnownUser() if action in CHANGES else None
+        for sign_in in (False, True):
+            plain = Decisions(grants, knows_groups=knows_groups).decide(
+                caller, action, KnownTarget(user, named, sign_in)
+            )
+            quick = decisions.decide_on_unread(caller.rights, action, named, sign_in=sign_in)
+            assert quick == plain, (name, action.label, group, time)
 
 
 def test_memory_of_decisions() -> None:
@@ -541,6 +609,12 @@ POLICIES = st.builds(
             st.sampled_from([*NAMES, "*"]), st.frozensets(st.sampled_from([*NAMES, ALL]))
         ),
     ),
+    writes=st.one_of(
+        st.none(),
+        st.dictionaries(
+            st.sampled_from([*NAMES, "*"]), st.frozensets(st.sampled_from(["name", "email", ALL]))
+        ),
+    ),
     protected_groups=st.frozensets(st.sampled_from([*NAMES, ALL]), max_size=1),
     protected_users=st.frozensets(st.sampled_from(["0", "1"]), max_size=1),
 )
@@ -577,6 +651,7 @@ def test_properties(
         assert action in caller.rights.actions
         assert theirs.actions <= caller.rights.actions
         assert ALL in caller.rights.grants or theirs.grants <= caller.rights.grants
+        assert ALL in caller.rights.writes or theirs.writes <= caller.rights.writes
         assert not grants.is_protected_user(user.sub or "")
         if group is not None:
             assert grants.actions_of_groups({group}) <= caller.rights.actions

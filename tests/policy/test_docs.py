@@ -35,8 +35,10 @@ POLICY = f"""
 Admins = ["*"]
 Helpers = ["addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "disableUser",
            "enableUser", "deleteUser", "endUserSessions", "setUserPassword", "resetUserPassword",
-           "resendInvitation"]
+           "resendInvitation", "updateUser"]
 Readers = ["listUsers"]
+[writes]
+Helpers = ["*"]
 [protected]
 groups = ["Finance"]
 users = ["{SUB}"]
@@ -45,17 +47,20 @@ GRANTS = Grants(read_policy(POLICY))
 DECISIONS = Decisions(GRANTS)
 
 ROWS = {
-    "confirm, enable, end sessions, invite again": [
+    "confirm, enable, end sessions, invite again, set a name": [
         (Action.CONFIRM_USER_SIGN_UP, None),
         (Action.ENABLE_USER, None),
         (Action.END_USER_SESSIONS, None),
         (Action.RESEND_INVITATION, None),
+        (Action.UPDATE_USER, None),
     ],
-    "disable, delete, set or reset the password, remove from a group that gives rights": [
+    "disable, delete, set or reset the password, set an address, remove from a group that gives "
+    "rights": [
         (Action.DISABLE_USER, None),
         (Action.DELETE_USER, None),
         (Action.SET_USER_PASSWORD, None),
         (Action.RESET_USER_PASSWORD, None),
+        (Action.UPDATE_USER, None, True),
         (Action.REMOVE_USER_FROM_GROUP, "Helpers"),
     ],
     "add to a group": [(Action.ADD_USER_TO_GROUP, "Helpers")],
@@ -101,12 +106,12 @@ def test_table(caller: str, what: str, said: list[str]) -> None:
     """Each cell says what is decided."""
     group = CALLERS[caller]
     principal = Principal("self", GRANTS.of_user(frozenset({group})))
-    for action, changed in ROWS[what]:
+    for action, *changed in ROWS[what]:
         for target, cell in zip(targets(group), said, strict=True):
             if target is None:
                 assert cell == "–"
                 continue
-            decision = DECISIONS.decide(principal, action, KnownTarget(target, changed))
+            decision = DECISIONS.decide(principal, action, KnownTarget(target, *changed))
             if isinstance(decision, Allowed):
                 assert cell == "yes", (action, target)
                 continue

@@ -30,6 +30,9 @@ Support = ["listUsers", "getUser", "addUserToGroup"]
 [grants]
 Support = ["Customers", "Beta"]
 "admin-api/provision" = []
+[writes]
+Support = ["name", "email", "custom:plan"]
+"admin-api/provision" = []
 [protected]
 groups = ["Billing"]
 users  = ["{SUB}"]
@@ -58,6 +61,10 @@ def test_policy() -> None:
             "admin-api/all": EVERYTHING,
         },
         grants={"Support": frozenset({"Customers", "Beta"}), "admin-api/provision": frozenset()},
+        writes={
+            "Support": frozenset({"name", "email", "custom:plan"}),
+            "admin-api/provision": frozenset(),
+        },
         protected_groups=frozenset({"Billing"}),
         protected_users=frozenset({SUB.lower()}),
     )
@@ -67,8 +74,9 @@ def test_policy_of_groups_alone() -> None:
     """A file of before the other tables leaves them out, and empty ones are not left out."""
     policy = read_policy('groups = {Admins = ["*"], Staff = ["getUser", "getUser"]}')
     assert policy == Policy({"Admins": EVERYTHING, "Staff": Given(frozenset({Action.GET_USER}))})
-    assert (policy.scopes, policy.grants) == (None, None)
-    assert read_policy('[grants]\n[protected]\n[groups]\nA = ["*"]').grants == {}
+    assert (policy.scopes, policy.grants, policy.writes) == (None, None, None)
+    empty = read_policy('[grants]\n[writes]\n[protected]\n[groups]\nA = ["*"]')
+    assert (empty.grants, empty.writes) == ({}, {})
 
 
 def test_policy_for_machines_alone() -> None:
@@ -108,15 +116,14 @@ GROUPS = '[groups]\nA = ["*"]\n'
          '"getUser"]')]),
         (GROUPS + "B = []", [("line 3: [groups] 'B' must have a list, such as [\"listUsers\", "
          '"getUser"]')]),
-        (GROUPS + "[more]\n[reads]\nA = []\n[masks]\n[writes]", [
+        (GROUPS + "[more]\n[reads]\nA = []\n[masks]", [
             ("line 3: there is no table 'more'; the tables are [groups], [scopes], [grants], "
-            "[protected]"),
+            "[writes], [protected]"),
             "line 4: [reads] (which attributes are seen) comes with a later version",
-            "line 6: [masks] (which attributes are seen in part) comes with a later version",
-            "line 7: [writes] (which attributes may be set) comes with a later version"]),
+            "line 6: [masks] (which attributes are seen in part) comes with a later version"]),
         (GROUPS + '[groups2]\n[groups.B]\n["groups" . C]\n', [
             ("line 3: there is no table 'groups2'; the tables are [groups], [scopes], [grants], "
-            "[protected]"),
+            "[writes], [protected]"),
             "line 4: [groups] 'B' must have a list, such as [\"listUsers\", \"getUser\"]",
             "line 5: [groups] 'C' must have a list, such as [\"listUsers\", \"getUser\"]"]),
         ("[groups]\n'' = ['getUser']\n\" \" = ['x']", ["line 2: [groups] has an empty name",
@@ -145,6 +152,38 @@ GROUPS = '[groups]\nA = ["*"]\n'
              "give or take"),
              ("line 6: [grants] 'A': 'Billing' is a protected group, which no caller may give "
               "or take")]),
+        (GROUPS + "[writes]\nA = [\n'name', 'sub',\n'identities',\n'cognito:user_status', 7]\n"
+         "B = ['custom:sub', 'subs', 'a b',\n'dev:custom:x', 'x' ,\n'']\n"
+         f"C = ['{'x' * 32}', '{'x' * 33}']\nD = 'name'", [
+            "line 5: [writes] 'A': 'sub' is not an attribute that can be set",
+            "line 6: [writes] 'A': 'identities' is not an attribute that can be set",
+            "line 7: [writes] 'A': 'cognito:user_status' is not an attribute that can be set",
+            "line 7: [writes] 'A': 7 is not an attribute that can be set",
+            "line 8: [writes] 'B': 'a b' is not an attribute that can be set",
+            "line 9: [writes] 'B': 'dev:custom:x' is not an attribute that can be set",
+            "line 10: [writes] 'B': '' is not an attribute that can be set",
+            f"line 11: [writes] 'C': '{'x' * 33}' is not an attribute that can be set",
+            ("line 12: [writes] 'D' must have a list, such as [\"name\", \"custom:plan\"]")]),
+        (("[groups]\nA = ['*', 'updateUser']\nB = ['getUser',\n'updateUser',\n'createUser']\n"
+         "C = ['updateUser']\nD = ['updateUser']\n'*' = ['updateUser']\n"
+         "[scopes]\n'a/b' = ['createUser']\n[writes]\nC = ['name']\nD = []"), [
+            ("line 4: [groups] 'B': 'updateUser' requires a line in [writes], with the attributes "
+             "to set"),
+            ("line 5: [groups] 'B': 'createUser' requires a line in [writes], with the attributes "
+             "to set"),
+            ("line 8: [groups] '*': 'updateUser' cannot be given to every signed-in user; name "
+             "groups"),
+            ("line 8: [groups] '*': 'updateUser' requires a line in [writes], with the attributes "
+             "to set"),
+            ("line 10: [scopes] 'a/b': 'createUser' requires a line in [writes], with the "
+             "attributes to set")]),
+        ("[groups]\nA = ['createUser']\n[writes]\nB = ['sub']", [
+            ("line 2: [groups] 'A': 'createUser' requires a line in [writes], with the attributes "
+             "to set"),
+            "line 4: [writes] 'B': 'sub' is not an attribute that can be set"]),
+        ("[groups]\nA = ['createUser']\n", [
+            ("line 2: [groups] 'A': 'createUser' requires a line in [writes], with the attributes "
+             "to set")]),
         (GROUPS + f"[protected]\nusers = ['ada', '{SUB}',\n'{SUB}0',\n'{SUB}\\n']\nuser = []", [
             "line 4: [protected] 'users': 'ada' is not the `sub` of a user, a UUID",
             f"line 5: [protected] 'users': '{SUB}0' is not the `sub` of a user, a UUID",
@@ -209,6 +248,7 @@ _TEXTS = st.sampled_from(
     [
         *(action.label for action in Action),
         *("*", "", " ", "Admins", "Billing", "Beta", "api/x", "*x", "a b", "é", "getUsers"),
+        *("name", "sub", "subs", "custom:sub", "cognito:x", "dev:x", "x" * 33, "a\x85", "\ufeff"),
         *(SUB, SUB.lower(), SUB + "\n", "\nA", "groups", "users"),
     ]
 )
@@ -245,7 +285,8 @@ def _accepts(document: dict[str, Any]) -> bool:
         read_policy("\n".join(f"{name} = {_write(table)}" for name, table in document.items()))
     except InvalidPolicy as invalid:
         # Of two tables at once, which no schema can say.
-        return all("which no caller may give or take" in problem for problem in invalid.problems)
+        of_two = ("which no caller may give or take", "requires a line in [writes]")
+        return all(any(each in problem for each in of_two) for problem in invalid.problems)
     return True
 
 
@@ -276,6 +317,11 @@ def test_file_schema_and_parser_agree(document: dict[str, Any]) -> None:
         ({"scopes": {"*x": ["getUser"]}}, True),
         ({"scopes": {"api/x": ["signUserOut"]}}, False),
         ({"groups": {"A": ["*"]}, "grants": {}, "protected": {}}, True),
+        ({"groups": {"A": ["*"]}, "writes": {}}, True),
+        ({"groups": {"A": ["*"]}, "writes": {"A": ["*", "name", "custom:plan"], "B": []}}, True),
+        ({"groups": {"A": ["*"]}, "writes": {"A": ["sub"]}}, False),
+        ({"groups": {"A": ["*"]}, "writes": {"A": ["cognito:user_status"]}}, False),
+        ({"groups": {"A": ["*"]}, "writes": {" ": ["name"]}}, False),
         ({"groups": {"A": ["*"]}, "grants": {"A": ["*", "B"], "C": []}}, True),
         ({"groups": {"A": ["*"]}, "protected": {"users": [SUB, "*"], "groups": ["*"]}}, True),
         ({"groups": {"A": ["*"]}, "protected": {"users": ["ada"]}}, False),

@@ -27,6 +27,12 @@ POLICY = read_policy(
     "*" = ["News"]
     Leads = ["Beta"]
     Nobodies = []
+    [writes]
+    Owners = ["name"]
+    Support = ["email", "custom:plan"]
+    "api/x" = ["phone_number", "phone_number_verified"]
+    "*" = ["locale"]
+    Writers = ["nickname"]
     [protected]
     groups = ["Billing"]
     users = ["6F1c0000-0000-4000-8000-000000000000"]
@@ -42,20 +48,53 @@ def of_user(
 
 def test_rights_of_groups() -> None:
     """A caller has the union of their groups, and what every signed-in user has."""
-    assert of_user() == Rights(OPEN | {Action.LIST_GROUPS}, frozenset({"News"}))
+    of_all = frozenset({"locale"})
+    assert of_user() == Rights(OPEN | {Action.LIST_GROUPS}, frozenset({"News"}), writes=of_all)
     assert of_user("Support", "Readers", "Unknown") == Rights(
         OPEN | {Action.LIST_GROUPS, Action.GET_USER, Action.ADD_USER_TO_GROUP, Action.LIST_USERS},
         frozenset({"News", "Customers", "Beta"}),
+        writes=frozenset({"locale", "email", "email_verified", "custom:plan"}),
     )
 
 
 def test_rights_of_everything() -> None:
     """Who has everything has all of every table, unless they are named there."""
     everything = frozenset(Action)
-    assert of_user("Admins") == Rights(everything, frozenset({ALL, "News"}), has_every=True)
-    assert of_user("Owners") == Rights(everything, frozenset({"Support", "News"}))
+    assert of_user("Admins") == Rights(
+        everything, frozenset({ALL, "News"}), has_every=True, writes=frozenset({ALL, "locale"})
+    )
+    assert of_user("Owners") == Rights(
+        everything, frozenset({"Support", "News"}), writes=frozenset({"name", "locale"})
+    )
     both = of_user("Admins", "Owners")
     assert both.grants >= {ALL}
+    assert both.writes >= {ALL}
+
+
+@pytest.mark.parametrize("table", ["grants", "writes"])
+def test_every_right_is_of_every_table(table: str) -> None:
+    """Who is limited in one of the tables has not every right."""
+    text = f"groups.A = ['*']\ngroups.B = ['*']\n{table}.B = []"
+    policy = read_policy(text)
+    assert of_user("A", policy=policy).has_every
+    assert not of_user("B", policy=policy).has_every
+
+
+def test_attributes_that_may_be_set() -> None:
+    """Those of the lists, with what they bring; all where there is no list."""
+    support, machine = of_user("Support"), Grants(POLICY).of_machine(frozenset({"api/x"}))
+    assert support.may_set("email_verified")
+    assert not support.may_set("phone_number_verified")
+    assert machine.writes == {"phone_number", "phone_number_verified"}
+    assert of_user("Admins").may_set("anything")
+    assert not of_user("Readers").may_set("name")
+    assert of_user("Readers").may_set("locale")
+    without = read_policy('groups.A = ["getUser"]')
+    assert of_user("A", policy=without).may_set("name")
+    # A group that is named has no more than that, and others have none of it.
+    empty = read_policy('groups.A = ["*"]\ngroups.B = ["getUser"]\nwrites.A = []')
+    assert not of_user("A", policy=empty).may_set("name")
+    assert of_user("A", "B", policy=empty).writes == frozenset()
 
 
 def test_rights_without_grants() -> None:
@@ -70,7 +109,7 @@ def test_rights_where_actions_are_disabled() -> None:
     assert rights.actions == frozenset(Action) - disabled
     assert rights.has_every
     others = [each.label for each in Action if each not in disabled | OPEN]
-    policy = read_policy(f"groups.A = {others}")
+    policy = read_policy(f"groups.A = {others}\nwrites.A = ['*']")
     assert of_user("A", policy=policy, disabled=disabled).has_every
     assert not of_user("A", policy=policy).has_every
 
@@ -79,13 +118,20 @@ def test_rights_of_machines() -> None:
     """A machine has the union of its scopes: nothing of groups, or of every signed-in user."""
     grants = Grants(POLICY)
     assert grants.accepts_machines
-    assert grants.of_machine(frozenset()) == Rights(frozenset({Action.VIEWER}), frozenset())
+    nothing = frozenset[str]()
+    only = frozenset({Action.VIEWER})
+    assert grants.of_machine(frozenset()) == Rights(only, nothing, writes=nothing)
     assert grants.of_machine(frozenset({"Admins", "*"})) == grants.of_machine(frozenset())
     assert grants.of_machine(frozenset({"api/x", "openid"})) == Rights(
-        frozenset({Action.VIEWER, Action.ADD_USER_TO_GROUP}), frozenset({"Beta"})
+        frozenset({Action.VIEWER, Action.ADD_USER_TO_GROUP}),
+        frozenset({"Beta"}),
+        writes=frozenset({"phone_number", "phone_number_verified"}),
     )
     assert grants.of_machine(frozenset({"api/all"})) == Rights(
-        frozenset(Action) - {Action.SIGN_USER_OUT}, frozenset({ALL}), has_every=True
+        frozenset(Action) - {Action.SIGN_USER_OUT},
+        frozenset({ALL}),
+        has_every=True,
+        writes=frozenset({ALL}),
     )
 
 
@@ -116,7 +162,7 @@ def test_every_user_an_administrator() -> None:
 def test_groups_that_give_rights() -> None:
     """A group gives rights if its members may do, or grant, anything for being in it."""
     grants = Grants(POLICY, {Action.LIST_USERS})
-    given = ["Admins", "Support", "Leads"]
+    given = ["Admins", "Support", "Leads", "Writers"]
     none = ["Readers", "Empty", "Nobodies", "Customers", "*", "Billing"]
     assert [group for group in given + none if grants.gives_rights(group)] == given
     assert grants.actions_of_groups(["Support", "Readers", "Empty", "*", "Unknown"]) == {
@@ -143,7 +189,7 @@ def test_protected() -> None:
 def test_named() -> None:
     """A group is named wherever it occurs in the policy; a scope is not a group."""
     named = {"Admins", "Owners", "Support", "Readers", "Empty", "api/x", "Customers", "Beta"}
-    named |= {"News", "Leads", "Nobodies", "Billing"}
+    named |= {"News", "Leads", "Nobodies", "Writers", "Billing"}
     assert POLICY.named_groups == named
     assert Grants(POLICY).names_group("Beta")
     assert not Grants(POLICY).names_group("api/all")

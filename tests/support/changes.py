@@ -15,7 +15,7 @@ from tests.support.ways import SCHEMA, is_required
 STATUSES = {"OUT_OF_SCOPE": 403, "OWN_ACCOUNT": 403, "FORBIDDEN": 403, "CONFLICT": 409}
 """HTTP statuses of refusals over REST."""
 
-OPTIONAL = frozenset({"precedence"})
+OPTIONAL = frozenset({"precedence", "fullName"})
 """Input fields that are given too, although each may be left out, since an update names one."""
 
 SAMPLES_BY_TYPE: dict[str, Any] = {"Boolean": True, "Int": 1, "String": "sample"}

@@ -97,7 +97,13 @@ class MemoryPool:
     def install(self, backend: ScriptedCognito) -> None:
         """Reply from this pool; any other change is made without a trace, and groups are empty."""
         backend.people.clear()
-        backend.on_all({"ListUsersInGroup": {"Users": []}})
+        backend.on_all(
+            {
+                "DescribeUserPool": {"UserPool": {"SchemaAttributes": [{"Name": "name"}]}},
+                "ListUsers": {"Users": []},
+                "ListUsersInGroup": {"Users": []},
+            }
+        )
         for operation in ("GetGroup", "CreateGroup", "UpdateGroup"):
             backend.on(operation, _reply_with_group)
         for operation in self.operations():
@@ -129,6 +135,8 @@ class MemoryPool:
             people = next(people for since, people in reversed(self._states) if since <= at)
             name = str(parameters["Username"])
             person = next((each for each in people.values() if each.is_called(name)), None)
+            if operation == "AdminCreateUser" and parameters.get("MessageAction") != "RESEND":
+                return self._create(name, person)
             if person is None:
                 return "UserNotFoundException"
             if not is_read:
@@ -149,7 +157,18 @@ class MemoryPool:
             "AdminSetUserPassword": self._nothing,
             "AdminResetUserPassword": self._nothing,
             "AdminCreateUser": self._nothing,  # as RESEND
+            "AdminUpdateUserAttributes": self._nothing,
+            "AdminDeleteUserAttributes": self._nothing,
         }
+
+    def _create(self, username: str, person: Person | None) -> dict[str, Any] | str:
+        if person is not None:
+            return "UsernameExistsException"
+        person = Person(username, f"sub-of-{username}", f"{username}@example.com")
+        self.restore(person)
+        self.writes.append(("AdminCreateUser", username))
+        row = self._get(person, "")
+        return {"User": {**row, "Attributes": row.pop("UserAttributes")}}
 
     def _get(self, person: Person, _: str) -> dict[str, Any]:
         return {

@@ -38,16 +38,39 @@ REPLIES = {
     "GetGroup": {"Group": GROUP},
     "ListGroups": {"Groups": [GROUP]},
     "AdminListGroupsForUser": {"Groups": [GROUP]},
+    "AdminCreateUser": {"User": USER},
     "CreateGroup": {"Group": GROUP},
-    "DescribeUserPool": {"UserPool": {"Id": "eu-west-1_AbCdEf123"}},
+    "DescribeUserPool": {
+        "UserPool": {
+            "Id": "eu-west-1_AbCdEf123",
+            "AliasAttributes": ["email"],
+            "SchemaAttributes": [
+                {"Name": "email", "AttributeDataType": "String", "Mutable": True},
+                {"Name": "email_verified", "AttributeDataType": "Boolean", "Mutable": True},
+                {"Name": "name", "AttributeDataType": "String", "Mutable": True},
+            ],
+        }
+    },
     "UpdateGroup": {"Group": GROUP},
 }
 
-SAMPLES = {"username": '"bob"', "groupName": '"Editors"', "name": '"Editors"'}
+SAMPLES = {
+    "username": '"bob"',
+    "groupName": '"Editors"',
+    "name": '"Editors"',
+    "email": '"sample@example.com"',
+}
 """Values of arguments and input fields, by name."""
 
-OPTIONAL = frozenset({"withMembers", "precedence"})
+OPTIONAL = frozenset({"withMembers", "precedence", "email", "emailVerified"})
 """What is given too, although it need not be, so that an action is carried out."""
+
+ALTERNATIVES = {
+    Action.UPDATE_USER: """mutation {
+        updateUser(input: {username: "bob", fullName: null}) { errors { code } }
+    }"""
+}
+"""Documents by which actions choose an operation that the ways do not lead to."""
 
 SAMPLES_BY_TYPE = {"Boolean": "true", "Int": "1", "String": '"sample"'}
 """Values of others, by the names of their types."""
@@ -186,3 +209,5 @@ def _find(
 
 SCHEMA = AdminSchema()
 WAYS = list(dict.fromkeys(find_ways(SCHEMA)))
+
+assert ALTERNATIVES.keys() == {action for action in Action if action.row.alternatives}

@@ -72,8 +72,10 @@ def _incomplete(member: str) -> UpstreamFailed:
 
 
 def _attribute(name: str) -> FieldReader:
+    """Return what reads an attribute: None if it is missing, or empty, as deleting may leave it."""
     return FieldReader(
-        lambda user: user.values.get(name), lambda users: [user.values.get(name) for user in users]
+        lambda user: user.values.get(name) or None,
+        lambda users: [user.values.get(name) or None for user in users],
     )
 
 
@@ -159,7 +161,8 @@ class User(Node):
 
     @shown("Every attribute, standard and custom, as stored in Cognito.")
     def attributes(self) -> list[UserAttribute]:
-        return [UserAttribute(name=name, value=value) for name, value in self.values.items()]
+        present = ((name, value) for name, value in self.values.items() if value)
+        return [UserAttribute(name=name, value=value) for name, value in present]
 
     @guarded(
         Action.LIST_GROUPS_FOR_USER,

@@ -22,13 +22,16 @@ from graphql_admin.engine.fields import secret_fields
 _OF_TARGET = frozenset({"username", "groupName"})
 """The input fields for which the page has values."""
 
+_OBJECTS = frozenset({"user", "group"})
+"""The fields of payloads that show the target."""
+
 _SAMPLES = {"Boolean": False, "Float": 0, "Int": 0}
 
 
 def describe_changes(schema: GraphQLSchema) -> list[dict[str, Any]]:
     """Return the mutations: each one's action, its target, what else it takes, what it shows.
 
-    `secrets` are the fields of `values` that a page makes up each time, and never stores.
+    `secrets` are input fields whose values a page makes up each time, and never stores.
     """
     root = schema.mutation_type
     secrets = secret_fields(schema)
@@ -53,6 +56,7 @@ def _describe(
             if is_required_input_field(each) and name not in _OF_TARGET
         },
         "secrets": sorted(secrets.get(input_.name, ())),
+        "showsObject": not _OBJECTS.isdisjoint(_fields(payload)),
         "shows": [
             name
             for name, each in _fields(payload).items()

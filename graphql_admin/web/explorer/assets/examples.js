@@ -14,13 +14,14 @@
 
 /**
  * A mutation: what it is aimed at and whether that is new, the values that it takes besides, those
- * of them that are secret, and what its result shows other than an object.
+ * that are secret, and what its result shows: whether the object, and what else.
  * @typedef {{
  *   action: string,
  *   target: string,
  *   creates: boolean,
  *   values: object,
  *   secrets: string[],
+ *   showsObject: boolean,
  *   shows: string[],
  * }} Change
  */
@@ -84,7 +85,10 @@ const FITS = {
 };
 
 // What an example changes, where an action need not be told.
-const VALUES = { updateGroup: { description: "Changed in the explorer." } };
+const VALUES = {
+  updateUser: { fullName: "Changed in the explorer" },
+  updateGroup: { description: "Changed in the explorer." },
+};
 
 /** A password with every kind of character that a policy may ask for, and never the same. */
 function makePassword() {
@@ -92,12 +96,12 @@ function makePassword() {
   return `Aa1!${Array.from(bytes, (byte) => (byte % 36).toString(36)).join("")}`;
 }
 
-/** A name that no group of the viewer's surroundings has. */
-function newName(groups) {
-  const names = new Set(groups.map(({ name }) => name));
+/** A name that is none of those in the viewer's surroundings. */
+function newName(start, taken) {
+  const names = new Set(taken);
   let number = 1;
-  while (names.has(`NewGroup${number}`)) number += 1;
-  return `NewGroup${number}`;
+  while (names.has(`${start}${number}`)) number += 1;
+  return `${start}${number}`;
 }
 
 function examplesThatChange(viewer, { users, groups }, changes, spared) {
@@ -138,6 +142,10 @@ function examplesThatChange(viewer, { users, groups }, changes, spared) {
       return { username, groupName: name };
     },
   };
+  const newTargets = {
+    user: () => ({ username: newName("new.user", users.map(({ username }) => username)) }),
+    group: () => ({ groupName: newName("NewGroup", groups.map(({ name }) => name)) }),
+  };
   // The key comes with the action; the rest of the user is for those who may read one.
   const ofUser = viewer.actions.includes("getUser")
     ? ["username", "status", "enabled"]
@@ -148,11 +156,11 @@ function examplesThatChange(viewer, { users, groups }, changes, spared) {
     group: ["group", ["name"]],
     membership: ["user", ofUser],
   };
-  return changes.map(({ action, target, creates, values, secrets, shows }) => {
+  return changes.map(({ action, target, creates, values, secrets, showsObject, shows }) => {
     const [object, fields] = selections[target];
-    const shown = shows.length > 0 ? shows : [`${object} {`, ...fields.map(indented), "}"];
-    return changing(action, shown, {
-      ...(creates ? { groupName: newName(groups) } : targets[target](action)),
+    const shown = showsObject ? [`${object} {`, ...fields.map(indented), "}"] : [];
+    return changing(action, [...shown, ...shows], {
+      ...(creates ? newTargets : targets)[target](action),
       ...values,
       ...Object.fromEntries(secrets.map((name) => [name, makePassword()])),
       ...VALUES[action],

@@ -1,0 +1,179 @@
+"""The mutation that creates a user, and what it does where Cognito does not say whether it did."""
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import strawberry
+import structlog
+
+from graphql_admin.actions import Action
+from graphql_admin.admin.features import Feature
+from graphql_admin.admin.mutations import mutation
+from graphql_admin.admin.passwords import DeliveryMedium
+from graphql_admin.admin.payloads import INVITED, CreatedUserPayload
+from graphql_admin.admin.pool_schema import read_list
+from graphql_admin.admin.user_attributes import (
+    AttributesInput,
+    Given,
+    check_aliases,
+    check_schema,
+)
+from graphql_admin.admin.users.filters import read_attributes
+from graphql_admin.admin.values import check_password
+from graphql_admin.engine.fields import secret
+from graphql_admin.errors import (
+    AdminError,
+    BadUserInput,
+    DeliveryFailed,
+    InvitationNotSent,
+    UpstreamFailed,
+    UsernameTaken,
+)
+from graphql_admin.targets import Reads
+
+log = structlog.get_logger(__name__)
+
+SPARE = 3.0
+"""Seconds that are kept to look whether the user is there, should Cognito not say so."""
+
+RECENT = 60.0
+"""Seconds within which a user whom this server may have created was created."""
+
+_ADDRESSES: Mapping[str, re.Pattern[str]] = {
+    "email": re.compile(r"[^@]+@[^@]+"),
+    "phone_number": re.compile(r"\+[0-9]+"),
+}
+"""The attributes that pools may have as usernames or aliases, and what looks like one."""
+
+
+@strawberry.input
+class UserCreationInput(AttributesInput):
+    temporary_password: str | None = secret(
+        "A password that the user must change at the first sign-in: 1 to 256 characters without "
+        "spaces, which must meet the pool's password policy. Without it, the pool generates one. "
+        "Send it in a variable, not in the document.",
+        default=None,
+    )
+    invite_by: list[DeliveryMedium] = strawberry.field(
+        default_factory=list,
+        description="How to deliver an invitation with the temporary password. If it is empty, no "
+        "invitation is sent.",
+    )
+
+    @property
+    def spare(self) -> float:
+        return SPARE
+
+    def parameters(self) -> Mapping[str, object]:
+        told: dict[str, object] = {}
+        if asked := self._asked():
+            told["UserAttributes"] = [
+                {"Name": name, "Value": value} for name, value in asked.items()
+            ]
+        if self.temporary_password is not None:
+            field = "temporaryPassword"
+            told["TemporaryPassword"] = check_password(self.temporary_password, field)
+        # Left out, Cognito would send an SMS.
+        if self.invite_by:
+            media = list(dict.fromkeys(medium.value for medium in self.invite_by))
+            return {**told, "DesiredDeliveryMediums": media}
+        return {**told, "MessageAction": "SUPPRESS"}
+
+    def attributes(self) -> Mapping[str, str]:
+        return {name: given.field for name, given in self.given().items() if given.value}
+
+    def _asked(self) -> Mapping[str, str]:
+        return {name: given.value for name, given in self.given().items() if given.value}
+
+    async def prepare(self, reads: Reads) -> Mapping[str, object]:
+        described = await reads.pool()
+        if described is not None:
+            given = {name: each for name, each in self.given().items() if each.value}
+            _check_username(described, self.username, given)
+            check_schema(described, given, creates=True)
+            await check_aliases(reads, described, given, creates=True)
+        return {}
+
+    def confirm(self, reply: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"User": _user_of(reply), INVITED: bool(self.invite_by)}
+
+    async def look_again(self, error: Exception, reads: Reads) -> Mapping[str, Any]:
+        try:
+            user = _named(await reads.read("AdminGetUser", Username=self.username))
+        except AdminError:  # there is none, or it cannot be told
+            raise error from None
+        if not (isinstance(error, InvitationNotSent) or self._may_have_made(user)):
+            raise UsernameTaken from error
+        return {"User": user, INVITED: False if isinstance(error, DeliveryFailed) else None}
+
+    def _may_have_made(self, user: Mapping[str, Any]) -> bool:
+        """Tell whether a user is as this change would have made them, and as new."""
+        created = user.get("UserCreateDate")
+        if not isinstance(created, int | float) or created < time.time() - RECENT:
+            return False
+        attributes = read_attributes(user)
+        # Not an alias of another user: it is the username, or the address in its place.
+        names = {user.get("Username"), *(attributes.get(name) for name in _ADDRESSES)}
+        return self.username.casefold() in {str(each).casefold() for each in names} and all(
+            attributes.get(name) == value for name, value in self._asked().items()
+        )
+
+
+def _user_of(reply: Mapping[str, Any]) -> Mapping[str, Any]:
+    user = reply.get("User")
+    if not isinstance(user, dict):
+        log.error("reply from Cognito without its user")
+        raise UpstreamFailed
+    return _named(user)
+
+
+def _named(user: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(user.get("Username"), str):
+        log.error("user from Cognito without a member", member="Username")
+        raise UpstreamFailed
+    return user
+
+
+def _check_username(
+    described: Mapping[str, Any], username: str, given: Mapping[str, Given]
+) -> None:
+    """Check a username by the addresses that the pool has as usernames, or as aliases."""
+    usernames = read_list(described.get("UsernameAttributes"), str)
+    aliases = read_list(described.get("AliasAttributes"), str)
+    for name, pattern in _ADDRESSES.items():
+        if not pattern.fullmatch(username):
+            continue
+        if name in aliases:
+            raise BadUserInput(
+                "Users of this pool can sign in with their addresses, so a username must not look "
+                "like one.",
+                field="username",
+            )
+        address = given.get(name)
+        if name in usernames and address is not None and not _is_same(address.value, username):
+            raise BadUserInput(
+                "In this pool, the username of a new user is their address.", field=address.field
+            )
+
+
+def _is_same(address: str | None, username: str) -> bool:
+    return address is not None and address.casefold() == username.casefold()
+
+
+@strawberry.type
+class UserCreation:
+    create_user = mutation(
+        Action.CREATE_USER,
+        "Create a user, who is in no group. If the pool's usernames are e-mail addresses or phone "
+        "numbers, `username` is the address, and the pool generates the user's actual username. An "
+        "attribute that is null or an empty string is not set. The server's policy may limit which "
+        "attributes a caller can set. If Cognito does not say whether the user was created, the "
+        "server reads the user instead of trying again.",
+        input=UserCreationInput,
+        payload=CreatedUserPayload,
+    )
+
+
+FEATURE = Feature(mutation=UserCreation)
