@@ -170,9 +170,10 @@ class Decisions:
         self._grants = grants
         self._knows_groups = knows_groups
         self._rules = rules
-        of_everyone = grants.of_user(frozenset()).actions
+        of_everyone = grants.of_user(frozenset())
         self._everyone_takes = any(
-            rule.effect is Effect.TAKES and action in of_everyone for action, rule in rules.items()
+            rule.effect is Effect.TAKES and action in of_everyone.actions | of_everyone.disabled
+            for action, rule in rules.items()
         )
         """Whether a user in no group may take rights from others, and so has rights to lose."""
         self._of_unread = lru_cache(maxsize=1024)(self._decide_on_unread)

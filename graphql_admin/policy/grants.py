@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TypeAlias
 
 from graphql_admin.actions import Action
 
@@ -101,17 +102,22 @@ class Rights:
     """The rights of a caller."""
 
     actions: frozenset[Action]
+    """Those that the caller may do here."""
 
     grants: frozenset[str] = frozenset({ALL})
     """The groups that the caller may add users to and remove users from, as far as the table
     `[grants]` restricts them."""
 
     has_every: bool = False
-    """Whether these are all groups, all attributes and all enabled actions, apart from those that
-    every signed-in user has."""
+    """Whether these are all groups, all attributes and all actions, apart from those that every
+    signed-in user has."""
 
     writes: frozenset[str] = frozenset({ALL})
     """The attributes that the caller may set, as far as the table `[writes]` restricts them."""
+
+    disabled: frozenset[Action] = frozenset()
+    """The actions that the policy gives, and that are disabled in this process. They count for
+    scope: in another process, or later, they may not be disabled."""
 
     def may_set(self, attribute: str) -> bool:
         """Tell whether `[writes]` allows an attribute."""
@@ -119,7 +125,10 @@ class Rights:
 
 
 class Grants:
-    """The policy of a server, evaluated. Disabled actions are given to no caller.
+    """The policy of a server, evaluated.
+
+    A group or a caller has no fewer rights where some actions are disabled: no caller may do these,
+    but who has more rights than whom depends on the policy alone.
 
     Args:
         policy: The policy as it is written.
@@ -129,9 +138,8 @@ class Grants:
     def __init__(self, policy: Policy, disabled: Collection[Action] = ()) -> None:
         self._policy = policy
         self._disabled = frozenset(disabled)
-        enabled = frozenset(Action).difference(self._disabled)
-        self._of_signed_in = frozenset(each for each in enabled if each.open_to_signed_in)
-        self._every = enabled - self._of_signed_in
+        self._of_signed_in = frozenset(each for each in Action if each.open_to_signed_in)
+        self._every = frozenset(Action) - self._of_signed_in
         """All that can be given, and makes a difference."""
         self._of_group = {
             # Cognito allows `*` as the name of a group, which gives its members no rights.
@@ -140,10 +148,17 @@ class Grants:
             if name != ANYONE
         }
         grants = policy.grants or {}
-        self._writes = policy.writes and {
+        writes = policy.writes and {
             name: attributes.union(BROUGHT[each] for each in attributes & BROUGHT.keys())
             for name, attributes in policy.writes.items()
         }
+        scopes = frozenset(policy.scopes or ())
+        groups = (frozenset(policy.groups) | grants.keys() | (writes or {}).keys()) - (
+            scopes - policy.groups.keys()
+        )
+        # A group in the pool may have the name of a scope, and a scope that of a group.
+        self._lists_of_groups = _of(groups, policy.grants), _of(groups, writes)
+        self._lists_of_scopes = _of(scopes, policy.grants), _of(scopes, writes)
         self._all_names = frozenset(policy.groups).union(
             grants, *grants.values(), policy.writes or {}, policy.protected_groups
         )
@@ -163,7 +178,8 @@ class Grants:
         Args:
             groups: The user's groups, without `ANYONE`.
         """
-        return self._rights(self._policy.groups, groups | {ANYONE}, self._of_signed_in)
+        names = groups | {ANYONE}
+        return self._rights(self._policy.groups, names, self._of_signed_in, self._lists_of_groups)
 
     def _of_machine(self, scopes: frozenset[str]) -> Rights:
         """Return the rights of a machine, which is not a signed-in user.
@@ -173,21 +189,26 @@ class Grants:
         """
         always = self._of_signed_in - NOT_FOR_MACHINES
         # A scope may be named `*`, which means every user in `[grants]`.
-        rights = self._rights(self._policy.scopes or {}, scopes - {ANYONE}, always)
+        table, names = self._policy.scopes or {}, scopes - {ANYONE}
+        rights = self._rights(table, names, always, self._lists_of_scopes)
         return replace(rights, actions=rights.actions - NOT_FOR_MACHINES)
 
     def _rights(
-        self, table: Mapping[str, Given], names: frozenset[str], always: frozenset[Action]
+        self,
+        table: Mapping[str, Given],
+        names: frozenset[str],
+        always: frozenset[Action],
+        lists: "_Lists",
     ) -> Rights:
         given = {name: table[name] for name in names if name in table}
-        actions = always.union(*(each.actions for each in given.values())) - self._disabled
-        grants = _listed_for(self._policy.grants, given, names)
-        writes = _listed_for(self._writes, given, names)
+        actions = always.union(*(each.actions for each in given.values()))
+        grants, writes = (_listed_for(each, given, names) for each in lists)
         return Rights(
-            actions=actions,
+            actions=actions - self._disabled,
             grants=grants,
             has_every=self._every <= actions and ALL in grants and ALL in writes,
             writes=writes,
+            disabled=actions & self._disabled,
         )
 
     def actions_of_groups(self, groups: Collection[str]) -> frozenset[Action]:
@@ -198,12 +219,12 @@ class Grants:
         """Tell whether all rights that these groups give are among `rights`."""
         if rights.has_every:
             return True
-        if not self.actions_of_groups(groups) <= rights.actions:
+        if not self.actions_of_groups(groups) <= rights.actions | rights.disabled:
             return False
         table = self._policy.groups
         names = frozenset(groups) - {ANYONE}
         given = {name: table[name] for name in names if name in table}
-        lists = ((self._policy.grants, rights.grants), (self._writes, rights.writes))
+        lists = zip(self._lists_of_groups, (rights.grants, rights.writes), strict=True)
         return all(ALL in own or _listed_for(each, given, names) <= own for each, own in lists)
 
     def gives_rights(self, group: str) -> bool:
@@ -211,8 +232,8 @@ class Grants:
 
         That is an action, a group in `[grants]` or an attribute in `[writes]`.
         """
-        tables = (self._of_group, self._policy.grants or {}, self._writes or {})
-        return group != ANYONE and any(table.get(group) for table in tables)
+        tables = (self._of_group, *self._lists_of_groups)
+        return group != ANYONE and any(table.get(group) for table in tables if table)
 
     @property
     def protects_users(self) -> bool:
@@ -245,9 +266,19 @@ class Grants:
         return group if group in self._all_names else self._other
 
 
-def _listed_for(
-    table: Mapping[str, frozenset[str]] | None, given: Mapping[str, Given], names: frozenset[str]
-) -> frozenset[str]:
+_Table: TypeAlias = Mapping[str, frozenset[str]] | None
+_Lists: TypeAlias = tuple[_Table, _Table]
+"""The tables `[grants]` and `[writes]`."""
+
+
+def _of(names: frozenset[str], table: _Table) -> _Table:
+    """Return the part of a table that is about these names."""
+    if table is None:
+        return None
+    return {name: listed for name, listed in table.items() if name in names}
+
+
+def _listed_for(table: _Table, given: Mapping[str, Given], names: frozenset[str]) -> frozenset[str]:
     """Return what a table lists for any of some groups or scopes; everything without the table.
 
     Args:

@@ -394,3 +394,34 @@ def test_target_that_cannot_be_read(  # noqa: PLR0917  # fixtures and parameters
     assert ask(api, way, "disableUser", "carl", token=ada) == "UPSTREAM_ERROR"
     assert endings(tmp_path / "audit.jsonl")[-1] == ("failed", "UPSTREAM_ERROR")
     assert [operation for operation, _ in pool.writes] == ["AdminEnableUser"]
+
+
+@pytest.mark.parametrize("way", ["graphql", "rest"])
+def test_disabled_actions_are_rights(
+    serve: Callable[..., Api], moto_url: str, directory: Directory, tmp_path: Path, way: str
+) -> None:
+    """In a process where actions are disabled, no caller has more rights than in the others."""
+    path = tmp_path / "policy.toml"
+    path.write_text(
+        "[groups]\n"
+        'Admins = ["*"]\n'
+        'Leads = ["addUserToGroup", "disableUser"]\n'
+        'Helpers = ["addUserToGroup", "confirmUserSignUp", "enableUser"]\n'
+    )
+    for group in ("Admins", "Leads", "Helpers"):
+        directory.add_group(group)
+    sub = directory.add_user("sue", "Helpers")
+    directory.add_user("pal")
+    api = serve(
+        moto_url,
+        directory.pool_id,
+        policy_file=path,
+        amplify=True,
+        disabled_actions="disableUser,removeUserFromGroup",
+    )
+    token = api.token("Helpers", username="sue", sub=sub)
+    for user, group in [("sue", "Admins"), ("pal", "Admins"), ("pal", "Leads")]:
+        assert ask(api, way, "addUserToGroup", user, group, token=token) == "OUT_OF_SCOPE"
+    assert ask(api, way, "addUserToGroup", "pal", "Helpers", token=token) is None
+    assert directory.groups_of("sue") == {"Helpers"}
+    assert directory.groups_of("pal") == {"Helpers"}

@@ -103,15 +103,34 @@ def test_rights_without_grants() -> None:
 
 
 def test_rights_where_actions_are_disabled() -> None:
-    """Every right is every enabled one, and no caller has a disabled one."""
+    """No caller has a disabled action, and who has more rights than whom stays as it was."""
     disabled = frozenset({Action.DISABLE_USER, Action.SIGN_USER_OUT})
     rights = of_user("Admins", disabled=disabled)
     assert rights.actions == frozenset(Action) - disabled
+    assert rights.disabled == disabled
     assert rights.has_every
     others = [each.label for each in Action if each not in disabled | OPEN]
-    policy = read_policy(f"groups.A = {others}\nwrites.A = ['*']")
-    assert of_user("A", policy=policy, disabled=disabled).has_every
-    assert not of_user("A", policy=policy).has_every
+    policy = read_policy(f"groups.A = {others}\ngroups.B = ['disableUser']\nwrites.A = ['*']")
+    assert not of_user("A", policy=policy, disabled=disabled).has_every
+    for each in (frozenset[Action](), disabled):
+        grants = Grants(policy, each)
+        assert grants.gives_rights("B")
+        assert not grants.are_within({"B"}, grants.of_user(frozenset({"A"})))
+        assert grants.are_within({"B"}, grants.of_user(frozenset({"B"})))
+
+
+@pytest.mark.parametrize("table", ["grants", "writes"])
+def test_names_of_groups_and_scopes(table: str) -> None:
+    """What a table lists for a scope is not for the group of that name, nor the reverse."""
+    text = "groups.B = ['getUser']\nscopes.'api/a' = ['addUserToGroup']\n"
+    grants = Grants(read_policy(f"{text}{table}.'api/a' = ['B']\n{table}.B = ['B']"))
+    assert getattr(grants.of_machine(frozenset({"api/a"})), table) == {"B"}
+    assert getattr(grants.of_machine(frozenset({"B"})), table) == set()
+    assert getattr(grants.of_user(frozenset({"B"})), table) == {"B"}
+    assert getattr(grants.of_user(frozenset({"api/a"})), table) == set()
+    assert not grants.gives_rights("api/a")
+    both = Grants(read_policy(f"{text}groups.'api/a' = ['getUser']\n{table}.'api/a' = ['B']"))
+    assert getattr(both.of_user(frozenset({"api/a"})), table) == {"B"}
 
 
 def test_rights_of_machines() -> None:
@@ -160,14 +179,18 @@ def test_every_user_an_administrator() -> None:
 
 
 def test_groups_that_give_rights() -> None:
-    """A group gives rights if its members may do, or grant, anything for being in it."""
+    """A group gives rights if its members may do, grant or set anything for being in it.
+
+    That an action is disabled does not matter.
+    """
     grants = Grants(POLICY, {Action.LIST_USERS})
-    given = ["Admins", "Support", "Leads", "Writers"]
-    none = ["Readers", "Empty", "Nobodies", "Customers", "*", "Billing"]
+    given = ["Admins", "Support", "Readers", "Leads", "Writers"]
+    none = ["Empty", "Nobodies", "Customers", "*", "Billing"]
     assert [group for group in given + none if grants.gives_rights(group)] == given
     assert grants.actions_of_groups(["Support", "Readers", "Empty", "*", "Unknown"]) == {
         Action.GET_USER,
         Action.ADD_USER_TO_GROUP,
+        Action.LIST_USERS,
     }
 
 
