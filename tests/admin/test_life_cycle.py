@@ -191,47 +191,38 @@ def invite(story: Story, name: str) -> Any:
     return created["user"]
 
 
-def test_from_invitation_to_deletion(story: Story) -> None:
-    """Each step shows in the pool, and decides whether and how the user signs in."""
-    admin, app, directory = story.admin, story.app, story.directory
-    first_name = name = "bob@example.com" if story.by_address else "bob"
-    bob = invite(story, name)
-    username = bob["username"]
-    assert username == (bob["sub"] if story.by_address else name)
-    assert bob == {
-        "username": directory.user(name)["Username"],
-        "sub": attributes_of(directory, name)["sub"],
-        "email": "bob@example.com",
-        "emailVerified": True,
-        "status": "FORCE_CHANGE_PASSWORD",
-        "enabled": True,
-    }
+def sign_in_for_the_first_time(story: Story, name: str, username: str) -> None:
+    """With the temporary password, which must be changed."""
+    story.app.choose(name, INVITED, CHOSEN)
+    assert status_of(story.directory, name) == "CONFIRMED"
+    assert story.app.rejects(name, INVITED)
+    assert groups_in(story.app.sign_in(name, CHOSEN)) == []
+    assert story.admin.is_refused("resendInvitation", username=username) == "WRONG_STATE"
 
-    # The first sign-in, with the temporary password
-    app.choose(name, INVITED, CHOSEN)
-    assert status_of(directory, name) == "CONFIRMED"
-    assert app.rejects(name, INVITED)
-    assert groups_in(app.sign_in(name, CHOSEN)) == []
-    assert admin.is_refused("resendInvitation", username=username) == "WRONG_STATE"
 
-    # A group, which is in the next token
-    admin.ask("addUserToGroup", username=username, groupName="Editors")
-    assert directory.groups_of(name) == {"Editors"}
-    assert groups_in(app.sign_in(name, CHOSEN)) == ["Editors"]
+def join_a_group(story: Story, name: str, username: str) -> None:
+    """The group is in the next token."""
+    story.admin.ask("addUserToGroup", username=username, groupName="Editors")
+    assert story.directory.groups_of(name) == {"Editors"}
+    assert groups_in(story.app.sign_in(name, CHOSEN)) == ["Editors"]
 
-    # A lost password: a code is sent, or an administrator sets another
-    reset = admin.ask("resetUserPassword", username=username)
+
+def lose_the_password(story: Story, name: str, username: str) -> None:
+    """A code is sent to choose another; and again, an administrator sets one."""
+    reset = story.admin.ask("resetUserPassword", username=username)
     assert reset["user"] == {"username": username, "status": "RESET_REQUIRED"}
-    app.recover(name, RECOVERED)
-    assert app.rejects(name, CHOSEN)
-    app.choose(name, RECOVERED, RECOVERED)  # moto asks for another although a code was given
-    given = admin.ask("setUserPassword", username=username, password=GIVEN, permanent=True)
+    story.app.recover(name, RECOVERED)
+    assert story.app.rejects(name, CHOSEN)
+    story.app.choose(name, RECOVERED, RECOVERED)  # moto asks for another all the same
+    given = story.admin.ask("setUserPassword", username=username, password=GIVEN, permanent=True)
     assert given["user"] == {"username": username, "status": "CONFIRMED"}
-    assert app.rejects(name, RECOVERED)
-    assert groups_in(app.sign_in(name, GIVEN)) == ["Editors"]
+    assert story.app.rejects(name, RECOVERED)
+    assert groups_in(story.app.sign_in(name, GIVEN)) == ["Editors"]
 
-    # Attributes changed, and verified
-    admin.ask(
+
+def change_attributes(story: Story, username: str) -> None:
+    """They are changed, and then verified."""
+    story.admin.ask(
         "updateUser",
         username=username,
         fullName="Bob Roe",
@@ -239,7 +230,7 @@ def test_from_invitation_to_deletion(story: Story) -> None:
         phoneNumberVerified=False,
         attributes=[{"name": "custom:department", "value": "Sales"}],
     )
-    updated = admin.ask(
+    updated = story.admin.ask(
         "updateUser",
         "user { username email emailVerified fullName phoneNumber phoneNumberVerified }",
         username=username,
@@ -255,8 +246,9 @@ def test_from_invitation_to_deletion(story: Story) -> None:
         "phoneNumber": "+15550100",
         "phoneNumberVerified": True,
     }
-    assert attributes_of(directory, username) == {
-        "sub": bob["sub"],
+    found = attributes_of(story.directory, username)
+    found.pop("sub")
+    assert found == {
         "email": "roe@example.com",
         "email_verified": "true",
         "name": "Bob Roe",
@@ -264,45 +256,74 @@ def test_from_invitation_to_deletion(story: Story) -> None:
         "phone_number_verified": "true",
         "custom:department": "Sales",
     }
-    if story.by_address:  # the new address is what signs in, and the username stays
-        assert app.rejects(name, GIVEN)
-        name = "roe@example.com"
-        assert directory.user(name)["Username"] == username
 
-    # Disabled and enabled
-    token = app.sign_in(name, GIVEN)
-    disabled = admin.ask("disableUser", "user { username enabled }", username=username)
+
+def disable_and_enable(story: Story, name: str, username: str) -> None:
+    """A disabled user cannot sign in, and keeps their groups."""
+    token = story.app.sign_in(name, GIVEN)
+    disabled = story.admin.ask("disableUser", "user { username enabled }", username=username)
     assert disabled["user"] == {"username": username, "enabled": False}
-    assert directory.user(name)["Enabled"] is False
-    assert app.rejects(name, GIVEN)
-    assert not app.knows(token)
-    assert admin.is_refused("resetUserPassword", username=username) == "WRONG_STATE"
-    assert directory.groups_of(name) == {"Editors"}
-    admin.ask("enableUser", username=username)
-    assert directory.user(name)["Enabled"] is True
-    assert app.knows(app.sign_in(name, GIVEN))
+    assert story.directory.user(name)["Enabled"] is False
+    assert story.app.rejects(name, GIVEN)
+    assert not story.app.knows(token)
+    assert story.admin.is_refused("resetUserPassword", username=username) == "WRONG_STATE"
+    assert story.directory.groups_of(name) == {"Editors"}
+    story.admin.ask("enableUser", username=username)
+    assert story.directory.user(name)["Enabled"] is True
+    assert story.app.knows(story.app.sign_in(name, GIVEN))
 
-    # Sessions ended; moto ends those of the name that was given to sign in
-    token = app.sign_in(username, GIVEN)
-    admin.ask("endUserSessions", username=username)
-    assert not app.knows(token)
-    assert app.knows(app.sign_in(username, GIVEN))
 
-    # Deleted, and no other user instead, such as one who has the name afterwards
+def end_sessions(story: Story, username: str) -> None:
+    """Tokens are no longer valid, and the user can sign in again."""
+    # moto ends the sessions that were started by the same name.
+    token = story.app.sign_in(username, GIVEN)
+    story.admin.ask("endUserSessions", username=username)
+    assert not story.app.knows(token)
+    assert story.app.knows(story.app.sign_in(username, GIVEN))
+
+
+def delete(story: Story, name: str, username: str, sub: str) -> None:
+    """The user is deleted, and no other instead."""
     other = "00000000-0000-4000-8000-000000000000"
-    assert admin.is_refused("deleteUser", username=username, ifSub=other) == "STALE"
-    assert status_of(directory, name) == "CONFIRMED"
-    deleted = admin.ask("deleteUser", "deletedUsername", username=username, ifSub=bob["sub"])
+    assert story.admin.is_refused("deleteUser", username=username, ifSub=other) == "STALE"
+    assert status_of(story.directory, name) == "CONFIRMED"
+    deleted = story.admin.ask("deleteUser", "deletedUsername", username=username, ifSub=sub)
     assert deleted["deletedUsername"] == username
-    assert app.rejects(name, GIVEN)
-    members = directory.cognito.list_users_in_group(
-        UserPoolId=directory.pool_id, GroupName="Editors"
+    assert story.app.rejects(name, GIVEN)
+    members = story.directory.cognito.list_users_in_group(
+        UserPoolId=story.directory.pool_id, GroupName="Editors"
     )
     assert members["Users"] == []
+
+
+def test_from_invitation_to_deletion(story: Story) -> None:
+    """Each step shows in the pool, and decides whether and how the user signs in."""
+    first_name = name = "bob@example.com" if story.by_address else "bob"
+    bob = invite(story, name)
+    username, sub = bob["username"], bob["sub"]
+    assert username == story.directory.user(name)["Username"]
+    assert username == (sub if story.by_address else name)
+    assert sub == attributes_of(story.directory, name)["sub"]
+    assert (bob["email"], bob["emailVerified"]) == ("bob@example.com", True)
+    assert (bob["status"], bob["enabled"]) == ("FORCE_CHANGE_PASSWORD", True)
+    sign_in_for_the_first_time(story, name, username)
+    join_a_group(story, name, username)
+    lose_the_password(story, name, username)
+    change_attributes(story, username)
+    if story.by_address:  # the new address is what signs in, and the username stays
+        assert story.app.rejects(name, GIVEN)
+        name = "roe@example.com"
+    assert story.directory.user(name)["Username"] == username
+    assert attributes_of(story.directory, name)["sub"] == sub
+    disable_and_enable(story, name, username)
+    end_sessions(story, username)
+    delete(story, name, username, sub)
+
+    # The name may be another user's afterwards.
     namesake = invite(story, first_name)["sub"]
-    assert admin.is_refused("deleteUser", username=first_name, ifSub=bob["sub"]) == "STALE"
-    assert attributes_of(directory, first_name)["sub"] == namesake != bob["sub"]
-    assert app.rejects(first_name, GIVEN)
+    assert story.admin.is_refused("deleteUser", username=first_name, ifSub=sub) == "STALE"
+    assert attributes_of(story.directory, first_name)["sub"] == namesake != sub
+    assert story.app.rejects(first_name, GIVEN)
     assert story.events() == [
         ("createUser", "done", None),
         ("resendInvitation", "failed", "WRONG_STATE"),
@@ -384,14 +405,14 @@ def test_invitation_that_does_not_arrive(
     bob = Invitee()
     bob.install(scripted)
     admin = Administrator(serve(scripted.url, audit_file=tmp_path / "audit.jsonl"))
-    wrong = {"email": "bob@example.org", "emailVerified": True}
+    wrong: dict[str, Any] = {"email": "bob@example.org", "emailVerified": True}
     shown = "user { username email emailVerified }"
     created = admin.ask(
         "createUser", f"{shown} invited", username="bob", **wrong, inviteBy=["EMAIL"]
     )
     assert created == {"user": {"username": "bob", **wrong}, "invited": False, "errors": []}
     assert admin.is_refused("resendInvitation", username="bob") == "DELIVERY_FAILED"
-    right = {"email": "bob@example.com", "emailVerified": True}
+    right: dict[str, Any] = {"email": "bob@example.com", "emailVerified": True}
     assert admin.ask("updateUser", shown, username="bob", **right)["user"] == {
         "username": "bob",
         **right,
@@ -428,14 +449,14 @@ def test_address_that_waits_for_a_code(
     bob = Invitee()
     bob.install(scripted)
     admin = Administrator(serve(scripted.url, audit_file=tmp_path / "audit.jsonl"))
-    old = {"email": "bob@example.com", "emailVerified": True}
+    old: dict[str, Any] = {"email": "bob@example.com", "emailVerified": True}
     admin.ask("createUser", username="bob", **old)
-    new = {"email": "roe@example.com", "emailVerified": False}
+    new: dict[str, Any] = {"email": "roe@example.com", "emailVerified": False}
     shown = "user { email emailVerified }"
     assert admin.ask("updateUser", shown, username="bob", **new)["user"] == old
     bob.confirm()
     query = 'query { user(by: {username: "bob"}) { email emailVerified } }'
     assert admin.api.send(query).data["user"] == {**new, "emailVerified": True}
     # Said to be verified, the next one does not wait.
-    next_ = {"email": "doe@example.com", "emailVerified": True}
+    next_: dict[str, Any] = {"email": "doe@example.com", "emailVerified": True}
     assert admin.ask("updateUser", shown, username="bob", **next_)["user"] == next_
