@@ -213,7 +213,7 @@ def lose_the_password(story: Story, name: str, username: str) -> None:
     assert reset["user"] == {"username": username, "status": "RESET_REQUIRED"}
     story.app.recover(name, RECOVERED)
     assert story.app.rejects(name, CHOSEN)
-    story.app.choose(name, RECOVERED, RECOVERED)  # moto asks for another all the same
+    story.app.choose(name, RECOVERED, RECOVERED)  # moto still asks for another
     given = story.admin.ask("setUserPassword", username=username, password=GIVEN, permanent=True)
     assert given["user"] == {"username": username, "status": "CONFIRMED"}
     assert story.app.rejects(name, RECOVERED)
@@ -401,7 +401,7 @@ class Invitee:
 def test_invitation_that_does_not_arrive(
     serve: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path
 ) -> None:
-    """The user is there all the same; their address is put right, and they are invited again."""
+    """The user is still there; their address is put right, and they are invited again."""
     bob = Invitee()
     bob.install(scripted)
     admin = Administrator(serve(scripted.url, audit_file=tmp_path / "audit.jsonl"))

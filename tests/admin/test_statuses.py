@@ -91,7 +91,7 @@ class End:
 OK = End()
 EXISTS = End("ALREADY_EXISTS", "UsernameExistsException")
 MISSING = End("USER_NOT_FOUND", "UserNotFoundException")
-NOBODY = End("USER_NOT_FOUND")
+ABSENT = End("USER_NOT_FOUND")
 DENIED = End("WRONG_STATE", "NotAuthorizedException")
 STATE = End("WRONG_STATE", "UnsupportedUserStateException")
 KEPT = End("WRONG_STATE")
@@ -102,7 +102,7 @@ OTHER = (EXISTS, KEPT, DENIED, OK, DENIED)
 
 TABLE = {
     # create, invite again, confirm, set a password, reset it
-    "none": Row(None, (OK, NOBODY, MISSING, NOBODY, NOBODY)),
+    "none": Row(None, (OK, ABSENT, MISSING, ABSENT, ABSENT)),
     "UNCONFIRMED": Row("UNCONFIRMED", (EXISTS, KEPT, OK, OK, DENIED)),
     "FORCE_CHANGE_PASSWORD": Row("FORCE_CHANGE_PASSWORD", INVITED),
     "CONFIRMED": Row("CONFIRMED", CONFIRMED),

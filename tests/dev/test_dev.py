@@ -4,7 +4,7 @@ import socket
 import threading
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -126,6 +126,44 @@ def test_people_are_varied(users: list[dict[str, Any]]) -> None:
     assert Counter(person["email"] for person in people)["reception@example.org"] > 1
     assert len({user["UserCreateDate"].date() for user in users}) > 100
     assert all(user["UserCreateDate"] <= user["UserLastModifiedDate"] for user in users)
+
+
+STATES: Mapping[str, Callable[[dict[str, Any], dict[str, str]], bool]] = {
+    "confirmUserSignUp": lambda user, _: user["UserStatus"] == "UNCONFIRMED",
+    "disableUser": lambda user, _: user["Enabled"],
+    "enableUser": lambda user, _: not user["Enabled"] and user["UserStatus"] == "CONFIRMED",
+    "resendInvitation": lambda user, _: user["UserStatus"] == "FORCE_CHANGE_PASSWORD",
+    "resetUserPassword": lambda user, has: is_confirmed(user) and is_reachable(has),
+    "resetUserPassword again": lambda user, _: user["UserStatus"] == "RESET_REQUIRED",
+    "resetUserPassword without an address": lambda user, has: (
+        is_confirmed(user) and not is_reachable(has)
+    ),
+    "setUserPassword of another provider": lambda user, _: (
+        user["UserStatus"] == "EXTERNAL_PROVIDER"
+    ),
+    "updateUser that verifies": lambda user, has: (
+        is_confirmed(user) and has["email_verified"] == "false"
+    ),
+    "updateUser that deletes": lambda _, has: "custom:department" in has,
+}
+"""What can be tried on some user, by their state."""
+
+
+def is_confirmed(user: Mapping[str, Any]) -> bool:
+    return user["Enabled"] and user["UserStatus"] == "CONFIRMED"
+
+
+def is_reachable(has: Mapping[str, str]) -> bool:
+    """Whether a code can be sent to a user with these attributes."""
+    return "true" in {has.get("email_verified"), has.get("phone_number_verified")}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_what_can_be_tried(users: list[dict[str, Any]], state: str) -> None:
+    """There is a user on whom each change works, or fails as it does in a real pool."""
+    ready = {"ada", "sam", "otto"}
+    others = [user for user in users if user["Username"] not in ready]
+    assert any(STATES[state](user, attributes(user)) for user in others)
 
 
 def test_groups(cognito: EmbeddedCognito, users: list[dict[str, Any]]) -> None:
