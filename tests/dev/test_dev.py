@@ -241,6 +241,9 @@ def test_environment_is_a_servers(
     assert settings.policy.groups["Admins"].actions == frozenset(Action)
     assert Action.DISABLE_USER in settings.policy.groups["Support"].actions
     assert settings.policy.grants == {"Support": {"Editors", "Readers"}}
+    assert settings.policy.writes is not None
+    assert "name" in settings.policy.writes["Support"]
+    assert "email" not in settings.policy.writes["Support"]
     assert settings.policy.groups.keys() == {"Admins", "Support"}
 
 
