@@ -116,8 +116,12 @@ class UserCreationInput(AttributesInput):
         attributes = read_attributes(user)
         # Not an alias of another user: it is the username, or the address in its place.
         names = {user.get("Username"), *(attributes.get(name) for name in _ADDRESSES)}
-        return self.username.casefold() in {str(each).casefold() for each in names} and all(
-            attributes.get(name) == value for name, value in self._asked().items()
+        return any(_is_same(each, self.username) for each in names) and all(
+            # The pool may take the username for the address, which differs from it by case alone.
+            _is_same(attributes.get(name), value)
+            if name in _ADDRESSES
+            else attributes.get(name) == value
+            for name, value in self._asked().items()
         )
 
 
@@ -142,6 +146,11 @@ def _check_username(
     """Check a username by the addresses that the pool has as usernames, or as aliases."""
     usernames = read_list(described.get("UsernameAttributes"), str)
     aliases = read_list(described.get("AliasAttributes"), str)
+    patterns = [_ADDRESSES[name] for name in usernames if name in _ADDRESSES]
+    if patterns and not any(pattern.fullmatch(username) for pattern in patterns):
+        raise BadUserInput(
+            "In this pool, the username of a new user is their address.", field="username"
+        )
     for name, pattern in _ADDRESSES.items():
         if not pattern.fullmatch(username):
             continue
@@ -158,8 +167,8 @@ def _check_username(
             )
 
 
-def _is_same(address: str | None, username: str) -> bool:
-    return address is not None and address.casefold() == username.casefold()
+def _is_same(one: object, other: str) -> bool:
+    return isinstance(one, str) and one.casefold() == other.casefold()
 
 
 @strawberry.type

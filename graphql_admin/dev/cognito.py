@@ -42,6 +42,7 @@ _SUPPORT = (
     Action.CONFIRM_USER_SIGN_UP,
     Action.ADD_USER_TO_GROUP,
     Action.REMOVE_USER_FROM_GROUP,
+    Action.UPDATE_USER,
     Action.END_USER_SESSIONS,
     Action.RESET_USER_PASSWORD,
     Action.RESEND_INVITATION,
@@ -53,6 +54,7 @@ POLICY: Mapping[str, Mapping[str, list[str]]] = {
         "Support": [action.label for action in _SUPPORT],
     },
     "grants": {"Support": ["Editors", "Readers"]},
+    "writes": {"Support": ["name", "given_name", "family_name", "custom:department"]},
 }
 """The tables of a policy file. Support has fewer rights than Admins, so the server lets its members
 neither disable an admin nor become one."""
@@ -182,7 +184,9 @@ class EmbeddedCognito:
                     "use "
                     + ", ".join(POLICY["groups"]["Support"])
                     + ", on people who may do no more themselves; and add people to no group but "
-                    + " and ".join(POLICY["grants"]["Support"]),
+                    + " and ".join(POLICY["grants"]["Support"])
+                    + ", and set no attributes but "
+                    + ", ".join(POLICY["writes"]["Support"]),
                 ),
                 ("ordinary user", ORDINARY_USER, "ask who they are and sign themselves out"),
             )

@@ -151,7 +151,7 @@ def test_invitation_in_a_pool_of_addresses(
         assert answer.data["resendInvitation"]["errors"] == []
 
 
-# Scripted: every status, and what Cognito says of it
+# Scripted: what Cognito says; `test_statuses.py` has every status
 
 
 def user(status: str, *, name: str = "bob", **attributes: str) -> dict[str, Any]:
@@ -165,85 +165,13 @@ def user(status: str, *, name: str = "bob", **attributes: str) -> dict[str, Any]
     }
 
 
-STATUSES = (
-    "UNCONFIRMED",
-    "CONFIRMED",
-    "RESET_REQUIRED",
-    "FORCE_CHANGE_PASSWORD",
-    "EXTERNAL_PROVIDER",
-    "ARCHIVED",
-    "COMPROMISED",
-    "SOMETHING_NEW",
-)
-CONFIRM = """mutation ($input: ConfirmUserSignUpInput!) {
-    confirmUserSignUp(input: $input) { errors { code } }
-}"""
-DENIED, OK = failure("NotAuthorizedException"), reply({})
+OK = reply({})
 CREATED = reply({"User": {"Username": "bob"}})
-UNSUPPORTED = failure("UnsupportedUserStateException")
-WRONG = "WRONG_STATE"
-TABLE: Mapping[str, Mapping[str, tuple[Any, str | None, bool]]] = {
-    # What Cognito says in the status, the code of the payload, and whether it is asked at all.
-    "AdminConfirmSignUp": {
-        status: (OK, None, True) if status == "UNCONFIRMED" else (DENIED, WRONG, True)
-        for status in STATUSES
-    },
-    "AdminSetUserPassword": {
-        status: (OK, WRONG, False) if status == "EXTERNAL_PROVIDER" else (OK, None, True)
-        for status in STATUSES
-    },
-    "AdminResetUserPassword": {
-        status: (OK, None, True)
-        if status in {"CONFIRMED", "RESET_REQUIRED"}
-        else (DENIED, WRONG, True)
-        for status in STATUSES
-    },
-    "AdminCreateUser": {
-        status: (CREATED, None, True)
-        if status == "FORCE_CHANGE_PASSWORD"
-        else (UNSUPPORTED, WRONG, False)
-        for status in STATUSES
-    },
-}
 DOCUMENTS = {
-    "AdminConfirmSignUp": (CONFIRM, {}),
     "AdminSetUserPassword": (SET, {"password": GOOD}),
     "AdminResetUserPassword": (RESET, {}),
     "AdminCreateUser": (RESEND, {}),
 }
-
-
-@pytest.mark.parametrize("operation", TABLE)
-@pytest.mark.parametrize("status", STATUSES)
-def test_status(
-    serve: Callable[..., Api],
-    scripted: ScriptedCognito,
-    tmp_path: Path,
-    status: str,
-    operation: str,
-) -> None:
-    """What each action does with a user in each status: the code, and what was sent."""
-    says, code, is_sent = TABLE[operation][status]
-    scripted.on("AdminGetUser", reply(user(status)))
-    scripted.on(operation, says)
-    api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
-    document, given = DOCUMENTS[operation]
-    assert codes(ask(api, document, username="bob", **given)) == ([code] if code else [])
-    assert (operation in scripted.operations()) == is_sent
-    assert endings(tmp_path / "audit.jsonl") == [("failed", code) if code else ("done", None)]
-
-
-@pytest.mark.parametrize("operation", DOCUMENTS)
-def test_user_who_is_not_there(
-    serve: Callable[..., Api], scripted: ScriptedCognito, operation: str
-) -> None:
-    """Before the decision or after it, there is no such user."""
-    api = serve(scripted.url)
-    document, given = DOCUMENTS[operation]
-    scripted.on(operation, failure("UserNotFoundException"))
-    for read in (failure("UserNotFoundException"), reply(user("FORCE_CHANGE_PASSWORD"))):
-        scripted.on("AdminGetUser", read)
-        assert codes(ask(api, document, username="bob", **given)) == ["USER_NOT_FOUND"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import socket
 import threading
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -128,6 +128,44 @@ def test_people_are_varied(users: list[dict[str, Any]]) -> None:
     assert all(user["UserCreateDate"] <= user["UserLastModifiedDate"] for user in users)
 
 
+STATES: Mapping[str, Callable[[dict[str, Any], dict[str, str]], bool]] = {
+    "confirmUserSignUp": lambda user, _: user["UserStatus"] == "UNCONFIRMED",
+    "disableUser": lambda user, _: user["Enabled"],
+    "enableUser": lambda user, _: not user["Enabled"] and user["UserStatus"] == "CONFIRMED",
+    "resendInvitation": lambda user, _: user["UserStatus"] == "FORCE_CHANGE_PASSWORD",
+    "resetUserPassword": lambda user, has: is_confirmed(user) and is_reachable(has),
+    "resetUserPassword again": lambda user, _: user["UserStatus"] == "RESET_REQUIRED",
+    "resetUserPassword without an address": lambda user, has: (
+        is_confirmed(user) and not is_reachable(has)
+    ),
+    "setUserPassword of another provider": lambda user, _: (
+        user["UserStatus"] == "EXTERNAL_PROVIDER"
+    ),
+    "updateUser that verifies": lambda user, has: (
+        is_confirmed(user) and has["email_verified"] == "false"
+    ),
+    "updateUser that deletes": lambda _, has: "custom:department" in has,
+}
+"""What can be tried on some user, by their state."""
+
+
+def is_confirmed(user: Mapping[str, Any]) -> bool:
+    return user["Enabled"] and user["UserStatus"] == "CONFIRMED"
+
+
+def is_reachable(has: Mapping[str, str]) -> bool:
+    """Whether a code can be sent to a user with these attributes."""
+    return "true" in {has.get("email_verified"), has.get("phone_number_verified")}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_what_can_be_tried(users: list[dict[str, Any]], state: str) -> None:
+    """There is a user on whom each change works, or fails as it does in a real pool."""
+    ready = {"ada", "sam", "otto"}
+    others = [user for user in users if user["Username"] not in ready]
+    assert any(STATES[state](user, attributes(user)) for user in others)
+
+
 def test_groups(cognito: EmbeddedCognito, users: list[dict[str, Any]]) -> None:
     """Groups come with and without precedence and description; people are in none, one, several."""
     client = plain_client(cognito)
@@ -203,6 +241,9 @@ def test_environment_is_a_servers(
     assert settings.policy.groups["Admins"].actions == frozenset(Action)
     assert Action.DISABLE_USER in settings.policy.groups["Support"].actions
     assert settings.policy.grants == {"Support": {"Editors", "Readers"}}
+    assert settings.policy.writes is not None
+    assert "name" in settings.policy.writes["Support"]
+    assert "email" not in settings.policy.writes["Support"]
     assert settings.policy.groups.keys() == {"Admins", "Support"}
 
 

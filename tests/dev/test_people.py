@@ -328,7 +328,7 @@ def test_what_a_helper_may_do_to_each(embedded: EmbeddedCognito, send: Callable[
     assert {each["username"]: each["allowedActions"] for each in on_users} == {
         "ada": [],
         "sam": [
-            *("removeUserFromGroup", "confirmUserSignUp", "enableUser"),
+            *("removeUserFromGroup", "confirmUserSignUp", "enableUser", "updateUser"),
             *("endUserSessions", "resendInvitation", "signUserOut"),
         ],
         "otto": [
@@ -337,6 +337,7 @@ def test_what_a_helper_may_do_to_each(embedded: EmbeddedCognito, send: Callable[
             "confirmUserSignUp",
             "disableUser",
             "enableUser",
+            "updateUser",
             "endUserSessions",
             "resetUserPassword",
             "resendInvitation",
@@ -370,6 +371,20 @@ def test_helper_cannot_lock_an_admin_out(
         assert answer == {"data": {"it": {"errors": [{"code": "OUT_OF_SCOPE"}]}}}
 
 
+def test_supporter_sets_no_addresses(
+    embedded: EmbeddedCognito, pool: Pool, send: Callable[..., Any]
+) -> None:
+    """A supporter sets names, and nothing by which another user signs in."""
+    person = next(person for person in embedded.people if person.role == "supporter")
+    pool.invite()
+    change = f'updateUser(input: {{username: "{TARGET}", email: "x@x.org", emailVerified: true}})'
+    answer = send(f"mutation {{ it: {change} {{ errors {{ code field }} }} }}", person.token)
+    refused = {"code": "INVALID_VALUE", "field": "email"}
+    assert answer == {"data": {"it": {"errors": [refused]}}}
+    email = {"Name": "email", "Value": f"{TARGET}@example.com"}
+    assert email in pool.user()["UserAttributes"]
+
+
 def allowed(groups: tuple[str, ...]) -> frozenset[Action]:
     """Return what dev mode's policy is documented to give."""
     if "Admins" in groups:
@@ -386,6 +401,7 @@ def allowed(groups: tuple[str, ...]) -> frozenset[Action]:
                 Action.CONFIRM_USER_SIGN_UP,
                 Action.ADD_USER_TO_GROUP,
                 Action.REMOVE_USER_FROM_GROUP,
+                Action.UPDATE_USER,
                 Action.END_USER_SESSIONS,
                 Action.RESET_USER_PASSWORD,
                 Action.RESEND_INVITATION,
