@@ -5,12 +5,14 @@ is never the bottleneck; with `--quota` it throttles as Cognito does.
 
     python -m bench.stub --port 9500 --quota UserUpdate=25
 
-Besides `POST /` it answers, for the bench: GET /tokens access tokens of administrators, good for a
-    day GET /{pool id}/.well-known/jwks.json GET /counts calls answered and calls throttled, by
-    operation POST /tokens a token for each `{"username", "groups"}` of a list PUT /delay seconds,
-    as a JSON number, to wait before each reply PUT /throttled usernames, as a list, whose calls are
-    throttled, whatever the quotas PUT /keys whether the key set is served; where it is not,
-    requests for it wait
+Besides `POST /` it answers, for the bench:
+    GET  /tokens      access tokens of administrators, good for a day
+    GET  /{pool id}/.well-known/jwks.json
+    GET  /counts      calls answered and calls throttled, by operation
+    POST /tokens      a token for each `{"username", "groups"}` of a list
+    PUT  /delay       seconds, as a JSON number, to wait before each reply
+    PUT  /throttled   usernames, as a list, whose calls are throttled, whatever the quotas
+    PUT  /keys        whether the key set is served; where it is not, requests for it wait
 """
 
 import argparse

@@ -21,7 +21,11 @@ from graphql_admin.engine.selections import Selections
 
 
 class Guard(FieldExtension, ABC):
-    """Resolves a field only for callers that may do what this use of it requires."""
+    """Resolves a field only for callers that may do what this use of it requires.
+
+    Not Strawberry's `PermissionExtension`, which awaits each permission and checks what it returns:
+    a guard waits for nothing, and raises.
+    """
 
     @abstractmethod
     def requirement(self, disabled: Collection[Action] = ()) -> str:

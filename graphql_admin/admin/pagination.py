@@ -82,7 +82,7 @@ class Edge(Generic[Item]):
     cursor: str = strawberry.field(description="The position just after this item, for `after`.")
     node: Item = strawberry.field(description="The item.")
 
-    def __init__(self, cursor: str, node: Item) -> None:  # faster than Strawberry's
+    def __init__(self, cursor: str, node: Item) -> None:  # faster than Strawberry's with keywords
         self.cursor = cursor
         self.node = node
 

@@ -246,7 +246,10 @@ def _is_ready(file: int) -> bool:
 
 @lru_cache(maxsize=8)
 def _poll(file: int) -> select.poll:
-    """Return a poll object for a file descriptor."""
+    """Return a poll object for a file descriptor.
+
+    It can be cached, since it looks at the file that has the number at that time.
+    """
     poll = select.poll()
     poll.register(file, select.POLLOUT)
     return poll

@@ -48,7 +48,10 @@ class Whole:
 
 
 class Chunks:
-    """A body in chunks: RFC 9112, section 7.1. Extensions and trailers are dropped."""
+    """A body in chunks: RFC 9112, section 7.1. Extensions and trailers are dropped.
+
+    A proxy in front may check the fields of heads alone, so a trailer must not become one of them.
+    """
 
     __slots__ = ("_content", "_framing", "_left", "_take_next", "complete")
 

@@ -11,6 +11,8 @@ def now() -> str:
     return f"{_stamp(seconds)}.{microseconds:06}Z"
 
 
-@lru_cache(maxsize=2)  # saves 2.5 % of the instructions of a query, 4.9 % of a change
+# Most calls differ only in the fraction of the second, so this saves 2.5 % of the instructions of a
+# query, 4.9 % of a change.
+@lru_cache(maxsize=2)
 def _stamp(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -64,7 +64,8 @@ def configure_logging() -> None:
         factory = structlog.WriteLoggerFactory(stream)
     else:
         render = structlog.processors.JSONRenderer(serializer=_to_text)
-        # As bytes: the encoding of the stream may be another one than JSON's.
+        # As bytes: the encoding of the stream may be another one than JSON's, and a line for every
+        # request need not be decoded and encoded again.
         render_own = structlog.processors.JSONRenderer(serializer=_to_json)
         factory = structlog.BytesLoggerFactory(stream.buffer)
     structlog.configure(

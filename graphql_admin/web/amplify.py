@@ -89,7 +89,10 @@ def _show_page(data: Members, _: Members) -> dict[str, Any]:
 
 
 def _without_nulls(row: Members) -> dict[str, Any]:
-    """Return a user or group without null members, as Cognito does."""
+    """Return a user or group without null members, as Cognito does.
+
+    Its dates are as in Admin Queries: `Timestamp` has the format of JavaScript's `toISOString`.
+    """
     return {name: value for name, value in row.items() if value is not None}
 
 

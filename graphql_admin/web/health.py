@@ -99,6 +99,7 @@ class Draining:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; see https://asgi.readthedocs.io."""
         if self._health.draining and scope["type"] == "http" and scope["path"] not in PATHS:
+            # In the default media type: nothing of the request is read, not even its `Accept`.
             await refuse(ShuttingDown())(scope, receive, send)
         else:
             await self._app(scope, receive, send)
