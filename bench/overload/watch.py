@@ -1,4 +1,4 @@
-"""Watches a server that is attacked, from a separate process.
+"""Watches a server that is attacked, from a separate process that does nothing else.
 
     python -m bench.overload.watch PORT TOKEN INTERVAL < BODY
 

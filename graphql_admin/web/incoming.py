@@ -19,8 +19,8 @@ from graphql_admin.errors import (
 JSON = "application/json"
 
 BODY_COMPLETE = "graphql_admin.body_complete"
-"""The ASGI extension of requests whose bodies arrived with their headers. Such a body
-is read without waiting, so without a timer."""
+"""The ASGI extension of requests whose bodies arrived with their headers. Such a body is read
+without waiting, so without a timer."""
 
 
 class Incoming:
