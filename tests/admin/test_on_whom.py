@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from graphql_admin.actions import Action
+from graphql_admin.admin.nodes import global_id
 from graphql_admin.policy.decisions import RULES
 from tests.support.api import Api
-from tests.support.changes import ask, endings, is_on_group, ways_to
+from tests.support.changes import ask, document_of, endings, is_on_group, ways_to
 from tests.support.directory import Directory
 from tests.support.memory_pool import MemoryPool
 from tests.support.scripted import ScriptedCognito, failure, held, reply
@@ -276,6 +277,68 @@ def test_calls(  # noqa: PLR0917  # fixtures and parameters
         scripted.requests.clear()
         assert ask(api, way, name, target, *group, token=token) is None
         assert scripted.operations() == [*reads, write]
+
+
+READING = POLICY.replace("Support = [", 'Support = [\n    "getUser",')
+
+
+@pytest.mark.parametrize("name", ["carl", "CARL", "Carl@Example.com", "sub-of-carl"])
+@pytest.mark.parametrize(
+    ("policy", "caller", "is_told"),
+    [(POLICY, "sue", False), (READING, "sue", True), (POLICY, "api/support", False)],
+)
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ("disableUser", "user { id username }"),
+        ("deleteUser", "id: deletedId username: deletedUsername"),
+    ],
+)
+def test_username_behind_an_alias(  # noqa: PLR0917  # fixtures and parameters
+    start: Callable[..., Api], pool: MemoryPool, name: str, policy: str, caller: str,
+    is_told: bool, change: str, shown: str,
+) -> None:  # fmt: skip
+    """Who may not read users learns no username from a payload that they did not send."""
+    api = start(policy)
+    document = document_of(Action.labelled(change), f"{shown} errors {{ code }}")
+    variables = {"input": {"username": name}}
+    done = api.send(document, variables, token=token_of(api, caller)).data["done"]
+    expected = "carl" if is_told else name
+    key = {"id": global_id("User", expected), "username": expected}
+    assert done == {**({"user": key} if "user {" in shown else key), "errors": []}
+    assert pool.writes[-1][1] == "carl"
+
+
+@pytest.mark.parametrize("disabled", ["", "getUser"])
+@pytest.mark.parametrize("caller", ["ada", "api/all"])
+def test_username_behind_an_alias_that_was_not_read(
+    start: Callable[..., Api], scripted: ScriptedCognito, caller: str, disabled: str
+) -> None:
+    """Key fields take no call: a name of which nothing was read is as it was given."""
+    api = start(disabled_actions=disabled)
+    document = """mutation ($input: EnableUserInput!) {
+        enableUser(input: $input) { user { id username SHOWN } }
+    }"""
+    variables, token = {"input": {"username": "carl@example.com"}}, token_of(api, caller)
+    user = api.send(document.replace("SHOWN", ""), variables, token=token).data["enableUser"]
+    given = {"id": global_id("User", "carl@example.com"), "username": "carl@example.com"}
+    assert user == {"user": given}
+    assert scripted.operations()[-1] == "AdminEnableUser"
+    answer = api.send(document.replace("SHOWN", "enabled"), variables, token=token)
+    real = {"id": global_id("User", "carl"), "username": "carl", "enabled": True}
+    assert answer.partial["enableUser"] == {"user": None if disabled else real}
+    assert answer.codes == (["FORBIDDEN"] if disabled else [])
+
+
+@pytest.mark.parametrize("name", [None, "sue", "sub-of-sue"])
+def test_username_of_oneself(start: Callable[..., Api], name: str | None) -> None:
+    """Callers know their own username, whichever of their names they give."""
+    api = start()
+    document = """mutation ($input: SignUserOutInput!) {
+        signUserOut(input: $input) { user { id username } }
+    }"""
+    done = api.send(document, {"input": {"username": name}}, token=token_of(api, "sue")).data
+    assert done["signUserOut"]["user"] == {"id": global_id("User", "sue"), "username": "sue"}
 
 
 @WAYS
