@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from tests.support.api import Api
 from tests.support.changes import ask, document_of, endings, is_on_group, ways_to
 from tests.support.directory import Directory
 from tests.support.memory_pool import MemoryPool
-from tests.support.scripted import ScriptedCognito, failure, held, reply
+from tests.support.patience import PATIENCE
+from tests.support.scripted import Reply, ScriptedCognito, failure, held, reply
 from tests.support.started import until
 from tests.support.tokens import ABSENT, CLIENT_ID
 
@@ -277,6 +279,60 @@ def test_calls(  # noqa: PLR0917  # fixtures and parameters
         scripted.requests.clear()
         assert ask(api, way, name, target, *group, token=token) is None
         assert scripted.operations() == [*reads, write]
+
+
+ENABLED = "query ($name: String!) { user(by: {username: $name}) { enabled } }"
+GROUPS_OF = """query ($name: String!) {
+    _entities(representations: [{__typename: "User", username: $name}]) {
+        ... on User { groups { nodes { name } } }
+    }
+}"""
+
+
+@pytest.mark.parametrize(
+    ("operation", "document", "name", "since", "target", "expected"),
+    [
+        (LIST, GROUPS_OF, "carl", {"carl": {"groups": {"Admins"}}}, "carl", SCOPE),
+        (GET, ENABLED, "c@x.org",
+         {"carl": {"email": "carl@x.org"}, "alan": {"email": "c@x.org"}}, "c@x.org", SCOPE),
+        (LIST, GROUPS_OF, "sue", {"sue": {"groups": {"Customers"}}}, "carl", FORBIDDEN),
+        (GET, ENABLED, "sue", {"sue": {"enabled": False}}, "carl", FORBIDDEN),
+    ],
+    ids=["target promoted", "alias moved", "caller removed", "caller disabled"],
+)  # fmt: skip
+def test_reads_from_before(  # noqa: PLR0917  # fixtures and parameters
+    start: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool, operation: str,
+    document: str, name: str, since: dict[str, dict[str, Any]], target: str, expected: str,
+) -> None:  # fmt: skip
+    """A decision makes its own calls, and takes no reply that a query has been waiting for."""
+    pool.change("carl", email="c@x.org")
+    release, asked = threading.Event(), threading.Event()
+
+    def script(parameters: dict[str, Any]) -> Reply:
+        answer = reply(pool.call(operation, parameters))
+        if parameters["Username"] != name or asked.is_set():
+            return answer
+        asked.set()
+        return held(release, answer)
+
+    scripted.on(operation, script)
+    api = start(authority_max_age="0")
+    # A decision that waits for the query gets its reply, and is seen to be wrong.
+    waited = threading.Timer(1, release.set)
+    with ThreadPoolExecutor() as executor:
+        query = executor.submit(api.send, document, {"name": name}, token=token_of(api, "ada"))
+        try:
+            assert asked.wait(PATIENCE)
+            for username, members in since.items():
+                pool.change(username, **members)
+            waited.start()
+            said = ask(api, "graphql", "disableUser", target, token=token_of(api, "sue"))
+        finally:
+            waited.cancel()
+            release.set()
+        assert query.result().data
+    assert said == expected
+    assert pool.writes == []
 
 
 READING = POLICY.replace("Support = [", 'Support = [\n    "getUser",')
