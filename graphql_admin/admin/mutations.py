@@ -143,6 +143,16 @@ def goes_through_gate(field: StrawberryField) -> bool:
     return resolver is not None and resolver.wrapped_func in _resolvers
 
 
+def _shown(info: Info, action: Action, given: Target, done: Target) -> Target:
+    """Return the target that the payload shows: the `Username` only to callers who may read it.
+
+    Others may have given an alias, and would learn whose it is.
+    """
+    if action.is_for_oneself or Action.GET_USER in info.context.rights.actions:
+        return done
+    return given
+
+
 def mutation(
     action: Action,
     description: str,
@@ -174,7 +184,8 @@ def mutation(
             done = await info.context.attempt(action, input)
         except (ActionFailed, BadUserInput) as error:
             return payload_(errors=[ActionError.from_error(error)])
-        return payload_(target=done.target, reply=done.reply)
+        target = _shown(info, action, input.target(), done.target)
+        return payload_(target=target, reply=done.reply)
 
     _resolvers.add(resolve)
     resolve.__annotations__ |= {"input": Annotated[input_, _INPUT], "return": payload_ | None}

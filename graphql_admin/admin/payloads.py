@@ -27,7 +27,7 @@ class Payload:
         default_factory=list, description="Why the action was not carried out; empty if it was."
     )
     target: strawberry.Private[Target] = Target()  # immutable
-    """The target as it was sent to Cognito; empty if the action was not carried out."""
+    """The target by the names that the caller may know; empty if the action was not carried out."""
     reply: strawberry.Private[Mapping[str, Any]] = field(default_factory=dict)
     """Cognito's reply."""
 
@@ -36,7 +36,9 @@ class Payload:
 class UserPayload(Payload):
     @guarded(
         Requires(Action.GET_USER, key_of="User"),
-        description="The user, read back after the action; null if it was not carried out.",
+        description="The user, read back after the action; null if it was not carried out. "
+        "Key fields alone are not read back: the username is as given in the input, unless it was "
+        "looked up for the decision and the caller may read users.",
     )
     async def user(self, info: Info) -> User | None:
         return await _read_user(info, self.target)
@@ -83,11 +85,14 @@ class MembershipPayload(UserPayload, GroupPayload):
 
 @strawberry.type
 class DeletedUserPayload(Payload):
-    @shown("The global id of the deleted user; null if no user was deleted.")
+    @shown("The global id made of `deletedUsername`; null if no user was deleted.")
     def deleted_id(self) -> strawberry.ID | None:
         return _id_of("User", self.target.user)
 
-    @shown("The username of the deleted user; null if no user was deleted.")
+    @shown(
+        "The username of the deleted user if the caller may read users, else the name as given in "
+        "the input; null if no user was deleted."
+    )
     def deleted_username(self) -> str | None:
         return self.target.user
 

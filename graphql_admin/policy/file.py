@@ -115,11 +115,11 @@ def _check_table(name: str, table: Table, content: object, problems: _Problems) 
         if expected is None:
             known = " and ".join(table.lists)
             problems.add(path, f"[{name}] has no {key!r}; it has {known}")
-        elif key not in table.lists and table.key and not re.fullmatch(table.key.pattern, key):
+            continue
+        if key not in table.lists and table.key and not re.fullmatch(table.key.pattern, key):
             what = "an empty name" if not key.strip() else f"{key!r}, which is not {table.key.what}"
             problems.add(path, f"[{name}] has {what}")
-        else:
-            _check_names(path, expected, names, problems)
+        _check_names(path, expected, names, problems)
 
 
 def _check_names(

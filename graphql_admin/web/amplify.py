@@ -311,7 +311,8 @@ class _Route:
 
 
 def _read_name(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value:
+    # An empty string is not rejected here, so that the attempt is recorded, as in GraphQL.
+    if not isinstance(value, str):
         raise BadUserInput(f"`{name}` is required, as a string.", field=name)
     return value
 
@@ -339,9 +340,12 @@ _READERS: Mapping[str, Callable[[str, object], object]] = {
 
 def _decode_form(body: bytearray) -> dict[str, str]:
     try:
-        return dict(parse_qsl(body.decode(), errors="strict", max_num_fields=100))
+        fields = parse_qsl(
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100
+        )
     except ValueError as error:
         raise MalformedRequest("The body must be a form, in UTF-8.") from error
+    return dict(fields)
 
 
 def _write_failure(failure: Failure) -> Response:

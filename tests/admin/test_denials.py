@@ -6,6 +6,7 @@ new action is tested as it is added.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -185,28 +186,27 @@ def test_denials(  # noqa: PLR0917  # fixtures and parameters
     api = serve(
         scripted.url, policy_file=path, audit_file=events, amplify=True, authority_max_age="0"
     )
-    ended = []
+    ended: list[tuple[str, str | None]] = []
+    wrong = []
     users = list(PEOPLE) if is_on_user(action) else [None]
     users = ["new"] if is_on_user(action) and action.row.creates else users
     groups = ["Customers", "Helpers", "Admins", "Billing"] if is_on_group(action) else [None]
-    for caller in CALLERS:
-        for user in users:
-            for group in groups:
-                given = user and (name.format(pool.people[user]) if user in PEOPLE else user)
-                expected = expect(caller, action, user, group)
-                if action.is_for_oneself and "@" in str(given):
-                    expected = Expected(FORBIDDEN, [])  # a token has no e-mail address
-                where = (caller.name, user, group)
-                before, asked = pool.people, len(scripted.requests)
-                said = ask(api, way, action, given, group, token=caller.token(api))
-                assert (said, where) == (expected.code, where)
-                calls = [each.operation for each in scripted.requests[asked:]]
-                calls = [each for each in calls if each != CACHED]
-                write = [] if expected.code else [str(action.write)]
-                assert (calls, where) == ([*expected.reads, *write], where)
-                if write and user:
-                    assert scripted.requests[-1].parameters["Username"] == user, where
-                if user and pool.people != before:
-                    pool.restore(before[user]) if user in before else pool.remove(user)
-                ended.append(("refused", expected.code) if expected.code else ("done", None))
+    for caller, user, group in product(CALLERS, users, groups):
+        given = user and (name.format(pool.people[user]) if user in PEOPLE else user)
+        expected = expect(caller, action, user, group)
+        if action.is_for_oneself and "@" in str(given):
+            expected = Expected(FORBIDDEN, [])  # a token has no e-mail address
+        before, asked = pool.people, len(scripted.requests)
+        said = ask(api, way, action, given, group, token=caller.token(api))
+        calls = [each for each in scripted.requests[asked:] if each.operation != CACHED]
+        write = [] if expected.code else [str(action.write)]
+        came = (said, [each.operation for each in calls])
+        whole = (expected.code, [*expected.reads, *write])
+        changed = calls[-1].parameters.get("Username") if write and calls else user
+        if (came, changed) != (whole, user):
+            wrong.append((caller.name, user, group, came, changed, whole))
+        if user and pool.people != before:
+            pool.restore(before[user]) if user in before else pool.remove(user)
+        ended.append(("refused", expected.code) if expected.code else ("done", None))
+    assert wrong == []
     assert endings(events) == ended

@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator
 from graphql_admin.actions import Action
 from graphql_admin.policy.file import InvalidPolicy, _put, read_policy
 from graphql_admin.policy.file_schema import PATH, make_schema, write_schema
-from graphql_admin.policy.grants import FOR_ANYONE, Given, Policy
+from graphql_admin.policy.grants import FOR_ANYONE, NOT_FOR_MACHINES, Given, Policy
 from graphql_admin.policy.tables import LATER, make_tables
 
 SUB = "6f1c0000-0000-4000-8000-00000000000A"
@@ -102,6 +102,7 @@ def test_policy_for_anyone(label: str) -> None:
 
 
 KNOWN = ", ".join(action.label for action in Action)
+FOR_MACHINES = ", ".join(action.label for action in Action if action not in NOT_FOR_MACHINES)
 GROUPS = '[groups]\nA = ["*"]\n'
 
 
@@ -127,7 +128,26 @@ GROUPS = '[groups]\nA = ["*"]\n'
             "line 4: [groups] 'B' must have a list, such as [\"listUsers\", \"getUser\"]",
             "line 5: [groups] 'C' must have a list, such as [\"listUsers\", \"getUser\"]"]),
         ("[groups]\n'' = ['getUser']\n\" \" = ['x']", ["line 2: [groups] has an empty name",
-         "line 3: [groups] has an empty name"]),
+         "line 3: [groups] has an empty name",
+         f"line 3: [groups] ' ': there is no action 'x'; the actions are {KNOWN}"]),
+        (("[groups]\n' ' = [\n'getUser',\n'nope',\n]\n'' = []\n"
+         "[scopes]\n'a b' = ['signUserOut',\n'createUser', 'zip']\n"
+         "[grants]\n'' = [7]\n[writes]\n' ' = 'name'\n[more]\n' ' = ['nope']"), [
+            "line 2: [groups] has an empty name",
+            f"line 4: [groups] ' ': there is no action 'nope'; the actions are {KNOWN}",
+            "line 6: [groups] has an empty name",
+            ("line 6: [groups] '' must have a list, such as [\"listUsers\", \"getUser\"]"),
+            "line 8: [scopes] has 'a b', which is not an OAuth scope",
+            "line 8: [scopes] 'a b': 'signUserOut' cannot be given to a machine",
+            f"line 9: [scopes] 'a b': there is no action 'zip'; the actions are {FOR_MACHINES}",
+            ("line 9: [scopes] 'a b': 'createUser' requires a line in [writes], with the "
+             "attributes to set"),
+            "line 11: [grants] has an empty name",
+            "line 11: [grants] '': 7 is not the name of a group",
+            "line 13: [writes] has an empty name",
+            "line 13: [writes] ' ' must have a list, such as [\"name\", \"custom:plan\"]",
+            ("line 14: there is no table 'more'; the tables are [groups], [scopes], [grants], "
+            "[writes], [protected]")]),
         ("[groups]\nA = ['x', # 'q'\n'y', 'z', 'getUser', ['w'], 1]\nB = ['']", [
             f"line 2: [groups] 'A': there is no action 'x'; the actions are {KNOWN}",
             f"line 3: [groups] 'A': there is no action 'y', 'z', ['w'], 1; the actions are {KNOWN}",

@@ -570,6 +570,48 @@ def test_audit(start: Start, tmp_path: Path) -> None:
     assert events[0]["target"] == {"username": "bob", "group": "Editors"}
 
 
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+INVALID = (400, "BAD_USER_INPUT")
+
+
+@pytest.mark.parametrize(
+    ("route", "options", "target", "refused", "ending"),
+    [
+        ("disableUser", {"json": {"username": ""}}, ("", None), INVALID, "failed"),
+        ("disableUser", {"content": b"username=", "headers": FORM}, ("", None), INVALID, "failed"),
+        ("disableUser", {"json": {"username": ""}, "groups": ()}, ("", None),
+         (403, "FORBIDDEN"), "refused"),
+        ("addUserToGroup", {"json": {"username": "bob", "groupname": ""}}, ("bob", ""), INVALID,
+         "failed"),
+        ("addUserToGroup", {"json": {"username": "", "groupname": "Editors"}}, ("", "Editors"),
+         INVALID, "failed"),
+        ("signUserOut", {"json": {"username": ""}}, ("", None), (403, "FORBIDDEN"), "refused"),
+        ("disableUser", {"json": {}}, None, INVALID, None),
+        ("disableUser", {"json": {"username": None}}, None, INVALID, None),
+        ("disableUser", {"json": {"username": ["bob"]}}, None, INVALID, None),
+        ("addUserToGroup", {"json": {"username": "bob"}}, None, INVALID, None),
+    ],
+)  # fmt: skip
+def test_audit_of_names_that_cannot_be_right(  # noqa: PLR0917  # fixtures and parameters
+    start: Start,
+    backend: ScriptedCognito,
+    tmp_path: Path,
+    route: str,
+    options: dict[str, Any],
+    target: tuple[str, str | None] | None,
+    refused: tuple[int, str],
+    ending: str | None,
+) -> None:
+    """An empty name is an attempt, as in GraphQL; without a string for each name there is none."""
+    log = tmp_path / "audit.jsonl"
+    assert refusal(start(audit_file=log).send(route, **{"json": None, **options})) == refused
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    aimed = [(event["target"]["username"], event["target"]["group"]) for event in events]
+    assert aimed == ([] if target is None else [target])
+    assert [event["outcome"] for event in events] == ([] if ending is None else [ending])
+    assert backend.requests == []
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -101,8 +101,8 @@ class User(Node):
     username = held(
         KEY,
         str,
-        "The username, which never changes. In a payload where only key fields are selected, it is "
-        "the username as given in the input.",
+        "The username, which never changes. Where only key fields are selected, of a payload or a "
+        "reference, it may be a name as it was given: an alias, or in other letters.",
         of_key=True,
     )
     sub = held(
