@@ -371,11 +371,11 @@ def test_helper_cannot_lock_an_admin_out(
         assert answer == {"data": {"it": {"errors": [{"code": "OUT_OF_SCOPE"}]}}}
 
 
-def test_supporter_sets_no_addresses(
+def test_helper_sets_no_addresses(
     embedded: EmbeddedCognito, pool: Pool, send: Callable[..., Any]
 ) -> None:
     """A supporter sets names, and nothing by which another user signs in."""
-    person = next(person for person in embedded.people if person.role == "supporter")
+    person = next(person for person in embedded.people if person.role == "helper")
     pool.invite()
     change = f'updateUser(input: {{username: "{TARGET}", email: "x@x.org", emailVerified: true}})'
     answer = send(f"mutation {{ it: {change} {{ errors {{ code field }} }} }}", person.token)
