@@ -374,7 +374,7 @@ def test_helper_cannot_lock_an_admin_out(
 def test_helper_sets_no_addresses(
     embedded: EmbeddedCognito, pool: Pool, send: Callable[..., Any]
 ) -> None:
-    """A supporter sets names, and nothing by which another user signs in."""
+    """A helper sets names, and nothing by which another user signs in."""
     person = next(person for person in embedded.people if person.role == "helper")
     pool.invite()
     change = f'updateUser(input: {{username: "{TARGET}", email: "x@x.org", emailVerified: true}})'
