@@ -253,8 +253,8 @@ def test_nothing_is_read_of_who_lost_their_rights(tmp_path: Path, max_age: float
     asyncio.run(play())
 
 
-def test_reading_that_others_began(together: Together) -> None:
-    """Nor is a reading kept for later that began before, for a change that went on after it."""
+def test_reading_that_started_before(together: Together) -> None:
+    """Nor is a reading kept for later that started before, for a change that went on after it."""
 
     async def play() -> None:
         arrived, goes_on = asyncio.Event(), asyncio.Event()
