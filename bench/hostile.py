@@ -411,6 +411,7 @@ class Server:
                     Authority(clock=self._loop.time),
                     LocalReservations(self._loop.time),
                     reader,
+                    self._loop.time,
                 ),
                 DescribedPool(reader),
             ),

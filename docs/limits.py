@@ -287,10 +287,17 @@ CALLERS = (
         "Cognito's quotas",
     ),
     Limit(
-        "Targets that one caller may have reserved, for up to {policy.KEPT_FOR_ANOTHER_TRY:s} each",
+        "Changes of one caller's own rights at once, and refused tries to take those of a user who "
+        "changes their own, for {policy.KEPT_FOR_ANOTHER_TRY:s} each",
         "{policy.MAX_PER_CALLER}",
         "`CONFLICT`",
         "memory",
+    ),
+    Limit(
+        "Time from a decision on a change until its turn by the quotas comes",
+        "{admin.MAX_WAIT:s}",
+        "it is decided on again",
+        "Users, from changes that their callers may no longer make.",
     ),
     Limit(
         "Audit events that wait in memory for the sink to work again",

@@ -288,6 +288,7 @@ def _make_authorization(settings: Settings, grants: Grants, pool: PoolReader) ->
         ),
         LocalReservations(_now),
         pool,
+        _now,
     )
 
 

@@ -541,7 +541,7 @@ class OwnAccount(ActionFailed):
 
 
 class Conflict(ActionFailed):
-    """The caller's own rights are being taken, or were; or the user is changing their own."""
+    """The caller's own rights are being taken, or were; or the user's are, or are changing."""
 
     code = "CONFLICT"
     status = 409

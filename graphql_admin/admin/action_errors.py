@@ -64,8 +64,8 @@ class ActionErrorCode(Enum):
     )
     CONFLICT = strawberry.enum_value(
         "CONFLICT",
-        description="The caller's own rights are being taken, or were a moment ago; or the user is "
-        "changing their own. Nothing was changed.",
+        description="The caller's own rights are being taken, or were a moment ago; or the user's "
+        "are, or the user is changing their own. Nothing was changed.",
     )
     INVALID_VALUE = strawberry.enum_value(
         "INVALID_VALUE", description="A value of the input is invalid. Nothing was changed."

@@ -5,6 +5,7 @@ cannot be made. Mutations call it, and Amplify's routes call mutations.
 """
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 from graphql_admin.actions import Action
@@ -64,8 +65,8 @@ class Attempts:
         aim = _aim(context.caller, action, change.target())
         attempt: Attempt | None = None
         attributes: Mapping[str, str] = {}
+        outcome: Outcome | None = None
         # Without an outcome or an error of this server, the request was cancelled.
-        outcome, is_sent = Outcome.FAILED, False
         code: str | None = "CANCELLED"
         try:
             attempt = self._authorization.check(context, action, aim)
@@ -74,13 +75,12 @@ class Attempts:
                 attributes = change.attributes()
                 self._authorization.check_attributes(attempt, attributes)
             self._audit.demand()
-            allowed = await self._authorization.allow(attempt)
-            prepared = await prepare(context, action, change, allowed, self._described)
-            outcome, is_sent = Outcome.UNKNOWN, True
+            await self._authorization.allow(attempt)
+            prepared = await prepare(context, action, change, attempt, self._described)
             told = {**parameters, **_names(prepared.target), **prepared.parameters}
-            reply = await self._carry_out(context, action, change, prepared.reads, told)
+            reply = await self._carry_out(attempt, change, prepared.reads, told)
         except AdminError as error:
-            outcome, code = outcome_of(error, is_sent=is_sent), payload_code(error)
+            outcome, code = outcome_of(error, is_sent=_is_sent(attempt)), payload_code(error)
             raise
         except Exception:  # a fault of this server: INTERNAL in the response, and in the event
             code = Internal.code
@@ -89,39 +89,41 @@ class Attempts:
             outcome, code = Outcome.DONE, None
             return Done(prepared.target, reply)
         finally:
+            if outcome is None:
+                outcome = Outcome.UNKNOWN if _is_sent(attempt) else Outcome.FAILED
             self._audit.write(_event(context.caller, action, aim, attributes, outcome, code))
             if attempt is not None:
                 await self._authorization.settle(attempt, outcome)
 
     async def _carry_out(
-        self,
-        context: Context,
-        action: Action,
-        change: Change,
-        reads: Reads,
-        parameters: dict[str, object],
+        self, attempt: Attempt, change: Change, reads: Reads, parameters: dict[str, object]
     ) -> Mapping[str, Any]:
         """Write, and look again where that leaves it open whether the change was made."""
         try:
-            return change.confirm(await self._write(context, action, change, parameters))
+            return change.confirm(await self._write(attempt, change, parameters))
         except AdminError as error:
-            if outcome_of(error, is_sent=True) is not Outcome.UNKNOWN:
+            if outcome_of(error, is_sent=attempt.is_sent) is not Outcome.UNKNOWN:
                 raise
             return await change.look_again(error, reads)
 
     async def _write(
-        self, context: Context, action: Action, change: Change, parameters: dict[str, object]
+        self, attempt: Attempt, change: Change, parameters: dict[str, object]
     ) -> Reply:
+        context, action = attempt.context, attempt.action
         operation = change.operation() or action.write
         if operation not in action.writes:  # so that the IAM policy has it
             raise Internal
+        confirm = partial(self._authorization.confirm, attempt)
+        write = partial(self._writer.write, before_send=confirm)
         context.reads.forget()
         try:
-            return await context.count(
-                self._writer.write, operation, parameters, spare=change.spare
-            )
+            return await context.count(write, operation, parameters, spare=change.spare)
         finally:
             context.reads.forget()
+
+
+def _is_sent(attempt: Attempt | None) -> bool:
+    return attempt is not None and attempt.is_sent
 
 
 def _aim(caller: Caller | None, action: Action, given: Target) -> Target:

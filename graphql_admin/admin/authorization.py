@@ -6,7 +6,7 @@ users.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -44,7 +44,7 @@ from graphql_admin.policy.decisions import (
     TargetRead,
 )
 from graphql_admin.policy.grants import Grants, Rights
-from graphql_admin.policy.reservations import Reservation, Reservations
+from graphql_admin.policy.reservations import CONFLICT, LOSING, Reservation, Reservations
 from graphql_admin.targets import Target
 from graphql_admin.tokens.caller import Caller
 
@@ -54,6 +54,10 @@ PAGE = 60
 ALIASES = ("email", "phone_number", "preferred_username")
 """The attributes by which a pool may know a user beside username and `sub`; botocore's model of
 cognito-idp, AliasAttributeType. Which of them a pool takes for one is its own setting."""
+
+MAX_WAIT = 2.0
+"""Seconds after which a change that has not been sent is decided on again. Most are sent within a
+fraction of that; one for which there is no quota waits for up to the deadline of its request."""
 
 _UNREAD = KnownUser()
 
@@ -88,6 +92,10 @@ class Attempt:
     held: Reservation | None = None
     """The reservation of the target, if it is about to lose rights, or of a caller who is about to
     give rights to themselves."""
+    decided: float = 0.0
+    """When the reads for the decision started, by the clock of the authorization."""
+    is_sent: bool = False
+    """Whether Cognito may have been called for the change, and not only for reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,8 @@ class Authorization:
     reservations: Reservations
     pool: PoolReader
     """For what decides, whatever the caller may read."""
+    clock: Callable[[], float]
+    """Monotonic time in seconds."""
 
     def check(self, context: Context, action: Action, target: Target) -> Attempt:
         """Reject a change that the token's rights do not allow, before anything is read for it.
@@ -140,9 +150,11 @@ class Authorization:
     async def allow(self, attempt: Attempt) -> Attempt:
         """Return the attempt with the target to send to Cognito, if the caller may make it now.
 
-        A user who loses rights by it is reserved until `settle`, and for a while afterwards unless
-        nothing was changed. A caller who gives rights to themselves is held until `settle`. Both
-        read the caller again. `settle` must be called, however the attempt ends.
+        A caller who is reserved is refused before anything is read: that could be out of date, and
+        would be cached. A user who loses rights by the change is reserved until `settle`, and for a
+        while afterwards unless nothing was changed. A caller who gives rights to themselves is held
+        until `settle`. Both have the decision made again. `settle` must be called, however the
+        attempt ends.
 
         Raises:
             AuthorityUnavailable: The pool did not say whether the caller may still do it.
@@ -150,25 +162,43 @@ class Authorization:
             BadUserInput: The caller may no longer set an attribute.
             OutOfScope: The caller may not do it to this user or group.
             OwnAccount: The caller may not do it to themselves.
-            Conflict: The caller's own rights are being taken, or the target is giving rights to
-                themselves.
+            Conflict: The caller's own rights are being taken, or the target's are while the change
+                gives some, or the target is giving rights to themselves.
             UserNotFound: There is no such user.
             AdminError: The target could not be read.
         """
         if attempt.action.is_for_oneself:
             return attempt
+        attempt.decided = self.clock()
+        await self._demand_no_conflict(attempt)
         await self._look_at_caller(attempt)
         effect = await self._resolve(attempt)
         if effect is Effect.TAKES:
             await self._reserve(attempt)
         elif effect is Effect.GIVES and _is_on_oneself(attempt):
             await self._hold(attempt)
-        elif effect is Effect.GIVES:
-            await self._demand_unreserved(attempt.context.demand_token())
+        else:
+            await self._demand_no_conflict(attempt)
         if attempt.held is not None:
-            await self._look_at_caller(attempt, anew=True)
-            await self._resolve(attempt)
+            await self._decide_again(attempt)
         return attempt
+
+    async def confirm(self, attempt: Attempt) -> None:
+        """Check that a change is still allowed, now that its turn to be sent has come.
+
+        Meanwhile its caller may have lost their rights, and its target been given some. What
+        happened in this process is known without a call. A decision older than `MAX_WAIT` is made
+        again.
+
+        Raises:
+            AdminError: As for `allow`. The change is not sent.
+        """
+        attempt.is_sent = False
+        if not attempt.action.is_for_oneself:
+            await self._demand_no_conflict(attempt)
+            if self.clock() >= attempt.decided + MAX_WAIT:
+                await self._confirm_late(attempt)
+        attempt.is_sent = True
 
     async def settle(self, attempt: Attempt, outcome: Outcome) -> None:
         """Drop or keep the reservation of `allow`, and forget what the change made outdated."""
@@ -185,6 +215,27 @@ class Authorization:
         end = self.reservations.keep if is_changed and not is_over else self.reservations.drop
         await end(held)
 
+    async def _confirm_late(self, attempt: Attempt) -> None:
+        target = attempt.target
+        await self._decide_again(attempt)
+        if attempt.target != target:  # the change would be sent with a name that was not resolved
+            raise Conflict
+        await self._demand_no_conflict(attempt)
+
+    async def _decide_again(self, attempt: Attempt) -> None:
+        """Decide by what the pool has now of the caller, and of the target's groups if they matter.
+
+        The user whom a name means is not read again: the decision, and the change, stay with them.
+        """
+        attempt.decided = self.clock()
+        held = attempt.held
+        await self._look_at_caller(attempt, anew=held is not None)
+        is_on_oneself = held is not None and held.is_own  # who has been read by now
+        if attempt.user.groups is not None and not is_on_oneself:
+            attempt.user = KnownUser(attempt.user.sub)
+            self._decide(attempt)
+        await self._resolve(attempt)
+
     async def _look_at_caller(self, attempt: Attempt, *, anew: bool = False) -> None:
         """Continue with the rights that the caller has now.
 
@@ -199,6 +250,7 @@ class Authorization:
         standing = None if anew else self.authority.recall(caller.sub)
         if standing is None:
             standing = await self._read_standing(attempt.context, caller, anew=anew)
+            await self._demand_no_conflict(attempt)
         groups = standing.count(caller.groups)
         if isinstance(groups, Denied):
             raise _error_of(groups)
@@ -253,9 +305,19 @@ class Authorization:
         decision = self.decisions.decide(principal, attempt.action, known)
         attempt.decision = _unless_denied(decision)
 
-    async def _demand_unreserved(self, caller: Caller) -> None:
+    async def _demand_no_conflict(self, attempt: Attempt) -> None:
+        """Reject a change by a caller who is losing their rights, or who gives some to such a user.
+
+        Raises:
+            Conflict: The caller is reserved, or the target is about to lose rights.
+        """
+        caller, sub = attempt.context.demand_token(), attempt.user.sub
         if not caller.is_machine and await self.reservations.is_reserved(caller.sub):
-            raise Conflict
+            self.authority.forget(caller.sub)  # it may have been read before they lost them
+            raise _error_of(CONFLICT)
+        gives = attempt.decision == Allowed(Effect.GIVES)
+        if gives and sub is not None and await self.reservations.is_losing(sub):
+            raise _error_of(LOSING)
 
     async def _reserve(self, attempt: Attempt) -> None:
         """Reserve the target, unless the caller's own rights are being taken.

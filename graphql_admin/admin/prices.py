@@ -20,9 +20,10 @@ class Prices:
     """The cost of decisions, for callers who still have the rights that their tokens give.
 
     A user's groups are expected to fit into one page, as are the members of a group that is
-    deleted, and callers are expected to give no rights to themselves, before which they are read
-    once more: a price with that would be three times as high for what is given to others. What a
-    decision takes beyond its price counts as it is read, as all calls of a request do.
+    deleted, callers are expected to give no rights to themselves, before which they are read once
+    more (a price with that would be three times as high for what is given to others), and no change
+    is expected to wait so long for its turn that it is decided on again. What a decision takes
+    beyond its price counts as it is read, as all calls of a request do.
 
     Args:
         decisions: Say what they depend on.
@@ -57,14 +58,14 @@ class Prices:
             if action.is_for_oneself or action not in rights.actions:
                 continue  # nothing is read
             first = standing
-            reads = {read.value for read in self._decisions.most_reads(caller, action)}
-            checks = set(action.row.checks) - READ_ONCE
+            reads = [read.value for read in self._decisions.most_reads(caller, action)]
+            checks = set(action.row.checks) - READ_ONCE - set(reads)
             once |= READ_ONCE.intersection(action.row.checks)
             # A group that may be deleted gives no rights.
             takes = action.row.effect is Effect.TAKES and action.target is not TargetKind.GROUP
             # An action that takes rights reads the caller's standing once more. A change to the
             # caller, which any change may be whose target is read, drops the cached standing.
             again = takes + 1 if self._each_time else bool(takes or reads)
-            total += times * (len(reads.union(checks)) + standing * again)
+            total += times * (len(reads) + len(checks) + standing * again)
         total += len(once)
         return total if self._each_time else first + total

@@ -1,7 +1,7 @@
 """The two interfaces to a user pool: one can only read, the other can write."""
 
-from collections.abc import Awaitable, Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeAlias
 
 import structlog
 
@@ -10,6 +10,10 @@ from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import Internal, UpstreamFailed
 
 log = structlog.get_logger(__name__)
+
+
+BeforeSend: TypeAlias = Callable[[], Awaitable[None]]
+"""What is called once a write may be sent; if it raises an error, the write is not sent."""
 
 
 class MissingRight(UpstreamFailed):
@@ -27,6 +31,7 @@ class Call(Protocol):
         deadline: float,
         caller: str = "",
         anew: bool = False,
+        before_send: BeforeSend | None = None,
     ) -> Reply:
         """Call an operation; the arguments are those of `read` and `write`."""
         ...
@@ -102,6 +107,7 @@ class PoolWriter:
         *,
         deadline: float,
         caller: str = "",
+        before_send: BeforeSend | None = None,
     ) -> Awaitable[Reply]:
         """Call an operation, and retry it where that is safe and may help.
 
@@ -112,6 +118,8 @@ class PoolWriter:
             parameters: As in Cognito's API. The pool's id is added where it belongs.
             deadline: When to give up, in seconds of the event loop's clock.
             caller: Who the call is made for; where calls must wait, callers take turns.
+            before_send: Called when the call's turn has come, before each attempt until one may
+                have been carried out. It may call the pool's `reader`.
 
         Returns:
             Cognito's reply as parsed JSON (timestamps are seconds since 1970); `{}` if it is empty.
@@ -125,5 +133,8 @@ class PoolWriter:
             BadUserInput: A parameter is invalid.
             ActionFailed: Any of its subclasses; `translate` says which.
             Internal: There is no operation of that name, or the pool is not open.
+            AdminError: What `before_send` raised. Nothing was carried out.
         """
-        return self._call(operation, parameters, deadline=deadline, caller=caller)
+        return self._call(
+            operation, parameters, deadline=deadline, caller=caller, before_send=before_send
+        )

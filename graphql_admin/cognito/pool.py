@@ -23,7 +23,7 @@ from botocore.httpsession import ProxyConfiguration, where
 from botocore.model import OperationNotFoundError
 from botocore.utils import get_environ_proxies
 
-from graphql_admin.cognito.access import MissingRight, PoolReader, PoolWriter
+from graphql_admin.cognito.access import BeforeSend, MissingRight, PoolReader, PoolWriter
 from graphql_admin.cognito.coalescing import SharedReads
 from graphql_admin.cognito.credentials import Keyring
 from graphql_admin.cognito.operations import (
@@ -80,6 +80,7 @@ class _PendingCall(NamedTuple):
     """The `Username` among its parameters."""
     caller: str
     deadline: float
+    before_send: BeforeSend | None
 
 
 class _AttemptFailed(Exception):
@@ -188,6 +189,7 @@ class UserPool:
         deadline: float,
         caller: str = "",
         anew: bool = False,
+        before_send: BeforeSend | None = None,
     ) -> Reply:
         try:
             described = describe(operation)
@@ -203,9 +205,8 @@ class UserPool:
         if deadline <= asyncio.get_running_loop().time():
             raise TimedOut("The request ran out of time. Nothing was changed.")
         user = parameters.get("Username")
-        call = _PendingCall(
-            described, body, user if isinstance(user, str) else None, caller, deadline
-        )
+        user = user if isinstance(user, str) else None
+        call = _PendingCall(described, body, user, caller, deadline, before_send)
         if described.is_read and anew:
             return await self._carry_out(call, await self._wait_for_permit(call))
         if described.is_read:
@@ -271,6 +272,7 @@ class UserPool:
         while True:
             with permit:
                 try:
+                    await _confirm(call, in_doubt)
                     return await self._try_once(call)
                 except _AttemptFailed as failure:
                     if isinstance(failure.error, Throttled):
@@ -360,6 +362,12 @@ class UserPool:
         if status == 200:
             return _read_result(operation, reply)
         raise _read_error(operation, status, _find_code(error_type, reply))
+
+
+async def _confirm(call: _PendingCall, in_doubt: AdminError | None) -> None:
+    """Ask whether the call may still be sent, unless it may have been carried out already."""
+    if call.before_send is not None and in_doubt is None:
+        await call.before_send()
 
 
 def _is_done_by(operation: Operation) -> tuple[type[AdminError], ...]:

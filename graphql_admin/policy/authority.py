@@ -109,7 +109,7 @@ class Authority:
     cached for a while. Only the event loop's thread may use it.
 
     Args:
-        max_age: Seconds that a reading is cached; 0 reads each time.
+        max_age: Seconds from its start that a reading is shared and cached; 0 reads each time.
         knows_groups: Whether rights come from the groups in the pool. If not, only the user is
             read, and the token's groups count as they are.
         clock: Monotonic time in seconds.
@@ -138,8 +138,7 @@ class Authority:
             sub: The `sub` in the token.
         """
         kept = self._kept.get(sub)
-        is_fresh = kept is not None and self._clock() < kept.started + self._max_age
-        return kept if is_fresh else None
+        return kept if kept is not None and self._is_fresh(kept) else None
 
     async def standing_of(
         self, sub: str, username: str, reader: UserReader, *, anew: bool = False
@@ -160,12 +159,12 @@ class Authority:
             if kept is not None:
                 return kept
             reading = self._under_way.get(sub)
-            if reading is None:
+            if reading is None or not self._is_fresh(reading):
                 break
             answer: asyncio.Future[Standing | None] = asyncio.get_running_loop().create_future()
             reading.waiting.append(answer)
             standing = await answer
-            if standing is not None:
+            if standing is not None and self._is_fresh(standing):
                 return standing
         return await self._read_for_all(sub, username, reader)
 
@@ -173,6 +172,9 @@ class Authority:
         """Drop all readings of a user from before now, because the user may have changed."""
         self._kept.pop(sub, None)
         self._under_way.pop(sub, None)
+
+    def _is_fresh(self, read: Standing | _Reading) -> bool:
+        return self._clock() < read.started + self._max_age
 
     async def _read_for_all(self, sub: str, username: str, reader: UserReader) -> Standing:
         reading = self._under_way[sub] = _Reading(self._clock(), [])

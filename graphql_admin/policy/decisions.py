@@ -102,8 +102,8 @@ class Allowed:
     """The action is allowed, on the user who was read if one was."""
 
     effect: Effect = Effect.NONE
-    """Its effect on the target's rights. If it takes some, the target must be reserved first; if it
-    gives some, the caller must not be reserved."""
+    """Its effect on the target's rights. If it takes some, the target must be reserved, and what
+    the decision depends on read again: a user without rights may be given some meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +170,6 @@ class Decisions:
         self._grants = grants
         self._knows_groups = knows_groups
         self._rules = rules
-        of_everyone = grants.of_user(frozenset())
-        self._everyone_takes = any(
-            rule.effect is Effect.TAKES and action in of_everyone.actions | of_everyone.disabled
-            for action, rule in rules.items()
-        )
-        """Whether a user in no group may take rights from others, and so has rights to lose."""
         self._of_unread = lru_cache(maxsize=1024)(self._decide_on_unread)
         self._effects = lru_cache(maxsize=1024)(self._effects_on_groups)
 
@@ -211,8 +205,7 @@ class Decisions:
         """Decide whether the principal may do `action` to `target`.
 
         It takes at most two reads, AdminGetUser first. Only reads that the decision depends on are
-        requested: a caller with every right needs none for most actions that neither give nor take
-        rights.
+        requested: a caller with every right needs none for most actions that take no rights.
 
         Raises:
             ValueError: The target is not of the action's kind.
@@ -246,7 +239,8 @@ class Decisions:
         """Return the reads that a decision on `action` may request, in order.
 
         That is, of the target that takes most of them, for a principal who has the action, and of
-        the attributes that take most if the action sets any.
+        the attributes that take most if the action sets any. Groups that are read again, since the
+        action takes rights, are in it twice.
         """
         rule = self._rules[action]
         reads: list[TargetRead] = []
@@ -261,6 +255,8 @@ class Decisions:
                 if decision.read is TargetRead.USER
                 else KnownUser(other, frozenset())
             )
+        if decision == Allowed(Effect.TAKES) and TargetRead.GROUPS in reads:
+            reads.append(TargetRead.GROUPS)  # again, once the target is reserved
         return tuple(reads)
 
     def allowed_on_user(self, principal: Principal, user: KnownUser) -> frozenset[Action]:
@@ -295,9 +291,8 @@ class Decisions:
         effects = frozenset({rule.effect})
         if rule.target is TargetKind.MEMBERSHIP:
             effects = self._effects(principal.rights, rule)
-        # If anything remains to be read, it is which rights the action takes.
         return any(
-            not isinstance(self._decide_on_user(principal, rule, effect, user), Denied)
+            isinstance(self._decide_on_user(principal, rule, effect, user), Allowed)
             for effect in effects
         )
 
@@ -355,7 +350,7 @@ class Decisions:
             return _UNKNOWN_RIGHTS
         return (
             self._decide_on_identity(principal, rule, effect, user, sign_in=sign_in)
-            or self._decide_on_rights(principal, rule, effect, user)
+            or self._decide_on_rights(principal, user)
             or Allowed(effect)
         )
 
@@ -374,25 +369,13 @@ class Decisions:
             return _PROTECTED_USER
         return _OWN_ACCOUNT if _is_oneself(principal, user) and not on_oneself else None
 
-    def _decide_on_rights(
-        self, principal: Principal, rule: Row, effect: Effect, user: KnownUser
-    ) -> Decision | None:
+    def _decide_on_rights(self, principal: Principal, user: KnownUser) -> Decision | None:
         """Decide by the rights of the user's groups; None if they allow the action."""
-        has_every = principal.rights.has_every
-        # The effect of taking all of a user's rights depends on whether there are any.
-        may_take_none = (
-            effect is Effect.TAKES and rule.target is TargetKind.USER and not self._everyone_takes
-        )
-        if not self._knows_groups or (has_every and not may_take_none):
+        if principal.rights.has_every:
             return None
         if user.groups is None:
             return NeedsTarget(TargetRead.GROUPS)
-        if not has_every:
-            refused = self._refusal_of_scope(principal, user.groups)
-            if refused is not None:
-                return refused
-        takes_none = may_take_none and not any(map(self._grants.gives_rights, user.groups))
-        return Allowed() if takes_none else None
+        return self._refusal_of_scope(principal, user.groups)
 
     def _refusal_of_scope(self, principal: Principal, groups: frozenset[str]) -> Denied | None:
         if not self._grants.are_within(groups, principal.rights):

@@ -1,10 +1,13 @@
-"""Reservations: a user whose rights are being taken cannot take those of others.
+"""Reservations: a user whose rights are being taken cannot change anything.
 
 So if two callers take each other's rights concurrently, one is refused. Before an action that takes
 rights, its target is reserved, atomically and only if the caller is not reserved. Then the caller's
-authority is read again, and Cognito is called. If it is certain that nothing was changed, the
-reservation is dropped. Otherwise it is kept for as long as Cognito's lists may be stale, so that
-the user who lost their rights cannot act by a stale list.
+authority and the target's rights are read again, and Cognito is called. If it is certain that
+nothing was changed, the reservation is dropped. Otherwise it is kept for as long as Cognito's lists
+may be stale, so that the user who lost their rights cannot act by a stale list.
+
+A target without rights is reserved too: they could be given every right meanwhile, and take those
+of all others, before they lose theirs by the change that is on its way.
 
 Nor can that user undo it. Before an action by which callers give rights to themselves, they are
 held, only if they are not reserved, and while they are held they cannot be reserved. Otherwise a
@@ -26,11 +29,17 @@ KEPT_FOR_ANOTHER_TRY = 2 * KEPT
 again after half a minute, as the message says, does so before it ends."""
 
 MAX_PER_CALLER = 256
-"""Reservations that one caller may hold. More than 8 a second are not made by a person."""
+"""Reservations for one caller that precede no change to another user: holds, and those of refused
+attempts. How many others are kept is bounded by the quotas of the changes that they precede."""
 
 CONFLICT = Denied(
     Reason.CONFLICT,
-    "Your own rights are being taken, so you cannot change any. Try again in half a minute.",
+    "Your own rights are being taken, so you cannot change anything. Try again in half a minute.",
+)
+LOSING = Denied(
+    Reason.CONFLICT,
+    "This user's rights are being taken just now. Try again in half a minute.",
+    field="username",
 )
 HELD = Denied(
     Reason.CONFLICT,
@@ -39,7 +48,7 @@ HELD = Denied(
 )
 TOO_MANY = Denied(
     Reason.CONFLICT,
-    "You have changed the rights of too many users at a time. Try again in half a minute.",
+    "You have tried to change the rights of too many users at a time. Try again in a minute.",
 )
 
 
@@ -102,6 +111,9 @@ class Reservations(Protocol):
     async def is_reserved(self, sub: str) -> bool:
         """Tell whether the rights of a user are being taken, or were a moment ago."""
 
+    async def is_losing(self, sub: str) -> bool:
+        """Tell whether the rights of a user are being taken, by an attempt that has not ended."""
+
 
 class LocalReservations:
     """Reservations of one process. Two processes, which do not share them, may allow both callers.
@@ -110,7 +122,7 @@ class LocalReservations:
 
     Args:
         clock: Monotonic time in seconds, as in deadlines.
-        max_per_caller: Reservations that one caller may hold.
+        max_per_caller: As `MAX_PER_CALLER`.
     """
 
     def __init__(self, clock: Callable[[], float], *, max_per_caller: int = MAX_PER_CALLER) -> None:
@@ -118,37 +130,50 @@ class LocalReservations:
         self._max_per_caller = max_per_caller
         self._ends: dict[Reservation, float] = {}
         self._of_target: _Table = {}
-        self._of_caller: _Table = {}
+        self._losing: _Table = {}
+        """Those of targets by attempts that have not ended."""
         self._own: _Table = {}
         """Those of users who give rights to themselves."""
+        self._of_caller: _Table = {}
+        """Those that count for the limit per caller."""
         self._tidy_at = 0.0
 
     def __len__(self) -> int:
         """Return how many are in memory, expired ones that are not cleaned up yet included."""
-        tables = self._of_target, self._of_caller, self._own
+        tables = self._of_target, self._losing, self._own, self._of_caller
         return max(len(self._ends), *map(len, tables))
 
     async def reserve(self, target: str, *, caller: str, deadline: float) -> Reservation | Denied:
         """Reserve a target, only if the caller is not reserved, and the target is not held."""
         now = self._clock()
-        refused = self._refusal(caller, now)
-        if refused is not None:
-            return refused
+        self._tidy(now)
+        if self._live(self._of_target, caller, now):
+            return CONFLICT
         reservation = Reservation(target, caller)
-        if self._live(self._own, target, now):
-            self._add(reservation, now + KEPT_FOR_ANOTHER_TRY)
-            return HELD
-        self._add(reservation, max(now, deadline) + KEPT)
-        return reservation
+        if not self._live(self._own, target, now):
+            self._ends[reservation] = max(now, deadline) + KEPT
+            _add(self._of_target, target, reservation)
+            _add(self._losing, target, reservation)
+            return reservation
+        if self._has_too_many(caller, now):
+            return TOO_MANY
+        self._ends[reservation] = now + KEPT_FOR_ANOTHER_TRY
+        _add(self._of_target, target, reservation)
+        _add(self._of_caller, caller, reservation)
+        return HELD
 
     async def hold(self, sub: str, *, deadline: float) -> Reservation | Denied:
         """Hold a user who is about to give rights to themselves, only if they are not reserved."""
         now = self._clock()
-        refused = self._refusal(sub, now)
-        if refused is not None:
-            return refused
+        self._tidy(now)
+        if self._live(self._of_target, sub, now):
+            return CONFLICT
+        if self._has_too_many(sub, now):
+            return TOO_MANY
         reservation = Reservation(sub, sub)
-        self._add(reservation, max(now, deadline) + KEPT)
+        self._ends[reservation] = max(now, deadline) + KEPT
+        _add(self._own, sub, reservation)
+        _add(self._of_caller, sub, reservation)
         return reservation
 
     async def drop(self, reservation: Reservation) -> None:
@@ -159,27 +184,18 @@ class LocalReservations:
         """Keep a reservation for `KEPT` seconds from now."""
         if reservation in self._ends:
             self._ends[reservation] = self._clock() + KEPT
+            _remove(self._losing, reservation.target, reservation)
 
     async def is_reserved(self, sub: str) -> bool:
         """Tell whether the rights of a user are being taken, or were a moment ago."""
         return bool(self._live(self._of_target, sub, self._clock()))
 
-    def _refusal(self, caller: str, now: float) -> Denied | None:
-        self._tidy(now)
-        if self._live(self._of_target, caller, now):
-            return CONFLICT
-        if len(self._live(self._of_caller, caller, now)) >= self._max_per_caller:
-            return TOO_MANY
-        return None
+    async def is_losing(self, sub: str) -> bool:
+        """Tell whether the rights of a user are being taken, by an attempt that has not ended."""
+        return bool(self._live(self._losing, sub, self._clock()))
 
-    def _add(self, reservation: Reservation, end: float) -> None:
-        self._ends[reservation] = end
-        for table, key in self._places(reservation):
-            table.setdefault(key, set()).add(reservation)
-
-    def _places(self, reservation: Reservation) -> tuple[tuple[_Table, str], ...]:
-        table = self._own if reservation.is_own else self._of_target
-        return (table, reservation.target), (self._of_caller, reservation.caller)
+    def _has_too_many(self, caller: str, now: float) -> bool:
+        return len(self._live(self._of_caller, caller, now)) >= self._max_per_caller
 
     def _live(self, table: _Table, key: str, now: float) -> set[Reservation]:
         for reservation in [each for each in table.get(key, ()) if self._ends[each] <= now]:
@@ -196,7 +212,18 @@ class LocalReservations:
     def _end(self, reservation: Reservation) -> None:
         if self._ends.pop(reservation, None) is None:
             return
-        for table, key in self._places(reservation):
-            table[key].discard(reservation)
-            if not table[key]:
-                del table[key]
+        for table in (self._of_target, self._losing, self._own):
+            _remove(table, reservation.target, reservation)
+        _remove(self._of_caller, reservation.caller, reservation)
+
+
+def _add(table: _Table, key: str, reservation: Reservation) -> None:
+    table.setdefault(key, set()).add(reservation)
+
+
+def _remove(table: _Table, key: str, reservation: Reservation) -> None:
+    rest = table.get(key)
+    if rest is not None:
+        rest.discard(reservation)
+        if not rest:
+            del table[key]

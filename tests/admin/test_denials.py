@@ -133,17 +133,17 @@ def _expect_on_user(caller: Caller, action: Action, user: str, group: str | None
     if user == caller.name and never_own:
         return Expected(OWN, by_name)
     if caller.has_every:
-        # A disabled user loses rights if a group gives them any.
-        reads = [*by_name, LIST] if takes and group is None else by_name
+        reads = by_name
     else:
         reads = [*by_name, LIST]
         if {"Admins", "Billing"} & set(PEOPLE[user]):
             return Expected(SCOPE, reads)
     gives = row.effect is Effect.GIVES and (group is None or group in GIVING)
-    # The caller is read again before rights are taken, or given to the caller.
-    if (takes and (group is not None or GIVING & set(PEOPLE[user]))) or (
-        gives and user == caller.name
-    ):
+    # Before rights are taken what decides is read again, and before they are given to the caller,
+    # the caller is.
+    if takes and not caller.has_every:
+        reads = [*reads, *caller.standing, LIST]
+    elif takes or (gives and user == caller.name):
         reads = [*reads, *caller.standing]
     return Expected(None, reads)
 

@@ -2,104 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from graphql_admin.actions import Action
-from graphql_admin.admin.attempts import Attempts
-from graphql_admin.admin.authorization import Authorization
-from graphql_admin.admin.context import Context
-from graphql_admin.admin.described_pool import DescribedPool
-from graphql_admin.admin.mutations import Input
-from graphql_admin.audit.log import AuditLog
-from graphql_admin.cognito.access import PoolReader, PoolWriter
-from graphql_admin.cognito.replies import Reply
-from graphql_admin.errors import AdminError
-from graphql_admin.policy.authority import Authority
-from graphql_admin.policy.decisions import Decisions
-from graphql_admin.policy.grants import Grants, Policy
-from graphql_admin.policy.reservations import KEPT, LocalReservations
-from graphql_admin.settings import TokenUse
-from graphql_admin.targets import Target
-from graphql_admin.tokens.verifier import Caller
-from tests.support.memory_pool import MemoryPool
-from tests.support.tokens import POOL_ID
-
-
-class Together:
-    """A gate, and a pool that takes its time and whose reads may lag."""
-
-    def __init__(self, folder: Path, chance: random.Random, *, lag: float, gates: int = 1) -> None:
-        self.time = 0.0
-        self.pool = MemoryPool(now=lambda: self.time, lag=lag)
-        for name in ("ada", "alan"):
-            self.pool.add(name, "Admins")
-        self._chance = chance
-        self.grants = Grants(Policy.of_administrators({"Admins"}))
-        self.decisions = Decisions(self.grants)
-        audit = AuditLog(folder / "audit.jsonl")
-        self.gates = [
-            Attempts(
-                PoolWriter(self._call),
-                audit,
-                Authorization(
-                    self.grants,
-                    self.decisions,
-                    Authority(clock=lambda: self.time),
-                    LocalReservations(lambda: self.time),
-                    PoolReader(POOL_ID, self._call),
-                ),
-                DescribedPool(PoolReader(POOL_ID, self._call)),
-            )
-            for _ in range(gates)
-        ]
-
-    async def _call(self, operation: str, parameters: Mapping[str, object], **_: object) -> Reply:
-        for _step in range(self._chance.randrange(4)):
-            await asyncio.sleep(0)
-        self.time += self._chance.random() / 100
-        result = self.pool.call(operation, parameters)
-        for _step in range(self._chance.randrange(4)):
-            await asyncio.sleep(0)
-        return Reply(result)
-
-    async def attempt(
-        self, caller: str, action: Action, target: str, group: str | None, gate: int = 0
-    ) -> str | None:
-        """Return the code of the error, if there is one."""
-        context = Context(
-            caller=Caller(f"sub-of-{caller}", caller, frozenset({"Admins"}), TokenUse.ACCESS, 1e12),
-            rights=self.grants.of_user(frozenset({"Admins"})),
-            decisions=self.decisions,
-            pool=PoolReader("pool", self._call),
-            gate=self.gates[gate],
-            deadline=asyncio.get_running_loop().time() + 60,
-            max_calls=100,
-        )
-        try:
-            await context.attempt(action, _Change(Target(target, group)))
-        except AdminError as error:
-            return error.code
-        return None
-
-    def administrators(self) -> list[str]:
-        return [
-            person.username
-            for person in self.pool.people.values()
-            if person.enabled and "Admins" in person.groups
-        ]
-
-
-@dataclass
-class _Change(Input):
-    of: Target
-
-    def target(self) -> Target:
-        return self.of
-
+from graphql_admin.policy.reservations import KEPT
+from tests.support.together import Together
 
 TAKING = [(Action.DISABLE_USER, None), (Action.REMOVE_USER_FROM_GROUP, "Admins")]
 """What takes rights and can be undone."""
@@ -174,6 +85,43 @@ def test_what_is_taken_stays_taken(tmp_path: Path, lag: float) -> None:
             ends.update(given)
         assert {None, "CONFLICT"} <= ends <= {None, "CONFLICT", "FORBIDDEN"}
         assert 0 < tried_again < ROUNDS
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("lag", [0.0, 2.0])
+@pytest.mark.parametrize("name", ["ada", "sam"])
+def test_promoted_meanwhile(tmp_path: Path, lag: float, name: str) -> None:
+    """Who is made an administrator while they are disabled or deleted leaves no pool without one.
+
+    That is, if they then take the rights of all others, in any order of steps.
+    """
+
+    async def play() -> None:
+        ends = set()
+        for number in range(ROUNDS):
+            chance = random.Random(number)
+            together = Together(tmp_path, chance, lag=lag)
+            together.pool.add("bob")
+            together.pool.add("sam", "Support")
+            taking = chance.choice([Action.DISABLE_USER, Action.DELETE_USER])
+
+            async def later(
+                attempt: Coroutine[Any, Any, str | None], chance: random.Random = chance
+            ) -> str | None:
+                for _ in range(chance.randrange(40)):
+                    await asyncio.sleep(0)
+                return await attempt
+
+            answers = await asyncio.gather(
+                later(together.attempt(name, taking, "bob")),
+                later(together.attempt("ada", Action.ADD_USER_TO_GROUP, "bob", "Admins")),
+                later(together.attempt("bob", *_aim(chance, "ada"))),
+                later(together.attempt("bob", *_aim(chance, "alan"))),
+            )
+            assert together.administrators(), (number, answers)
+            ends.add(answers[2] or answers[3])
+        assert "CONFLICT" in ends
 
     asyncio.run(play())
 

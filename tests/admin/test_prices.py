@@ -120,7 +120,7 @@ def test_too_dear(
     max_age: str,
 ) -> None:
     """If the calls of a request are not enough for all of its changes, none is made."""
-    api = start(authority_max_age=max_age)
+    api = start(authority_max_age=max_age, max_calls=1000)
     dearest = send(api, action, token_of(api, caller), times=20)["extensions"]["cost"]["calls"]
     scripted.requests.clear()
     api = start(authority_max_age=max_age, max_calls=dearest - 1)

@@ -42,6 +42,7 @@ from graphql_admin.errors import (
     BadUserInput,
     CannotReset,
     DeliveryFailed,
+    Forbidden,
     GroupNotFound,
     Internal,
     InvitationNotSent,
@@ -829,6 +830,66 @@ def test_credentials_that_cannot_be_had(
 
 
 # Reads that are the same
+
+
+def test_confirmed_when_the_turn_has_come(backend: ScriptedCognito) -> None:
+    """A write is confirmed after its wait, which may take reads of the pool; or it is not sent."""
+    backend.on(WRITE, reply({}))
+    backend.on(READ, reply({}))
+    seen: list[str] = []
+
+    async def act(pool: UserPool) -> None:
+        deadline = asyncio.get_running_loop().time() + 20
+        refuses = False
+
+        async def confirm() -> None:
+            seen.extend(each.operation for each in backend.requests)
+            await pool.reader.read(READ, ANN, deadline=deadline, anew=True)
+            if refuses:
+                raise Forbidden
+
+        for refuses in (False, True, False):
+            writing = pool.writer.write(WRITE, ANN, deadline=deadline, before_send=confirm)
+            if refuses:
+                with pytest.raises(Forbidden):
+                    await writing
+            else:
+                assert await writing == {}
+            seen.append("|")
+
+    # A connection, and a call about one user, at a time.
+    with_pool(act, connections=1, quotas=Quotas({Quota.PER_USER: 2}))
+    sent = [each.operation for each in backend.requests]
+    assert sent == [READ, WRITE, READ, READ, WRITE]
+    assert seen == ["|", READ, WRITE, "|", READ, WRITE, READ, "|"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "operation", "times"),
+    [
+        (failure("TooManyRequestsException"), WRITE, 2),
+        (failure("InternalErrorException", 500), "AdminDeleteUser", 1),
+    ],
+    ids=["throttled", "in doubt"],
+)
+def test_confirmed_again(
+    backend: ScriptedCognito, trouble: Reply, operation: str, times: int
+) -> None:
+    """It is before each attempt, unless one may have been carried out."""
+    backend.on(operation, [trouble, reply({})])
+    confirmed = 0
+
+    async def confirm() -> None:
+        nonlocal confirmed
+        confirmed += 1
+
+    async def act(pool: UserPool) -> None:
+        deadline = asyncio.get_running_loop().time() + 20
+        await pool.writer.write(operation, ANN, deadline=deadline, before_send=confirm)
+
+    with_pool(act)
+    assert confirmed == times
+    assert len(backend.requests) == 2
 
 
 def test_same_reads_share_a_call(backend: ScriptedCognito) -> None:

@@ -140,12 +140,16 @@ class Pool:
 class Lenient:
     """Allows every caller all that their token gives, on every target."""
 
-    def check(self, context: Context, action: Action, target: Target) -> Target:
+    def check(self, context: Context, action: Action, target: Target) -> Any:
         context.demand(action)
-        return target
+        attempt = {"context": context, "action": action, "target": target, "row": None}
+        return SimpleNamespace(**attempt, is_sent=False)
 
-    async def allow(self, target: Target) -> Any:
-        return SimpleNamespace(target=target, row=None)
+    async def allow(self, attempt: object) -> None:
+        """Reject nothing."""
+
+    async def confirm(self, attempt: object) -> None:
+        """Reject nothing."""
 
     async def settle(self, *_: object) -> None:
         """Let go of nothing."""

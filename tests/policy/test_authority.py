@@ -318,6 +318,41 @@ def test_single_flight_given_up(clock: Clock, pool: Pool, error: type[AdminError
     assert pool.calls.count("user ann") == 3
 
 
+@pytest.mark.parametrize("age", [9.999, 10.0])
+@pytest.mark.parametrize("is_older_when_asked", [True, False])
+def test_single_flight_that_takes_long(
+    clock: Clock, pool: Pool, age: float, is_older_when_asked: bool
+) -> None:
+    """A reading is not waited for, and its answer not believed, beyond the age of a cached one."""
+    ask = asking(Authority(clock=clock), pool)
+    goes_on = asyncio.Event()
+    pauses: list[Callable[[], Awaitable[object]]] = [goes_on.wait]
+
+    async def pause() -> None:
+        if pauses:
+            await pauses.pop()()
+
+    pool.pause = pause
+
+    async def scenario() -> None:
+        older = asyncio.ensure_future(ask())
+        await asyncio.sleep(0)
+        pool.enabled = False
+        if is_older_when_asked:
+            clock.now += age
+        newer = asyncio.ensure_future(ask())
+        await asyncio.sleep(0)
+        if not is_older_when_asked:
+            clock.now += age
+        goes_on.set()
+        assert await older == TOKEN_GROUPS
+        answer = await newer
+        assert isinstance(answer, Denied) if age == 10 else answer == TOKEN_GROUPS
+
+    asyncio.run(scenario())
+    assert pool.calls.count("user ann") == (2 if age == 10 else 1)
+
+
 def test_anew(clock: Clock, pool: Pool) -> None:
     """With `anew`, neither what was read nor what is being read is used."""
     ask = asking(Authority(clock=clock), pool)

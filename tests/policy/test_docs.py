@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from graphql_admin.actions import Action
+from graphql_admin.admin.authorization import MAX_WAIT
 from graphql_admin.policy.decisions import (
     Allowed,
     Decisions,
@@ -143,4 +144,5 @@ def test_policies_keep_helpers_down() -> None:
 def test_figures() -> None:
     """The figures on the page are those of the code."""
     assert f"for {KEPT:.0f} seconds after" in PAGE
-    assert f"more than {MAX_PER_CALLER} users" in PAGE
+    assert f"more than {MAX_PER_CALLER} times" in PAGE
+    assert f"more than {MAX_WAIT:.0f} seconds ago" in PAGE

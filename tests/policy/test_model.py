@@ -404,3 +404,79 @@ def test_each_step_is_needed(dropped: dict[str, Any]) -> None:
 def test_three_in_a_circle() -> None:
     """Of three who disable each other in a circle one remains."""
     assert survivors(CIRCLE, lags=True) == {"a", "b", "c"}
+
+
+# One who is made an administrator while they are being disabled.
+
+
+class Promoted:
+    """An administrator, a, who disables c and makes c an administrator, who then disables a.
+
+    Args:
+        reserves_all: Whether a target is reserved who had no rights when they were read.
+        is_known: Whether it is known who the target is that is given rights.
+    """
+
+    def __init__(self, *, reserves_all: bool, is_known: bool) -> None:
+        self.reserves_all = reserves_all
+        self.is_known = is_known
+        self.reservations = LocalReservations(lambda: 0.0)
+        self.administrators = {"a"}
+        self.enabled = {"a", "c"}
+
+    def may(self, name: str) -> bool:
+        return name in self.administrators & self.enabled
+
+    def is_confirmed(self, name: str) -> bool:
+        return self.may(name) and not run(self.reservations.is_reserved(name))
+
+    def disable(self, caller: str, target: str) -> Iterator[None]:
+        while not self.may(caller):  # until it is an administrator, or for ever
+            yield
+        reservation: Reservation | Denied | None = None
+        if self.reserves_all or self.may(target):
+            reservation = run(self.reservations.reserve(target, caller=caller, deadline=0))
+        if isinstance(reservation, Denied):
+            return
+        yield
+        is_confirmed = self.is_confirmed(caller)
+        yield
+        if is_confirmed:
+            self.enabled.discard(target)
+            yield
+        if reservation is not None:
+            run((self.reservations.keep if is_confirmed else self.reservations.drop)(reservation))
+
+    def promote(self, caller: str, target: str) -> Iterator[None]:
+        if not self.is_confirmed(caller):
+            return
+        yield
+        if not self.is_confirmed(caller):
+            return
+        if self.is_known and run(self.reservations.is_losing(target)):
+            return
+        yield
+        self.administrators.add(target)
+
+
+def left_by(**how: bool) -> set[str]:
+    """Return which administrators are left, for every order of steps, names in one string."""
+    found = set()
+    for order in orders((4, 3, 5)):
+        world = Promoted(**how)
+        attempts = [world.disable("a", "c"), world.promote("a", "c"), world.disable("c", "a")]
+        for place in (*order, *range(3), *range(3), *range(3)):  # to the end, if there is one
+            next(attempts[place], None)
+        found.add("".join(name for name in "ac" if world.may(name)))
+    return found
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_promoted_while_disabled(is_known: bool) -> None:
+    """One of the two remains, however their steps fall."""
+    assert left_by(reserves_all=True, is_known=is_known) == {"a", "c"}
+
+
+def test_each_target_is_reserved() -> None:
+    """Where a target is reserved only if they had rights when they were read, none remains."""
+    assert "" in left_by(reserves_all=False, is_known=False)

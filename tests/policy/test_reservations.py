@@ -173,26 +173,55 @@ def test_held_users_of_whom_nothing_is_heard(
 
 
 def test_bound_of_holds(hold: Any, reserve: Any, reservations: LocalReservations) -> None:
-    """A user is held a limited number of times, and reserves as many fewer."""
+    """A user is held a limited number of times at once, and still reserves others."""
     held = [hold("a") for _ in range(3)]
     assert hold("a") is TOO_MANY
-    assert reserve("a", "b") is TOO_MANY
+    assert isinstance(hold("b"), Reservation)
+    run(reservations.drop(reserve("a", "c")))
     for each in held:
         run(reservations.drop(each))
-    assert not len(reservations)
     assert isinstance(hold("a"), Reservation)
 
 
-def test_bound_per_caller(reserve: Any, reservations: LocalReservations, clock: Clock) -> None:
-    """One caller holds a limited number, of any users; others are not affected."""
-    held = [reserve("a", target) for target in ("x", "x", "y")]
-    assert reserve("a", "z") is TOO_MANY
-    assert isinstance(reserve("b", "z"), Reservation)
-    run(reservations.drop(held[0]))
-    assert isinstance(reserve("a", "z"), Reservation)
-    assert reserve("a", "z") is TOO_MANY
-    clock.now += 15 + KEPT
-    assert isinstance(reserve("a", "z"), Reservation)
+def test_bound_of_refused_tries(reserve: Any, hold: Any, clock: Clock) -> None:
+    """One caller reserves held users a limited number of times; others are not affected."""
+    hold("x")
+    assert [reserve("a", "x") for _ in range(3)] == [HELD] * 3
+    assert reserve("a", "x") is TOO_MANY
+    assert isinstance(reserve("a", "y"), Reservation)
+    assert reserve("b", "x") is HELD
+    clock.now += KEPT_FOR_ANOTHER_TRY
+    assert isinstance(reserve("a", "x"), Reservation)
+
+
+def test_many_leave(reserve: Any, reservations: LocalReservations, clock: Clock) -> None:
+    """What a caller does to others is not bounded here, and is forgotten in time."""
+    for number in range(1_000):
+        reservation = reserve("a", f"x{number}")
+        assert isinstance(reservation, Reservation)
+        run(reservations.keep(reservation))
+    assert len(reservations) == 1_000
+    clock.now += KEPT
+    reserve("a", "y")
+    assert len(reservations) == 1
+
+
+def test_losing(reserve: Any, hold: Any, reservations: LocalReservations, clock: Clock) -> None:
+    """A user is about to lose rights until all attempts have ended, or would have."""
+    first, second = reserve("a", "c"), reserve("b", "c")
+    run(reservations.keep(first))
+    assert run(reservations.is_losing("c"))
+    run(reservations.drop(second))
+    assert not run(reservations.is_losing("c"))
+    assert run(reservations.is_reserved("c"))
+    reserve("a", "d")
+    clock.now += 15 + KEPT - 0.001
+    assert run(reservations.is_losing("d"))
+    clock.now += 0.001
+    assert not run(reservations.is_losing("d"))
+    hold("e")
+    assert reserve("a", "e") is HELD
+    assert not run(reservations.is_losing("e"))
 
 
 def test_memory(reservations: LocalReservations, clock: Clock) -> None:
