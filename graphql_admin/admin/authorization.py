@@ -150,11 +150,11 @@ class Authorization:
     async def allow(self, attempt: Attempt) -> Attempt:
         """Return the attempt with the target to send to Cognito, if the caller may make it now.
 
-        A caller who is reserved is refused before anything is read: that could be out of date, and
-        would be cached. A user who loses rights by the change is reserved until `settle`, and for a
-        while afterwards unless nothing was changed. A caller who gives rights to themselves is held
-        until `settle`. Both have the decision made again. `settle` must be called, however the
-        attempt ends.
+        A caller who is reserved is refused, whatever the pool still says of them, and that is not
+        cached: it may be out of date. A user who loses rights by the change is reserved until
+        `settle`, and for a while afterwards unless nothing was changed. A caller who gives rights
+        to themselves is held until `settle`. Both have the decision made again. `settle` must be
+        called, however the attempt ends.
 
         Raises:
             AuthorityUnavailable: The pool did not say whether the caller may still do it.
@@ -170,8 +170,8 @@ class Authorization:
         if attempt.action.is_for_oneself:
             return attempt
         attempt.decided = self.clock()
-        await self._demand_no_conflict(attempt)
         await self._look_at_caller(attempt)
+        await self._demand_no_conflict(attempt)
         effect = await self._resolve(attempt)
         if effect is Effect.TAKES:
             await self._reserve(attempt)
@@ -250,7 +250,6 @@ class Authorization:
         standing = None if anew else self.authority.recall(caller.sub)
         if standing is None:
             standing = await self._read_standing(attempt.context, caller, anew=anew)
-            await self._demand_no_conflict(attempt)
         groups = standing.count(caller.groups)
         if isinstance(groups, Denied):
             raise _error_of(groups)

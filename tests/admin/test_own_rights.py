@@ -244,7 +244,7 @@ def test_in_flight(  # noqa: PLR0917  # fixtures and parameters
         assert own.result(PATIENCE) is None
     assert ask(api, way, pair.taking, "alan", *pair.group, token=ada) is None
     taken = pool.people["alan"]
-    assert ask(api, way, pair.giving, "alan", *pair.group, token=alan) == CONFLICT
+    assert ask(api, way, pair.giving, "alan", *pair.group, token=alan) == FORBIDDEN
     assert pool.people["alan"] == taken
 
 
