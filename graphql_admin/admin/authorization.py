@@ -250,6 +250,8 @@ class Authorization:
         standing = None if anew else self.authority.recall(caller.sub)
         if standing is None:
             standing = await self._read_standing(attempt.context, caller, anew=anew)
+            if await self.reservations.is_reserved(caller.sub):
+                self.authority.forget(caller.sub)  # it may be from before they lost their rights
         groups = standing.count(caller.groups)
         if isinstance(groups, Denied):
             raise _error_of(groups)

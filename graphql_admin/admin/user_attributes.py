@@ -237,8 +237,6 @@ async def check_aliases(
         if name not in aliases or claimed is None or claimed.value != "true":
             continue
         given = attributes.get(name)
-        if given is None and not creates:  # it verifies the address that the user has
-            given = Given(claimed.field, filters.read_attributes(await reads.user()).get(name))
         if given is None or given.value is None:
             continue
         criterion = Criterion(name, "=", given.value)

@@ -63,14 +63,17 @@ class UserUpdateInput(AttributesInput):
 
 
 def _check_verified(given: Mapping[str, Given]) -> None:
-    """Check that what is said of a new address is whether it is verified.
+    """Check that an address is set with whether it is verified, and verified only with the address.
 
     Left out, it would be as the pool has it: unverified, as a rule, so that the user could sign in
-    with neither the old address nor the new one.
+    with neither the old address nor the new one. And what is verified must be what was checked:
+    another change may set another address at the same time.
     """
     for name, verified in BROUGHT.items():
         address, claimed = given.get(name), given.get(verified)
         if address is None:
+            if claimed is not None and claimed.value == "true":
+                raise BadUserInput("Give the address that is verified, too.", field=claimed.field)
             continue
         if address.value is not None and (claimed is None or claimed.value is None):
             field = "emailVerified" if name == "email" else "phoneNumberVerified"
@@ -85,7 +88,8 @@ class UserUpdates:
         Action.UPDATE_USER,
         "Set and delete attributes of a user, in one call to Cognito. Null or an empty string "
         "deletes an attribute; one that is left out is unchanged. `email` requires "
-        "`emailVerified`, and `phoneNumber` requires `phoneNumberVerified`. The server's policy "
+        "`emailVerified`, and an address is verified only together with its value; so it is with "
+        "`phoneNumber`. The server's policy "
         "may limit which attributes a caller can set. Callers cannot set their own e-mail address, "
         "phone number or preferred username here.",
         input=UserUpdateInput,

@@ -236,6 +236,7 @@ def change_attributes(story: Story, username: str) -> None:
         username=username,
         email="roe@example.com",
         emailVerified=True,
+        phoneNumber="+15550100",
         phoneNumberVerified=True,
     )
     assert updated["user"] == {
