@@ -83,7 +83,7 @@ class Attempt:
     """The decision by what is known."""
     user: KnownUser = _UNREAD
     """What has been read of the target, if it is a user."""
-    row: Reply | None = None
+    row: Reply | None = field(default=None, repr=False)
     """The reply of AdminGetUser about the target, if the decision took it."""
     standing: Standing | None = None
     """What has been read of the caller; None for a machine, and before it is read."""

@@ -50,6 +50,9 @@ class Given(NamedTuple):
     value: str | None
     """As Cognito takes it; None to have none."""
 
+    def __repr__(self) -> str:  # without the value, which may be personal
+        return f"{type(self).__name__}({self.field})"
+
 
 @strawberry.input(description="An attribute to set.")
 class UserAttributeInput:

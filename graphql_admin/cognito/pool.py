@@ -82,6 +82,9 @@ class _PendingCall(NamedTuple):
     deadline: float
     before_send: BeforeSend | None
 
+    def __repr__(self) -> str:  # without the body, which may contain a password
+        return f"{type(self).__name__}({self.operation.name})"
+
 
 class _AttemptFailed(Exception):
     """One attempt failed, and a retry may succeed.

@@ -45,6 +45,9 @@ class GraphQLRequest(NamedTuple):
     wants_cost: bool
     """Whether to report the cost, which `extensions: {"cost": true}` requests."""
 
+    def __repr__(self) -> str:  # without values, which may be personal or secret
+        return f"{type(self).__name__}(…)"
+
     @classmethod
     def from_mapping(cls, parameters: Mapping[str, Any]) -> "GraphQLRequest":
         """Create a request from the decoded parameters of a body or query string.

@@ -1,6 +1,8 @@
 """Passwords go from the input to the call's body, and nowhere else."""
 
+import gc
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,17 @@ from prometheus_client import REGISTRY, generate_latest
 
 from tests.support.api import Api
 from tests.support.leaks import PASSWORD
-from tests.support.scripted import ScriptedCognito, failure, half, hang_up, raw, reply, user_of
+from tests.support.scripted import (
+    ScriptedCognito,
+    failure,
+    half,
+    hang_up,
+    held,
+    raw,
+    reply,
+    user_of,
+)
+from tests.support.started import until
 
 CALL = "{ setUserPassword(input: %s) { user { username } errors { code message field } } }"
 LITERAL = f'{{username: "bob", password: "{PASSWORD}"}}'
@@ -179,3 +191,48 @@ def test_attributes_are_nowhere_else(  # noqa: PLR0917  # fixtures and parameter
     assert PASSWORD not in "".join(capfd.readouterr())
     assert PASSWORD not in generate_latest(REGISTRY).decode()
     assert any(PASSWORD in each.body.decode() for each in scripted.requests)
+
+
+@pytest.mark.parametrize(
+    ("operation", "document"),
+    [
+        (
+            "AdminUpdateUserAttributes",
+            """mutation ($value: String!) {
+                updateUser(input: {username: "bob", fullName: $value}) { errors { code } }
+            }""",
+        ),
+        (
+            "AdminSetUserPassword",
+            """mutation ($value: String!) {
+                setUserPassword(input: {username: "bob", password: $value}) { errors { code } }
+            }""",
+        ),
+    ],
+)
+def test_no_repr_shows_a_value(
+    serve: Callable[..., Api], scripted: ScriptedCognito, operation: str, document: str
+) -> None:
+    """While a change is on its way, no object of the server shows what it sets."""
+    go = threading.Event()
+    scripted.on("AdminGetUser", reply(user_of("bob")))
+    scripted.on("DescribeUserPool", failure("AccessDeniedException"))  # so that Cognito decides
+    scripted.on(operation, held(go, reply({})))
+    api = serve(scripted.url)
+    sent = threading.Thread(
+        target=lambda: api.send(document, {"value": PASSWORD}, token=api.token("Admins"))
+    )
+    sent.start()
+    try:
+        until(lambda: operation in scripted.operations())
+        own = [
+            each
+            for each in gc.get_objects()
+            if str(type(each).__module__).startswith("graphql_admin.")
+        ]
+        shown = {type(each).__name__ for each in own if PASSWORD in repr(each)}
+    finally:
+        go.set()
+        sent.join()
+    assert {"Attempt", "_PendingCall"} <= {type(each).__name__ for each in own}
+    assert shown == set()
