@@ -188,11 +188,11 @@ class LocalReservations:
 
     async def is_reserved(self, sub: str) -> bool:
         """Tell whether the rights of a user are being taken, or were a moment ago."""
-        return bool(self._live(self._of_target, sub, self._clock()))
+        return sub in self._of_target and bool(self._live(self._of_target, sub, self._clock()))
 
     async def is_losing(self, sub: str) -> bool:
         """Tell whether the rights of a user are being taken, by an attempt that has not ended."""
-        return bool(self._live(self._losing, sub, self._clock()))
+        return sub in self._losing and bool(self._live(self._losing, sub, self._clock()))
 
     def _has_too_many(self, caller: str, now: float) -> bool:
         return len(self._live(self._of_caller, caller, now)) >= self._max_per_caller
