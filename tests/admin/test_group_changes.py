@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.api import Api
+from tests.support.changes import errors_of
 from tests.support.directory import Directory
 from tests.support.scripted import ScriptedCognito, failure, hang_up, raw, reply
 
@@ -35,10 +36,6 @@ def ask(api: Api, document: str, **given: Any) -> Mapping[str, Any]:
     return payload  # type: ignore[no-any-return]
 
 
-def errors(payload: Mapping[str, Any]) -> list[tuple[str, str | None]]:
-    return [(error["code"], error["field"]) for error in payload["errors"]]
-
-
 def endings(path: Path) -> list[tuple[str | None, str, str | None]]:
     events = [json.loads(line) for line in path.read_text().splitlines()]
     return [(event["target"]["group"], event["outcome"], event["code"]) for event in events]
@@ -62,7 +59,7 @@ def test_life_of_a_group(
     created = ask(api, CREATE, groupName="Editors", description="Who edits", precedence=0)
     shown = {"name": "Editors", "description": "Who edits", "precedence": 0}
     assert created == {"group": shown, "errors": []}
-    assert errors(ask(api, CREATE, groupName="Editors")) == [("ALREADY_EXISTS", None)]
+    assert errors_of(ask(api, CREATE, groupName="Editors")) == [("ALREADY_EXISTS", None)]
     updated = ask(api, UPDATE, groupName="Editors", precedence=7)
     assert updated["group"] == {**shown, "precedence": 7, "roleArn": None}
     group = group_of(directory, "Editors")
@@ -75,7 +72,7 @@ def test_life_of_a_group(
     assert group_of(directory, "Editors") is None
     for document, given in ((DELETE, {}), (UPDATE, {"precedence": 1})):
         missing = ask(api, document, groupName="Editors", **given)
-        assert errors(missing) == [("GROUP_NOT_FOUND", "groupName")]
+        assert errors_of(missing) == [("GROUP_NOT_FOUND", "groupName")]
     assert endings(path) == [
         ("Editors", "done", None),
         ("Editors", "failed", "ALREADY_EXISTS"),
@@ -106,10 +103,10 @@ def test_group_with_members(api: Api, directory: Directory) -> None:
     directory.add_group("Editors")
     directory.add_user("bob", "Editors")
     refused = ask(api, DELETE, groupName="Editors")
-    assert errors(refused) == [("WRONG_STATE", "groupName")]
+    assert errors_of(refused) == [("WRONG_STATE", "groupName")]
     assert refused["deletedName"] is None
     assert directory.groups_of("bob") == {"Editors"}
-    assert errors(ask(api, DELETE, groupName="Editors", withMembers=True)) == []
+    assert errors_of(ask(api, DELETE, groupName="Editors", withMembers=True)) == []
     assert directory.groups_of("bob") == set()
     assert directory.user("bob")["Enabled"] is True
 
@@ -196,7 +193,7 @@ def updated(
     assert len(sent) <= 1
     for parameters in sent:
         del parameters["UserPoolId"], parameters["GroupName"]
-    return (sent[0] if sent else None), errors(done)
+    return (sent[0] if sent else None), errors_of(done)
 
 
 @pytest.mark.parametrize("written", ["literal", "variable", "within a variable"])
@@ -380,7 +377,7 @@ def test_values_that_cannot_be(
     field: str | None,
 ) -> None:
     """They are refused before anything is read."""
-    assert errors(ask(serve(scripted.url), document, **{"groupName": "Editors", **given})) == [
+    assert errors_of(ask(serve(scripted.url), document, **{"groupName": "Editors", **given})) == [
         ("INVALID_VALUE", field)
     ]
     assert scripted.requests == []
@@ -430,10 +427,10 @@ def test_empty_pages_before_a_member(serve: Callable[..., Api], scripted: Script
     """A page may be empty and have another after it: only the last one says that none is left."""
     scripted.on("ListUsersInGroup", [page([], "one"), page([], "two"), page(["bob"])])
     api = serve(scripted.url)
-    assert errors(ask(api, DELETE, groupName="Editors")) == [("WRONG_STATE", "groupName")]
+    assert errors_of(ask(api, DELETE, groupName="Editors")) == [("WRONG_STATE", "groupName")]
     scripted.on("ListUsersInGroup", [page([], "one"), page([])])
     scripted.on("DeleteGroup", reply({}))
-    assert errors(ask(api, DELETE, groupName="Editors")) == []
+    assert errors_of(ask(api, DELETE, groupName="Editors")) == []
     reads = [each.parameters for each in scripted.requests if each.operation.startswith("List")]
     assert [each.get("NextToken") for each in reads] == [None, "one", "two", None, "one"]
     assert {each["Limit"] for each in reads} == {1}
@@ -465,7 +462,7 @@ def test_members_that_cannot_be_told(
 def test_members_are_not_looked_for(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """Where members do not matter, they are not read."""
     scripted.on("DeleteGroup", reply({}))
-    assert errors(ask(serve(scripted.url), DELETE, groupName="Editors", withMembers=True)) == []
+    assert errors_of(ask(serve(scripted.url), DELETE, groupName="Editors", withMembers=True)) == []
     assert scripted.operations() == ["DeleteGroup"]
 
 

@@ -118,10 +118,6 @@ def groups_in(token: str) -> list[str]:
     return list(claims.get("cognito:groups", []))
 
 
-def attributes_of(directory: Directory, name: str) -> dict[str, str]:
-    return {each["Name"]: each["Value"] for each in directory.user(name)["UserAttributes"]}
-
-
 def status_of(directory: Directory, name: str) -> str:
     return str(directory.user(name)["UserStatus"])
 
@@ -247,7 +243,7 @@ def change_attributes(story: Story, username: str) -> None:
         "phoneNumber": "+15550100",
         "phoneNumberVerified": True,
     }
-    found = attributes_of(story.directory, username)
+    found = story.directory.attributes_of(username)
     found.pop("sub")
     assert found == {
         "email": "roe@example.com",
@@ -304,7 +300,7 @@ def test_from_invitation_to_deletion(story: Story) -> None:
     username, sub = bob["username"], bob["sub"]
     assert username == story.directory.user(name)["Username"]
     assert username == (sub if story.by_address else name)
-    assert sub == attributes_of(story.directory, name)["sub"]
+    assert sub == story.directory.attributes_of(name)["sub"]
     assert (bob["email"], bob["emailVerified"]) == ("bob@example.com", True)
     assert (bob["status"], bob["enabled"]) == ("FORCE_CHANGE_PASSWORD", True)
     sign_in_for_the_first_time(story, name, username)
@@ -315,7 +311,7 @@ def test_from_invitation_to_deletion(story: Story) -> None:
         assert story.app.rejects(name, GIVEN)
         name = "roe@example.com"
     assert story.directory.user(name)["Username"] == username
-    assert attributes_of(story.directory, name)["sub"] == sub
+    assert story.directory.attributes_of(name)["sub"] == sub
     disable_and_enable(story, name, username)
     end_sessions(story, username)
     delete(story, name, username, sub)
@@ -323,7 +319,7 @@ def test_from_invitation_to_deletion(story: Story) -> None:
     # The name may be another user's afterwards.
     namesake = invite(story, first_name)["sub"]
     assert story.admin.is_refused("deleteUser", username=first_name, ifSub=sub) == "STALE"
-    assert attributes_of(story.directory, first_name)["sub"] == namesake != sub
+    assert story.directory.attributes_of(first_name)["sub"] == namesake != sub
     assert story.app.rejects(first_name, GIVEN)
     assert story.events() == [
         ("createUser", "done", None),

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.api import Api
+from tests.support.changes import errors_of, events_in
 from tests.support.directory import Directory
 from tests.support.leaks import PASSWORD
 from tests.support.scripted import Reply, ScriptedCognito, failure, half, hang_up, held, raw, reply
@@ -38,19 +39,7 @@ def ask(api: Api, document: str = KEY, *, token: str | None = None, **given: Any
     return sent.data["createUser"]
 
 
-def errors(payload: Mapping[str, Any]) -> list[tuple[str, str | None]]:
-    return [(error["code"], error["field"]) for error in payload["errors"]]
-
-
-def events(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 # Against moto, checked by a plain client of it
-
-
-def attributes_of(directory: Directory, username: str) -> dict[str, str]:
-    return {each["Name"]: each["Value"] for each in directory.user(username)["UserAttributes"]}
 
 
 def usernames(directory: Directory) -> list[str]:
@@ -71,7 +60,7 @@ def test_user_is_created(
     given = {"email": "bob@example.com", "emailVerified": True, "fullName": "Bob", "givenName": ""}
     badge = {"attributes": [{"name": "custom:badge", "value": "7"}]}
     done = ask(api, CREATE, **given, **badge, familyName=None, temporaryPassword=PASSWORD)
-    found = attributes_of(directory, "bob")
+    found = directory.attributes_of("bob")
     user = done["user"]
     assert (done["errors"], done["invited"]) == ([], False)
     assert (user["username"], user["sub"], user["enabled"]) == ("bob", found.pop("sub"), True)
@@ -83,7 +72,7 @@ def test_user_is_created(
         "name": "Bob",
         "custom:badge": "7",
     }
-    (event,) = events(path)
+    (event,) = events_in(path)
     assert (event["target"], event["outcome"]) == ({"username": "bob", "group": None}, "done")
     assert event["attributes"] == ["custom:badge", "email", "email_verified", "name"]
     assert "Bob" not in path.read_text()
@@ -96,14 +85,14 @@ def test_user_who_is_there(api: Api, directory: Directory) -> None:
     directory.add_user("bob", name="Bob")
     before = directory.user("bob")["UserAttributes"]
     done = ask(api, fullName="Eve")
-    assert errors(done) == [("ALREADY_EXISTS", "username")]
+    assert errors_of(done) == [("ALREADY_EXISTS", "username")]
     assert (done["user"], done["invited"]) == (None, None)
     assert directory.user("bob")["UserAttributes"] == before
 
 
 def test_temporary_password(api: Api, directory: Directory) -> None:
     """The user signs in with it, once."""
-    assert errors(ask(api, temporaryPassword=PASSWORD)) == []
+    assert errors_of(ask(api, temporaryPassword=PASSWORD)) == []
     cognito, pool_id = directory.cognito, directory.pool_id
     client = cognito.create_user_pool_client(
         UserPoolId=pool_id,
@@ -149,9 +138,9 @@ def test_pool_of_addresses(
         assert done["errors"] == []
         found = addresses.user(name)
         assert done["user"]["username"] == found["Username"] != name
-        assert attributes_of(addresses, name)["email"].lower() == name
+        assert addresses.attributes_of(name)["email"].lower() == name
     refused = ask(api, token=token, username="eve@example.com", email="ada@example.com")
-    assert errors(refused) == [("INVALID_VALUE", "email")]
+    assert errors_of(refused) == [("INVALID_VALUE", "email")]
     assert len(usernames(addresses)) == 3
 
 
@@ -197,7 +186,7 @@ def test_who_may_create_whom(
         ("u7", machine("api/provision"), email, [("INVALID_VALUE", "email")]),
     ):
         document = CREATE if token is support else ERRORS
-        assert errors(ask(api, document, token=token, username=name, **given)) == expected, name
+        assert errors_of(ask(api, document, token=token, username=name, **given)) == expected, name
     for token in (reader, machine("api/read")):
         assert api.send(KEY, {"input": {"username": "u8"}}, token=token).codes == ["FORBIDDEN"]
     created = {name for name in usernames(directory) if name.startswith("u")}
@@ -353,7 +342,7 @@ def test_values_that_cannot_be(
     serve: Callable[..., Api], scripted: ScriptedCognito, given: dict[str, Any], field: str
 ) -> None:
     """They are refused before anything is read."""
-    assert errors(ask(serve(scripted.url), **given)) == [("INVALID_VALUE", field)]
+    assert errors_of(ask(serve(scripted.url), **given)) == [("INVALID_VALUE", field)]
     assert scripted.requests == scripted.authority == []
 
 
@@ -407,7 +396,7 @@ def test_names_by_the_pool(  # noqa: PLR0917  # fixtures and parameters
     """What the pool would take for another's address is no username, and has no other address."""
     backend.on("DescribeUserPool", described(**pool))
     api = serve(backend.url, audit_file=tmp_path / "audit.jsonl")
-    assert errors(ask(api, **given)) == ([("INVALID_VALUE", field)] if field else [])
+    assert errors_of(ask(api, **given)) == ([("INVALID_VALUE", field)] if field else [])
     assert len(sent(backend)) == (field is None)
 
 
@@ -418,7 +407,7 @@ def test_alias_of_another(serve: Callable[..., Api], backend: ScriptedCognito) -
     backend.on("ListUsers", reply({"Users": [holder]}))
     api = serve(backend.url)
     for verified, code in ((True, [("ALREADY_EXISTS", "email")]), (False, [])):
-        assert errors(ask(api, email="e@x.org", emailVerified=verified)) == code
+        assert errors_of(ask(api, email="e@x.org", emailVerified=verified)) == code
     assert len(sent(backend)) == 1
     assert "ForceAliasCreation" not in sent(backend)[0]
 
@@ -448,11 +437,11 @@ def test_what_cognito_says(  # noqa: PLR0917  # fixtures and parameters
     path = tmp_path / "audit.jsonl"
     backend.on("AdminCreateUser", failure(error, detail="arn:aws:iam::1:role/x secret"))
     done = ask(serve(backend.url, audit_file=path))
-    assert errors(done) == [(code, field)]
+    assert errors_of(done) == [(code, field)]
     assert "secret" not in json.dumps(done)
     assert (done["user"], done["invited"]) == (None, None)
     assert backend.operations() == ["DescribeUserPool", "AdminCreateUser"]
-    assert [(each["outcome"], each["code"]) for each in events(path)] == [("failed", code)]
+    assert [(each["outcome"], each["code"]) for each in events_in(path)] == [("failed", code)]
 
 
 def test_invitation_that_was_not_sent(
@@ -467,7 +456,7 @@ def test_invitation_that_was_not_sent(
     assert (done["errors"], done["invited"]) == ([], False)
     assert (done["user"]["username"], done["user"]["sub"]) == ("bob", "sub-of-bob")
     assert backend.operations() == ["DescribeUserPool", "AdminCreateUser", "AdminGetUser"]
-    assert [each["outcome"] for each in events(path)] == ["done"]
+    assert [each["outcome"] for each in events_in(path)] == ["done"]
 
 
 @pytest.mark.parametrize("answer", [ABSENT_USER, failure("InternalErrorException", 500)])
@@ -479,8 +468,8 @@ def test_invitation_that_was_not_sent_to_who_is_not_seen(
     backend.on("AdminCreateUser", failure("CodeDeliveryFailureException"))
     backend.on("AdminGetUser", answer)
     done = ask(serve(backend.url, audit_file=path), inviteBy=["EMAIL"])
-    assert errors(done) == [("DELIVERY_FAILED", None)]
-    assert [(each["outcome"], each["code"]) for each in events(path)] == [
+    assert errors_of(done) == [("DELIVERY_FAILED", None)]
+    assert [(each["outcome"], each["code"]) for each in events_in(path)] == [
         ("unknown", "DELIVERY_FAILED")
     ]
     assert len(sent(backend)) == 1
@@ -521,7 +510,7 @@ def test_created_in_doubt(
     assert (done["errors"], done["invited"]) == ([], None)
     assert (done["user"]["username"], done["user"]["fullName"]) == ("bob", "Bob")
     assert len(sent(backend)) == 1
-    (event,) = events(tmp_path / "audit.jsonl")
+    (event,) = events_in(tmp_path / "audit.jsonl")
     assert (event["outcome"], event["code"]) == ("done", None)
 
 
@@ -551,10 +540,10 @@ def test_namesake(doubtful: Api, backend: ScriptedCognito, tmp_path: Path, found
     backend.on("AdminCreateUser", DOUBT["500"])
     backend.on("AdminGetUser", found)
     done = ask(doubtful, **ASKED)
-    assert errors(done) == [("ALREADY_EXISTS", "username")]
+    assert errors_of(done) == [("ALREADY_EXISTS", "username")]
     assert done["user"] is None
     assert len(sent(backend)) == 1
-    (event,) = events(tmp_path / "audit.jsonl")
+    (event,) = events_in(tmp_path / "audit.jsonl")
     assert (event["outcome"], event["code"]) == ("failed", "ALREADY_EXISTS")
 
 
@@ -578,7 +567,7 @@ def test_still_in_doubt(
     answer = doubtful.send(KEY, {"input": {"username": "bob"}})
     assert answer.codes == [code]
     assert len(sent(backend)) == 1
-    (event,) = events(tmp_path / "audit.jsonl")
+    (event,) = events_in(tmp_path / "audit.jsonl")
     assert (event["outcome"], event["code"]) == ("unknown", code)
 
 
@@ -646,7 +635,7 @@ def test_many_at_once(doubtful: Api, backend: ScriptedCognito, lost: int) -> Non
         payloads = list(threads.map(create, range(10)))
     made = [number for number, payload in enumerate(payloads) if not payload["errors"]]
     assert len(made) == 1
-    said = [errors(payload) for payload in payloads if payload["errors"]]
+    said = [errors_of(payload) for payload in payloads if payload["errors"]]
     assert said == [[("ALREADY_EXISTS", "username")]] * 9
     (user,) = pool.users.values()
     assert {"Name": "name", "Value": f"Bob {made[0]}"} in user["Attributes"]

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 
 from graphql_admin.admin import described_pool
 from tests.support.api import Api
+from tests.support.changes import errors_of, events_in
 from tests.support.directory import Directory
 from tests.support.memory_pool import MemoryPool
 from tests.support.scripted import ScriptedCognito, failure, held, reply
@@ -33,24 +34,12 @@ def ask(api: Api, document: str = KEY, *, token: str | None = None, **given: Any
     return sent.data["updateUser"]
 
 
-def errors(payload: Mapping[str, Any]) -> list[tuple[str, str | None]]:
-    return [(error["code"], error["field"]) for error in payload["errors"]]
-
-
-def events(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 def other(name: str, value: str | None) -> dict[str, Any]:
     """Return an input with one attribute that has no field of its own."""
     return {"attributes": [{"name": name, "value": value}]}
 
 
 # Against moto, checked by a plain client of it
-
-
-def attributes_of(directory: Directory, username: str) -> dict[str, str]:
-    return {each["Name"]: each["Value"] for each in directory.user(username)["UserAttributes"]}
 
 
 @pytest.fixture
@@ -92,7 +81,7 @@ def test_attributes_are_set(
     )
     assert done["errors"] == []
     assert (done["user"]["email"], done["user"]["emailVerified"]) == ("new@example.com", True)
-    found = attributes_of(departments, "bob")
+    found = departments.attributes_of("bob")
     found.pop("sub")
     assert found == {
         "email": "new@example.com",
@@ -102,7 +91,7 @@ def test_attributes_are_set(
         "custom:department": "Sales",
         "custom:level": "3",
     }
-    (event,) = events(path)
+    (event,) = events_in(path)
     names = ["custom:department", "custom:level", "email", "email_verified", "name"]
     assert (event["outcome"], event["attributes"]) == ("done", names)
     assert not {"Sales", "Bob Doe", "new@example.com"} & set(path.read_text().split('"'))
@@ -111,8 +100,8 @@ def test_attributes_are_set(
 def test_attributes_are_deleted(api: Api, departments: Directory) -> None:
     """Null alone deletes; with a value it leaves an empty one, which shows as none."""
     departments.add_user("bob", name="Bob", given_name="Robert", family_name="Doe")
-    assert errors(ask(api, fullName=None, givenName="")) == []
-    assert attributes_of(departments, "bob").keys() == {"sub", "family_name"}
+    assert errors_of(ask(api, fullName=None, givenName="")) == []
+    assert departments.attributes_of("bob").keys() == {"sub", "family_name"}
     done = ask(api, UPDATE, fullName="Bob", familyName=None)
     assert done["user"]["fullName"] == "Bob"
     assert {each["name"] for each in done["user"]["attributes"]} == {"sub", "name"}
@@ -136,9 +125,9 @@ def test_attributes_that_the_pool_does_not_take(
 ) -> None:
     """Nothing is changed, although moto would change it."""
     departments.add_user("bob", custom_badge="1")
-    before = attributes_of(departments, "bob")
-    assert errors(ask(api, **given, fullName="Bob")) == [("INVALID_VALUE", field)]
-    assert attributes_of(departments, "bob") == before
+    before = departments.attributes_of("bob")
+    assert errors_of(ask(api, **given, fullName="Bob")) == [("INVALID_VALUE", field)]
+    assert departments.attributes_of("bob") == before
 
 
 POLICY = """
@@ -173,16 +162,16 @@ def test_who_may_set_what(
     support = api.token_of_user("Support", username="sue")
     reader = api.token_of_user("Readers", username="rita")
     email = {"email": "b@example.com", "emailVerified": False}
-    assert errors(ask(api, token=support, **email, fullName="Bob")) == []
+    assert errors_of(ask(api, token=support, **email, fullName="Bob")) == []
     refused = ask(api, token=support, fullName="B", givenName="B")
-    assert errors(refused) == [("INVALID_VALUE", "givenName")]
+    assert errors_of(refused) == [("INVALID_VALUE", "givenName")]
     refused = ask(api, token=support, **other("custom:level", "1"))
-    assert errors(refused) == [("INVALID_VALUE", "attributes.custom:level")]
-    assert errors(ask(api, token=reader, fullName="B")) == [("INVALID_VALUE", "fullName")]
-    found = attributes_of(departments, "bob")
+    assert errors_of(refused) == [("INVALID_VALUE", "attributes.custom:level")]
+    assert errors_of(ask(api, token=reader, fullName="B")) == [("INVALID_VALUE", "fullName")]
+    found = departments.attributes_of("bob")
     assert (found["name"], found["email"], found.get("given_name")) == ("Bob", email["email"], None)
     admin = api.token_of_user("Admins")
-    assert errors(ask(api, token=admin, givenName="Robert", **other("custom:level", "1"))) == []
+    assert errors_of(ask(api, token=admin, givenName="Robert", **other("custom:level", "1"))) == []
 
 
 def test_administrators_are_out_of_reach(
@@ -191,13 +180,13 @@ def test_administrators_are_out_of_reach(
     """A helper does not change an administrator's address."""
     api = serve(moto_url, departments.pool_id, policy_file=policy_file)
     api.token_of_user("Admins", username="ada")
-    before = attributes_of(departments, "ada")
+    before = departments.attributes_of("ada")
     token = api.token_of_user("Support", username="sue")
     address = {"email": "mine@example.com", "emailVerified": True}
     for given in (address, {"fullName": "Eve"}, {"fullName": None}):
         refused = ask(api, token=token, username="ada", **given)
-        assert errors(refused) == [("OUT_OF_SCOPE", "username")]
-    assert attributes_of(departments, "ada") == before
+        assert errors_of(refused) == [("OUT_OF_SCOPE", "username")]
+    assert departments.attributes_of("ada") == before
 
 
 # In a pool that resolves names as Cognito does
@@ -250,9 +239,9 @@ def test_addresses_of(  # noqa: PLR0917  # fixtures and parameters
     given = {"email": "x@example.com", "emailVerified": True}
     named = name.format(pool.people[target])
     done = ask(api, token=token, username=named, **given)
-    assert errors(done) == ([(code, "username")] if code else [])
+    assert errors_of(done) == ([(code, "username")] if code else [])
     assert pool.writes == ([] if code else [("AdminUpdateUserAttributes", target)])
-    (event,) = events(path)
+    (event,) = events_in(path)
     assert (event["outcome"], event["code"]) == ("refused" if code else "done", code)
     assert event["attributes"] == ["email", "email_verified"]
 
@@ -272,7 +261,7 @@ def test_own_attributes(  # noqa: PLR0917  # fixtures and parameters
     policy.write_text(POLICY.replace('"email", "name"', '"name", "preferred_username"'))
     api = serve(scripted.url, policy_file=policy)
     done = ask(api, token=api.token(*GROUPS[caller], username=caller), username=caller, **given)
-    assert errors(done) == ([] if "fullName" in given else [("OWN_ACCOUNT", "username")])
+    assert errors_of(done) == ([] if "fullName" in given else [("OWN_ACCOUNT", "username")])
     assert len(pool.writes) == ("fullName" in given)
 
 
@@ -285,7 +274,7 @@ def test_attributes_that_were_taken(
     pool.change("sue", groups=frozenset({"Readers"}))
     api = serve(scripted.url, policy_file=policy)
     token = api.token("Support", "Readers", username="sue")
-    assert errors(ask(api, token=token, username="carl", fullName="C")) == [
+    assert errors_of(ask(api, token=token, username="carl", fullName="C")) == [
         ("INVALID_VALUE", "fullName")
     ]
     assert pool.writes == []
@@ -500,7 +489,7 @@ def test_values_that_cannot_be(
     serve: Callable[..., Api], scripted: ScriptedCognito, given: dict[str, Any], field: str | None
 ) -> None:
     """They are refused before anything is read."""
-    assert errors(ask(serve(scripted.url), **given)) == [("INVALID_VALUE", field)]
+    assert errors_of(ask(serve(scripted.url), **given)) == [("INVALID_VALUE", field)]
     assert scripted.requests == scripted.authority == []
 
 
@@ -519,7 +508,7 @@ def test_half_a_surrogate_pair(
         content=body.replace("HERE", "P\\ud800"),
         headers={"Authorization": api.token("Admins"), "Content-Type": "application/json"},
     ).json()
-    assert "data" not in answer or errors(answer["data"]["updateUser"])[0][0] == "INVALID_VALUE"
+    assert "data" not in answer or errors_of(answer["data"]["updateUser"])[0][0] == "INVALID_VALUE"
     assert scripted.requests == []
 
 
@@ -574,10 +563,10 @@ def test_schema(  # noqa: PLR0917  # fixtures and parameters
     """What the pool's schema does not allow is told with its field, and not sent."""
     path = tmp_path / "audit.jsonl"
     backend.on("DescribeUserPool", reply(SCHEMA))
-    said = errors(ask(serve(backend.url, audit_file=path), **other(f"custom:{name}", value)))
+    said = errors_of(ask(serve(backend.url, audit_file=path), **other(f"custom:{name}", value)))
     assert said == ([] if is_good else [("INVALID_VALUE", f"attributes.custom:{name}")])
     assert len(written(backend)) == is_good
-    (event,) = events(path)
+    (event,) = events_in(path)
     assert (event["outcome"], event["attributes"]) == (
         "done" if is_good else "failed",
         [f"custom:{name}"],
@@ -589,9 +578,9 @@ def test_required_address(serve: Callable[..., Api], backend: ScriptedCognito) -
     rows = [{"Name": "email", "Required": True}, {"Name": "name", "Mutable": False}]
     backend.on("DescribeUserPool", reply({"UserPool": {"SchemaAttributes": rows}}))
     api = serve(backend.url)
-    assert errors(ask(api, email=None)) == [("INVALID_VALUE", "email")]
-    assert errors(ask(api, fullName="B")) == [("INVALID_VALUE", "fullName")]
-    assert errors(ask(api, familyName="B")) == [("INVALID_VALUE", "familyName")]
+    assert errors_of(ask(api, email=None)) == [("INVALID_VALUE", "email")]
+    assert errors_of(ask(api, fullName="B")) == [("INVALID_VALUE", "fullName")]
+    assert errors_of(ask(api, familyName="B")) == [("INVALID_VALUE", "familyName")]
     assert written(backend) == []
 
 
@@ -663,7 +652,7 @@ def test_changed_since(  # noqa: PLR0917  # fixtures and parameters
 ) -> None:
     """A user who has changed since is left alone."""
     backend.on("AdminGetUser", reply(row(**({} if at is None else {"UserLastModifiedDate": at}))))
-    said = errors(ask(serve(backend.url), ifUpdatedAt=given, **values))
+    said = errors_of(ask(serve(backend.url), ifUpdatedAt=given, **values))
     assert said == ([] if is_same else [("STALE", "ifUpdatedAt")])
     assert len(written(backend)) == is_same
 
@@ -714,14 +703,14 @@ def test_alias_of_another(
     backend.on("DescribeUserPool", reply(described("email")))
     backend.on("ListUsers", replies)
     path = tmp_path / "audit.jsonl"
-    said = errors(ask(serve(backend.url, audit_file=path), **EMAIL))
+    said = errors_of(ask(serve(backend.url, audit_file=path), **EMAIL))
     assert said == ([("ALREADY_EXISTS", "email")] if taken else [])
     assert len(written(backend)) == (not taken)
     filters = {
         each.parameters["Filter"] for each in backend.requests if each.operation == "ListUsers"
     }
     assert filters == {'email = "eve@x.org"'}
-    (event,) = events(path)
+    (event,) = events_in(path)
     assert event["outcome"] == ("failed" if taken else "done")
 
 
@@ -749,7 +738,7 @@ def test_when_aliases_are_looked_for(
     backend.on("DescribeUserPool", reply(described(*aliases)))
     backend.on("AdminGetUser", reply(row(attributes={"email": "eve@x.org"})))
     backend.on("ListUsers", reply({"Users": []}))
-    assert errors(ask(serve(backend.url), **given)) == []
+    assert errors_of(ask(serve(backend.url), **given)) == []
     assert backend.operations().count("ListUsers") == listed
 
 
@@ -780,7 +769,7 @@ def test_pool_is_read_once(serve: Callable[..., Api], backend: ScriptedCognito) 
     """Its schema is kept for a while, for all callers, whether or not they may read it."""
     api = serve(backend.url, disabled_actions="getUserPool")
     for token in (api.token("Admins"), api.token("Admins", "Others")):
-        assert errors(ask(api, fullName="B", token=token)) == []
+        assert errors_of(ask(api, fullName="B", token=token)) == []
     assert backend.operations().count("DescribeUserPool") == 1
 
 
@@ -791,7 +780,7 @@ def test_pool_is_read_again(
     monkeypatch.setattr(described_pool, "DESCRIBED_AGE", 0.0)
     api = serve(backend.url)
     for _ in range(3):
-        assert errors(ask(api, fullName="B")) == []
+        assert errors_of(ask(api, fullName="B")) == []
     assert backend.operations().count("DescribeUserPool") == 3
 
 
@@ -805,7 +794,7 @@ def test_pool_is_read_for_all_at_once(serve: Callable[..., Api], backend: Script
         sent = [threads.submit(ask, api, fullName="B", token=token) for _ in range(8)]
         gate.wait(0.2)  # for most of them to come
         gate.set()
-        assert [errors(each.result()) for each in sent] == [[]] * 8
+        assert [errors_of(each.result()) for each in sent] == [[]] * 8
     assert backend.operations().count("DescribeUserPool") == 1
     assert len(written(backend)) == 8
 
@@ -817,12 +806,12 @@ def test_without_the_right_to_read_the_pool(
     backend.on("DescribeUserPool", failure("AccessDeniedException"))
     api = serve(backend.url)
     for given in (other("custom:unknown", "x"), {"emailVerified": False}, other("custom:x", None)):
-        assert errors(ask(api, **given)) == []
+        assert errors_of(ask(api, **given)) == []
     assert len(written(backend)) == 3
     assert "ListUsers" not in backend.operations()
     assert capsys.readouterr().out.count("attributes are not checked") == 1
     # What is never set is not set then either.
-    assert errors(ask(api, **other("sub", "x"))) == [("INVALID_VALUE", "attributes.sub")]
+    assert errors_of(ask(api, **other("sub", "x"))) == [("INVALID_VALUE", "attributes.sub")]
 
 
 def test_price_of_many(serve: Callable[..., Api], backend: ScriptedCognito) -> None:

@@ -1,6 +1,7 @@
 """Changes of users and groups as clients ask for them: each action, by each way to it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,5 +110,14 @@ def _ask_by_rest(
 
 def endings(path: Path) -> list[tuple[str, str | None]]:
     """Return how the attempts ended, as they are recorded in a file of events."""
-    events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [(event["outcome"], event["code"]) for event in events]
+    return [(event["outcome"], event["code"]) for event in events_in(path)]
+
+
+def events_in(path: Path) -> list[dict[str, Any]]:
+    """Return the events that a file has."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def errors_of(payload: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Return the codes and fields of a payload's errors."""
+    return [(error["code"], error["field"]) for error in payload["errors"]]

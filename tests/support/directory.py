@@ -76,3 +76,8 @@ class Directory:
         """Return the names of a user's groups."""
         reply = self.cognito.admin_list_groups_for_user(UserPoolId=self.pool_id, Username=username)
         return {group["GroupName"] for group in reply["Groups"]}
+
+    def attributes_of(self, username: str) -> dict[str, str]:
+        """Return a user's attributes by name."""
+        attributes = self.user(username)["UserAttributes"]
+        return {each["Name"]: each["Value"] for each in attributes}
