@@ -37,7 +37,10 @@ export function takeSignIn() {
  */
 export function openStorage(secrets) {
   let isOpen = true;
-  const mayHaveSecret = (text) => secrets.some((name) => text.includes(name));
+  // In any letter case, so that a mutation is not kept without its variables either, as GraphiQL
+  // does where it is slow: by its name it is the one that sets a secret.
+  const names = secrets.map((name) => name.toLowerCase());
+  const mayHaveSecret = (text) => names.some((name) => text.toLowerCase().includes(name));
   const keys = () => Object.keys(sessionStorage).filter((key) => key.startsWith(OF_GRAPHIQL));
   const clear = () => keys().forEach((key) => sessionStorage.removeItem(key));
   return {
