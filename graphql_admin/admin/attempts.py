@@ -113,8 +113,7 @@ class Attempts:
         operation = change.operation() or action.write
         if operation not in action.writes:  # so that the IAM policy has it
             raise Internal
-        confirm = partial(self._authorization.confirm, attempt)
-        write = partial(self._writer.write, before_send=confirm)
+        write = partial(self._writer.write, approval=attempt)
         context.reads.forget()
         try:
             return await context.count(write, operation, parameters, spare=change.spare)

@@ -6,7 +6,7 @@ users.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from graphql_admin.errors import (
     Forbidden,
     OutOfScope,
     OwnAccount,
+    Stale,
     TimedOut,
     UpstreamFailed,
     UserNotFound,
@@ -70,8 +71,12 @@ _OUTCOMES: Mapping[Reason, type[OutOfScope | OwnAccount | Conflict]] = {
 
 @dataclass(slots=True)
 class Attempt:
-    """An attempt to change something, with what is known so far for the decision."""
+    """An attempt to change something, with what is known so far for the decision.
 
+    It is the approval of its write; see `cognito.access`.
+    """
+
+    authorization: "Authorization" = field(repr=False)
     context: Context
     """The context of the request."""
     action: Action
@@ -93,9 +98,18 @@ class Attempt:
     """The reservation of the target, if it is about to lose rights, or of a caller who is about to
     give rights to themselves."""
     decided: float = 0.0
-    """When the reads for the decision started, by the clock of the authorization."""
+    """When the reads for the first decision started, or a later decision was made, by the clock of
+    the authorization."""
     is_sent: bool = False
-    """Whether Cognito may have been called for the change, and not only for reading."""
+    """Whether Cognito may have carried the change out."""
+
+    def confirm(self) -> Coroutine[Any, Any, bool]:
+        """Tell whether the change is still allowed; see `Authorization.confirm`."""
+        return self.authorization.confirm(self)
+
+    def renew(self) -> Coroutine[Any, Any, None]:
+        """Decide again on the change; see `Authorization.renew`."""
+        return self.authorization.renew(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +140,7 @@ class Authorization:
                 raise Forbidden("You may do this only to yourself.")
             target = target._replace(user=caller.username)
         decision = self.decisions.decide_on_unread(context.rights, action, target.group)
-        return Attempt(context, action, target, context.rights, _unless_denied(decision))
+        return Attempt(self, context, action, target, context.rights, _unless_denied(decision))
 
     def check_attributes(self, attempt: Attempt, attributes: Mapping[str, str]) -> None:
         """Reject a change of attributes that the token's rights do not allow.
@@ -183,22 +197,38 @@ class Authorization:
             await self._decide_again(attempt)
         return attempt
 
-    async def confirm(self, attempt: Attempt) -> None:
-        """Check that a change is still allowed, now that its turn to be sent has come.
+    async def confirm(self, attempt: Attempt) -> bool:
+        """Tell whether a change is still allowed, now that nothing keeps it from being sent.
 
         Meanwhile its caller may have lost their rights, and its target been given some. What
-        happened in this process is known without a call. A decision older than `MAX_WAIT` is made
-        again.
+        happened in this process is known without a call. A decision older than `MAX_WAIT` must be
+        made again, by `renew`.
 
         Raises:
+            Conflict: As for `allow`. The change is not sent.
+        """
+        if attempt.action.is_for_oneself:
+            return True
+        await self._demand_no_conflict(attempt)
+        return self.clock() < attempt.decided + MAX_WAIT
+
+    async def renew(self, attempt: Attempt) -> None:
+        """Decide again on a change that has waited, by what the pool has now.
+
+        If the target was read for the decision, it is read again: names are reused.
+
+        Raises:
+            Stale: The name of the target is now another user's.
             AdminError: As for `allow`. The change is not sent.
         """
-        attempt.is_sent = False
-        if not attempt.action.is_for_oneself:
-            await self._demand_no_conflict(attempt)
-            if self.clock() >= attempt.decided + MAX_WAIT:
-                await self._confirm_late(attempt)
-        attempt.is_sent = True
+        if attempt.action.is_for_oneself:
+            return
+        target = attempt.target
+        await self._decide_again(attempt, is_late=True)
+        if attempt.target != target:  # the change would be sent with a name that was not resolved
+            raise Conflict
+        # Not when the reads started: where they take that long, it would never be sent.
+        attempt.decided = self.clock()
 
     async def settle(self, attempt: Attempt, outcome: Outcome) -> None:
         """Drop or keep the reservation of `allow`, and forget what the change made outdated."""
@@ -215,26 +245,28 @@ class Authorization:
         end = self.reservations.keep if is_changed and not is_over else self.reservations.drop
         await end(held)
 
-    async def _confirm_late(self, attempt: Attempt) -> None:
-        target = attempt.target
-        await self._decide_again(attempt)
-        if attempt.target != target:  # the change would be sent with a name that was not resolved
-            raise Conflict
-        await self._demand_no_conflict(attempt)
-
-    async def _decide_again(self, attempt: Attempt) -> None:
+    async def _decide_again(self, attempt: Attempt, *, is_late: bool = False) -> None:
         """Decide by what the pool has now of the caller, and of the target's groups if they matter.
 
-        The user whom a name means is not read again: the decision, and the change, stay with them.
+        The user whom a name means stays the same; if the decision is late, that is checked.
         """
         attempt.decided = self.clock()
         held = attempt.held
         await self._look_at_caller(attempt, anew=held is not None)
+        if is_late and attempt.user.sub is not None:
+            await self._demand_same_user(attempt, attempt.user.sub)
         is_on_oneself = held is not None and held.is_own  # who has been read by now
         if attempt.user.groups is not None and not is_on_oneself:
             attempt.user = KnownUser(attempt.user.sub)
             self._decide(attempt)
         await self._resolve(attempt)
+
+    async def _demand_same_user(self, attempt: Attempt, sub: str) -> None:
+        groups = attempt.user.groups
+        await self._read_target_in_time(attempt, TargetRead.USER)
+        if attempt.user.sub != sub:
+            raise Stale("This username now belongs to another user.", field="username")
+        attempt.user = KnownUser(sub, groups)
 
     async def _look_at_caller(self, attempt: Attempt, *, anew: bool = False) -> None:
         """Continue with the rights that the caller has now.
@@ -277,13 +309,16 @@ class Authorization:
     async def _resolve(self, attempt: Attempt) -> Effect:
         """Read what the decision depends on of the target, and return the effect of the change."""
         while isinstance(attempt.decision, NeedsTarget):
-            try:
-                await self._read_target(attempt, attempt.decision.read)
-            except TimedOut as error:
-                message = "The user pool did not answer in time. Nothing was changed."
-                raise TimedOut(message) from error
+            await self._read_target_in_time(attempt, attempt.decision.read)
             self._decide(attempt)
         return attempt.decision.effect
+
+    async def _read_target_in_time(self, attempt: Attempt, read: TargetRead) -> None:
+        try:
+            await self._read_target(attempt, read)
+        except TimedOut as error:
+            message = "The user pool did not answer in time. Nothing was changed."
+            raise TimedOut(message) from error
 
     async def _read_target(self, attempt: Attempt, read: TargetRead) -> None:
         reader, username = _UserReader(attempt.context, self.pool), attempt.target.user

@@ -148,9 +148,6 @@ class Lenient:
     async def allow(self, attempt: object) -> None:
         """Reject nothing."""
 
-    async def confirm(self, attempt: object) -> None:
-        """Reject nothing."""
-
     async def settle(self, *_: object) -> None:
         """Let go of nothing."""
 
