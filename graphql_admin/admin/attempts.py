@@ -4,7 +4,7 @@ Nothing else has the `PoolWriter`, so a change that was not authorized, or leave
 cannot be made. Mutations call it, and Amplify's routes call mutations.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -64,7 +64,6 @@ class Attempts:
         """
         aim = _aim(context.caller, action, change.target())
         attempt: Attempt | None = None
-        attributes: Mapping[str, str] = {}
         outcome: Outcome | None = None
         # Without an outcome or an error of this server, the request was cancelled.
         code: str | None = "CANCELLED"
@@ -72,8 +71,7 @@ class Attempts:
             attempt = self._authorization.check(context, action, aim)
             parameters = _parameters(aim, change)
             if action.row.sets_attributes:
-                attributes = change.attributes()
-                self._authorization.check_attributes(attempt, attributes)
+                self._authorization.check_attributes(attempt, change.attributes())
             self._audit.demand()
             await self._authorization.allow(attempt)
             prepared = await prepare(context, action, change, attempt, self._described)
@@ -91,7 +89,7 @@ class Attempts:
         finally:
             if outcome is None:
                 outcome = Outcome.UNKNOWN if _is_sent(attempt) else Outcome.FAILED
-            self._audit.write(_event(context.caller, action, aim, attributes, outcome, code))
+            self._audit.write(_event(context.caller, action, aim, attempt, outcome, code))
             if attempt is not None:
                 await self._authorization.settle(attempt, outcome)
 
@@ -100,11 +98,15 @@ class Attempts:
     ) -> Mapping[str, Any]:
         """Write, and look again where that leaves it open whether the change was made."""
         try:
-            return change.confirm(await self._write(attempt, change, parameters))
+            reply = change.confirm(await self._write(attempt, change, parameters))
         except AdminError as error:
             if outcome_of(error, is_sent=attempt.is_sent) is not Outcome.UNKNOWN:
                 raise
-            return await change.look_again(error, reads)
+            reply = await change.look_again(error, reads)
+        # The event names the user, and not the address that was given, if it was one.
+        if attempt.action.row.creates and "User" in reply:
+            attempt.target = Target(user=reply["User"]["Username"])
+        return reply
 
     async def _write(
         self, attempt: Attempt, change: Change, parameters: dict[str, object]
@@ -150,7 +152,7 @@ def _event(  # noqa: PLR0917  # the members of an event
     caller: Caller | None,
     action: Action,
     aim: Target,
-    attributes: Collection[str],
+    attempt: Attempt | None,
     outcome: Outcome,
     code: str | None,
 ) -> Event:
@@ -160,8 +162,8 @@ def _event(  # noqa: PLR0917  # the members of an event
         username=caller.username if caller else None,
         groups=caller.groups if caller else (),
         action=action.label,
-        target=aim,
-        attributes=attributes,
+        target=aim if attempt is None else attempt.target,
+        attributes=() if attempt is None else attempt.attributes,
         outcome=outcome,
         code=code,
     )

@@ -23,6 +23,7 @@ from graphql_admin.errors import (
     BadUserInput,
     Conflict,
     Forbidden,
+    Internal,
     OutOfScope,
     OwnAccount,
     Stale,
@@ -446,11 +447,27 @@ def _to_user(row: Mapping[str, Any]) -> PoolUser:
     return PoolUser(name, sub, enabled, frozenset(short))
 
 
+def demand_attributes(attempt: Attempt, attributes: Mapping[str, str]) -> None:
+    """Reject a creation that sets further attributes, unless the caller may set them.
+
+    Args:
+        attempt: An attempt that was allowed, without these.
+        attributes: Their names, each with the input field that sets it.
+
+    Raises:
+        BadUserInput: The caller may not set one of them.
+    """
+    if attempt.action.row.is_on_existing_user:  # the decision would depend on them
+        raise Internal
+    attempt.attributes = {**attempt.attributes, **attributes}
+    _demand_writes(attempt)
+
+
 def _demand_writes(attempt: Attempt) -> None:
     """Reject a change of an attribute that is not among those that the caller may set."""
     for name, given_as in attempt.attributes.items():
         if not attempt.rights.may_set(name):
-            raise BadUserInput("You may not set this attribute.", field=given_as)
+            raise BadUserInput(f"You may not set the attribute `{name}`.", field=given_as)
 
 
 def _sets_sign_in(attempt: Attempt) -> bool:

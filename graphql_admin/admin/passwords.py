@@ -47,11 +47,19 @@ class DeliveryMedium(Enum):
     SMS = strawberry.enum_value("SMS", description="Text message (SMS).")
 
 
+ADDRESS_OF: Mapping[DeliveryMedium, str] = {
+    DeliveryMedium.EMAIL: "email",
+    DeliveryMedium.SMS: "phone_number",
+}
+"""The attribute with the address that a medium delivers to."""
+
+
 @strawberry.input
 class InvitationInput(UserInput):
     invite_by: list[DeliveryMedium] = strawberry.field(
         default_factory=lambda: [DeliveryMedium.EMAIL],
-        description="How to deliver the invitation: at least one medium.",
+        description="How to deliver the invitation: at least one medium, each of which requires "
+        "the user's address.",
     )
 
     def parameters(self) -> Mapping[str, object]:
@@ -65,6 +73,9 @@ class InvitationInput(UserInput):
         if user.get("UserStatus") != "FORCE_CHANGE_PASSWORD":
             raise NotInvited
         attributes = read_attributes(user)
+        # Cognito may set a new temporary password before it finds that it cannot send it.
+        if not all(attributes.get(ADDRESS_OF[medium]) for medium in self.invite_by):
+            raise WrongState("The user has no address for one of these media.", field="inviteBy")
         if attributes.get("sub") != user.get("Username"):
             return {}
         # The usernames of this pool are e-mail addresses or phone numbers, and AdminGetUser replies

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from graphql_admin.actions import Action
-from graphql_admin.admin.authorization import Attempt
+from graphql_admin.admin.authorization import Attempt, demand_attributes
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.errors import Internal, TimedOut, UpstreamFailed
@@ -56,8 +56,17 @@ class _Reads:
         self._context = context
         self._action = action
         self._described = described
+        self._attempt = attempt
         self._user: Mapping[str, Any] | None = attempt.row
-        self.target = attempt.target
+
+    @property
+    def target(self) -> Target:
+        """The target, as it must be sent to Cognito."""
+        return self._attempt.target
+
+    def demand_attributes(self, attributes: Mapping[str, str]) -> None:
+        """Check that the caller may set attributes, beyond those in the input."""
+        demand_attributes(self._attempt, attributes)
 
     async def user(self) -> Mapping[str, Any]:
         """Return the reply of AdminGetUser about the target, that of the decision if there is one.
@@ -69,7 +78,7 @@ class _Reads:
             username = self._user.get("Username")
             if not isinstance(username, str):
                 raise UpstreamFailed
-            self.target = self.target._replace(user=username)
+            self._attempt.target = self.target._replace(user=username)
         return self._user
 
     async def pool(self) -> Mapping[str, Any] | None:

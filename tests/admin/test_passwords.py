@@ -151,6 +151,9 @@ def test_invitation_in_a_pool_of_addresses(
         assert answer.data["resendInvitation"]["errors"] == []
 
 
+BOTH = {"email": "bob@example.com", "phone_number": "+15550100"}
+
+
 # Scripted: what Cognito says; `test_statuses.py` has every status
 
 
@@ -200,7 +203,7 @@ def test_what_cognito_says(  # noqa: PLR0917  # fixtures and parameters
     code: str,
 ) -> None:
     """Its errors have their codes; of a message that was not sent the rest may have been done."""
-    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD")))
+    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD", **BOTH)))
     scripted.on(operation, failure(error, detail="arn:aws:iam::1:role/x bob@example.com"))
     api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
     document, given = DOCUMENTS[operation]
@@ -236,7 +239,7 @@ def test_no_second_message_in_doubt(
     trouble: Any,
 ) -> None:
     """What may have been sent is not sent again, and is recorded as unknown."""
-    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD")))
+    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD", **BOTH)))
     scripted.on(operation, trouble)
     api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
     document, given = DOCUMENTS[operation]
@@ -272,7 +275,7 @@ def test_invitation_as_sent(
     media: list[str],
 ) -> None:
     """It says that it is one, and how to send it; Cognito's own defaults are never used."""
-    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD", email="bob@example.com")))
+    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD", **BOTH)))
     scripted.on("AdminCreateUser", CREATED)
     api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
     assert codes(ask(api, RESEND, username="bob@example.com", **given)) == []
@@ -283,9 +286,6 @@ def test_invitation_as_sent(
     }
 
 
-BOTH = {"email": "bob@example.com", "phone_number": "+15550100"}
-
-
 @pytest.mark.parametrize(
     ("given", "attributes", "address"),
     [
@@ -294,7 +294,6 @@ BOTH = {"email": "bob@example.com", "phone_number": "+15550100"}
         ("+15550100", BOTH, "+15550100"),
         ("sub-of-bob", {"phone_number": "+15550100"}, "+15550100"),
         ("+15550199", {"email": "bob@example.com"}, "bob@example.com"),  # no longer theirs
-        ("sub-of-bob", {}, "sub-of-bob"),
     ],
 )
 def test_invitation_by_the_address(  # noqa: PLR0917  # fixtures and parameters
@@ -310,8 +309,32 @@ def test_invitation_by_the_address(  # noqa: PLR0917  # fixtures and parameters
     scripted.on("AdminGetUser", reply(found))
     scripted.on("AdminCreateUser", CREATED)
     api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
-    assert codes(ask(api, RESEND, username=given)) == []
+    media = ["EMAIL" if "email" in attributes else "SMS"]
+    assert codes(ask(api, RESEND, username=given, inviteBy=media)) == []
     assert sent(scripted, "AdminCreateUser")["Username"] == address
+
+
+@pytest.mark.parametrize(
+    ("media", "attributes"),
+    [
+        (["EMAIL"], {}),
+        (["EMAIL"], {"email": ""}),
+        (["EMAIL"], {"phone_number": "+15550100"}),
+        (["SMS"], {"email": "bob@example.com"}),
+        (["EMAIL", "SMS"], {"email": "bob@example.com"}),
+    ],
+)
+def test_invitation_without_an_address(
+    serve: Callable[..., Api],
+    scripted: ScriptedCognito,
+    media: list[str],
+    attributes: dict[str, str],
+) -> None:
+    """Nobody is left with a new temporary password that could not be sent."""
+    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD", **attributes)))
+    (error,) = ask(serve(scripted.url), RESEND, username="bob", inviteBy=media)["errors"]
+    assert (error["code"], error["field"]) == ("WRONG_STATE", "inviteBy")
+    assert scripted.operations() == ["AdminGetUser"]
 
 
 @pytest.mark.parametrize(

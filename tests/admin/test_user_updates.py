@@ -244,6 +244,7 @@ def test_addresses_of(  # noqa: PLR0917  # fixtures and parameters
     (event,) = events_in(path)
     assert (event["outcome"], event["code"]) == ("refused" if code else "done", code)
     assert event["attributes"] == ["email", "email_verified"]
+    assert event["target"]["username"] == target  # whom the name means
 
 
 @pytest.mark.parametrize("given", [{"fullName": "Ada"}, {"preferredUsername": "queen"}])
