@@ -32,6 +32,7 @@ class Call(Protocol):
         caller: str = "",
         anew: bool = False,
         before_send: BeforeSend | None = None,
+        user: str | None = None,
     ) -> Reply:
         """Call an operation; the arguments are those of `read` and `write`."""
         ...
@@ -108,6 +109,7 @@ class PoolWriter:
         deadline: float,
         caller: str = "",
         before_send: BeforeSend | None = None,
+        user: str | None = None,
     ) -> Awaitable[Reply]:
         """Call an operation, and retry it where that is safe and may help.
 
@@ -120,6 +122,8 @@ class PoolWriter:
             caller: Who the call is made for; where calls must wait, callers take turns.
             before_send: Called when the call's turn has come, before each attempt until one may
                 have been carried out. It may call the pool's `reader`.
+            user: The `Username` of the user whom it is about, for the quota of calls about one
+                user, where the parameters have no `Username`.
 
         Returns:
             Cognito's reply as parsed JSON (timestamps are seconds since 1970); `{}` if it is empty.
@@ -136,5 +140,10 @@ class PoolWriter:
             AdminError: What `before_send` raised. Nothing was carried out.
         """
         return self._call(
-            operation, parameters, deadline=deadline, caller=caller, before_send=before_send
+            operation,
+            parameters,
+            deadline=deadline,
+            caller=caller,
+            before_send=before_send,
+            user=user,
         )
