@@ -23,6 +23,7 @@ from graphql_admin.errors import (
     BadUserInput,
     Conflict,
     Forbidden,
+    NotEnabled,
     OutOfScope,
     OwnAccount,
     TimedOut,
@@ -271,7 +272,7 @@ class Authorization:
                 return await self.authority.standing_of(
                     caller.sub, caller.username, reader, anew=anew
                 )
-        except (TimeoutError, TimedOut, UpstreamFailed) as error:
+        except (TimeoutError, TimedOut, UpstreamFailed, NotEnabled) as error:
             raise AuthorityUnavailable from error
 
     async def _resolve(self, attempt: Attempt) -> Effect:
