@@ -192,7 +192,7 @@ def _identities_of(user: Mapping[str, Any]) -> list[UserIdentity]:
         UpstreamFailed: They cannot be read.
     """
     identities = read_identities(read_attributes(user).get(ATTRIBUTE))
-    if identities is None:
+    if identities is None or not user.get("UserAttributes"):  # every user has a `sub` there
         raise UpstreamFailed
     return identities
 
