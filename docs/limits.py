@@ -70,6 +70,12 @@ LISTS = (
         "Cognito's own bounds",
     ),
     Limit(
+        "Key of a device, id of a sign-in event, name of an identity provider",
+        "{admin.MAX_DEVICE_KEY}, {admin.MAX_EVENT_ID} and {admin.MAX_PROVIDER} characters",
+        "`INVALID_VALUE` in the payload",
+        "Cognito's own bounds",
+    ),
+    Limit(
         "Value of a filter",
         "{admin.MAX_FILTER_LENGTH} characters",
         "`BAD_USER_INPUT`",

@@ -229,6 +229,58 @@ class Action(Enum):
         effect=Effect.NONE,
         on_oneself=Oneself.TOO,
     )
+    LIST_USER_DEVICES = Row(
+        name="listUserDevices",
+        sentence="List a user's remembered devices.",
+        reads=("AdminListDevices",),
+    )
+    FORGET_USER_DEVICE = Row(
+        name="forgetUserDevice",
+        sentence="Forget a user's device.",
+        write="AdminForgetDevice",
+        target=TargetKind.USER,
+        effect=Effect.NONE,
+        on_oneself=Oneself.TOO,
+    )
+    SET_USER_DEVICE_REMEMBERED = Row(
+        name="setUserDeviceRemembered",
+        sentence="Set whether a user's device is remembered.",
+        write="AdminUpdateDeviceStatus",
+        target=TargetKind.USER,
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,  # a remembered device signs in without MFA
+    )
+    LIST_USER_AUTH_EVENTS = Row(
+        name="listUserAuthEvents",
+        sentence="List a user's sign-in events.",
+        reads=("AdminListUserAuthEvents",),
+    )
+    RATE_USER_AUTH_EVENT = Row(
+        name="rateUserAuthEvent",
+        sentence="Say whether a sign-in event was the user.",
+        write="AdminUpdateAuthEventFeedback",
+        target=TargetKind.USER,
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,  # a thief would call the own sign-ins those of the user
+    )
+    LINK_USER_IDENTITY = Row(
+        name="linkUserIdentity",
+        sentence="Let an identity at another provider sign in as a user.",
+        write="AdminLinkProviderForUser",
+        target=TargetKind.USER,
+        checks=("AdminGetUser",),
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,
+    )
+    UNLINK_USER_IDENTITY = Row(
+        name="unlinkUserIdentity",
+        sentence="No longer let an identity at another provider sign in as a user.",
+        write="AdminDisableProviderForUser",
+        target=TargetKind.USER,
+        checks=("AdminGetUser",),
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,
+    )
     CREATE_GROUP = Row(
         name="createGroup",
         sentence="Create a group.",

@@ -37,6 +37,7 @@ AdminError
     ├── WrongState             WRONG_STATE
     ├── AlreadyExists          ALREADY_EXISTS
     ├── LimitExceeded          LIMIT_EXCEEDED
+    ├── ThingNotFound          NOT_FOUND                      a device, sign-in event, …
     ├── RejectedByTrigger      REJECTED_BY_TRIGGER
     ├── PasswordRejected       PASSWORD_REJECTED
     ├── DeliveryFailed         DELIVERY_FAILED
@@ -47,7 +48,8 @@ AdminError
     └── Conflict               CONFLICT
 
 A `BadUserInput` in a mutation is an expected failure too: its code in the payload is INVALID_VALUE.
-A `UserNotFound` or `GroupNotFound` in a query becomes null; in `_entities`, also an error.
+A `UserNotFound` or `GroupNotFound` in a query becomes null; in `_entities`, also an error. So does
+a `NotEnabled` for a list below a user: the list is null, and its error in the top-level `errors`.
 """
 
 from collections.abc import Iterator
@@ -282,6 +284,15 @@ class InvalidCursor(Refusal):
     remedy = "Read the list from its start, without a cursor."
 
 
+class CannotLink(BadUserInput):
+    """Cognito does not accept an identity at a provider, for one of two reasons."""
+
+    message = (
+        "The user pool does not accept this identity: it has no such provider, or the identity "
+        "already has a user of its own."
+    )
+
+
 class AmbiguousUser(Refusal):
     """More than one user has this e-mail address or phone number."""
 
@@ -398,6 +409,14 @@ class UserNotFound(ActionFailed):
     field = "username"
 
 
+class DevicesNotShown(UserNotFound):
+    """The user pool lists no devices, most likely because there is no such user."""
+
+    message = (
+        "The user pool does not show devices of this user. Most likely, there is no such user."
+    )
+
+
 class GroupNotFound(ActionFailed):
     """The user pool has no such group."""
 
@@ -453,12 +472,55 @@ class UsernameTaken(AlreadyExists):
     field = "username"
 
 
+class IdentityTaken(AlreadyExists):
+    """The user has the identity already, or another user has."""
+
+    message = "The identity is linked to a user already."
+    field = "value"
+
+
 class LimitExceeded(ActionFailed):
     """A quota of the user pool's resources is used up."""
 
     code = "LIMIT_EXCEEDED"
     status = 409
     message = "A quota of the user pool is used up."
+
+
+class TooManyIdentities(LimitExceeded):
+    """The user has as many identities as Cognito allows."""
+
+    message = "The user has as many identities as Cognito allows."
+
+
+class ThingNotFound(ActionFailed):
+    """The user has no such thing."""
+
+    code = "NOT_FOUND"
+    status = 404
+    message = "The user has no such thing."
+    remedy = "Show the message. Read the list again."
+
+
+class DeviceNotFound(ThingNotFound):
+    """The user has no such device."""
+
+    message = "The user has no such device."
+    field = "deviceKey"
+
+
+class AuthEventNotFound(ThingNotFound):
+    """The user has no such sign-in event."""
+
+    message = "The user has no such sign-in event."
+    field = "eventId"
+
+
+class IdentityNotFound(ThingNotFound):
+    """The user has no such identity."""
+
+    message = "The user has no such identity."
+    field = "userId"
 
 
 class RejectedByTrigger(ActionFailed):

@@ -105,6 +105,9 @@ class Change(Protocol):
             AdminError: Cognito replied with 200, and did not make all of the change.
         """
 
+    def leaves_open(self, error: Exception) -> bool:
+        """Tell whether Cognito may have made the change although it replied with this error."""
+
     async def look_again(self, error: Exception, reads: Reads) -> Mapping[str, Any]:
         """Find out whether Cognito made the change, where it is not known.
 

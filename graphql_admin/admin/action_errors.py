@@ -29,6 +29,10 @@ class ActionErrorCode(Enum):
     LIMIT_EXCEEDED = strawberry.enum_value(
         "LIMIT_EXCEEDED", description="A quota of the pool is used up, such as groups per user."
     )
+    NOT_FOUND = strawberry.enum_value(
+        "NOT_FOUND",
+        description="The user has no such device, sign-in event or identity. Nothing was changed.",
+    )
     REJECTED_BY_TRIGGER = strawberry.enum_value(
         "REJECTED_BY_TRIGGER",
         description="A Lambda trigger of the pool rejected the action, or failed.",

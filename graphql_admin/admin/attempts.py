@@ -16,6 +16,7 @@ from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.admin.preparation import prepare
 from graphql_admin.audit.log import AuditLog, Event, Outcome, outcome_of
 from graphql_admin.cognito.access import PoolWriter
+from graphql_admin.cognito.operations import describe
 from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import AdminError, Internal, payload_code
 from graphql_admin.targets import Change, Done, Reads, Target
@@ -75,8 +76,9 @@ class Attempts:
             self._audit.demand()
             await self._authorization.allow(attempt)
             prepared = await prepare(context, action, change, attempt, self._described)
-            told = {**parameters, **_names(prepared.target), **prepared.parameters}
-            reply = await self._carry_out(attempt, change, prepared.reads, told)
+            operation = _operation(action, change)
+            told = {**parameters, **_names(operation, prepared.target), **prepared.parameters}
+            reply = await self._carry_out(attempt, change, prepared.reads, operation, told)
         except AdminError as error:
             outcome, code = outcome_of(error, is_sent=_is_sent(attempt)), payload_code(error)
             raise
@@ -94,13 +96,19 @@ class Attempts:
                 await self._authorization.settle(attempt, outcome)
 
     async def _carry_out(
-        self, attempt: Attempt, change: Change, reads: Reads, parameters: dict[str, object]
+        self,
+        attempt: Attempt,
+        change: Change,
+        reads: Reads,
+        operation: str,
+        parameters: dict[str, object],
     ) -> Mapping[str, Any]:
         """Write, and look again where that leaves it open whether the change was made."""
         try:
-            reply = change.confirm(await self._write(attempt, change, parameters))
+            reply = change.confirm(await self._write(attempt, change, operation, parameters))
         except AdminError as error:
-            if outcome_of(error, is_sent=attempt.is_sent) is not Outcome.UNKNOWN:
+            is_unknown = outcome_of(error, is_sent=attempt.is_sent) is Outcome.UNKNOWN
+            if not (is_unknown or (attempt.is_sent and change.leaves_open(error))):
                 raise
             reply = await change.look_again(error, reads)
         # The event names the user, and not the address that was given, if it was one.
@@ -109,13 +117,10 @@ class Attempts:
         return reply
 
     async def _write(
-        self, attempt: Attempt, change: Change, parameters: dict[str, object]
+        self, attempt: Attempt, change: Change, operation: str, parameters: dict[str, object]
     ) -> Reply:
-        context, action = attempt.context, attempt.action
-        operation = change.operation() or action.write
-        if operation not in action.writes:  # so that the IAM policy has it
-            raise Internal
-        write = partial(self._writer.write, approval=attempt)
+        context = attempt.context
+        write = partial(self._writer.write, approval=attempt, user=attempt.target.user)
         context.reads.forget()
         try:
             return await context.count(write, operation, parameters, spare=change.spare)
@@ -143,8 +148,18 @@ def _parameters(aim: Target, change: Change) -> Mapping[str, object]:
     return change.parameters()
 
 
-def _names(target: Target) -> dict[str, str]:
+def _operation(action: Action, change: Change) -> str:
+    operation = change.operation() or action.write
+    if operation not in action.writes:  # so that the IAM policy has it
+        raise Internal
+    return operation
+
+
+def _names(operation: str, target: Target) -> dict[str, str]:
+    """Return the parameters that name the target; a change gives others in its own."""
     names = {"Username": target.user, "GroupName": target.group}
+    if not describe(operation).takes_user:
+        del names["Username"]
     return {name: value for name, value in names.items() if value is not None}
 
 

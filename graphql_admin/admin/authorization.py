@@ -24,6 +24,7 @@ from graphql_admin.errors import (
     Conflict,
     Forbidden,
     Internal,
+    NotEnabled,
     OutOfScope,
     OwnAccount,
     Stale,
@@ -304,7 +305,7 @@ class Authorization:
                 return await self.authority.standing_of(
                     caller.sub, caller.username, reader, anew=anew
                 )
-        except (TimeoutError, TimedOut, UpstreamFailed) as error:
+        except (TimeoutError, TimedOut, UpstreamFailed, NotEnabled) as error:
             raise AuthorityUnavailable from error
 
     async def _resolve(self, attempt: Attempt) -> Effect:

@@ -30,12 +30,12 @@ MAX_READ = 16 * 2**20
 may repeat it in the response."""
 
 PAGES_AT_ONCE = 16
-"""Concurrent reads of pages of users in one request. The size of a page, up to some 6 MB, is known
-only when it has arrived."""
+"""Concurrent reads of pages of users, devices or events in one request. The size of a page, up to
+some 6 MB, is known only when it has arrived."""
 
-_PAGES = frozenset({"ListUsers", "ListUsersInGroup"})
-"""Operations that return many users. By Cognito's model, replies of others have some 130 kB at
-most."""
+_PAGES = frozenset({"AdminListDevices", "AdminListUserAuthEvents", "ListUsers", "ListUsersInGroup"})
+"""Operations that return many users, devices or events. By Cognito's model, replies of others have
+some 130 kB at most."""
 
 
 class Gate(Protocol):

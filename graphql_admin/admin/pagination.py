@@ -123,7 +123,7 @@ class Listing:
     """Name of the page token, in the request and in the reply."""
 
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """Input members other than `Limit` and the token."""
+    """Input members other than the number of rows and the token."""
 
     keep: Callable[[Row], bool] | None = None
     """Drops rows that Cognito should not have returned."""
@@ -134,6 +134,9 @@ class Listing:
 
     limit: int | None = None
     """Rows to request from Cognito at a time; None: as many as the client requests."""
+
+    limit_name: str = "Limit"
+    """Name of the input member for the number of rows."""
 
 
 class Run(NamedTuple):
@@ -287,7 +290,7 @@ def _cut(rows: list[Row], start: Position, count: int) -> Page:
 
 
 async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[Row], str | None]:
-    parameters: dict[str, object] = {**listing.parameters, "Limit": at.limit}
+    parameters: dict[str, object] = {**listing.parameters, listing.limit_name: at.limit}
     if at.token is not None:
         parameters[listing.token] = at.token
     try:

@@ -25,7 +25,10 @@ from graphql_admin.admin import (
     federation,
     group_changes,
     passwords,
+    user_auth_events,
     user_creation,
+    user_devices,
+    user_identities,
     user_pool,
     user_updates,
 )
@@ -138,6 +141,9 @@ FEATURES = (
     user_updates.FEATURE,
     accounts.FEATURE,
     passwords.FEATURE,
+    user_devices.FEATURE,
+    user_auth_events.FEATURE,
+    user_identities.FEATURE,
     group_changes.FEATURE,
     Feature(query=ServiceQuery),
 )

@@ -51,6 +51,7 @@ class Call(Protocol):
         caller: str = "",
         anew: bool = False,
         approval: Approval | None = None,
+        user: str | None = None,
     ) -> Reply:
         """Call an operation; the arguments are those of `read` and `write`."""
         ...
@@ -127,6 +128,7 @@ class PoolWriter:
         deadline: float,
         caller: str = "",
         approval: Approval | None = None,
+        user: str | None = None,
     ) -> Awaitable[Reply]:
         """Call an operation, and retry it where that is safe and may help.
 
@@ -139,6 +141,8 @@ class PoolWriter:
             caller: Who the call is made for; where calls must wait, callers take turns.
             approval: Confirmed before each attempt, once there is a connection for it. Before an
                 attempt after one that may have been carried out, it is renewed, too.
+            user: The `Username` of the user whom it is about, for the quota of calls about one
+                user, where the parameters have no `Username`.
 
         Returns:
             Cognito's reply as parsed JSON (timestamps are seconds since 1970); `{}` if it is empty.
@@ -155,5 +159,10 @@ class PoolWriter:
             AdminError: What `approval` raised. Nothing was carried out.
         """
         return self._call(
-            operation, parameters, deadline=deadline, caller=caller, approval=approval
+            operation,
+            parameters,
+            deadline=deadline,
+            caller=caller,
+            approval=approval,
+            user=user,
         )

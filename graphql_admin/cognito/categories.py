@@ -49,8 +49,10 @@ CATEGORIES: Mapping[str, Quota] = {
             "AdminAddUserToGroup",
             "AdminDeleteUser",
             "AdminDeleteUserAttributes",
+            "AdminDisableProviderForUser",  # believed: the guide has it as a write on one user
             "AdminDisableUser",
             "AdminEnableUser",
+            "AdminLinkProviderForUser",  # believed: as above
             "AdminRemoveUserFromGroup",
             "AdminUpdateUserAttributes",
             "AdminUserGlobalSignOut",
@@ -66,6 +68,7 @@ CATEGORIES: Mapping[str, Quota] = {
             "AdminDeleteSoftwareToken",
             "AdminForgetDevice",
             "AdminSetUserMFAPreference",
+            "AdminUpdateAuthEventFeedback",  # believed: as what is done to a user's other resources
             "AdminUpdateDeviceStatus",
         ),
         Quota.USER_POOL_READ: ("DescribeUserPool",),

@@ -79,7 +79,7 @@ class _PendingCall(NamedTuple):
     operation: Operation
     body: bytes
     user: str | None
-    """The `Username` among its parameters."""
+    """The `Username` of the user whom it is about."""
     caller: str
     deadline: float
     approval: Approval | None
@@ -195,6 +195,7 @@ class UserPool:
         caller: str = "",
         anew: bool = False,
         approval: Approval | None = None,
+        user: str | None = None,
     ) -> Reply:
         try:
             described = describe(operation)
@@ -209,8 +210,8 @@ class UserPool:
             raise BadUserInput from error
         if deadline <= asyncio.get_running_loop().time():
             raise TimedOut(_OUT_OF_TIME)
-        user = parameters.get("Username")
-        user = user if isinstance(user, str) else None
+        username = parameters.get("Username")
+        user = username if isinstance(username, str) else user
         call = _PendingCall(described, body, user, caller, deadline, approval)
         if described.is_read and anew:
             return await self._carry_out(call, await self._wait_for_permit(call))

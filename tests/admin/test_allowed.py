@@ -26,10 +26,12 @@ EVERYTHING = [
     *("addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "disableUser", "enableUser"),
     *("updateUser", "deleteUser", "endUserSessions", "setUserPassword", "resetUserPassword"),
     "resendInvitation",
+    *("forgetUserDevice", "setUserDeviceRemembered", "rateUserAuthEvent"),
+    *("linkUserIdentity", "unlinkUserIdentity"),
 ]
 TO_ONESELF = [
     *("addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "enableUser", "updateUser"),
-    *("endUserSessions", "resendInvitation", "signUserOut"),
+    *("endUserSessions", "resendInvitation", "forgetUserDevice", "signUserOut"),
 ]
 HELP = ["addUserToGroup", "disableUser", "enableUser"]
 

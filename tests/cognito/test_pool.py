@@ -39,11 +39,17 @@ from graphql_admin.cognito.quotas import Quotas
 from graphql_admin.errors import (
     AdminError,
     AlreadyExists,
+    AuthEventNotFound,
     BadUserInput,
+    CannotLink,
     CannotReset,
     DeliveryFailed,
+    DeviceNotFound,
+    DevicesNotShown,
     Forbidden,
     GroupNotFound,
+    IdentityNotFound,
+    IdentityTaken,
     Internal,
     InvitationNotSent,
     LimitExceeded,
@@ -55,6 +61,7 @@ from graphql_admin.errors import (
     TemporaryPasswordRejected,
     Throttled,
     TimedOut,
+    TooManyIdentities,
     UpstreamFailed,
     UsernameTaken,
     UserNotFound,
@@ -123,6 +130,17 @@ MEANINGS_BY_OPERATION: dict[tuple[str, str], type[AdminError]] = {
     ("AdminCreateUser", "InvalidPasswordException"): TemporaryPasswordRejected,
     ("AdminCreateUser", "UnsupportedUserStateException"): NotInvited,
     ("AdminCreateUser", "UsernameExistsException"): UsernameTaken,
+    ("AdminForgetDevice", "ResourceNotFoundException"): DeviceNotFound,
+    ("AdminUpdateDeviceStatus", "ResourceNotFoundException"): DeviceNotFound,
+    ("AdminListDevices", "NotAuthorizedException"): DevicesNotShown,
+    ("AdminListDevices", "ResourceNotFoundException"): DevicesNotShown,
+    ("AdminUpdateAuthEventFeedback", "InvalidParameterException"): AuthEventNotFound,
+    ("AdminUpdateAuthEventFeedback", "ResourceNotFoundException"): AuthEventNotFound,
+    ("AdminLinkProviderForUser", "AliasExistsException"): IdentityTaken,
+    ("AdminLinkProviderForUser", "InvalidParameterException"): CannotLink,
+    ("AdminLinkProviderForUser", "LimitExceededException"): TooManyIdentities,
+    ("AdminLinkProviderForUser", "ResourceNotFoundException"): CannotLink,
+    ("AdminDisableProviderForUser", "ResourceNotFoundException"): IdentityNotFound,
 }
 """What an error means of one operation."""
 
@@ -138,16 +156,15 @@ def meaning(operation: str, code: str) -> type[AdminError]:
     Raises:
         KeyError: There is no expectation for it.
     """
+    if (operation, code) in MEANINGS_BY_OPERATION:
+        return MEANINGS_BY_OPERATION[operation, code]
     if code == "ResourceNotFoundException":
         names_group = "GroupName" in MODEL.operation_model(operation).input_shape.members
         return GroupNotFound if names_group else UpstreamFailed
-    if (operation, code) in MEANINGS_BY_OPERATION:
-        return MEANINGS_BY_OPERATION[operation, code]
     reads = operation.startswith(("AdminGet", "AdminList", "Describe", "Get", "List"))
     if code == "NotAuthorizedException":
         return UpstreamFailed if reads else WrongState
-    # A read has no outcome, and no caller can do anything about a pool without a feature.
-    return UpstreamFailed if reads and MEANINGS[code] is NotEnabled else MEANINGS[code]
+    return MEANINGS[code]
 
 
 OWN_CREDENTIALS_REFUSED = (

@@ -11,13 +11,16 @@ from graphql_admin.actions import Action
 from graphql_admin.targets import TargetKind
 from graphql_admin.web.amplify import ADMIN_QUERIES
 from tests.support.api import Api
-from tests.support.ways import SCHEMA, is_required
+from tests.support.ways import IDENTITY, SCHEMA, is_required
 
 STATUSES = {"OUT_OF_SCOPE": 403, "OWN_ACCOUNT": 403, "FORBIDDEN": 403, "CONFLICT": 409}
 """HTTP statuses of refusals over REST."""
 
 OPTIONAL = frozenset({"precedence", "fullName"})
 """Input fields that are given too, although each may be left out, since an update names one."""
+
+NAMED: dict[str, str | None] = {"deviceKey": "eu-west-1_0a", "userId": IDENTITY}
+"""Values of input fields that must be of a form, or be there."""
 
 SAMPLES_BY_TYPE: dict[str, Any] = {"Boolean": True, "Int": 1, "String": "sample"}
 """Values of input fields that name no target, by their types."""
@@ -46,7 +49,7 @@ def input_type(action: Action) -> Any:
 
 def input_of(action: Action, user: str | None, group: str | None) -> dict[str, Any]:
     """Return an input of an action's mutation: the target, and samples of what else it takes."""
-    named = {"username": user, "groupName": group}
+    named = {"username": user, "groupName": group, **NAMED}
     fields = input_type(action).fields
     return {
         name: named[name] if name in named else _sample(field.type)

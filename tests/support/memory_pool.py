@@ -11,6 +11,7 @@ from typing import Any
 
 from graphql_admin.cognito.operations import translate
 from tests.support.scripted import Reply, ScriptedCognito, failure, reply
+from tests.support.ways import IDENTITIES
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,10 @@ class MemoryPool:
     def _get(self, person: Person, _: str) -> dict[str, Any]:
         return {
             "Username": person.username,
-            "UserAttributes": [{"Name": n, "Value": v} for n, v in person.attributes.items()],
+            "UserAttributes": [
+                *({"Name": n, "Value": v} for n, v in person.attributes.items()),
+                {"Name": "identities", "Value": IDENTITIES},
+            ],
             "Enabled": person.enabled,
             "UserStatus": person.status,
         }

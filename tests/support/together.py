@@ -109,6 +109,7 @@ class Together:
         parameters: Mapping[str, object],
         *,
         approval: Approval | None = None,
+        user: str | None = None,  # noqa: ARG002
         **_: object,
     ) -> Reply:
         await self._steps()

@@ -24,17 +24,27 @@ from graphql_admin.admin.guards import Guard, Requires, RequiresByType, guard_of
 from graphql_admin.admin.nodes import global_id
 from graphql_admin.admin.schema import AdminSchema
 
+IDENTITY = "id-at-provider"
+"""The id of a user at the provider `sample`."""
+IDENTITIES = f'[{{"providerName": "sample", "userId": "{IDENTITY}", "primary": "false"}}]'
+
 USER = {
     "Username": "bob",
     "Enabled": True,
     "UserStatus": "FORCE_CHANGE_PASSWORD",
-    "Attributes": [{"Name": "sub", "Value": "sub-of-bob"}, {"Name": "email", "Value": "b@x.org"}],
+    "Attributes": [
+        {"Name": "sub", "Value": "sub-of-bob"},
+        {"Name": "email", "Value": "b@x.org"},
+        {"Name": "identities", "Value": IDENTITIES},
+    ],
 }
 GROUP = {"GroupName": "Editors"}
 REPLIES = {
     "ListUsers": {"Users": [USER]},
     "AdminGetUser": {**USER, "UserAttributes": USER["Attributes"]},
     "ListUsersInGroup": {"Users": [USER]},
+    "AdminListDevices": {"Devices": [{"DeviceKey": "eu-west-1_0a"}]},
+    "AdminListUserAuthEvents": {"AuthEvents": [{"EventId": "e-1"}]},
     "GetGroup": {"Group": GROUP},
     "ListGroups": {"Groups": [GROUP]},
     "AdminListGroupsForUser": {"Groups": [GROUP]},
@@ -59,6 +69,8 @@ SAMPLES = {
     "groupName": '"Editors"',
     "name": '"Editors"',
     "email": '"sample@example.com"',
+    "deviceKey": '"eu-west-1_0a"',
+    "userId": f'"{IDENTITY}"',
 }
 """Values of arguments and input fields, by name."""
 
