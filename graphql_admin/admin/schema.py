@@ -26,7 +26,9 @@ from graphql_admin.admin import (
     group_changes,
     passwords,
     user_creation,
+    user_factors,
     user_pool,
+    user_sessions,
     user_updates,
 )
 from graphql_admin.admin.context import Info
@@ -138,6 +140,8 @@ FEATURES = (
     user_updates.FEATURE,
     accounts.FEATURE,
     passwords.FEATURE,
+    user_factors.FEATURE,
+    user_sessions.FEATURE,
     group_changes.FEATURE,
     Feature(query=ServiceQuery),
 )

@@ -61,12 +61,16 @@ CATEGORIES: Mapping[str, Quota] = {
             "AdminListDevices",
             "AdminListGroupsForUser",
             "AdminListUserAuthEvents",
+            # The guide does not have these yet: believed, from what they do.
+            "AdminGetUserAuthFactors",
+            "AdminListUserSessions",
         ),
         Quota.USER_RESOURCE_UPDATE: (
             "AdminDeleteSoftwareToken",
             "AdminForgetDevice",
             "AdminSetUserMFAPreference",
             "AdminUpdateDeviceStatus",
+            "AdminRevokeUserSession",  # believed, as above
         ),
         Quota.USER_POOL_READ: ("DescribeUserPool",),
         Quota.USER_POOL_RESOURCE_READ: ("GetGroup", "ListGroups"),

@@ -15,15 +15,18 @@ from graphql_admin.errors import (
     AlreadyExists,
     BadUserInput,
     CannotReset,
+    CannotSetMfa,
     DeliveryFailed,
     GroupNotFound,
     InvitationNotSent,
     LimitExceeded,
     NotEnabled,
     NotInvited,
+    NoTotp,
     PasswordRejected,
     PasswordUsedBefore,
     RejectedByTrigger,
+    SessionNotFound,
     TemporaryPasswordRejected,
     Throttled,
     UpstreamFailed,
@@ -40,9 +43,11 @@ _READS = frozenset(
         # GetUserAttributeVerificationCode sends a message.
         "AdminGetDevice",
         "AdminGetUser",
+        "AdminGetUserAuthFactors",
         "AdminListDevices",
         "AdminListGroupsForUser",
         "AdminListUserAuthEvents",
+        "AdminListUserSessions",
         "DescribeUserPool",
         "GetGroup",
         "ListGroups",
@@ -93,6 +98,10 @@ _MEANINGS: Mapping[str, type[AdminError]] = {
     "InvalidSmsRoleAccessPolicyException": DeliveryFailed,
     "InvalidSmsRoleTrustRelationshipException": DeliveryFailed,
     "UserNotFoundException": UserNotFound,
+    "InvalidUserPoolConfigurationException": NotEnabled,
+    "OperationNotEnabledException": NotEnabled,
+    "PreconditionNotMetException": NotEnabled,
+    "UserPoolAddOnNotEnabledException": NotEnabled,
     "PasswordResetRequiredException": WrongState,
     "TooManyFailedAttemptsException": WrongState,  # the user's, not ours
     "UnsupportedUserStateException": WrongState,
@@ -100,11 +109,7 @@ _MEANINGS: Mapping[str, type[AdminError]] = {
 } | dict.fromkeys(_THROTTLING, Throttled)
 
 _MEANINGS_OF_WRITES: Mapping[str, type[AdminError]] = {
-    # A read that gets one of these is an error of this server or its settings.
-    "InvalidUserPoolConfigurationException": NotEnabled,
-    "OperationNotEnabledException": NotEnabled,
-    "PreconditionNotMetException": NotEnabled,
-    "UserPoolAddOnNotEnabledException": NotEnabled,
+    # A read that gets this is an error of this server or its settings.
     # Not the lack of a right (that is AccessDeniedException): AdminConfirmSignUp says so of a user
     # who is confirmed already.
     "NotAuthorizedException": WrongState,
@@ -119,6 +124,13 @@ _MEANINGS_BY_OPERATION: Mapping[tuple[str, str], type[AdminError]] = {
     ("AdminCreateUser", "InvalidPasswordException"): TemporaryPasswordRejected,
     ("AdminCreateUser", "UnsupportedUserStateException"): NotInvited,
     ("AdminCreateUser", "UsernameExistsException"): UsernameTaken,
+    # Its one parameter is the username, and the gate has read the user: neither can be missing.
+    ("AdminDeleteSoftwareToken", "InvalidParameterException"): NoTotp,
+    ("AdminDeleteSoftwareToken", "ResourceNotFoundException"): NoTotp,
+    # The user was read before, so it is not the pool.
+    ("AdminRevokeUserSession", "ResourceNotFoundException"): SessionNotFound,
+    # Which settings there are was checked.
+    ("AdminSetUserMFAPreference", "InvalidParameterException"): CannotSetMfa,
 }
 
 DONE_IF_GONE: Mapping[str, type[AdminError]] = {
@@ -151,11 +163,12 @@ def translate(operation: str, aws_code: str) -> type[AdminError]:
     Raises:
         OperationNotFoundError: botocore's model has no such operation.
     """
-    if aws_code == "ResourceNotFoundException":
+    meaning = _MEANINGS_BY_OPERATION.get((operation, aws_code))
+    if meaning is None and aws_code == "ResourceNotFoundException":
         # Cognito has one error for a missing group and a missing pool. Where a group was named, it
         # is the group: if the pool did not exist, no caller would have a token from it.
         return GroupNotFound if describe(operation).takes_group else UpstreamFailed
-    meaning = _MEANINGS_BY_OPERATION.get((operation, aws_code)) or _MEANINGS.get(aws_code)
+    meaning = meaning or _MEANINGS.get(aws_code)
     if meaning is None and not is_read(operation):
         meaning = _MEANINGS_OF_WRITES.get(aws_code)
     return meaning or UpstreamFailed
