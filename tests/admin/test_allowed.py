@@ -24,12 +24,12 @@ groups = ["Billing"]
 """
 EVERYTHING = [
     *("addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "disableUser", "enableUser"),
-    *("updateUser", "deleteUser", "endUserSessions", "setUserPassword", "resetUserPassword"),
-    "resendInvitation",
+    *("updateUser", "deleteUser", "endUserSessions", "endUserSession", "setUserPassword"),
+    *("resetUserPassword", "resendInvitation", "setUserMfa", "deleteUserTotp"),
 ]
 TO_ONESELF = [
     *("addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "enableUser", "updateUser"),
-    *("endUserSessions", "resendInvitation", "signUserOut"),
+    *("endUserSessions", "endUserSession", "resendInvitation", "signUserOut"),
 ]
 HELP = ["addUserToGroup", "disableUser", "enableUser"]
 

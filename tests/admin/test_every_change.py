@@ -22,6 +22,7 @@ CHECKED = {
     Action.UPDATE_USER: "DescribeUserPool",
     Action.SET_USER_PASSWORD: "AdminGetUser",
     Action.RESEND_INVITATION: "AdminGetUser",
+    Action.END_USER_SESSION: "AdminGetUser",
     Action.UPDATE_GROUP: "GetGroup",
     Action.DELETE_GROUP: "ListUsersInGroup",
 }

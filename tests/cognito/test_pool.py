@@ -41,6 +41,7 @@ from graphql_admin.errors import (
     AlreadyExists,
     BadUserInput,
     CannotReset,
+    CannotSetMfa,
     DeliveryFailed,
     Forbidden,
     GroupNotFound,
@@ -49,9 +50,11 @@ from graphql_admin.errors import (
     LimitExceeded,
     NotEnabled,
     NotInvited,
+    NoTotp,
     PasswordRejected,
     PasswordUsedBefore,
     RejectedByTrigger,
+    SessionNotFound,
     TemporaryPasswordRejected,
     Throttled,
     TimedOut,
@@ -123,6 +126,10 @@ MEANINGS_BY_OPERATION: dict[tuple[str, str], type[AdminError]] = {
     ("AdminCreateUser", "InvalidPasswordException"): TemporaryPasswordRejected,
     ("AdminCreateUser", "UnsupportedUserStateException"): NotInvited,
     ("AdminCreateUser", "UsernameExistsException"): UsernameTaken,
+    ("AdminDeleteSoftwareToken", "InvalidParameterException"): NoTotp,
+    ("AdminDeleteSoftwareToken", "ResourceNotFoundException"): NoTotp,
+    ("AdminRevokeUserSession", "ResourceNotFoundException"): SessionNotFound,
+    ("AdminSetUserMFAPreference", "InvalidParameterException"): CannotSetMfa,
 }
 """What an error means of one operation."""
 
@@ -138,16 +145,15 @@ def meaning(operation: str, code: str) -> type[AdminError]:
     Raises:
         KeyError: There is no expectation for it.
     """
+    if (operation, code) in MEANINGS_BY_OPERATION:
+        return MEANINGS_BY_OPERATION[operation, code]
     if code == "ResourceNotFoundException":
         names_group = "GroupName" in MODEL.operation_model(operation).input_shape.members
         return GroupNotFound if names_group else UpstreamFailed
-    if (operation, code) in MEANINGS_BY_OPERATION:
-        return MEANINGS_BY_OPERATION[operation, code]
     reads = operation.startswith(("AdminGet", "AdminList", "Describe", "Get", "List"))
     if code == "NotAuthorizedException":
         return UpstreamFailed if reads else WrongState
-    # A read has no outcome, and no caller can do anything about a pool without a feature.
-    return UpstreamFailed if reads and MEANINGS[code] is NotEnabled else MEANINGS[code]
+    return MEANINGS[code]
 
 
 OWN_CREDENTIALS_REFUSED = (

@@ -41,6 +41,8 @@ TAKING_OVER = frozenset(
         Action.DELETE_USER,
         Action.SET_USER_PASSWORD,
         Action.RESET_USER_PASSWORD,
+        Action.SET_USER_MFA,
+        Action.DELETE_USER_TOTP,
     }
 )
 """What no caller may do to themselves."""
