@@ -125,6 +125,16 @@ class Action(Enum):
         sentence="Read the user pool's attributes and password policy.",
         reads=("DescribeUserPool",),
     )
+    GET_USER_AUTH_FACTORS = Row(
+        name="getUserAuthFactors",
+        sentence="Read which factors a user can sign in with.",
+        reads=("AdminGetUserAuthFactors",),
+    )
+    LIST_USER_SESSIONS = Row(
+        name="listUserSessions",
+        sentence="List a user's sessions, with their IP addresses and places.",
+        reads=("AdminListUserSessions", "AdminGetUser"),  # the latter for the username
+    )
     ADD_USER_TO_GROUP = Row(
         name="addUserToGroup",
         sentence="Add a user to a group.",
@@ -203,6 +213,15 @@ class Action(Enum):
         effect=Effect.NONE,
         on_oneself=Oneself.TOO,
     )
+    END_USER_SESSION = Row(
+        name="endUserSession",
+        sentence="End one of a user's sessions.",
+        write="AdminRevokeUserSession",
+        target=TargetKind.USER,
+        checks=("AdminGetUser",),
+        effect=Effect.NONE,
+        on_oneself=Oneself.TOO,
+    )
     SET_USER_PASSWORD = Row(
         name="setUserPassword",
         sentence="Set a user's password.",
@@ -278,6 +297,22 @@ class Action(Enum):
         write="AdminDisableProviderForUser",
         target=TargetKind.USER,
         checks=("AdminGetUser",),
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,
+    )
+    SET_USER_MFA = Row(
+        name="setUserMfa",
+        sentence="Set which factors of MFA a user is asked for.",
+        write="AdminSetUserMFAPreference",
+        target=TargetKind.USER,
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,
+    )
+    DELETE_USER_TOTP = Row(
+        name="deleteUserTotp",
+        sentence="Delete a user's authenticator app, so that they can set up another.",
+        write="AdminDeleteSoftwareToken",
+        target=TargetKind.USER,
         effect=Effect.NONE,
         on_oneself=Oneself.NEVER,
     )

@@ -34,6 +34,7 @@ AdminError
 └── ActionFailed               `errors` of a mutation's payload: expected, for the app to handle
     ├── UserNotFound           USER_NOT_FOUND
     ├── GroupNotFound          GROUP_NOT_FOUND
+    ├── ThingNotFound          NOT_FOUND
     ├── WrongState             WRONG_STATE
     ├── AlreadyExists          ALREADY_EXISTS
     ├── LimitExceeded          LIMIT_EXCEEDED
@@ -427,6 +428,43 @@ class GroupNotFound(ActionFailed):
     field = "groupName"
 
 
+class ThingNotFound(ActionFailed):
+    """The user has no such session, device, sign-in event or identity."""
+
+    code = "NOT_FOUND"
+    status = 404
+    message = "The user has no such thing."
+    remedy = "Show the message. Read the list again."
+
+
+class SessionNotFound(ThingNotFound):
+    """The session has ended, or is another user's."""
+
+    message = "The user has no such session; it may have ended already."
+    field = "sessionId"
+
+
+class DeviceNotFound(ThingNotFound):
+    """The user has no such device."""
+
+    message = "The user has no such device."
+    field = "deviceKey"
+
+
+class AuthEventNotFound(ThingNotFound):
+    """The user has no such sign-in event."""
+
+    message = "The user has no such sign-in event."
+    field = "eventId"
+
+
+class IdentityNotFound(ThingNotFound):
+    """The user has no such identity."""
+
+    message = "The user has no such identity."
+    field = "userId"
+
+
 class WrongState(ActionFailed):
     """The state of the user or group does not allow the action."""
 
@@ -444,6 +482,22 @@ class CannotReset(WrongState):
         "The password of this user cannot be reset now: they are disabled or have not signed in "
         "yet, or have no verified e-mail address or phone number to send a code to."
     )
+
+
+class CannotSetMfa(WrongState):
+    """The user's MFA cannot be set so, for one of several reasons that Cognito does not tell."""
+
+    message = (
+        "This cannot be set for the user now: they have not set up a factor that the input names, "
+        "or have no verified e-mail address or phone number to send its codes to, or the user pool "
+        "does not use the factor."
+    )
+
+
+class NoTotp(WrongState):
+    """The user has no authenticator app, or their status does not allow to delete it."""
+
+    message = "The user has no authenticator app that can be deleted."
 
 
 class NotInvited(WrongState):
@@ -491,36 +545,6 @@ class TooManyIdentities(LimitExceeded):
     """The user has as many identities as Cognito allows."""
 
     message = "The user has as many identities as Cognito allows."
-
-
-class ThingNotFound(ActionFailed):
-    """The user has no such thing."""
-
-    code = "NOT_FOUND"
-    status = 404
-    message = "The user has no such thing."
-    remedy = "Show the message. Read the list again."
-
-
-class DeviceNotFound(ThingNotFound):
-    """The user has no such device."""
-
-    message = "The user has no such device."
-    field = "deviceKey"
-
-
-class AuthEventNotFound(ThingNotFound):
-    """The user has no such sign-in event."""
-
-    message = "The user has no such sign-in event."
-    field = "eventId"
-
-
-class IdentityNotFound(ThingNotFound):
-    """The user has no such identity."""
-
-    message = "The user has no such identity."
-    field = "userId"
 
 
 class RejectedByTrigger(ActionFailed):

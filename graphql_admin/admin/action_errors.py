@@ -16,6 +16,11 @@ class ActionErrorCode(Enum):
     GROUP_NOT_FOUND = strawberry.enum_value(
         "GROUP_NOT_FOUND", description="The pool has no such group."
     )
+    NOT_FOUND = strawberry.enum_value(
+        "NOT_FOUND",
+        description="The user has no such session, device, sign-in event or identity, or no longer. "
+        "Nothing was changed.",
+    )
     WRONG_STATE = strawberry.enum_value(
         "WRONG_STATE",
         description="The state of the user or group does not allow the action, such as "
@@ -28,10 +33,6 @@ class ActionErrorCode(Enum):
     )
     LIMIT_EXCEEDED = strawberry.enum_value(
         "LIMIT_EXCEEDED", description="A quota of the pool is used up, such as groups per user."
-    )
-    NOT_FOUND = strawberry.enum_value(
-        "NOT_FOUND",
-        description="The user has no such device, sign-in event or identity. Nothing was changed.",
     )
     REJECTED_BY_TRIGGER = strawberry.enum_value(
         "REJECTED_BY_TRIGGER",

@@ -121,7 +121,7 @@ async def auth_events_of_user(
         key="EventId",
         token="NextToken",
         parameters={"Username": user.key},
-        limit_name="MaxResults",
+        size="MaxResults",
     )
     return await paginate(info.context, listing, _read, first=first, after=after)
 

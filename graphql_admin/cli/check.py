@@ -8,13 +8,21 @@ from typing import Any, TypeAlias
 from graphql_admin.actions import Action
 from graphql_admin.app import make_parts
 from graphql_admin.cognito.access import MissingRight
-from graphql_admin.errors import AdminError, BadUserInput, GroupNotFound, UserNotFound
+from graphql_admin.errors import (
+    AdminError,
+    BadUserInput,
+    GroupNotFound,
+    NotEnabled,
+    UserNotFound,
+)
 from graphql_admin.policy.iam import checks_of
 from graphql_admin.settings import PREFIX, Settings
 
 PROBES: Mapping[str, Mapping[str, object]] = {
     "AdminGetUser": {"Username": "graphql-admin-check"},
+    "AdminGetUserAuthFactors": {"Username": "graphql-admin-check"},
     "AdminListGroupsForUser": {"Username": "graphql-admin-check"},
+    "AdminListUserSessions": {"Username": "graphql-admin-check"},
     "DescribeUserPool": {},
     "GetGroup": {"GroupName": "graphql-admin-check"},
     "ListGroups": {"Limit": 1},
@@ -88,6 +96,8 @@ async def _check_rights(settings: Settings, read: _Read, findings: Findings) -> 
                 f"The server's own credentials may not call {operation}.{consequence} "
                 "`graphql-admin iam-policy` prints all the permissions that they need."
             )
+        except NotEnabled:
+            findings.notes.append(f"The user pool's plan or settings do not support {operation}.")
         except AdminError as error:
             findings.problems.append(
                 f"The call to the user pool failed ({error.code}); see the log."

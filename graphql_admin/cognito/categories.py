@@ -63,6 +63,9 @@ CATEGORIES: Mapping[str, Quota] = {
             "AdminListDevices",
             "AdminListGroupsForUser",
             "AdminListUserAuthEvents",
+            # The guide does not have these yet: believed, from what they do.
+            "AdminGetUserAuthFactors",
+            "AdminListUserSessions",
         ),
         Quota.USER_RESOURCE_UPDATE: (
             "AdminDeleteSoftwareToken",
@@ -70,6 +73,7 @@ CATEGORIES: Mapping[str, Quota] = {
             "AdminSetUserMFAPreference",
             "AdminUpdateAuthEventFeedback",  # believed: as what is done to a user's other resources
             "AdminUpdateDeviceStatus",
+            "AdminRevokeUserSession",  # believed, as above
         ),
         Quota.USER_POOL_READ: ("DescribeUserPool",),
         Quota.USER_POOL_RESOURCE_READ: ("GetGroup", "ListGroups"),

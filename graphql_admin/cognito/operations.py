@@ -17,6 +17,7 @@ from graphql_admin.errors import (
     BadUserInput,
     CannotLink,
     CannotReset,
+    CannotSetMfa,
     DeliveryFailed,
     DeviceNotFound,
     DevicesNotShown,
@@ -27,9 +28,11 @@ from graphql_admin.errors import (
     LimitExceeded,
     NotEnabled,
     NotInvited,
+    NoTotp,
     PasswordRejected,
     PasswordUsedBefore,
     RejectedByTrigger,
+    SessionNotFound,
     TemporaryPasswordRejected,
     Throttled,
     TooManyIdentities,
@@ -47,9 +50,11 @@ _READS = frozenset(
         # GetUserAttributeVerificationCode sends a message.
         "AdminGetDevice",
         "AdminGetUser",
+        "AdminGetUserAuthFactors",
         "AdminListDevices",
         "AdminListGroupsForUser",
         "AdminListUserAuthEvents",
+        "AdminListUserSessions",
         "DescribeUserPool",
         "GetGroup",
         "ListGroups",
@@ -139,6 +144,13 @@ _MEANINGS_BY_OPERATION: Mapping[tuple[str, str], type[AdminError]] = {
     ("AdminLinkProviderForUser", "LimitExceededException"): TooManyIdentities,
     ("AdminLinkProviderForUser", "ResourceNotFoundException"): CannotLink,
     ("AdminDisableProviderForUser", "ResourceNotFoundException"): IdentityNotFound,
+    # Its one parameter is the username, and the gate has read the user: neither can be missing.
+    ("AdminDeleteSoftwareToken", "InvalidParameterException"): NoTotp,
+    ("AdminDeleteSoftwareToken", "ResourceNotFoundException"): NoTotp,
+    # The user was read before, so it is not the pool.
+    ("AdminRevokeUserSession", "ResourceNotFoundException"): SessionNotFound,
+    # Which settings there are was checked.
+    ("AdminSetUserMFAPreference", "InvalidParameterException"): CannotSetMfa,
 }
 
 DONE_IF_GONE: Mapping[str, type[AdminError]] = {

@@ -26,6 +26,11 @@ class Person:
     days_since_sign_up: int = 400
     days_since_change: int = 30
 
+    @property
+    def has_mfa(self) -> bool:
+        """Whether they are asked for a code by text message when they sign in."""
+        return self.attributes.get("phone_number_verified") == "true"
+
 
 def _ready(username: str, name: str, *groups: str) -> Person:
     given, family = name.split(" ")

@@ -24,6 +24,7 @@ CHECKED = {
     Action.RESEND_INVITATION: "AdminGetUser",
     Action.LINK_USER_IDENTITY: "AdminGetUser",
     Action.UNLINK_USER_IDENTITY: "AdminGetUser",
+    Action.END_USER_SESSION: "AdminGetUser",
     Action.UPDATE_GROUP: "GetGroup",
     Action.DELETE_GROUP: "ListUsersInGroup",
 }

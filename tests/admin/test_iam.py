@@ -25,6 +25,12 @@ ACCOUNT = "111122223333"
 SINGLES = [frozenset({action}) for action in Action]
 PAIRS = [frozenset(pair) for pair in combinations(Action, 2)]
 EVERY = frozenset(Action)
+BY_KEY = {
+    Action.LIST_GROUPS_FOR_USER: "allowedActions",
+    Action.GET_USER_AUTH_FACTORS: "authFactors { mfa }",
+    Action.LIST_USER_SESSIONS: "sessions { id }",
+}
+"""What each reads of a user of whom only the key is known."""
 NAMES = {"username": "bob", "groupname": "Editors"}
 
 
@@ -77,12 +83,10 @@ def drive(api: Api, enabled: frozenset[Action], group: str) -> None:
     for action, document in ALTERNATIVES.items():
         if action in enabled:
             api.send(document, token=token)
-    if Action.LIST_GROUPS_FOR_USER in enabled:  # of a user of whom only the key is known
+    for action in enabled & BY_KEY.keys():
         bob = '[{__typename: "User", username: "bob"}]'
-        api.send(
-            f"{{ _entities(representations: {bob}) {{ ... on User {{ allowedActions }} }} }}",
-            token=token,
-        )
+        fields = f"{{ ... on User {{ {BY_KEY[action]} }} }}"
+        api.send(f"{{ _entities(representations: {bob}) {fields} }}", token=token)
     if Action.DELETE_GROUP in enabled:
         api.send(
             'mutation { deleteGroup(input: {groupName: "Empty"}) { errors { code } } }', token=token

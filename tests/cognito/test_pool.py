@@ -43,6 +43,7 @@ from graphql_admin.errors import (
     BadUserInput,
     CannotLink,
     CannotReset,
+    CannotSetMfa,
     DeliveryFailed,
     DeviceNotFound,
     DevicesNotShown,
@@ -55,9 +56,11 @@ from graphql_admin.errors import (
     LimitExceeded,
     NotEnabled,
     NotInvited,
+    NoTotp,
     PasswordRejected,
     PasswordUsedBefore,
     RejectedByTrigger,
+    SessionNotFound,
     TemporaryPasswordRejected,
     Throttled,
     TimedOut,
@@ -141,6 +144,10 @@ MEANINGS_BY_OPERATION: dict[tuple[str, str], type[AdminError]] = {
     ("AdminLinkProviderForUser", "LimitExceededException"): TooManyIdentities,
     ("AdminLinkProviderForUser", "ResourceNotFoundException"): CannotLink,
     ("AdminDisableProviderForUser", "ResourceNotFoundException"): IdentityNotFound,
+    ("AdminDeleteSoftwareToken", "InvalidParameterException"): NoTotp,
+    ("AdminDeleteSoftwareToken", "ResourceNotFoundException"): NoTotp,
+    ("AdminRevokeUserSession", "ResourceNotFoundException"): SessionNotFound,
+    ("AdminSetUserMFAPreference", "InvalidParameterException"): CannotSetMfa,
 }
 """What an error means of one operation."""
 

@@ -141,6 +141,7 @@ STATES: Mapping[str, Callable[[dict[str, Any], dict[str, str]], bool]] = {
     "setUserPassword of another provider": lambda user, _: (
         user["UserStatus"] == "EXTERNAL_PROVIDER"
     ),
+    "setUserMfa that turns it off": lambda user, _: user["UserMFASettingList"] == ["SMS_MFA"],
     "updateUser that verifies": lambda user, has: (
         is_confirmed(user) and has["email_verified"] == "false"
     ),

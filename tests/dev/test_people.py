@@ -180,6 +180,11 @@ CHANGES = {
         # moto makes another user of whom it invites again.
         lambda pool: not pool.has_address(),
     ),
+    Action.SET_USER_MFA: Change(
+        Pool.settle,
+        lambda pool: pool.user()["PreferredMfaSetting"] == "SMS_MFA",
+        f'username: "{TARGET}", sms: PREFERRED',
+    ),
     Action.END_USER_SESSIONS: Change(Pool.sign_in, lambda pool: not pool.is_signed_in()),
     Action.DELETE_USER: Change(Pool.invite, lambda pool: not pool.is_there()),
     Action.CREATE_GROUP: Change(
@@ -195,7 +200,25 @@ CHANGES = {
     ),
 }
 
+NOT_IN_MOTO = {
+    Action.GET_USER_AUTH_FACTORS: (
+        f'{{ user(by: {{username: "{TARGET}"}}) {{ authFactors {{ firstFactors }} }} }}'
+    ),
+    Action.LIST_USER_SESSIONS: f'{{ user(by: {{username: "{TARGET}"}}) {{ sessions {{ id }} }} }}',
+    Action.END_USER_SESSION: (
+        f'mutation {{ endUserSession(input: {{username: "{TARGET}", '
+        'sessionId: "tkn0123456789abcdefghijklmno"}) { errors { code } } }'
+    ),
+    Action.DELETE_USER_TOTP: (
+        f'mutation {{ deleteUserTotp(input: {{username: "{TARGET}"}}) {{ errors {{ code }} }} }}'
+    ),
+}
+"""Documents for actions whose operations moto does not have."""
+
 READS = {
+    Action.GET_USER_AUTH_FACTORS: (
+        f'{{ user(by: {{username: "{TARGET}"}}) {{ authFactors {{ mfa }} }} }}'
+    ),
     Action.LIST_USERS: "{ users { nodes { email } } }",
     Action.GET_USER: f'{{ user(by: {{username: "{TARGET}"}}) {{ username }} }}',
     Action.LIST_GROUPS: "{ groups { nodes { name } } }",
@@ -246,7 +269,21 @@ PEOPLE = ["admin", "helper", "ordinary user"]
 
 def test_every_change_is_tried() -> None:
     """Every action that changes something is tried in dev mode, by every person."""
-    assert CHANGES.keys() | {Action.SIGN_USER_OUT} == {each for each in Action if each.write}
+    tried = CHANGES.keys() | NOT_IN_MOTO.keys() | {Action.SIGN_USER_OUT}
+    assert tried >= {each for each in Action if each.write}
+
+
+@pytest.mark.parametrize("action", NOT_IN_MOTO, ids=lambda action: action.label)
+@pytest.mark.parametrize("role", PEOPLE)
+def test_what_moto_does_not_have(
+    embedded: EmbeddedCognito, pool: Pool, send: Callable[..., Any], role: str, action: Action
+) -> None:
+    """The error says that it is the user pool that cannot do it."""
+    pool.settle()
+    person = next(person for person in embedded.people if person.role == role)
+    errors = send(NOT_IN_MOTO[action], person.token)["errors"]
+    code = "UPSTREAM_ERROR" if action in allowed(person.groups) else "FORBIDDEN"
+    assert [error["extensions"]["code"] for error in errors] == [code]
 
 
 @pytest.mark.parametrize("action", CHANGES, ids=lambda action: action.label)
@@ -329,7 +366,7 @@ def test_what_a_helper_may_do_to_each(embedded: EmbeddedCognito, send: Callable[
         "ada": [],
         "sam": [
             *("removeUserFromGroup", "confirmUserSignUp", "enableUser", "updateUser"),
-            *("endUserSessions", "resendInvitation", "signUserOut"),
+            *("endUserSessions", "endUserSession", "resendInvitation", "signUserOut"),
         ],
         "otto": [
             "addUserToGroup",
@@ -339,8 +376,11 @@ def test_what_a_helper_may_do_to_each(embedded: EmbeddedCognito, send: Callable[
             "enableUser",
             "updateUser",
             "endUserSessions",
+            "endUserSession",
             "resetUserPassword",
             "resendInvitation",
+            "setUserMfa",
+            "deleteUserTotp",
         ],
     }
     groups = "{ groups { nodes { name allowedActions } } }"
@@ -405,6 +445,11 @@ def allowed(groups: tuple[str, ...]) -> frozenset[Action]:
                 Action.END_USER_SESSIONS,
                 Action.RESET_USER_PASSWORD,
                 Action.RESEND_INVITATION,
+                Action.GET_USER_AUTH_FACTORS,
+                Action.LIST_USER_SESSIONS,
+                Action.END_USER_SESSION,
+                Action.SET_USER_MFA,
+                Action.DELETE_USER_TOTP,
             }
         )
     return frozenset()

@@ -45,6 +45,8 @@ TAKING_OVER = frozenset(
         Action.RATE_USER_AUTH_EVENT,
         Action.LINK_USER_IDENTITY,
         Action.UNLINK_USER_IDENTITY,
+        Action.SET_USER_MFA,
+        Action.DELETE_USER_TOTP,
     }
 )
 """What no caller may do to themselves."""

@@ -36,7 +36,7 @@ POLICY = f"""
 Admins = ["*"]
 Helpers = ["addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "disableUser",
            "enableUser", "deleteUser", "endUserSessions", "setUserPassword", "resetUserPassword",
-           "resendInvitation", "updateUser"]
+           "resendInvitation", "updateUser", "endUserSession", "setUserMfa", "deleteUserTotp"]
 Readers = ["listUsers"]
 [writes]
 Helpers = ["*"]
@@ -52,15 +52,18 @@ ROWS = {
         (Action.CONFIRM_USER_SIGN_UP, None),
         (Action.ENABLE_USER, None),
         (Action.END_USER_SESSIONS, None),
+        (Action.END_USER_SESSION, None),
         (Action.RESEND_INVITATION, None),
         (Action.UPDATE_USER, None),
     ],
-    "disable, delete, set or reset the password, set an address, remove from a group that gives "
-    "rights": [
+    "disable, delete, set or reset the password, set MFA, delete the authenticator app, set an "
+    "address, remove from a group that gives rights": [
         (Action.DISABLE_USER, None),
         (Action.DELETE_USER, None),
         (Action.SET_USER_PASSWORD, None),
         (Action.RESET_USER_PASSWORD, None),
+        (Action.SET_USER_MFA, None),
+        (Action.DELETE_USER_TOTP, None),
         (Action.UPDATE_USER, None, True),
         (Action.REMOVE_USER_FROM_GROUP, "Helpers"),
     ],

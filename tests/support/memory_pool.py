@@ -158,6 +158,9 @@ class MemoryPool:
             "AdminSetUserPassword": self._nothing,
             "AdminResetUserPassword": self._nothing,
             "AdminCreateUser": self._nothing,  # as RESEND
+            "AdminDeleteSoftwareToken": self._nothing,
+            "AdminRevokeUserSession": self._nothing,
+            "AdminSetUserMFAPreference": self._nothing,
             "AdminUpdateUserAttributes": self._nothing,
             "AdminDeleteUserAttributes": self._nothing,
         }

@@ -61,6 +61,13 @@ function examplesThatRead({ username, actions }, { users, groups }) {
   } else if (may("listUsers")) {
     examples.push(reading("listGroupsForUser", GROUPS_OF_MANY, { first: 5 }));
   }
+  if (may("getUser")) {
+    examples.push(reading("getUserAuthFactors", FACTORS_OF_ONE, { by }));
+    examples.push(reading("listUserSessions", SESSIONS_OF_ONE, { by }));
+  } else if (may("listUsers")) {
+    examples.push(reading("getUserAuthFactors", FACTORS_OF_MANY, { first: 5 }));
+    examples.push(reading("listUserSessions", SESSIONS_OF_MANY, { first: 5 }));
+  }
   if (may("getGroup")) {
     examples.push(reading("listUsersInGroup", USERS_OF_ONE, { name }));
   } else if (may("listGroups")) {
@@ -86,6 +93,9 @@ const FITS = {
 
 // What an example changes, where an action need not be told.
 const VALUES = {
+  // One that no user has: an example ends no session.
+  endUserSession: { sessionId: "tkn0000000000000000000000000" },
+  setUserMfa: { sms: "OFF" },
   updateUser: { fullName: "Changed in the explorer" },
   updateGroup: { description: "Changed in the explorer." },
 };
@@ -303,6 +313,58 @@ const GROUPS_OF_MANY = `query ListGroupsForUser($first: Int!) {
           name
           precedence
         }
+      }
+    }
+  }
+}`;
+
+const FACTORS_OF_ONE = `query GetUserAuthFactors($by: UserBy!) {
+  user(by: $by) {
+    username
+    authFactors {
+      preferredMfa
+      mfa
+    }
+  }
+}`;
+
+const FACTORS_OF_MANY = `query GetUserAuthFactors($first: Int!) {
+  users(first: $first) {
+    nodes {
+      username
+      authFactors {
+        preferredMfa
+        mfa
+        firstFactors
+      }
+    }
+  }
+}`;
+
+const SESSIONS_OF_ONE = `query ListUserSessions($by: UserBy!) {
+  user(by: $by) {
+    username
+    sessions {
+      id
+      kind
+      createdAt
+      lastActiveAt
+      deviceType
+      city
+    }
+  }
+}`;
+
+const SESSIONS_OF_MANY = `query ListUserSessions($first: Int!) {
+  users(first: $first) {
+    nodes {
+      username
+      sessions {
+        id
+        kind
+        lastActiveAt
+        deviceType
+        city
       }
     }
   }
