@@ -18,8 +18,8 @@ class ActionErrorCode(Enum):
     )
     NOT_FOUND = strawberry.enum_value(
         "NOT_FOUND",
-        description="The user has no such session, device, sign-in event or identity, or no longer. "
-        "Nothing was changed.",
+        description="The user has no such session, device, sign-in event or identity, or no longer "
+        "has it. Nothing was changed.",
     )
     WRONG_STATE = strawberry.enum_value(
         "WRONG_STATE",
