@@ -241,12 +241,21 @@ def send(
         yield post
 
 
+LACKING = {
+    Action.FORGET_USER_DEVICE: 'deviceKey: "eu-west-1_0a"',
+    Action.SET_USER_DEVICE_REMEMBERED: 'deviceKey: "eu-west-1_0a", remembered: true',
+    Action.RATE_USER_AUTH_EVENT: 'eventId: "e", wasTheUser: true',
+    Action.LINK_USER_IDENTITY: 'provider: "Google", value: "1"',
+}
+"""Changes that moto does not have, with their input."""
+
 PEOPLE = ["admin", "helper", "ordinary user"]
 
 
 def test_every_change_is_tried() -> None:
     """Every action that changes something is tried in dev mode, by every person."""
-    assert CHANGES.keys() | {Action.SIGN_USER_OUT} == {each for each in Action if each.write}
+    tried = CHANGES.keys() | LACKING.keys() | {Action.UNLINK_USER_IDENTITY, Action.SIGN_USER_OUT}
+    assert tried == {each for each in Action if each.write}
 
 
 @pytest.mark.parametrize("action", CHANGES, ids=lambda action: action.label)
@@ -268,6 +277,46 @@ def test_change(
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
         assert not change.done(pool)
     pool.tidy()
+
+
+@pytest.mark.parametrize("action", LACKING, ids=lambda action: action.label)
+def test_what_moto_lacks(
+    embedded: EmbeddedCognito, pool: Pool, send: Callable[..., Any], action: Action
+) -> None:
+    """The error says that the pool does not do it, and nothing is changed."""
+    pool.settle()
+    admin = next(person for person in embedded.people if person.role == "admin")
+    input_ = f'username: "{TARGET}", {LACKING[action]}'
+    answer = send(
+        f"mutation {{ {action.label}(input: {{{input_}}}) {{ errors {{ code }} }} }}", admin.token
+    )
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["UPSTREAM_ERROR"]
+    assert pool.is_there()
+
+
+@pytest.mark.parametrize("field", ["devices { nodes { key } }", "authEvents { nodes { id } }"])
+def test_lists_that_moto_lacks(
+    embedded: EmbeddedCognito, send: Callable[..., Any], field: str
+) -> None:
+    """The user is shown without them."""
+    admin = next(person for person in embedded.people if person.role == "admin")
+    answer = send(f'{{ user(by: {{username: "otto"}}) {{ username {field} }} }}', admin.token)
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["UPSTREAM_ERROR"]
+    assert answer["data"]["user"] == {"username": "otto", field.split()[0]: None}
+
+
+def test_unlinking(embedded: EmbeddedCognito, send: Callable[..., Any]) -> None:
+    """Who came by another provider is that identity; a user without one has nothing to unlink."""
+    admin = next(person for person in embedded.people if person.role == "admin")
+    query = "{ users(filter: {status: EXTERNAL_PROVIDER}) { nodes { username identities { userId"
+    (user,) = send(f"{query} provider }} }} }} }}", admin.token)["data"]["users"]["nodes"]
+    assert user["username"] == "Google_" + user["identities"][0]["userId"]
+    for username, code in ((user["username"], "WRONG_STATE"), ("otto", "NOT_FOUND")):
+        given = f'username: "{username}", provider: "Google", '
+        given += f'userId: "{user["identities"][0]["userId"]}"'
+        change = f"unlinkUserIdentity(input: {{{given}}}) {{ errors {{ code }} }}"
+        answer = send(f"mutation {{ it: {change} }}", admin.token)
+        assert answer == {"data": {"it": {"errors": [{"code": code}]}}}
 
 
 @pytest.mark.parametrize("action", READS, ids=lambda action: action.label)
