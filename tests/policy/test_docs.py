@@ -57,8 +57,8 @@ ROWS = {
         (Action.UPDATE_USER, None),
         (Action.FORGET_USER_DEVICE, None),
     ],
-    "disable, delete, set or reset the password, set an address, remember a device, rate a sign-in, "
-    "link or unlink an identity, remove from a group that gives rights": [
+    "disable, delete, set or reset the password, set an address, remember a device, rate a "
+    "sign-in, link or unlink an identity, remove from a group that gives rights": [
         (Action.DISABLE_USER, None),
         (Action.DELETE_USER, None),
         (Action.SET_USER_PASSWORD, None),
