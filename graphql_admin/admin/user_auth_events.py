@@ -74,7 +74,7 @@ class UserAuthEvent(Personal):
     city: str | None = strawberry.field(description="The city that it came from.")
     country: str | None = strawberry.field(description="The country that it came from.")
     was_the_user: bool | None = strawberry.field(
-        description="Whether it was the user, as somebody rated it; null if nobody has."
+        description="Whether it was the user, as a caller rated it; null if it is not rated."
     )
 
 

@@ -200,7 +200,7 @@ def test_cursor_of_another_list(serve: Callable[..., Api], backend: ScriptedCogn
 def test_errors_of_the_list(
     serve: Callable[..., Api], backend: ScriptedCognito, error: str, code: str
 ) -> None:
-    """The list is null, its error says why, and the user is shown all the same."""
+    """The list is null, its error says why, and the user is shown anyway."""
     backend.on("AdminListUserAuthEvents", failure(error, detail="arn:aws:iam::1:role/x"))
     answer = serve(backend.url).send(LIST)
     assert answer.codes == [code]

@@ -175,7 +175,7 @@ def test_cursor_of_another_user(serve: Callable[..., Api], backend: ScriptedCogn
 def test_errors_of_the_list(
     serve: Callable[..., Api], backend: ScriptedCognito, error: str, code: str
 ) -> None:
-    """The list is null, its error says why, and the user is shown all the same."""
+    """The list is null, its error says why, and the user is shown anyway."""
     backend.on("AdminListDevices", failure(error, detail="arn:aws:iam::1:role/x"))
     answer = serve(backend.url).send(LIST)
     assert answer.codes == [code]
@@ -236,7 +236,7 @@ def test_as_sent(
     api = serve(backend.url)
     payload = api.send(document, None if literal else {"input": given}).data["done"]
     assert payload["errors"] == []
-    # A caller with every right may forget any device, so nobody has to be read for it.
+    # A caller with every right may forget any device, so no user has to be read for it.
     username = "bob" if remembered is not None else "sub-of-bob"
     assert sent(backend, operation) == [{"Username": username, "DeviceKey": KEY, **expected}]
     assert backend.operations().count(operation) == 1

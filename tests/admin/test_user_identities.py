@@ -207,7 +207,7 @@ def test_unlink_as_sent(serve: Callable[..., Api], scripted: ScriptedCognito) ->
 
 
 def test_calls_about_one_user(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
-    """A change that names no `Username` counts against the quota of its user all the same."""
+    """A change that names no `Username` counts against the quota of its user, too."""
     scripted.on("AdminGetUser", WITHOUT)
     scripted.on("AdminLinkProviderForUser", reply({}))
     api = serve(scripted.url, quotas={"PerUser": 2}, deadline=1)
@@ -333,7 +333,7 @@ def test_on_whom(  # noqa: PLR0917  # fixtures and parameters
     groups: list[str],
     code: str | None,
 ) -> None:
-    """It lets somebody in as the user: nobody with more rights, nobody protected, not oneself."""
+    """It signs in as the user: not one with more rights, or protected, nor the caller."""
     scripted.people = {"sue": ["Support"]}
     row = user_of("bob", sub=sub)
     has = BEFORE[operation] is WITH
@@ -432,7 +432,7 @@ def test_link_by_another_attribute_in_doubt(
 def test_time_is_kept_to_look(
     serve: Callable[..., Api], scripted: ScriptedCognito, operation: str
 ) -> None:
-    """Where Cognito does not answer, there is time left to read what came of it."""
+    """Where Cognito does not answer, there is time left to read the result."""
     never = threading.Event()
     scripted.on("AdminGetUser", [BEFORE[operation], AFTER[operation], AFTER[operation]])
     scripted.on(operation, held(never, reply({})))

@@ -200,21 +200,6 @@ CHANGES = {
     ),
 }
 
-NOT_IN_MOTO = {
-    Action.GET_USER_AUTH_FACTORS: (
-        f'{{ user(by: {{username: "{TARGET}"}}) {{ authFactors {{ firstFactors }} }} }}'
-    ),
-    Action.LIST_USER_SESSIONS: f'{{ user(by: {{username: "{TARGET}"}}) {{ sessions {{ id }} }} }}',
-    Action.END_USER_SESSION: (
-        f'mutation {{ endUserSession(input: {{username: "{TARGET}", '
-        'sessionId: "tkn0123456789abcdefghijklmno"}) { errors { code } } }'
-    ),
-    Action.DELETE_USER_TOTP: (
-        f'mutation {{ deleteUserTotp(input: {{username: "{TARGET}"}}) {{ errors {{ code }} }} }}'
-    ),
-}
-"""Documents for actions whose operations moto does not have."""
-
 READS = {
     Action.GET_USER_AUTH_FACTORS: (
         f'{{ user(by: {{username: "{TARGET}"}}) {{ authFactors {{ mfa }} }} }}'
@@ -264,26 +249,23 @@ def send(
         yield post
 
 
+LACKING = {
+    Action.END_USER_SESSION: 'sessionId: "tkn0123456789abcdefghijklmno"',
+    Action.DELETE_USER_TOTP: "",
+    Action.FORGET_USER_DEVICE: 'deviceKey: "eu-west-1_0a"',
+    Action.SET_USER_DEVICE_REMEMBERED: 'deviceKey: "eu-west-1_0a", remembered: true',
+    Action.RATE_USER_AUTH_EVENT: 'eventId: "e", wasTheUser: true',
+    Action.LINK_USER_IDENTITY: 'provider: "Google", value: "1"',
+}
+"""Changes that moto does not have, with their input."""
+
 PEOPLE = ["admin", "helper", "ordinary user"]
 
 
 def test_every_change_is_tried() -> None:
     """Every action that changes something is tried in dev mode, by every person."""
-    tried = CHANGES.keys() | NOT_IN_MOTO.keys() | {Action.SIGN_USER_OUT}
-    assert tried >= {each for each in Action if each.write}
-
-
-@pytest.mark.parametrize("action", NOT_IN_MOTO, ids=lambda action: action.label)
-@pytest.mark.parametrize("role", PEOPLE)
-def test_what_moto_does_not_have(
-    embedded: EmbeddedCognito, pool: Pool, send: Callable[..., Any], role: str, action: Action
-) -> None:
-    """The error says that it is the user pool that cannot do it."""
-    pool.settle()
-    person = next(person for person in embedded.people if person.role == role)
-    errors = send(NOT_IN_MOTO[action], person.token)["errors"]
-    code = "UPSTREAM_ERROR" if action in allowed(person.groups) else "FORBIDDEN"
-    assert [error["extensions"]["code"] for error in errors] == [code]
+    tried = CHANGES.keys() | LACKING.keys() | {Action.UNLINK_USER_IDENTITY, Action.SIGN_USER_OUT}
+    assert tried == {each for each in Action if each.write}
 
 
 @pytest.mark.parametrize("action", CHANGES, ids=lambda action: action.label)
@@ -305,6 +287,54 @@ def test_change(
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
         assert not change.done(pool)
     pool.tidy()
+
+
+@pytest.mark.parametrize("action", LACKING, ids=lambda action: action.label)
+def test_what_moto_lacks(
+    embedded: EmbeddedCognito, pool: Pool, send: Callable[..., Any], action: Action
+) -> None:
+    """The error says that the pool does not do it, and nothing is changed."""
+    pool.settle()
+    admin = next(person for person in embedded.people if person.role == "admin")
+    input_ = f'username: "{TARGET}", {LACKING[action]}'
+    answer = send(
+        f"mutation {{ {action.label}(input: {{{input_}}}) {{ errors {{ code }} }} }}", admin.token
+    )
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["UPSTREAM_ERROR"]
+    assert pool.is_there()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "devices { nodes { key } }",
+        "authEvents { nodes { id } }",
+        "authFactors { firstFactors }",
+        "sessions { id }",
+    ],
+)
+def test_lists_that_moto_lacks(
+    embedded: EmbeddedCognito, send: Callable[..., Any], field: str
+) -> None:
+    """The user is shown without them."""
+    admin = next(person for person in embedded.people if person.role == "admin")
+    answer = send(f'{{ user(by: {{username: "otto"}}) {{ username {field} }} }}', admin.token)
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["UPSTREAM_ERROR"]
+    assert answer["data"]["user"] == {"username": "otto", field.split(maxsplit=1)[0]: None}
+
+
+def test_unlinking(embedded: EmbeddedCognito, send: Callable[..., Any]) -> None:
+    """Who came by another provider is that identity; a user without one has nothing to unlink."""
+    admin = next(person for person in embedded.people if person.role == "admin")
+    query = "{ users(filter: {status: EXTERNAL_PROVIDER}) { nodes { username identities { userId"
+    (user,) = send(f"{query} provider }} }} }} }}", admin.token)["data"]["users"]["nodes"]
+    assert user["username"] == "Google_" + user["identities"][0]["userId"]
+    for username, code in ((user["username"], "WRONG_STATE"), ("otto", "NOT_FOUND")):
+        given = f'username: "{username}", provider: "Google", '
+        given += f'userId: "{user["identities"][0]["userId"]}"'
+        change = f"unlinkUserIdentity(input: {{{given}}}) {{ errors {{ code }} }}"
+        answer = send(f"mutation {{ it: {change} }}", admin.token)
+        assert answer == {"data": {"it": {"errors": [{"code": code}]}}}
 
 
 @pytest.mark.parametrize("action", READS, ids=lambda action: action.label)
