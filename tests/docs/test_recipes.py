@@ -110,4 +110,4 @@ def test_lost_phone(serve: Callable[..., Api], scripted: ScriptedCognito, tmp_pa
         "deleteUserTotp",
         "setUserMfa",
     ]
-    assert not [word for word in ("203.0.113", "Vienna", "phone", "Phone") if word in events]
+    assert not [each for each in ("203.0.113", "Vienna", "phone", "Phone") if each in events]
