@@ -47,7 +47,7 @@ class UserSession:
     client_id: str | None = strawberry.field(
         description="The app client that the user signed in to."
     )
-    created_at: Timestamp | None = strawberry.field(description="When the session began.")
+    created_at: Timestamp | None = strawberry.field(description="When the session started.")
     last_active_at: Timestamp | None = strawberry.field(description="When it was last used.")
     device_type: str | None = strawberry.field(
         description="The kind of device or browser, as Cognito names it."

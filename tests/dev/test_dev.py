@@ -141,7 +141,6 @@ STATES: Mapping[str, Callable[[dict[str, Any], dict[str, str]], bool]] = {
     "setUserPassword of another provider": lambda user, _: (
         user["UserStatus"] == "EXTERNAL_PROVIDER"
     ),
-    "setUserMfa that turns it off": lambda user, _: user["UserMFASettingList"] == ["SMS_MFA"],
     "updateUser that verifies": lambda user, has: (
         is_confirmed(user) and has["email_verified"] == "false"
     ),
@@ -165,6 +164,17 @@ def test_what_can_be_tried(users: list[dict[str, Any]], state: str) -> None:
     ready = {"ada", "sam", "otto"}
     others = [user for user in users if user["Username"] not in ready]
     assert any(STATES[state](user, attributes(user)) for user in others)
+
+
+def test_mfa(cognito: EmbeddedCognito, users: list[dict[str, Any]]) -> None:
+    """Users with a verified phone number are asked for a code, and the others are not."""
+    client = plain_client(cognito)
+    factors = Counter[tuple[bool, tuple[str, ...]]]()
+    for user in users:
+        has_phone = attributes(user).get("phone_number_verified") == "true"
+        found = client.admin_get_user(UserPoolId=cognito.pool_id, Username=user["Username"])
+        factors[has_phone, tuple(found["UserMFASettingList"])] += 1
+    assert factors.keys() == {(True, ("SMS_MFA",)), (False, ())}
 
 
 def test_groups(cognito: EmbeddedCognito, users: list[dict[str, Any]]) -> None:
