@@ -1,5 +1,6 @@
 """Cognito's operations: their input, replies and errors, from botocore's model."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ import botocore.session
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
+from graphql_admin.actions import Action
+from graphql_admin.cognito.categories import CATEGORIES
 from graphql_admin.errors import (
     AdminError,
     AlreadyExists,
@@ -44,23 +47,15 @@ from graphql_admin.errors import (
 
 SERVICE = "cognito-idp"
 
+_DECLARED = {each for action in Action for each in (*action.row.reads, *action.row.checks)}
+
 _READS = frozenset(
-    {
-        # Listed, since names do not tell: GetTokensFromRefreshToken makes tokens, and
-        # GetUserAttributeVerificationCode sends a message.
-        "AdminGetDevice",
-        "AdminGetUser",
-        "AdminGetUserAuthFactors",
-        "AdminListDevices",
-        "AdminListGroupsForUser",
-        "AdminListUserAuthEvents",
-        "AdminListUserSessions",
-        "DescribeUserPool",
-        "GetGroup",
-        "ListGroups",
-        "ListUsers",
-        "ListUsersInGroup",
-    }
+    operation
+    for operation in _DECLARED.union(CATEGORIES)
+    # Not by all names of Cognito: GetTokensFromRefreshToken makes tokens, and
+    # GetUserAttributeVerificationCode sends a message. And not by rows alone, so that no mistake in
+    # one has a change sent again.
+    if re.match("(Admin)?(Describe|Get|List)[A-Z]", operation)
 )
 
 _THROTTLING = frozenset(

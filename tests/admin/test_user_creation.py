@@ -254,11 +254,17 @@ def row(username: str = "bob", **attributes: str) -> dict[str, Any]:
     }
 
 
-def there(username: str = "bob", *, ago: float = 0.0, **attributes: str) -> Reply:
-    """Reply as AdminGetUser does of a user who was made so many seconds ago."""
-    user = row(username, **attributes)
-    user["UserCreateDate"] -= ago
-    return reply({**user, "UserAttributes": user.pop("Attributes")})
+def there(
+    username: str = "bob", *, ago: float = 0.0, **attributes: str
+) -> Callable[[dict[str, Any]], Reply]:
+    """Reply as AdminGetUser does of a user who was made so many seconds before it is asked."""
+
+    def tell(_: dict[str, Any]) -> Reply:
+        user = row(username, **attributes)
+        user["UserCreateDate"] -= ago
+        return reply({**user, "UserAttributes": user.pop("Attributes")})
+
+    return tell
 
 
 ABSENT_USER = failure("UserNotFoundException")
@@ -332,6 +338,11 @@ BY_SMS: dict[str, list[Any]] = {
             True,
         ),
         ({"temporaryPassword": PASSWORD}, {**SILENT, "TemporaryPassword": PASSWORD}, False),
+        (
+            {"temporaryPassword": PASSWORD, "inviteBy": ["EMAIL"], **MAIL},
+            {**BOB, **BY_MAIL, "TemporaryPassword": PASSWORD},
+            True,
+        ),
         ({"temporaryPassword": None}, SILENT, False),
         ({"fullName": "", "email": None, "attributes": []}, SILENT, False),
         (
@@ -573,7 +584,7 @@ def test_created_in_doubt(
 ) -> None:
     """A user who is there, new and as asked for, was created: it is not tried again."""
     backend.on("AdminCreateUser", DOUBT[trouble])
-    backend.on("AdminGetUser", there(**MADE, locale="de"))
+    backend.on("AdminGetUser", there(**MADE, locale="de", ago=40.0))
     done = ask(doubtful, CREATE, **ASKED, inviteBy=invite)
     assert (done["errors"], done["invited"]) == ([], None)
     assert (done["user"]["username"], done["user"]["fullName"]) == ("bob", "Bob")
@@ -603,7 +614,7 @@ def test_created_in_doubt_in_another_case(doubtful: Api, backend: ScriptedCognit
     ],
     ids=["a minute old", "older", "another name", "without a name", "an alias of eve", "undated"],
 )
-def test_namesake(doubtful: Api, backend: ScriptedCognito, tmp_path: Path, found: Reply) -> None:
+def test_namesake(doubtful: Api, backend: ScriptedCognito, tmp_path: Path, found: Any) -> None:
     """A user who was there before, or is another, was not created by this."""
     backend.on("AdminCreateUser", DOUBT["500"])
     backend.on("AdminGetUser", found)
