@@ -14,10 +14,11 @@ from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.admin.preparation import prepare
+from graphql_admin.admin.users.filters import read_attributes
 from graphql_admin.audit.log import AuditLog, Event, Outcome, outcome_of
 from graphql_admin.cognito.access import PoolWriter
 from graphql_admin.cognito.replies import Reply
-from graphql_admin.errors import AdminError, Internal, payload_code
+from graphql_admin.errors import AdminError, Internal, PartlyDone, payload_code
 from graphql_admin.targets import Change, Done, Reads, Target
 from graphql_admin.telemetry import request_record
 from graphql_admin.tokens.caller import Caller
@@ -100,7 +101,9 @@ class Attempts:
     ) -> Mapping[str, Any]:
         """Write, and look again where that leaves it open whether the change was made."""
         try:
-            return change.confirm(await self._write(attempt, change, parameters))
+            reply = await self._write(attempt, change, parameters)
+            _demand_same_user(attempt, parameters, reply)
+            return change.confirm(reply)
         except AdminError as error:
             if outcome_of(error, is_sent=attempt.is_sent) is not Outcome.UNKNOWN:
                 raise
@@ -119,6 +122,24 @@ class Attempts:
             return await context.count(write, operation, parameters, spare=change.spare)
         finally:
             context.reads.forget()
+
+
+def _demand_same_user(
+    attempt: Attempt, parameters: Mapping[str, object], reply: Mapping[str, Any]
+) -> None:
+    """Check the user in a reply, where the change was sent with an address of theirs.
+
+    Unlike their username, it may have become another user's since it was read.
+
+    Raises:
+        PartlyDone: The change was made to another user.
+    """
+    row = attempt.row
+    if row is None or parameters["Username"] == attempt.target.user:
+        return
+    sub, user = read_attributes(row)["sub"], reply.get("User")
+    if not isinstance(user, dict) or read_attributes(user).get("sub") != sub:
+        raise PartlyDone("The user's address is another user's by now, to whom it was done.")
 
 
 def _is_sent(attempt: Attempt | None) -> bool:
