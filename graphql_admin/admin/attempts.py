@@ -9,12 +9,11 @@ from functools import partial
 from typing import Any
 
 from graphql_admin.actions import Action
-from graphql_admin.admin.authorization import Attempt, Authorization
+from graphql_admin.admin.authorization import Attempt, Authorization, find_sub
 from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.admin.preparation import prepare
-from graphql_admin.admin.users.filters import read_attributes
 from graphql_admin.audit.log import AuditLog, Event, Outcome, outcome_of
 from graphql_admin.cognito.access import PoolWriter
 from graphql_admin.cognito.replies import Reply
@@ -137,8 +136,8 @@ def _demand_same_user(
     row = attempt.row
     if row is None or parameters["Username"] == attempt.target.user:
         return
-    sub, user = read_attributes(row)["sub"], reply.get("User")
-    if not isinstance(user, dict) or read_attributes(user).get("sub") != sub:
+    sub, user = find_sub(row.get("UserAttributes")), reply.get("User")
+    if not isinstance(user, dict) or find_sub(user.get("Attributes")) != sub:
         raise PartlyDone("The user's address is another user's by now, to whom it was done.")
 
 

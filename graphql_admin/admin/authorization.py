@@ -196,13 +196,14 @@ class Authorization:
             return attempt
         attempt.decided = self.clock()
         await self._look_at_caller(attempt)
-        await self._demand_no_conflict(attempt)
+        if self._may_conflict(attempt):
+            await self._demand_no_conflict(attempt)
         effect = await self._resolve(attempt)
         if effect is Effect.TAKES:
             await self._reserve(attempt)
         elif effect is Effect.GIVES and _is_on_oneself(attempt):
             await self._hold(attempt)
-        else:
+        elif self._may_conflict(attempt):
             await self._demand_no_conflict(attempt)
         if attempt.held is not None:
             await self._decide_again(attempt)
@@ -220,7 +221,8 @@ class Authorization:
         """
         if attempt.action.is_for_oneself:
             return True
-        await self._demand_no_conflict(attempt)
+        if self._may_conflict(attempt):
+            await self._demand_no_conflict(attempt)
         return self.clock() < attempt.decided + MAX_WAIT
 
     async def renew(self, attempt: Attempt) -> None:
@@ -350,6 +352,13 @@ class Authorization:
         decision = self.decisions.decide(principal, attempt.action, known)
         attempt.decision = _unless_denied(decision)
 
+    def _may_conflict(self, attempt: Attempt) -> bool:
+        """Tell whether `_demand_no_conflict` may reject the change. It mostly may not."""
+        sub, may_be_reserved = attempt.user.sub, self.reservations.may_be_reserved
+        return may_be_reserved(attempt.context.demand_token().sub) or (
+            sub is not None and may_be_reserved(sub)
+        )
+
     async def _demand_no_conflict(self, attempt: Attempt) -> None:
         """Reject a change by a caller who is losing their rights, or who gives some to such a user.
 
@@ -438,6 +447,16 @@ def _objects(rows: Any) -> list[dict[str, Any]]:
     return rows
 
 
+def find_sub(attributes: Any) -> Any:
+    """Return the `sub` among a user's attributes in a reply; None if it is not there.
+
+    Raises:
+        UpstreamFailed: They are not attributes.
+    """
+    rows = _objects(attributes)
+    return next((each.get("Value") for each in rows if each.get("Name") == "sub"), None)
+
+
 def _to_user(row: Mapping[str, Any]) -> PoolUser:
     """Return the user in a reply of AdminGetUser.
 
@@ -446,7 +465,7 @@ def _to_user(row: Mapping[str, Any]) -> PoolUser:
     """
     name, enabled = row.get("Username"), row.get("Enabled")
     attributes = _objects(row.get("UserAttributes"))
-    sub = next((each.get("Value") for each in attributes if each.get("Name") == "sub"), None)
+    sub = find_sub(attributes)
     aliases = [each.get("Value") for each in attributes if each.get("Name") in ALIASES]
     if not isinstance(name, str) or not isinstance(sub, str) or not isinstance(enabled, bool):
         raise UpstreamFailed
