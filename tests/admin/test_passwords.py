@@ -317,7 +317,7 @@ def addresses(scripted: ScriptedCognito, usernames: list[str] | None) -> None:
         (ANY, "+15550199", {"email": MAIL}, MAIL),  # no longer theirs
         (ANY, "sub-of-bob", {}, "sub-of-bob"),
         (["email"], "sub-of-bob", BOTH, MAIL),
-        (["email"], PHONE, BOTH, MAIL),  # by which nobody signs in
+        (["email"], PHONE, BOTH, MAIL),  # which is no username
         (["email"], "sub-of-bob", {"phone_number": PHONE}, "sub-of-bob"),
         (["phone_number"], "sub-of-bob", BOTH, PHONE),
         (["phone_number"], MAIL, BOTH, PHONE),
