@@ -300,7 +300,7 @@ CALLERS = (
         "memory",
     ),
     Limit(
-        "Time from a decision on a change until its turn by the quotas comes",
+        "Time from a decision on a change until nothing keeps it from being sent",
         "{admin.MAX_WAIT:s}",
         "it is decided on again",
         "Users, from changes that their callers may no longer make.",

@@ -244,7 +244,7 @@ class Action(Enum):
         sentence="Send a user's invitation again.",
         write="AdminCreateUser",
         target=TargetKind.USER,
-        checks=("AdminGetUser",),
+        checks=("DescribeUserPool", "AdminGetUser"),
         effect=Effect.NONE,
         on_oneself=Oneself.TOO,
     )

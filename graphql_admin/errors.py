@@ -507,7 +507,7 @@ class NotInvited(WrongState):
 
 
 class PartlyDone(WrongState):
-    """Cognito replied with success, but made only a part of the change."""
+    """Cognito replied with success, but did not make the change as it was requested."""
 
 
 class AlreadyExists(ActionFailed):

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from graphql_admin.actions import Action
-from graphql_admin.admin.authorization import Attempt, Authorization
+from graphql_admin.admin.authorization import Attempt, Authorization, find_sub
 from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
@@ -18,7 +18,7 @@ from graphql_admin.audit.log import AuditLog, Event, Outcome, outcome_of
 from graphql_admin.cognito.access import PoolWriter
 from graphql_admin.cognito.operations import describe
 from graphql_admin.cognito.replies import Reply
-from graphql_admin.errors import AdminError, Internal, payload_code
+from graphql_admin.errors import AdminError, Internal, PartlyDone, payload_code
 from graphql_admin.targets import Change, Done, Reads, Target
 from graphql_admin.telemetry import request_record
 from graphql_admin.tokens.caller import Caller
@@ -105,7 +105,9 @@ class Attempts:
     ) -> Mapping[str, Any]:
         """Write, and look again where that leaves it open whether the change was made."""
         try:
-            reply = change.confirm(await self._write(attempt, change, operation, parameters))
+            reply = await self._write(attempt, change, operation, parameters)
+            _demand_same_user(attempt, parameters, reply)
+            reply = change.confirm(reply)
         except AdminError as error:
             is_unknown = outcome_of(error, is_sent=attempt.is_sent) is Outcome.UNKNOWN
             if not (is_unknown or (attempt.is_sent and change.leaves_open(error))):
@@ -126,6 +128,24 @@ class Attempts:
             return await context.count(write, operation, parameters, spare=change.spare)
         finally:
             context.reads.forget()
+
+
+def _demand_same_user(
+    attempt: Attempt, parameters: Mapping[str, object], reply: Mapping[str, Any]
+) -> None:
+    """Check the user in a reply, where the change was sent with an address of theirs.
+
+    Unlike their username, it may have become another user's since it was read.
+
+    Raises:
+        PartlyDone: The change was made to another user.
+    """
+    row, named = attempt.row, attempt.target.user
+    if row is None or parameters.get("Username", named) == named:
+        return
+    sub, user = find_sub(row.get("UserAttributes")), reply.get("User")
+    if not isinstance(user, dict) or find_sub(user.get("Attributes")) != sub:
+        raise PartlyDone("The user's address is another user's by now, to whom it was done.")
 
 
 def _is_sent(attempt: Attempt | None) -> bool:

@@ -91,7 +91,7 @@ class Attempt:
     user: KnownUser = _UNREAD
     """What has been read of the target, if it is a user."""
     row: Reply | None = field(default=None, repr=False)
-    """The reply of AdminGetUser about the target, if the decision took it."""
+    """The reply of AdminGetUser about the target, if it was read."""
     standing: Standing | None = None
     """What has been read of the caller; None for a machine, and before it is read."""
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -104,6 +104,17 @@ class Attempt:
     the authorization."""
     is_sent: bool = False
     """Whether Cognito may have carried the change out."""
+
+    def find(self, row: Reply) -> PoolUser:
+        """Return the user in a reply of AdminGetUser, and make the change to them.
+
+        Raises:
+            UpstreamFailed: Something that must be in it is missing.
+        """
+        found = _to_user(row)
+        self.row = row
+        self.target = self.target._replace(user=found.username)
+        return found
 
     def confirm(self) -> Coroutine[Any, Any, bool]:
         """Tell whether the change is still allowed; see `Authorization.confirm`."""
@@ -187,13 +198,14 @@ class Authorization:
             return attempt
         attempt.decided = self.clock()
         await self._look_at_caller(attempt)
-        await self._demand_no_conflict(attempt)
+        if self._may_conflict(attempt):
+            await self._demand_no_conflict(attempt)
         effect = await self._resolve(attempt)
         if effect is Effect.TAKES:
             await self._reserve(attempt)
         elif effect is Effect.GIVES and _is_on_oneself(attempt):
             await self._hold(attempt)
-        else:
+        elif self._may_conflict(attempt):
             await self._demand_no_conflict(attempt)
         if attempt.held is not None:
             await self._decide_again(attempt)
@@ -211,13 +223,14 @@ class Authorization:
         """
         if attempt.action.is_for_oneself:
             return True
-        await self._demand_no_conflict(attempt)
+        if self._may_conflict(attempt):
+            await self._demand_no_conflict(attempt)
         return self.clock() < attempt.decided + MAX_WAIT
 
     async def renew(self, attempt: Attempt) -> None:
         """Decide again on a change that has waited, by what the pool has now.
 
-        If the target was read for the decision, it is read again: names are reused.
+        If the target was read for it, it is read again: names are reused.
 
         Raises:
             Stale: The name of the target is now another user's.
@@ -255,20 +268,20 @@ class Authorization:
         attempt.decided = self.clock()
         held = attempt.held
         await self._look_at_caller(attempt, anew=held is not None)
-        if is_late and attempt.user.sub is not None:
-            await self._demand_same_user(attempt, attempt.user.sub)
+        if is_late and attempt.row is not None:
+            await self._demand_same_user(attempt, attempt.row)
         is_on_oneself = held is not None and held.is_own  # who has been read by now
         if attempt.user.groups is not None and not is_on_oneself:
             attempt.user = KnownUser(attempt.user.sub)
             self._decide(attempt)
         await self._resolve(attempt)
 
-    async def _demand_same_user(self, attempt: Attempt, sub: str) -> None:
-        groups = attempt.user.groups
+    async def _demand_same_user(self, attempt: Attempt, row: Reply) -> None:
+        known = attempt.user
         await self._read_target_in_time(attempt, TargetRead.USER)
-        if attempt.user.sub != sub:
+        if attempt.user.sub != _to_user(row).sub:
             raise Stale("This username now belongs to another user.", field="username")
-        attempt.user = KnownUser(sub, groups)
+        attempt.user = known
 
     async def _look_at_caller(self, attempt: Attempt, *, anew: bool = False) -> None:
         """Continue with the rights that the caller has now.
@@ -326,12 +339,10 @@ class Authorization:
         reader, username = _UserReader(attempt.context, self.pool), attempt.target.user
         assert username is not None  # noqa: S101  # groups are never read
         if read is TargetRead.USER:
-            attempt.row = await reader.row(username)
-            if attempt.row is None:
+            row = await reader.row(username)
+            if row is None:
                 raise UserNotFound
-            found = _to_user(attempt.row)
-            attempt.target = attempt.target._replace(user=found.username)
-            attempt.user = KnownUser(found.sub)
+            attempt.user = KnownUser(attempt.find(row).sub)
         else:
             attempt.user = KnownUser(attempt.user.sub, await read_groups(reader, username))
 
@@ -342,6 +353,13 @@ class Authorization:
         known = KnownTarget(user, target.group, _sets_sign_in(attempt))
         decision = self.decisions.decide(principal, attempt.action, known)
         attempt.decision = _unless_denied(decision)
+
+    def _may_conflict(self, attempt: Attempt) -> bool:
+        """Tell whether `_demand_no_conflict` may reject the change. It mostly may not."""
+        sub, may_be_reserved = attempt.user.sub, self.reservations.may_be_reserved
+        return may_be_reserved(attempt.context.demand_token().sub) or (
+            sub is not None and may_be_reserved(sub)
+        )
 
     async def _demand_no_conflict(self, attempt: Attempt) -> None:
         """Reject a change by a caller who is losing their rights, or who gives some to such a user.
@@ -431,6 +449,16 @@ def _objects(rows: Any) -> list[dict[str, Any]]:
     return rows
 
 
+def find_sub(attributes: Any) -> Any:
+    """Return the `sub` among a user's attributes in a reply; None if it is not there.
+
+    Raises:
+        UpstreamFailed: They are not attributes.
+    """
+    rows = _objects(attributes)
+    return next((each.get("Value") for each in rows if each.get("Name") == "sub"), None)
+
+
 def _to_user(row: Mapping[str, Any]) -> PoolUser:
     """Return the user in a reply of AdminGetUser.
 
@@ -439,7 +467,7 @@ def _to_user(row: Mapping[str, Any]) -> PoolUser:
     """
     name, enabled = row.get("Username"), row.get("Enabled")
     attributes = _objects(row.get("UserAttributes"))
-    sub = next((each.get("Value") for each in attributes if each.get("Name") == "sub"), None)
+    sub = find_sub(attributes)
     aliases = [each.get("Value") for each in attributes if each.get("Name") in ALIASES]
     if not isinstance(name, str) or not isinstance(sub, str) or not isinstance(enabled, bool):
         raise UpstreamFailed

@@ -333,7 +333,7 @@ class UserPool:
 
         Returns:
             The reply; None if nothing was sent, since the call's approval must be renewed first. It
-            is not renewed with a slot in hand: that takes calls, and there may be no other slot.
+            is not renewed while the call has a slot: that takes calls, and it may be the only slot.
 
         Raises:
             TimeoutError: The deadline passed.

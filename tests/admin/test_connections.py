@@ -119,7 +119,7 @@ def test_right_lost_while_waiting(connected: Connected, run: Run, group: str) ->
     async def play() -> None:
         assert await connected.attempt("alan", Action.ENABLE_USER, "eve") is None
         async with connected.occupied("alan"):
-            # Of two connections nobody gets the second who has the first.
+            # Of two connections no caller with the first gets the second.
             kept = await connected.begin("alan", ADD, "eve", group)
             assert await connected.attempt("ada", REMOVE, "alan", "Admins") is None
         assert await kept == "CONFLICT"

@@ -15,7 +15,7 @@ from graphql_admin.actions import Action
 from graphql_admin.cli import main
 from graphql_admin.web.amplify import ADMIN_QUERIES
 from tests.support.api import Api
-from tests.support.scripted import ScriptedCognito, failure, reply
+from tests.support.scripted import Reply, ScriptedCognito, failure, reply
 from tests.support.tokens import CLIENT_ID, POOL_ID
 from tests.support.ways import ALTERNATIVES, MAX_CALLS, REPLIES, WAYS
 
@@ -74,6 +74,12 @@ def allowed(policy: dict[str, Any]) -> set[str]:
     }
 
 
+def find(parameters: dict[str, Any]) -> Reply:
+    """Reply with the user; by the `sub`, as in a pool where that is the username."""
+    name = "sub-of-bob" if parameters["Username"] == "sub-of-bob" else "bob"
+    return reply({**REPLIES["AdminGetUser"], "Username": name})
+
+
 def drive(api: Api, enabled: frozenset[Action], group: str) -> None:
     """Use everything that the server offers where these actions are enabled, by every way."""
     token = api.token(group)
@@ -90,6 +96,11 @@ def drive(api: Api, enabled: frozenset[Action], group: str) -> None:
     if Action.DELETE_GROUP in enabled:
         api.send(
             'mutation { deleteGroup(input: {groupName: "Empty"}) { errors { code } } }', token=token
+        )
+    if Action.RESEND_INVITATION in enabled:
+        api.send(
+            'mutation { resendInvitation(input: {username: "sub-of-bob"}) { errors { code } } }',
+            token=token,
         )
     if Action.GET_USER in enabled:
         api.send('{ user(by: {sub: "sub-of-bob"}) { email } }', token=token)
@@ -135,6 +146,8 @@ def test_printed_is_called(  # noqa: PLR0917  # fixtures and parameters
         is_allowed = operation in allowed(policy)
         denied = failure("AccessDeniedException")
         scripted.on(operation, reply(REPLIES.get(operation, {})) if is_allowed else denied)
+    if "AdminGetUser" in allowed(policy):
+        scripted.on("AdminGetUser", find)
     api = serve(
         scripted.url,
         policy_file=path,

@@ -186,7 +186,7 @@ def test_name_that_was_not_resolved(together: Together) -> None:
 @pytest.mark.parametrize("caller", ["ada", "sam"])
 @pytest.mark.parametrize("action", [DISABLE, Action.DELETE_USER])
 def test_name_that_was_reused(together: Together, caller: str, action: Action) -> None:
-    """Whoever got the name of the target meanwhile is not changed."""
+    """Another user who got the name of the target meanwhile is not changed."""
 
     async def play() -> None:
         turn = Turn(together)
