@@ -105,9 +105,9 @@ class Attempts:
     ) -> Mapping[str, Any]:
         """Write, and look again where that leaves it open whether the change was made."""
         try:
-            reply = await self._write(attempt, change, operation, parameters)
-            _demand_same_user(attempt, parameters, reply)
-            reply = change.confirm(reply)
+            written = await self._write(attempt, change, operation, parameters)
+            _demand_same_user(attempt, parameters, written)
+            reply = change.confirm(written)
         except AdminError as error:
             is_unknown = outcome_of(error, is_sent=attempt.is_sent) is Outcome.UNKNOWN
             if not (is_unknown or (attempt.is_sent and change.leaves_open(error))):
