@@ -347,16 +347,11 @@ class UserPool:
                 await self._slots.wait(call.caller)
         try:
             signer = self.keyring.ready or await self._wait_for_signer(call)
-            if (approval := call.approval) is not None:
-                # Last, so that the call waits for nothing between this and being sent.
-                if not await approval.confirm():
-                    return None
-                approval.is_sent = True
             limit = asyncio.get_running_loop().time() + self._attempt_timeout
             headers = signer.sign(operation.headers, call.body)
             try:
-                status, error_type, reply = await transport.post(
-                    headers, call.body, min(limit, deadline)
+                response = await transport.post(
+                    headers, call.body, min(limit, deadline), call.approval
                 )
             except TimeoutError as error:
                 if deadline <= limit:
@@ -373,6 +368,9 @@ class UserPool:
             raise UpstreamFailed from error
         finally:
             self._slots.give_back(call.caller)
+        if response is None:
+            return None
+        status, error_type, reply = response
         if status == 200:
             return _read_result(operation, reply)
         raise _read_error(operation, status, _find_code(error_type, reply))

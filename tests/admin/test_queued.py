@@ -151,6 +151,27 @@ def test_calls_of_what_waited(together: Together, waited: float) -> None:
     asyncio.run(plays())
 
 
+def test_reads_that_take_long(together: Together) -> None:
+    """A change whose decision takes longer than it may be old is sent after it all the same."""
+
+    async def play() -> None:
+        turn = Turn(together)
+        kept = await turn.keep("sam", Action.CONFIRM_USER_SIGN_UP, "eve")
+        before, call = len(together.calls), together.pool.call
+
+        def slow(operation: str, parameters: Any) -> Any:
+            together.time += MAX_WAIT
+            return call(operation, parameters)
+
+        together.pool.call = slow  # type: ignore[method-assign]
+        together.time += MAX_WAIT
+        turn.go_on()
+        assert await kept is None
+        assert together.calls[before:-1] == ["AdminGetUser", "AdminListGroupsForUser"]
+
+    asyncio.run(play())
+
+
 def test_what_is_believed_no_longer(together: Together) -> None:
     """A caller whose reading is out of date by the time of their turn is read again."""
 
