@@ -479,7 +479,7 @@ def test_members_are_not_looked_for(serve: Callable[..., Api], scripted: Scripte
         ("UpdateGroup", failure("ResourceNotFoundException"), "GROUP_NOT_FOUND", "failed"),
         ("UpdateGroup", failure("InvalidAction"), "UPSTREAM_ERROR", "unknown"),
         ("UpdateGroup", raw(b"<html>", 500), "UPSTREAM_ERROR", "unknown"),
-        ("UpdateGroup", failure("AccessDeniedException"), "UPSTREAM_ERROR", "unknown"),
+        ("UpdateGroup", failure("AccessDeniedException"), "UPSTREAM_ERROR", "failed"),
         ("DeleteGroup", failure("ResourceNotFoundException"), "GROUP_NOT_FOUND", "failed"),
         ("DeleteGroup", failure("OperationNotEnabledException"), "NOT_ENABLED", "failed"),
     ],

@@ -593,6 +593,21 @@ def test_created_in_doubt(
     assert (event["outcome"], event["code"]) == ("done", None)
 
 
+@pytest.mark.parametrize(
+    "code", ["AccessDeniedException", "ExpiredTokenException", "ResourceNotFoundException"]
+)
+def test_call_that_aws_rejects(
+    doubtful: Api, backend: ScriptedCognito, tmp_path: Path, code: str
+) -> None:
+    """AWS has then created nobody: whoever is there is another, however new."""
+    backend.on("AdminCreateUser", failure(code))
+    backend.on("AdminGetUser", there())
+    assert doubtful.send(KEY, {"input": {"username": "bob"}}).codes == ["UPSTREAM_ERROR"]
+    assert backend.operations() == ["DescribeUserPool", "AdminCreateUser"]
+    (event,) = events_in(tmp_path / "audit.jsonl")
+    assert (event["outcome"], event["code"]) == ("failed", "UPSTREAM_ERROR")
+
+
 def test_created_in_doubt_in_another_case(doubtful: Api, backend: ScriptedCognito) -> None:
     """The pool may take the username for the address, in its letter case."""
     backend.on("DescribeUserPool", described(usernames=["email"]))
