@@ -609,7 +609,7 @@ def test_created_in_doubt(
 def test_call_that_aws_rejects(
     doubtful: Api, backend: ScriptedCognito, tmp_path: Path, code: str
 ) -> None:
-    """AWS has then created nobody: whoever is there is another, however new."""
+    """AWS has created no user then: one who is there is another, however new."""
     backend.on("AdminCreateUser", failure(code))
     backend.on("AdminGetUser", there())
     assert doubtful.send(KEY, {"input": {"username": "bob"}}).codes == ["UPSTREAM_ERROR"]
