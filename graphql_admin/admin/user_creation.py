@@ -208,6 +208,14 @@ def _check_username(
         raise BadUserInput(
             "In this pool, the username of a new user is their address.", field="username"
         )
+    preferred = given.get("preferred_username")
+    if "preferred_username" in aliases and preferred and _is_same(preferred.value, username):
+        # Cognito says that there is no such user: https://github.com/aws/aws-sdk-net/issues/761
+        raise BadUserInput(
+            "Users of this pool can sign in with their preferred usernames, so one must not be a "
+            "username.",
+            field=preferred.field,
+        )
     for name, pattern in _ADDRESSES.items():
         if not pattern.fullmatch(username):
             continue

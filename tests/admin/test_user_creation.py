@@ -270,6 +270,16 @@ def there(
 ABSENT_USER = failure("UserNotFoundException")
 
 
+STANDARD = (
+    "email",
+    "email_verified",
+    "phone_number",
+    "phone_number_verified",
+    "name",
+    "preferred_username",
+)
+
+
 def described(
     *names: str,
     aliases: Any = (),
@@ -277,11 +287,7 @@ def described(
     required: Any = (),
     mutable: bool = False,
 ) -> Reply:
-    rows = [
-        {"Name": name}
-        for name in ("email", "email_verified", "phone_number", "phone_number_verified", "name")
-        if name not in required
-    ]
+    rows = [{"Name": name} for name in STANDARD if name not in required]
     rows += [{"Name": name, "Mutable": False} for name in names]
     rows += [{"Name": name, "Mutable": mutable, "Required": True} for name in required]
     pool = {"SchemaAttributes": rows}
@@ -451,6 +457,9 @@ def test_values_of_other_types(
             {"username": "+15550100", "email": "c@x.org"},
             None,
         ),
+        ({"aliases": ["preferred_username"]}, {"preferredUsername": "BOB"}, "preferredUsername"),
+        ({"aliases": ["preferred_username"]}, {"preferredUsername": "bobby"}, None),
+        ({"aliases": ["email"]}, {"preferredUsername": "bob"}, None),
         ({}, {"attributes": [{"name": "custom:other", "value": "x"}]}, "attributes.custom:other"),
         ({"usernames": ["email"]}, {"username": "b@x.org", "inviteBy": ["EMAIL"]}, None),
         ({"usernames": ["email"]}, {"username": "b@x.org", "inviteBy": ["SMS"]}, "phoneNumber"),
