@@ -23,7 +23,13 @@ from botocore.httpsession import ProxyConfiguration, where
 from botocore.model import OperationNotFoundError
 from botocore.utils import get_environ_proxies
 
-from graphql_admin.cognito.access import Approval, MissingRight, PoolReader, PoolWriter
+from graphql_admin.cognito.access import (
+    Approval,
+    CallRejected,
+    MissingRight,
+    PoolReader,
+    PoolWriter,
+)
 from graphql_admin.cognito.coalescing import SharedReads
 from graphql_admin.cognito.credentials import Keyring
 from graphql_admin.cognito.operations import (
@@ -412,6 +418,8 @@ def _end(call: _PendingCall, error: AdminError, in_doubt: AdminError | None) -> 
         in_doubt: The error of the last attempt that Cognito may have carried out.
     """
     if in_doubt is None:
+        if isinstance(error, CallRejected) and call.approval is not None:
+            call.approval.is_sent = False
         raise error
     gone = DONE_IF_GONE.get(call.operation.name)
     if gone is not None and isinstance(error, gone):
@@ -446,8 +454,10 @@ def _read_error(operation: Operation, status: int, code: str) -> Exception:
         failure = MissingRight()
     elif code.removesuffix("Exception") in OWN_CREDENTIALS_REFUSED:
         event = "AWS rejected this server's own credentials: wrong or expired"
+        failure = CallRejected()
     elif code == "ResourceNotFoundException":
         event = "there is no such user pool in this account and region"
+        failure = CallRejected()
     else:
         event = "call to Cognito failed"
     log.error(event, operation=operation.name, status=status, code=code)

@@ -270,6 +270,16 @@ def there(
 ABSENT_USER = failure("UserNotFoundException")
 
 
+STANDARD = (
+    "email",
+    "email_verified",
+    "phone_number",
+    "phone_number_verified",
+    "name",
+    "preferred_username",
+)
+
+
 def described(
     *names: str,
     aliases: Any = (),
@@ -277,11 +287,7 @@ def described(
     required: Any = (),
     mutable: bool = False,
 ) -> Reply:
-    rows = [
-        {"Name": name}
-        for name in ("email", "email_verified", "phone_number", "phone_number_verified", "name")
-        if name not in required
-    ]
+    rows = [{"Name": name} for name in STANDARD if name not in required]
     rows += [{"Name": name, "Mutable": False} for name in names]
     rows += [{"Name": name, "Mutable": mutable, "Required": True} for name in required]
     pool = {"SchemaAttributes": rows}
@@ -399,6 +405,8 @@ def test_creation_as_sent(  # noqa: PLR0917  # fixtures and parameters
         ({"attributes": [{"name": "sub", "value": "x"}]}, "attributes.sub"),
         ({"attributes": [{"name": "email", "value": "x"}]}, "attributes.email"),
         ({"attributes": [{"name": "locale"}]}, "attributes.locale"),
+        ({"emailVerified": True}, "emailVerified"),
+        ({"emailVerified": True, "email": None, **PHONE}, "emailVerified"),
         ({"inviteBy": ["EMAIL"]}, "email"),
         ({"inviteBy": ["EMAIL"], "email": ""}, "email"),
         ({"inviteBy": ["EMAIL"], **PHONE}, "email"),
@@ -449,11 +457,22 @@ def test_values_of_other_types(
             {"username": "+15550100", "email": "c@x.org"},
             None,
         ),
+        ({"aliases": ["preferred_username"]}, {"preferredUsername": "BOB"}, "preferredUsername"),
+        ({"aliases": ["preferred_username"]}, {"preferredUsername": "bobby"}, None),
+        ({"aliases": ["email"]}, {"preferredUsername": "bob"}, None),
         ({}, {"attributes": [{"name": "custom:other", "value": "x"}]}, "attributes.custom:other"),
         ({"usernames": ["email"]}, {"username": "b@x.org", "inviteBy": ["EMAIL"]}, None),
         ({"usernames": ["email"]}, {"username": "b@x.org", "inviteBy": ["SMS"]}, "phoneNumber"),
         ({"usernames": ["phone_number"]}, {"username": "+15550100", "inviteBy": ["SMS"]}, None),
         ({}, {"username": "b@x.org", "inviteBy": ["EMAIL"]}, "email"),
+        ({"usernames": ["email"]}, {"username": "b@x.org", "emailVerified": True}, None),
+        (
+            {"usernames": ["email"]},
+            {"username": "b@x.org", "phoneNumberVerified": True},
+            "phoneNumberVerified",
+        ),
+        ({}, {"username": "b@x.org", "emailVerified": True}, "emailVerified"),
+        ({}, {"username": "b@x.org", "emailVerified": False}, None),
         ({"aliases": ["phone_number"]}, {"username": "b@x.org", "inviteBy": ["EMAIL"]}, "email"),
         ({"required": ["custom:badge"]}, {}, "attributes.custom:badge"),
         ({"required": ["given_name"]}, {"givenName": ""}, "givenName"),
@@ -591,6 +610,21 @@ def test_created_in_doubt(
     assert len(sent(backend)) == 1
     (event,) = events_in(tmp_path / "audit.jsonl")
     assert (event["outcome"], event["code"]) == ("done", None)
+
+
+@pytest.mark.parametrize(
+    "code", ["AccessDeniedException", "ExpiredTokenException", "ResourceNotFoundException"]
+)
+def test_call_that_aws_rejects(
+    doubtful: Api, backend: ScriptedCognito, tmp_path: Path, code: str
+) -> None:
+    """AWS has created no user then: one who is there is another, however new."""
+    backend.on("AdminCreateUser", failure(code))
+    backend.on("AdminGetUser", there())
+    assert doubtful.send(KEY, {"input": {"username": "bob"}}).codes == ["UPSTREAM_ERROR"]
+    assert backend.operations() == ["DescribeUserPool", "AdminCreateUser"]
+    (event,) = events_in(tmp_path / "audit.jsonl")
+    assert (event["outcome"], event["code"]) == ("failed", "UPSTREAM_ERROR")
 
 
 def test_created_in_doubt_in_another_case(doubtful: Api, backend: ScriptedCognito) -> None:

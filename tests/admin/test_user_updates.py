@@ -492,6 +492,18 @@ def test_values_that_cannot_be(
     assert scripted.requests == scripted.authority == []
 
 
+def test_many_attributes(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
+    """All those that a pool can have, beyond the ones with a field, are set at once."""
+    standard = ["address", "birthdate", "gender", "locale", "middle_name", "nickname", "picture"]
+    standard += ["profile", "updated_at", "website", "zoneinfo"]
+    names = standard + [f"custom:{number}" for number in range(50)]
+    pool = {"SchemaAttributes": [{"Name": name} for name in names]}
+    backend.on("DescribeUserPool", reply({"UserPool": pool}))
+    given = [{"name": name, "value": "a"} for name in names]
+    assert ask(serve(backend.url), attributes=given)["errors"] == []
+    assert written(backend) == [updated(**dict.fromkeys(names, "a"))]
+
+
 @pytest.mark.parametrize("place", ["fullName", "value", "name"])
 def test_half_a_surrogate_pair(
     serve: Callable[..., Api], scripted: ScriptedCognito, place: str
