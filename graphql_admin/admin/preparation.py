@@ -9,7 +9,7 @@ from graphql_admin.admin.authorization import Attempt, demand_attributes
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.cognito.replies import Reply
-from graphql_admin.errors import Internal, TimedOut
+from graphql_admin.errors import Internal, Stale, TimedOut
 from graphql_admin.targets import Change, Reads, Target
 
 
@@ -27,18 +27,28 @@ class Prepared(NamedTuple):
 async def prepare(
     context: Context, action: Action, change: Change, attempt: Attempt, described: DescribedPool
 ) -> Prepared:
-    """Read what an authorized change depends on.
+    """Read what an authorized change depends on, and again whenever it is decided on again.
 
     Raises:
         AdminError: The target's state does not allow the change, or could not be read. Nothing was
             changed.
     """
     reads = _Reads(context, action, attempt, described)
+    parameters = await _prepare(change, reads)
+
+    async def look_anew() -> None:
+        if await _prepare(change, reads) != parameters:  # with which the call was made up
+            raise Stale
+
+    attempt.look_anew = look_anew
+    return Prepared(reads.target, parameters, reads)
+
+
+async def _prepare(change: Change, reads: Reads) -> Mapping[str, object]:
     try:
-        parameters = await change.prepare(reads)
+        return await change.prepare(reads)
     except TimedOut as error:
         raise TimedOut("The user pool did not answer in time. Nothing was changed.") from error
-    return Prepared(reads.target, parameters, reads)
 
 
 class _Reads:

@@ -124,6 +124,7 @@ ODD = [
     {"EventId": "e3", "EventRisk": None, "EventContextData": 7, "ChallengeResponses": "none"},
     {"EventId": "e4", "EventFeedback": {"FeedbackValue": "Maybe"}, "CreationDate": -1e30},
     {"EventId": "e5", "EventFeedback": {"FeedbackValue": ["Valid"]}, "EventType": 7},
+    {"EventId": "e6", "CreationDate": 10**18},
     {"EventType": "SignIn"},
     None,
 ]
@@ -133,12 +134,12 @@ def test_unknown_values(serve: Callable[..., Api], backend: ScriptedCognito) -> 
     """Names that AWS adds are shown as they are; what cannot be read is null."""
     backend.on("AdminListUserAuthEvents", reply({"AuthEvents": [*ODD, EVENT]}))
     nodes = serve(backend.url).send(LIST).data["user"]["authEvents"]["nodes"]
-    assert [node["id"] for node in nodes] == ["e1", "e2", "e3", "e4", "e5", "canary-event-1"]
+    assert [node["id"] for node in nodes] == ["e1", "e2", "e3", "e4", "e5", "e6", "canary-event-1"]
     assert (nodes[0]["kind"], nodes[0]["response"]) == ("Teleport", "Perhaps")
     assert (nodes[1]["riskLevel"], nodes[1]["riskDecision"]) == ("Absurd", "Shrug")
     assert nodes[2]["challenges"] == []
-    assert [node["wasTheUser"] for node in nodes] == [None] * 5 + [False]
-    assert (nodes[3]["at"], nodes[4]["kind"]) == (None, None)
+    assert [node["wasTheUser"] for node in nodes] == [None] * 6 + [False]
+    assert (nodes[3]["at"], nodes[4]["kind"], nodes[5]["at"]) == (None, None, None)
     assert nodes[-1] == SHOWN
 
 

@@ -119,6 +119,7 @@ ODD = [
     {"DeviceKey": KEY},
     {"DeviceKey": KEY, "DeviceAttributes": "none", "DeviceCreateDate": "yesterday"},
     {"DeviceKey": KEY, "DeviceAttributes": [7, {"Name": 7}], "DeviceCreateDate": 1e300},
+    {"DeviceKey": KEY, "DeviceCreateDate": 10**18, "DeviceLastModifiedDate": True},
     {"DeviceAttributes": []},
     7,
 ]
@@ -128,8 +129,8 @@ def test_odd_rows(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
     """What cannot be read of a device is null, and the others are shown."""
     backend.on("AdminListDevices", reply({"Devices": [*ODD, DEVICE]}))
     nodes = serve(backend.url).send(LIST).data["user"]["devices"]["nodes"]
-    assert [node["name"] for node in nodes] == [None, None, None, "Canary Phone"]
-    assert [node["createdAt"] is None for node in nodes] == [True, True, True, False]
+    assert [node["name"] for node in nodes] == [None] * 4 + ["Canary Phone"]
+    assert [node["createdAt"] is None for node in nodes] == [True] * 4 + [False]
 
 
 @pytest.mark.usefixtures("way")

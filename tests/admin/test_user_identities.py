@@ -414,18 +414,29 @@ def test_error_and_it_cannot_be_told(  # noqa: PLR0917  # fixtures and parameter
     assert len(sent(scripted, operation)) == 1
 
 
+@pytest.mark.parametrize(
+    ("added", "code"),
+    [(CANARY, None), ("another", "UPSTREAM_ERROR"), (None, "INVALID_VALUE")],
+)
 def test_link_by_another_attribute_in_doubt(
-    serve: Callable[..., Api], scripted: ScriptedCognito
+    serve: Callable[..., Api],
+    scripted: ScriptedCognito,
+    tmp_path: Path,
+    added: str | None,
+    code: str | None,
 ) -> None:
-    """The identity may have another id then: a new one of the provider is it."""
-    old, new = identity(user_id="old"), identity(user_id="new")
-    scripted.on("AdminGetUser", [user(old), user(old, new), user(old, new)])
-    scripted.on("AdminLinkProviderForUser", failure("InternalErrorException", 500))
-    payload = ask(serve(scripted.url), "AdminLinkProviderForUser", attribute="email")
-    assert payload["errors"] == []
-    scripted.on("AdminGetUser", user(old))
-    given = {**GIVEN_LINK, "attribute": "email"}
-    assert serve(scripted.url).send(LINK, {"input": given}).codes == ["UPSTREAM_ERROR"]
+    """A new one of the provider with another id may be it, or of a concurrent change."""
+    old = identity(user_id="old")
+    new = [] if added is None else [identity(user_id=added)]
+    after = user(old, *new)
+    scripted.on("AdminGetUser", [user(old), after, after])
+    scripted.on("AdminLinkProviderForUser", failure("InvalidParameterException"))
+    api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
+    answer = api.send(LINK, {"input": {**GIVEN_LINK, "attribute": "email"}})
+    codes = answer.codes or [each["code"] for each in answer.data["done"]["errors"]]
+    assert codes == ([] if code is None else [code])
+    outcome = {None: "done", "UPSTREAM_ERROR": "unknown"}.get(code, "failed")
+    assert endings(tmp_path / "audit.jsonl") == [(outcome, code)]
 
 
 @EACH

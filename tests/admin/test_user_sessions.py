@@ -145,6 +145,8 @@ def test_oneself_by_the_token(serve: Callable[..., Api], backend: ScriptedCognit
         ({"SessionType": ["SSO"], "ClientId": 7, "CreateDate": "today", "LastLocation": []}, {}),
         ({"LastLocation": {"City": None, "Country": "Canaria"}}, {"country": "Canaria"}),
         ({"NewMember": {"a": [1]}}, {}),
+        *(({"CreateDate": date, "LastActiveDate": date}, {}) for date in (1e300, -1e18, 10**18)),
+        ({"CreateDate": True}, {}),
     ],
 )
 def test_sessions_that_say_little(
