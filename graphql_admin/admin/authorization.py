@@ -209,12 +209,13 @@ class Authorization:
         await self._look_at_caller(attempt)
         if self._may_conflict(attempt):
             await self._demand_no_conflict(attempt)
-        effect = await self._resolve(attempt)
+        decision = attempt.decision
+        effect = decision.effect if isinstance(decision, Allowed) else await self._resolve(attempt)
         if effect is Effect.TAKES:
             await self._reserve(attempt)
         elif effect is Effect.GIVES and _is_on_oneself(attempt):
             await self._hold(attempt)
-        elif self._may_conflict(attempt):
+        elif attempt.decision is not decision and self._may_conflict(attempt):  # by now
             await self._demand_no_conflict(attempt)
         if attempt.held is not None:
             await self._decide_again(attempt)

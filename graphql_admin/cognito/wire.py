@@ -76,7 +76,7 @@ class WireTransport:
         self._head = f"POST {parts.path or '/'} HTTP/1.1\r\n{constant}"
         self._loop = asyncio.get_running_loop()
         self._connections: set[_HttpConnection] = set()
-        # The one that has been idle longest comes first, but for those that were not used at last.
+        # The one that has been idle longest comes first, except those put back unused.
         self._idle: list[_HttpConnection] = []
         self._sweep: asyncio.TimerHandle | None = None
         self._look_up: asyncio.Task[list[_Address]] | None = None

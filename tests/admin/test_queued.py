@@ -153,7 +153,7 @@ def test_calls_of_what_waited(together: Together, waited: float) -> None:
 
 
 def test_reads_that_take_long(together: Together) -> None:
-    """A change whose decision takes longer than it may be old is sent after it all the same."""
+    """A change whose decision takes longer than it may be old is sent after it, still."""
 
     async def play() -> None:
         turn = Turn(together)
