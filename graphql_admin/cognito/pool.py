@@ -457,7 +457,6 @@ def _read_error(operation: Operation, status: int, code: str) -> Exception:
         failure = CallRejected()
     elif code == "ResourceNotFoundException":
         event = "there is no such user pool in this account and region"
-        failure = CallRejected()
     else:
         event = "call to Cognito failed"
     log.error(event, operation=operation.name, status=status, code=code)

@@ -612,9 +612,7 @@ def test_created_in_doubt(
     assert (event["outcome"], event["code"]) == ("done", None)
 
 
-@pytest.mark.parametrize(
-    "code", ["AccessDeniedException", "ExpiredTokenException", "ResourceNotFoundException"]
-)
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ExpiredTokenException"])
 def test_call_that_aws_rejects(
     doubtful: Api, backend: ScriptedCognito, tmp_path: Path, code: str
 ) -> None:
