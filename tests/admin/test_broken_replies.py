@@ -117,7 +117,7 @@ def test_list_that_is_none(
         ("ListUsers", "Users", "PaginationToken", '{ user(by: {email: "b@x.org"}) { username } }'),
         ("AdminListUserSessions", "Sessions", "NextToken", SESSIONS),
     ],
-    ids=["page", "look-up", "whole"],
+    ids=["page", "lookup", "whole"],
 )
 def test_page_token_that_is_none(  # noqa: PLR0917  # fixtures and parameters
     serve: Callable[..., Api],
@@ -128,7 +128,7 @@ def test_page_token_that_is_none(  # noqa: PLR0917  # fixtures and parameters
     query: str,
     token: Any,
 ) -> None:
-    """So is a page token that is no string; Cognito is not asked with it."""
+    """So is a page token that is not a string; Cognito is not asked with it."""
     scripted.on("AdminGetUser", reply(user_of("bob")))
     scripted.on(operation, reply({rows: [], name: token}))
     assert serve(scripted.url).send(query).codes == ["UPSTREAM_ERROR"]

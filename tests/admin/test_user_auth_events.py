@@ -124,7 +124,11 @@ ODD = [
     {"EventId": "e3", "EventRisk": None, "EventContextData": 7, "ChallengeResponses": "none"},
     {"EventId": "e4", "EventFeedback": {"FeedbackValue": "Maybe"}, "CreationDate": -1e30},
     {"EventId": "e5", "EventFeedback": {"FeedbackValue": ["Valid"]}, "EventType": 7},
-    {"EventId": "e6", "CreationDate": 10**18},
+    {
+        "EventId": "e6",
+        "CreationDate": 10**18,
+        "EventRisk": {"CompromisedCredentialsDetected": "yes"},
+    },
     {"EventType": "SignIn"},
     None,
 ]
@@ -140,6 +144,7 @@ def test_unknown_values(serve: Callable[..., Api], backend: ScriptedCognito) -> 
     assert nodes[2]["challenges"] == []
     assert [node["wasTheUser"] for node in nodes] == [None] * 6 + [False]
     assert (nodes[3]["at"], nodes[4]["kind"], nodes[5]["at"]) == (None, None, None)
+    assert nodes[5]["compromisedCredentials"] is None
     assert nodes[-1] == SHOWN
 
 
