@@ -16,7 +16,7 @@ from graphql_admin.settings import load_settings
 from tests.support.api import Api
 from tests.support.directory import Directory
 from tests.support.scripted import ScriptedCognito, failure, hang_up, held, raw, reply, user_of
-from tests.support.started import NO_QUOTAS
+from tests.support.started import NO_QUOTAS, NOT_IN_MOTO
 from tests.support.tokens import CLIENT_ID, POOL_ID
 
 POLICY = """
@@ -33,8 +33,6 @@ Support = ["Customers"]
 groups = ["Billing"]
 """
 OPERATIONS = {operation for action in Action for operation in action.operations}
-NOT_IN_MOTO = "getUserAuthFactors,listUserSessions,listUserDevices,listUserAuthEvents"
-"""Actions whose operations moto does not have."""
 DESCRIBING = ",".join(each.label for each in Action if "DescribeUserPool" in each.operations)
 """Actions that read the pool."""
 TRIGGER = "arn:aws:lambda:eu-west-1:123456789012:function:secret-name"
