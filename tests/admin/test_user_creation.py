@@ -218,7 +218,7 @@ def test_who_may_set_the_address_that_is_the_username(
     is_attribute = pool != {}
     is_refused = is_attribute and group == "Makers"
     assert errors_of(done) == ([("INVALID_VALUE", "username")] if is_refused else [])
-    assert len(sent(backend)) == (not is_refused)
+    assert len(backend.all_sent("AdminCreateUser")) == (not is_refused)
     (event,) = events_in(path)
     assert event["outcome"] == ("failed" if is_refused else "done")
     assert event.get("attributes", []) == (["email"] if is_attribute else [])
@@ -304,15 +304,6 @@ def backend(scripted: ScriptedCognito) -> ScriptedCognito:
     return scripted
 
 
-def sent(scripted: ScriptedCognito) -> list[dict[str, Any]]:
-    """Return what was sent to create users."""
-    return [
-        {name: value for name, value in each.parameters.items() if name != "UserPoolId"}
-        for each in scripted.requests
-        if each.operation == "AdminCreateUser"
-    ]
-
-
 BOB = {"Username": "bob"}
 SILENT = {**BOB, "MessageAction": "SUPPRESS"}
 MAIL = {"email": "b@x.org"}
@@ -386,7 +377,7 @@ def test_creation_as_sent(  # noqa: PLR0917  # fixtures and parameters
     """Whether to send a message is always said: Cognito's own default would send one by SMS."""
     done = ask(serve(backend.url, audit_file=tmp_path / "audit.jsonl"), **given)
     assert (done["errors"], done["invited"]) == ([], invited)
-    assert sent(backend) == [parameters]
+    assert backend.all_sent("AdminCreateUser") == [parameters]
     # The user is as the reply has them: nothing is read back.
     assert backend.operations() == ["DescribeUserPool", "AdminCreateUser"]
 
@@ -495,7 +486,7 @@ def test_names_by_the_pool(  # noqa: PLR0917  # fixtures and parameters
     backend.on("DescribeUserPool", described(**pool))
     api = serve(backend.url, audit_file=tmp_path / "audit.jsonl")
     assert errors_of(ask(api, **given)) == ([("INVALID_VALUE", field)] if field else [])
-    assert len(sent(backend)) == (field is None)
+    assert len(backend.all_sent("AdminCreateUser")) == (field is None)
 
 
 def test_alias_of_another(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
@@ -506,8 +497,8 @@ def test_alias_of_another(serve: Callable[..., Api], backend: ScriptedCognito) -
     api = serve(backend.url)
     for verified, code in ((True, [("ALREADY_EXISTS", "email")]), (False, [])):
         assert errors_of(ask(api, email="e@x.org", emailVerified=verified)) == code
-    assert len(sent(backend)) == 1
-    assert "ForceAliasCreation" not in sent(backend)[0]
+    assert len(backend.all_sent("AdminCreateUser")) == 1
+    assert "ForceAliasCreation" not in backend.all_sent("AdminCreateUser")[0]
 
 
 # What Cognito says
@@ -570,7 +561,7 @@ def test_invitation_that_was_not_sent_to_who_is_not_seen(
     assert [(each["outcome"], each["code"]) for each in events_in(path)] == [
         ("unknown", "DELIVERY_FAILED")
     ]
-    assert len(sent(backend)) == 1
+    assert len(backend.all_sent("AdminCreateUser")) == 1
 
 
 # In doubt
@@ -607,7 +598,7 @@ def test_created_in_doubt(
     done = ask(doubtful, CREATE, **ASKED, inviteBy=invite)
     assert (done["errors"], done["invited"]) == ([], None)
     assert (done["user"]["username"], done["user"]["fullName"]) == ("bob", "Bob")
-    assert len(sent(backend)) == 1
+    assert len(backend.all_sent("AdminCreateUser")) == 1
     (event,) = events_in(tmp_path / "audit.jsonl")
     assert (event["outcome"], event["code"]) == ("done", None)
 
@@ -653,7 +644,7 @@ def test_namesake(doubtful: Api, backend: ScriptedCognito, tmp_path: Path, found
     done = ask(doubtful, **ASKED)
     assert errors_of(done) == [("ALREADY_EXISTS", "username")]
     assert done["user"] is None
-    assert len(sent(backend)) == 1
+    assert len(backend.all_sent("AdminCreateUser")) == 1
     (event,) = events_in(tmp_path / "audit.jsonl")
     assert (event["outcome"], event["code"]) == ("failed", "ALREADY_EXISTS")
 
@@ -677,7 +668,7 @@ def test_still_in_doubt(
     code = "TIMEOUT" if trouble == "timeout" else "UPSTREAM_ERROR"
     answer = doubtful.send(KEY, {"input": {"username": "bob"}})
     assert answer.codes == [code]
-    assert len(sent(backend)) == 1
+    assert len(backend.all_sent("AdminCreateUser")) == 1
     (event,) = events_in(tmp_path / "audit.jsonl")
     assert (event["outcome"], event["code"]) == ("unknown", code)
 
@@ -752,4 +743,4 @@ def test_many_at_once(doubtful: Api, backend: ScriptedCognito, lost: int) -> Non
     assert said == [[("ALREADY_EXISTS", "username")]] * 9
     (user,) = pool.users.values()
     assert {"Name": "name", "Value": f"Bob {made[0]}"} in user["Attributes"]
-    assert len(sent(backend)) == 10
+    assert len(backend.all_sent("AdminCreateUser")) == 10

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 
 from graphql_admin.admin import described_pool
 from tests.support.api import Api
-from tests.support.changes import errors_of, events_in, go_without_plans
+from tests.support.changes import errors_of, events_in
 from tests.support.directory import Directory
 from tests.support.memory_pool import MemoryPool
 from tests.support.scripted import ScriptedCognito, failure, held, reply
@@ -334,14 +334,6 @@ def updated(**attributes: str) -> dict[str, Any]:
 
 def deleted(*names: str) -> dict[str, Any]:
     return {"UserAttributeNames": list(names)}
-
-
-@pytest.fixture(params=["planned", "ordinary"])
-def paths(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """By a plan, and by graphql-core alone."""
-    if request.param == "ordinary":
-        go_without_plans(monkeypatch)
-    return
 
 
 @pytest.mark.usefixtures("paths")
