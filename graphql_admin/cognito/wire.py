@@ -6,8 +6,10 @@ the body matter. The parser is llhttp, which Node uses too.
 """
 
 import asyncio
+import select
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -94,7 +96,7 @@ class WireTransport:
         if not lines.count("\r") == lines.count("\n") == len(headers):
             raise ValueError("a header has a line break in it")
         request = f"{self._head}{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
-        connection = self._take_idle()
+        connection = self._take_idle(is_sent_once=approval is not None)
         if connection is None:
             async with asyncio.timeout_at(limit):
                 connection = await self._connect()
@@ -107,6 +109,9 @@ class WireTransport:
                     self._keep(connection)
             if not is_confirmed:
                 return None
+            if connection.has_ended():  # meanwhile
+                connection.abort()
+                raise NotConnected("closed before the request")
             approval.is_sent = True
         timer = self._loop.call_at(limit, connection.time_out)
         try:
@@ -117,7 +122,7 @@ class WireTransport:
         finally:
             timer.cancel()
         if connection.reusable and not connection.is_closing():
-            connection.idle_since = self._loop.time()
+            connection.rest()
             self._keep(connection)
         else:
             connection.abort()
@@ -135,12 +140,24 @@ class WireTransport:
         for connection in open_ones:
             await connection.lost
 
-    def _take_idle(self) -> "_HttpConnection | None":
+    def _take_idle(self, *, is_sent_once: bool) -> "_HttpConnection | None":
+        """Return an idle connection, if there is one that can be used.
+
+        Args:
+            is_sent_once: Whether the request must not be sent again if the connection turns out to
+                be closed, which is then found out first.
+        """
+        # By the wall clock too, since the other stands still while the machine is suspended.
         oldest = self._loop.time() - self._idle_timeout
+        oldest_by_wall = time.time() - self._idle_timeout
         while self._idle:
             connection = self._idle.pop()
-            # Either may be true already, before the event loop has run the callback for it.
-            if connection.idle_since > oldest and not connection.is_closing():
+            # Each may be true already, before the event loop has run the callback for it.
+            if (
+                connection.idle_since > oldest
+                and connection.idle_since_by_wall > oldest_by_wall
+                and not (connection.has_ended() if is_sent_once else connection.is_closing())
+            ):
                 return connection
             connection.abort()
         return None
@@ -216,9 +233,8 @@ class _HttpConnection(asyncio.Protocol):
     ) -> None:
         self.lost = loop.create_future()
         """Done when the connection is closed."""
-        self.idle_since = loop.time()
-        """When it was made or last used, in seconds of the event loop's clock."""
         self._loop = loop
+        self.rest()
         self._siblings = siblings
         self._largest_reply = largest_reply
         self._reader = _ReplyReader()
@@ -242,9 +258,25 @@ class _HttpConnection(asyncio.Protocol):
             self._transport.write(request)
         return self._waiter
 
+    def rest(self) -> None:
+        """Note that the connection is idle from now on."""
+        self.idle_since = self._loop.time()
+        """When it was made or last used, in seconds of the event loop's clock."""
+        self.idle_since_by_wall = time.time()
+        """The same, in seconds since 1970."""
+
     def is_closing(self) -> bool:
-        """Tell whether the connection is closed or closing."""
+        """Tell whether the connection is closed or closing, as far as the event loop knows."""
         return self._transport.is_closing()
+
+    def has_ended(self) -> bool:
+        """Tell whether the idle connection is closed, or cannot be used for another reason.
+
+        The event loop does not know yet what happened while this process did not run, as in a
+        function that is frozen between invocations. So the kernel is asked whether there is
+        something to read: the end, or data that is no reply to anything.
+        """
+        return self._transport.is_closing() or bool(self._unread.poll(0))
 
     def abort(self) -> None:
         """Close the connection at once."""
@@ -264,6 +296,8 @@ class _HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
+        self._unread = select.poll()
+        self._unread.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         self._siblings.add(self)
 
     def data_received(self, data: bytes) -> None:

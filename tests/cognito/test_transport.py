@@ -5,8 +5,10 @@ is the stricter one, which their tests say.
 """
 
 import asyncio
+import os
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,7 +29,7 @@ from graphql_admin.cognito.transport import (
     ReplyTooBig,
     Transport,
 )
-from graphql_admin.cognito.wire import WireTransport
+from graphql_admin.cognito.wire import IDLE_SECONDS, WireTransport
 from tests.support.certificates import make_certificate
 from tests.support.patience import PATIENCE
 
@@ -662,6 +664,82 @@ def test_idle_connection_that_the_server_closed(world: World) -> None:
         assert len(peer.talks) == 2
 
     world.meet(per_connection(leave, always(GOOD)), act)
+
+
+class Confirming:
+    """The approval of a write.
+
+    Args:
+        first: What happens before it is confirmed.
+    """
+
+    def __init__(self, first: Callable[[], None] = lambda: None) -> None:
+        self.is_sent = False
+        self._first = first
+
+    async def confirm(self) -> bool:
+        self._first()
+        return True
+
+    async def renew(self) -> None:
+        raise AssertionError("it was confirmed")
+
+
+def end_unnoticed(talk: Talk, last_words: bytes = b"") -> None:
+    """End a connection such that the event loop, which does not run meanwhile, cannot know."""
+    with socket.socket(fileno=os.dup(talk.writer.get_extra_info("socket").fileno())) as end:
+        end.sendall(last_words)
+        end.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("last_words", [b"", GOOD])
+def test_write_after_the_process_did_not_run(lean_world: World, last_words: bytes) -> None:
+    """A write is not sent on a connection that ended while the process was stopped."""
+
+    async def act(transport: Transport, peer: Peer) -> None:
+        await asyncio.gather(*(ask(transport) for _ in range(3)))
+        for talk in peer.talks:
+            end_unnoticed(talk, last_words)
+        approval = Confirming()
+        assert await transport.post(HEADERS, BODY, in_a_minute(), approval) == GOOD_REPLY
+        assert approval.is_sent
+        assert [len(talk.requests) for talk in peer.talks] == [1, 1, 1, 1]
+
+    lean_world.meet(always(GOOD), act)
+
+
+def test_connection_that_ends_before_a_confirmed_write(lean_world: World) -> None:
+    """A write whose connection ended while it was confirmed is known not to have been sent."""
+
+    async def act(transport: Transport, peer: Peer) -> None:
+        await ask(transport)
+        approval = Confirming(lambda: end_unnoticed(peer.talks[0]))
+        with pytest.raises(NotConnected):
+            await transport.post(HEADERS, BODY, in_a_minute(), approval)
+        assert not approval.is_sent
+        assert await transport.post(HEADERS, BODY, in_a_minute(), Confirming()) == GOOD_REPLY
+        assert [len(talk.requests) for talk in peer.talks] == [1, 1]
+
+    lean_world.meet(always(GOOD), act)
+
+
+def test_connection_that_was_idle_by_the_wall_clock(
+    lean_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection from before the machine was suspended is not used again.
+
+    The event loop's clock stands still meanwhile.
+    """
+
+    async def act(transport: Transport, peer: Peer) -> None:
+        await ask(transport)
+        then = time.time()
+        monkeypatch.setattr(time, "time", lambda: then + IDLE_SECONDS)
+        await ask(transport)
+        await ask(transport)
+        assert [len(talk.requests) for talk in peer.talks] == [1, 2]
+
+    lean_world.meet(always(GOOD), act)
 
 
 @pytest.mark.parametrize("unasked", [GOOD, b"\r\n", b"x"])
