@@ -402,7 +402,7 @@ def test_another_kind_of_file(tmp_path: Path) -> None:
         audit.write(EVENT)
         path.rename(tmp_path / "before")
         os.mkfifo(path)
-        with pytest.raises(AuditUnavailable):  # nobody reads
+        with pytest.raises(AuditUnavailable):  # it has no reader
             audit.demand()
         reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         audit.demand()
