@@ -178,10 +178,12 @@ def _operation(action: Action, change: Change) -> str:
 
 def _names(operation: str, target: Target) -> dict[str, str]:
     """Return the parameters that name the target; a change gives others in its own."""
-    names = {"Username": target.user, "GroupName": target.group}
-    if not describe(operation).takes_user:
-        del names["Username"]
-    return {name: value for name, value in names.items() if value is not None}
+    names = {}
+    if target.user is not None and describe(operation).takes_user:
+        names["Username"] = target.user
+    if target.group is not None:
+        names["GroupName"] = target.group
+    return names
 
 
 def _event(  # noqa: PLR0917  # the members of an event
@@ -192,14 +194,14 @@ def _event(  # noqa: PLR0917  # the members of an event
     outcome: Outcome,
     code: str | None,
 ) -> Event:
-    return Event(
-        request_id=request_record.current().id,
-        sub=caller.sub if caller else None,
-        username=caller.username if caller else None,
-        groups=caller.groups if caller else (),
-        action=action.label,
-        target=aim if attempt is None else attempt.target,
-        attributes=() if attempt is None else attempt.attributes,
-        outcome=outcome,
-        code=code,
+    return Event(  # by position: by name, making one takes twice as long
+        request_record.current().id,
+        caller.sub if caller else None,
+        caller.username if caller else None,
+        caller.groups if caller else (),
+        action.label,
+        aim if attempt is None else attempt.target,
+        outcome,
+        code,
+        () if attempt is None else attempt.attributes,
     )

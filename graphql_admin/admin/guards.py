@@ -188,6 +188,18 @@ def selects_beyond_key(info: Info, typename: str, *, known: frozenset[str] = fro
         typename: The object's type.
         known: Names of further fields that count as key fields.
     """
+    # A plan keeps the answer. A payload's guard and its resolver both ask, which took 29,000 of the
+    # 1,060,000 instructions in user mode of adding a user to a group, with CPython 3.11.
+    answers = getattr(info._raw_info, "answers", None)  # noqa: SLF001
+    if answers is None:
+        return _selects_beyond_key(info, typename, known)
+    answer: bool | None = answers.get((typename, known))
+    if answer is None:
+        answer = answers[typename, known] = _selects_beyond_key(info, typename, known)
+    return answer
+
+
+def _selects_beyond_key(info: Info, typename: str, known: frozenset[str]) -> bool:
     return selects_beyond(info, typename, key_fields(info, typename, known=known))
 
 

@@ -105,7 +105,7 @@ class MembershipInput(UserInput, GroupInput):
     kind = TargetKind.MEMBERSHIP
 
     def target(self) -> Target:
-        return Target(user=self.username, group=self.group_name)
+        return Target(self.username, self.group_name)
 
 
 @strawberry.input
@@ -143,14 +143,14 @@ def goes_through_gate(field: StrawberryField) -> bool:
     return resolver is not None and resolver.wrapped_func in _resolvers
 
 
-def _shown(info: Info, action: Action, given: Target, done: Target) -> Target:
+def _shown(info: Info, action: Action, input: Input, done: Target) -> Target:
     """Return the target that the payload shows: the `Username` only to callers who may read it.
 
     Others may have given an alias, and would learn whose it is.
     """
     if action.is_for_oneself or Action.GET_USER in info.context.rights.actions:
         return done
-    return given
+    return input.target()
 
 
 def mutation(
@@ -184,7 +184,7 @@ def mutation(
             done = await info.context.attempt(action, input)
         except (ActionFailed, BadUserInput) as error:
             return payload_(errors=[ActionError.from_error(error)])
-        target = _shown(info, action, input.target(), done.target)
+        target = _shown(info, action, input, done.target)
         return payload_(target=target, reply=done.reply)
 
     _resolvers.add(resolve)

@@ -18,7 +18,6 @@ import sys
 from collections.abc import Collection
 from contextlib import suppress
 from enum import StrEnum
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -124,21 +123,22 @@ class Event(NamedTuple):
 
     def to_line(self) -> bytes:
         """Return the event as a line of JSON, with the current time."""
+        request_id, sub, username, groups, action, (user, group), outcome, code, attributes = self
         event: dict[str, object] = {
             "time": clock.now(),
             "event": "mutation",
-            "request_id": self.request_id,
-            "caller": {"sub": self.sub, "username": self.username, "groups": sorted(self.groups)},
-            "action": self.action,
+            "request_id": request_id,
+            "caller": {"sub": sub, "username": username, "groups": sorted(groups)},
+            "action": action,
             "target": {
-                "username": self.target.user and self.target.user[:MAX_NAME_LENGTH],
-                "group": self.target.group and self.target.group[:MAX_NAME_LENGTH],
+                "username": user and user[:MAX_NAME_LENGTH],
+                "group": group and group[:MAX_NAME_LENGTH],
             },
-            "outcome": self.outcome,
-            "code": self.code,
+            "outcome": outcome,
+            "code": code,
         }
-        if self.attributes:
-            event["attributes"] = sorted(self.attributes)
+        if attributes:
+            event["attributes"] = sorted(attributes)
         return to_json(event) + b"\n"
 
 
@@ -152,7 +152,7 @@ class AuditLog:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._file: int | None = None
+        self._file: _File | None = None
         self._waiting = bytearray()
 
     def demand(self) -> None:
@@ -164,7 +164,7 @@ class AuditLog:
         try:
             file = self._open()
             self._flush(file)
-            _test(file)
+            file.test()
         except OSError as error:
             log.error(
                 "audit events cannot be written", error=type(error).__name__, reason=str(error)
@@ -196,61 +196,75 @@ class AuditLog:
             self._flush(self._open())
         if self._waiting:
             log.error("audit events lost", bytes=len(self._waiting))
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self._file is not None and self._path is not None:
+            os.close(self._file.number)
+        self._file = None
 
-    def _open(self) -> int:
+    def _open(self) -> "_File":
         """Return the sink to write to: the file that is at the path now, also after rotation."""
+        file = self._file
         if self._path is None:
             if sys.__stdout__ is None:
                 raise OSError("standard output is closed")
-            return sys.__stdout__.fileno()
-        if self._file is not None and not _is_at(self._file, self._path):
-            os.close(self._file)
-            self._file = None
-        if self._file is None:
-            self._file = open_sink(self._path)
-        return self._file
+            number = sys.__stdout__.fileno()
+            if file is None or file.number != number:
+                os.write(number, b"")  # which fails if it was opened for reading alone
+                file = self._file = _File(number)
+            return file
+        if file is not None and not file.is_at(self._path):
+            os.close(file.number)
+            file = self._file = None
+        if file is None:
+            file = self._file = _File(open_sink(self._path))
+        return file
 
-    def _flush(self, file: int) -> None:
+    def _flush(self, file: "_File") -> None:
         while self._waiting:
-            if not _is_ready(file):
+            if not file.is_ready():
                 raise BlockingIOError
             # At most what a pipe that is ready accepts without blocking.
-            del self._waiting[: os.write(file, self._waiting[: select.PIPE_BUF])]
+            del self._waiting[: os.write(file.number, self._waiting[: select.PIPE_BUF])]
 
 
-def _is_at(file: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file), path.stat())
-    except FileNotFoundError:
-        return False
+class _File:
+    """An open file, with what cannot change while it is open.
 
+    So no call asks for it again, nor for what follows from it: a regular file is always ready, and
+    nothing else has a disk. With CPython 3.11, that saves 13,000 of the 1,060,000 instructions in
+    user mode of adding a user to a group with events on standard output, 25,000 with a file.
 
-def _test(file: int) -> None:
-    """Raise OSError unless `file` can be expected to accept some lines."""
-    os.write(file, b"")
-    if not _is_ready(file):
-        raise BlockingIOError
-    if stat.S_ISREG(os.fstat(file).st_mode):
-        space = os.fstatvfs(file)
-        # A file system without a limit reports zero blocks.
-        if space.f_blocks and space.f_bavail * space.f_frsize < MIN_ROOM:
-            raise OSError("the disk is full")
-
-
-def _is_ready(file: int) -> bool:
-    """Whether the pipe has a reader, and a write would not block."""
-    return _poll(file).poll(0) == [(file, select.POLLOUT)]
-
-
-@lru_cache(maxsize=8)
-def _poll(file: int) -> select.poll:
-    """Return a poll object for a file descriptor.
-
-    It can be cached, since it looks at the file that has the number at that time.
+    Args:
+        number: The file descriptor.
     """
-    poll = select.poll()
-    poll.register(file, select.POLLOUT)
-    return poll
+
+    __slots__ = ("_identity", "_is_regular", "_poll", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        status = os.fstat(number)
+        self._identity = status.st_dev, status.st_ino
+        self._is_regular = stat.S_ISREG(status.st_mode)
+        self._poll = select.poll()
+        self._poll.register(number, select.POLLOUT)
+
+    def is_at(self, path: Path) -> bool:
+        """Tell whether the file is at a path, or another one, or none."""
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return False
+        return (status.st_dev, status.st_ino) == self._identity
+
+    def is_ready(self) -> bool:
+        """Tell whether a write would not block, and the pipe, if it is one, has a reader."""
+        return self._is_regular or self._poll.poll(0) == [(self.number, select.POLLOUT)]
+
+    def test(self) -> None:
+        """Raise OSError unless the file can be expected to accept some lines."""
+        if self._is_regular:
+            space = os.fstatvfs(self.number)
+            # A file system without a limit reports zero blocks.
+            if space.f_blocks and space.f_bavail * space.f_frsize < MIN_ROOM:
+                raise OSError("the disk is full")
+        elif not self.is_ready():
+            raise BlockingIOError

@@ -4,8 +4,8 @@ A column is the values of one field in many objects. Most columns are plain data
 types need checking. Fields with a resolver are completed later.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from types import NoneType
 from typing import Any, NamedTuple, TypeAlias
@@ -57,6 +57,9 @@ class Resolved:
     arguments: Arguments
     resolve: Callable[..., Awaitable[Any]]
     complete: Completer
+    answers: dict[Hashable, bool] = field(default_factory=dict)
+    """What its guard or resolver has found out of `nodes` alone, for the next execution. The
+    questions are those of the code, a few; a client adds none."""
 
 
 class Column(NamedTuple):

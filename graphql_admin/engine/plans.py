@@ -14,7 +14,7 @@ ordinary path reuses what its resolver returned or raised.
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import NoneType
@@ -84,6 +84,9 @@ class ResolveInfo:
     schema: GraphQLSchema
     fragments: Fragments
     field_nodes: list[FieldNode]
+    answers: dict[Hashable, bool]
+    """What follows from the nodes, as in `Resolved`. It lasts as long as the plan, and so as the
+    document."""
 
 
 class Planned(NamedTuple):
@@ -264,7 +267,9 @@ class _RunningPlan:
         """Resolve a field and those below it."""
         field = pending.field
         try:
-            asked = ResolveInfo(self.context, self.schema, self.fragments, field.nodes)
+            asked = ResolveInfo(
+                self.context, self.schema, self.fragments, field.nodes, field.answers
+            )
             # Not an alias such as `Info[Any, None]`, which takes twice as long to call.
             info = strawberry.Info(asked, field.definition)  # type: ignore[arg-type]
             outcome = await field.resolve(pending.source, info, **self.arguments[field])

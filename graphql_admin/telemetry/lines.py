@@ -40,7 +40,7 @@ def to_json(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
     except orjson.JSONEncodeError:
         line = orjson.dumps(_without_surrogates(value), default)
     if line.isascii():  # orjson escapes all control characters but DEL
-        return line.replace(b"\x7f", b"\\u007f") if b"\x7f" in line else line
+        return line.replace(b"\x7f", b"\\u007f") if 0x7F in line else line
     text = line.decode()
     if _is_printable(text):
         return line

@@ -48,6 +48,39 @@ def operations_of(actions: frozenset[Action]) -> set[str]:
     return operations.union(checks_of(actions, knows_groups=True))
 
 
+SELECTIONS = {
+    "username id __typename": False,
+    "groups { nodes { name } }": False,
+    "named: username ... on User { id } ...Key": False,
+    "email": True,
+    "username email @include(if: $yes)": True,
+    "username ... on User @skip(if: $yes) { id email }": True,
+    "...Key ...Beyond": True,
+}
+"""What can be selected of the user in a payload, and whether it is more than the key."""
+
+
+def test_each_selection_is_guarded_at_each_execution(start: Start) -> None:
+    """What a payload's user requires follows from its own selection, the first time and later."""
+    fields = [
+        f'a{place}: addUserToGroup(input: {{username: "ann", groupName: "Others"}}) '
+        f"{{ user {{ {selection} }} }}"
+        for place, selection in enumerate(SELECTIONS)
+    ]
+    document = (
+        f"mutation ($yes: Boolean!) {{ {' '.join(fields)} }} "
+        "fragment Key on User { username } fragment Beyond on User { status }"
+    )
+    expected = [(f"a{place}", "user") for place, beyond in enumerate(SELECTIONS.values()) if beyond]
+    api = start(frozenset(Action) - {Action.GET_USER})
+    for yes in (True, False, True):
+        answer = api.send(document, {"yes": yes}, groups=("Staff",))
+        assert set(answer.codes) == {"FORBIDDEN"}
+        assert [tuple(error["path"]) for error in answer.errors] == expected
+        given = [key for key, payload in answer.partial.items() if payload["user"] is not None]
+        assert len(given) == len(SELECTIONS) - len(expected)
+
+
 CLOSED = [way for way in WAYS if not way.action.open_to_signed_in]
 
 

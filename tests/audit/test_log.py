@@ -19,6 +19,7 @@ import pytest
 from graphql_admin.actions import Action
 from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.app import create_app
+from graphql_admin.audit import log
 from graphql_admin.audit.log import AuditLog, Event, Outcome
 from graphql_admin.errors import AuditUnavailable
 from graphql_admin.settings import InvalidSettings, load_settings
@@ -32,6 +33,7 @@ from tests.support.ways import REPLIES, WAYS
 
 DISABLE = "mutation($i: DisableUserInput!) { disableUser(input: $i) { errors { code } } }"
 BOB = {"i": {"username": "bob"}}
+EVENT = Event("id", "sub", "ann", (), "disableUser", Target("bob"), Outcome.DONE, None)
 
 
 class Sink:
@@ -337,15 +339,14 @@ def test_pipe_with_a_slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     monkeypatch.setattr(sys, "__stdout__", SimpleNamespace(fileno=lambda: writer))
     audit = AuditLog()
-    event = Event("id", "sub", "ann", (), "disableUser", Target("bob"), Outcome.DONE, None)
     try:
         while True:
             audit.demand()
-            audit.write(event)
+            audit.write(EVENT)
     except AuditUnavailable:
         pass
     for _ in range(50):
-        audit.write(event)
+        audit.write(EVENT)
     os.read(reader, select.PIPE_BUF)
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(audit.demand)
@@ -362,9 +363,7 @@ def test_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     with Path("/dev/full").open("wb") as full:
         monkeypatch.setattr(sys, "__stdout__", SimpleNamespace(fileno=full.fileno))
         audit = AuditLog()
-        audit.write(
-            Event("id", "sub", "ann", (), "disableUser", Target(user="bob"), Outcome.DONE, None)
-        )
+        audit.write(EVENT)
         with pytest.raises(AuditUnavailable):
             audit.demand()
         reader, writer = os.pipe()
@@ -373,6 +372,60 @@ def test_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(os.read(reader, 4096))["action"] == "disableUser"
     os.close(reader)
     os.close(writer)
+
+
+def test_disk_without_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file needs space on its disk, at each attempt; a pipe has no disk."""
+    file, pipe = tmp_path / "events", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    to_file, to_pipe = AuditLog(file), AuditLog(pipe)
+    for room in (0, sys.maxsize, 0, sys.maxsize):
+        monkeypatch.setattr(log, "MIN_ROOM", room)
+        to_pipe.demand()
+        if room:
+            with pytest.raises(AuditUnavailable):
+                to_file.demand()
+        else:
+            to_file.demand()
+    to_file.close()
+    to_pipe.close()
+    os.close(reader)
+
+
+def test_another_kind_of_file(tmp_path: Path) -> None:
+    """What comes to be at the path is tested for what it is, and not for what was there before."""
+    path = tmp_path / "events"
+    audit = AuditLog(path)
+    for _ in range(2):
+        audit.demand()
+        audit.write(EVENT)
+        path.rename(tmp_path / "before")
+        os.mkfifo(path)
+        with pytest.raises(AuditUnavailable):  # it has no reader
+            audit.demand()
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        audit.demand()
+        audit.write(EVENT)
+        assert json.loads(os.read(reader, 4096))["action"] == EVENT.action
+        os.close(reader)
+        with pytest.raises(AuditUnavailable):
+            audit.demand()
+        path.unlink()
+    audit.close()
+    assert len((tmp_path / "before").read_text().splitlines()) == 1
+
+
+def test_standard_output_that_is_only_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file that was opened for reading is no sink."""
+    path = tmp_path / "events"
+    path.touch()
+    with path.open("rb") as opened:
+        monkeypatch.setattr(sys, "__stdout__", SimpleNamespace(fileno=opened.fileno))
+        audit = AuditLog()
+        for _ in range(2):
+            with pytest.raises(AuditUnavailable):
+                audit.demand()
 
 
 def test_sink_breaks_during_an_attempt(
