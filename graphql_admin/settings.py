@@ -111,6 +111,24 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[::1\](:\d+)?")
 
 
+def _require_root_path(path: str) -> str:
+    segments = path.split("/")
+    if path and (
+        len(path) > _LONGEST_ROOT_PATH
+        or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path)
+        or not {".", ".."}.isdisjoint(segments)
+    ):
+        raise ValueError(
+            "must be a path such as /admin: one or more segments of letters, digits, and `.`, `_`, "
+            "`~`, `-`, each after a slash, with none at the end, and no more than "
+            f"{_LONGEST_ROOT_PATH} characters"
+        )
+    return path
+
+
+_LONGEST_ROOT_PATH = 200
+
+
 def _require_origins(origins: frozenset[str]) -> frozenset[str]:
     origins -= {""}
     for origin in origins:
@@ -216,6 +234,10 @@ class Settings(BaseSettings):
 
     port: int = Field(default=8000, ge=0, le=65535)
     """TCP port to listen on."""
+
+    root_path: Annotated[str, AfterValidator(_require_root_path)] = ""
+    """Prefix of the paths of all routes, such as `/admin`, for a proxy or an API stage that does
+    not cut it off. `/healthz` and `/readyz` are served without it, too."""
 
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     """TCP port for Prometheus' `/metrics`, at the same address; by default, metrics are not

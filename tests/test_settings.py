@@ -264,3 +264,46 @@ def test_docs_have_every_setting() -> None:
     page = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf-8")
     for name in Settings.model_fields:
         assert page.count(f"| `{name.upper()}` |") == 1, name
+
+
+@pytest.mark.parametrize("said", ["/admin", "/v1/users-api", "/a.b_c~d", "/prod", "/..a", "/1"])
+def test_root_path(environment: pytest.MonkeyPatch, said: str) -> None:
+    """A prefix of paths is one or more segments, each after a slash; without one there is none."""
+    set_(environment, ADMIN_GROUPS="Admins")
+    assert load_settings().root_path == ""
+    set_(environment, ROOT_PATH=said)
+    assert load_settings().root_path == said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "/",
+        "admin",
+        "/admin/",
+        "//admin",
+        "/a//b",
+        "/.",
+        "/..",
+        "/a/../b",
+        "/a/./b",
+        "/a%2fb",
+        "/a%20b",
+        "/a b",
+        " /admin",
+        "/admin\n",
+        "/a?b",
+        "/a#b",
+        "/a\\b",
+        "/{name}",
+        "/ä",
+        "/a;b",
+        "https://example.com/admin",
+        "/" + 300 * "a",
+    ],
+)
+def test_root_path_invalid(environment: pytest.MonkeyPatch, said: str) -> None:
+    """What could be read as another path, or is none, is refused in words."""
+    set_(environment, ADMIN_GROUPS="Admins", ROOT_PATH=said)
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_ROOT_PATH: must be a path such as /admin")

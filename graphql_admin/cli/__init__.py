@@ -422,6 +422,7 @@ def _run(
         max_connections=admissible(settings.max_connections),
         max_pending=settings.max_pending,
         identify=app.state.identify,
+        probes=app.state.health.paths,
     )
 
     def start() -> None:
