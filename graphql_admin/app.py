@@ -113,7 +113,7 @@ def make_verifier(settings: Settings) -> TokenVerifier:
         settings.region,
         client_ids=settings.client_ids,
         token_uses=settings.token_use,
-        issuer=settings.issuer,
+        issuers=settings.issuer,
         jwks_url=settings.jwks_url,
         admit_public_keys=settings.dev,
         admits_machines=settings.policy.scopes is not None,
@@ -132,7 +132,7 @@ def build_app(
     """
     settings = parts.settings
     root = settings.root_path
-    health = Health(parts.verifier.keys, parts.pool, root)
+    health = Health(parts.verifier.issuers, parts.pool, root)
     described = DescribedPool(parts.pool.reader)
     gate = Attempts(parts.pool.writer, parts.audit, parts.authorization, described)
     executor = _make_executor(parts, gate)

@@ -94,11 +94,41 @@ def _read_quotas(items: object) -> object:
     return quotas
 
 
-def _require_pool_id(text: str) -> str:
-    # The length is Cognito's own bound.
-    if len(text) > 55 or not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]_[0-9a-zA-Z]+", text):
+_POOL_ID = re.compile(r"([a-z]{2,}(?:-[a-z]+)+-[0-9])_[0-9a-zA-Z]+")
+"""Id of a user pool in AWS, with its region."""
+
+_ANY_POOL_ID = re.compile(r"[\w-]+_[0-9a-zA-Z]+", re.ASCII)
+"""Id of a user pool in Cognito's API model, as emulators have it: `local_0kh31a7P`."""
+
+_LONGEST_POOL_ID = 55
+"""Characters; Cognito's own bound."""
+
+_LOCAL_REGION = "local"
+"""Stands for the region in signatures where the id of an emulator's pool has none."""
+
+
+def _require_pool_id(text: str, *, dev: bool) -> str:
+    form = _ANY_POOL_ID if dev else _POOL_ID
+    if len(text) > _LONGEST_POOL_ID or not form.fullmatch(text):
         raise ValueError("must be the id of a user pool, such as eu-west-1_AbCdEf123")
     return text
+
+
+_HOST_OF_ISSUERS = re.compile(r"(issuer-)?cognito-idp(-fips)?\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+"""Host of the issuers of user pools in AWS."""
+
+
+def _require_issuer(url: str, pool_id: str | None, *, dev: bool) -> str:
+    parts = urlsplit(url)
+    local = dev and parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if not local:
+        _require_https(url)
+    if parts.query or parts.fragment or parts.username is not None or "?" in url or "#" in url:
+        raise ValueError(f"{url!r} has more than a host and a path")
+    host, path = parts.hostname or "", parts.path.strip("/")
+    if pool_id is not None and _HOST_OF_ISSUERS.fullmatch(host) and path != pool_id:
+        raise ValueError(f"{url!r} is of another user pool; a server is for one pool")
+    return url.rstrip("/")
 
 
 def _require_https(url: str) -> str:
@@ -182,15 +212,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    user_pool_id: Annotated[str, AfterValidator(_require_pool_id)]
+    # First, since it decides what others may be.
+    dev: bool = False
+    """Accept what only a local emulator has: http for issuers and keys, keys that are public, and
+    any id of a pool. Set by `graphql-admin dev`; the server does not start with it unless Cognito's
+    endpoint is loopback."""
+
+    user_pool_id: str
     """Id of the user pool, such as `eu-west-1_AbCdEf123`. It contains the region."""
 
     client_ids: _NonEmptyStrings
     """App clients whose tokens are accepted."""
-
-    dev: bool = False
-    """Accept what only a local emulator needs: http for keys, and keys that are public. Set by
-    `graphql-admin dev`; the server does not start with it unless Cognito's endpoint is loopback."""
 
     admin_groups: _NonEmptyStrings | None = None
     """Groups whose members may do everything. `*` is every signed-in user. Set either this or
@@ -212,11 +244,13 @@ class Settings(BaseSettings):
     )
     """Kinds of token that are accepted."""
 
-    issuer: Annotated[str, AfterValidator(_require_https)] | None = None
-    """The accepted `iss` of tokens, if it is neither of Cognito's two forms for the pool."""
+    issuer: _NonEmptyStrings | None = None
+    """The accepted values of `iss` in tokens, if they are not Cognito's two forms for the pool: of
+    an emulator, or of a pool that is replicated to other regions. Each has its own keys, below it,
+    and a token is verified with those of the issuer that it names."""
 
     jwks_url: str | None = None
-    """URL of the pool's keys, if it is not below the issuer."""
+    """URL of the pool's keys, if they are not below the issuer. Not for several issuers."""
 
     introspection: Introspection = Introspection.AUTHENTICATED
     """Who may read the schema from the server."""
@@ -338,7 +372,8 @@ class Settings(BaseSettings):
     @property
     def region(self) -> str:
         """The AWS region of the user pool, the first part of its id."""
-        return self.user_pool_id.split("_")[0]
+        in_aws = _POOL_ID.fullmatch(self.user_pool_id)
+        return in_aws[1] if in_aws else _LOCAL_REGION
 
     @property
     def partition(self) -> str:
@@ -366,6 +401,21 @@ class Settings(BaseSettings):
         """Whether rights come from the groups of the pool, and not of the token alone."""
         return self.authority_max_age is not None
 
+    @field_validator("user_pool_id")
+    @classmethod
+    def _check_pool_id(cls, text: str, info: ValidationInfo) -> str:
+        return _require_pool_id(text, dev=info.data.get("dev", False))
+
+    @field_validator("issuer")
+    @classmethod
+    def _check_issuers(
+        cls, urls: frozenset[str] | None, info: ValidationInfo
+    ) -> frozenset[str] | None:
+        if urls is None:
+            return None
+        pool_id, dev = info.data.get("user_pool_id"), info.data.get("dev", False)
+        return frozenset(_require_issuer(url, pool_id, dev=dev) for url in sorted(urls))
+
     @field_validator("policy_file")
     @classmethod
     def _check_policy(cls, path: Path | None, info: ValidationInfo) -> Path | None:
@@ -379,6 +429,8 @@ class Settings(BaseSettings):
     @field_validator("jwks_url")
     @classmethod
     def _check_jwks_url(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is not None and len(info.data.get("issuer") or ()) > 1:
+            raise ValueError(f"each of several {PREFIX}ISSUER has its own keys: leave it unset")
         # In dev mode the keys are those of the emulator, which is served over http.
         return url if url is None or info.data.get("dev") else _require_https(url)
 

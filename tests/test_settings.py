@@ -307,3 +307,84 @@ def test_root_path_invalid(environment: pytest.MonkeyPatch, said: str) -> None:
     set_(environment, ADMIN_GROUPS="Admins", ROOT_PATH=said)
     (problem,) = problems()
     assert problem.startswith("GRAPHQL_ADMIN_ROOT_PATH: must be a path such as /admin")
+
+
+OTHER_REGION = "https://cognito-idp.us-east-1.amazonaws.com/eu-west-1_AbCdEf123"
+
+
+@pytest.mark.parametrize(
+    ("said", "issuers"),
+    [
+        ("https://auth.example.com/pool/", {"https://auth.example.com/pool"}),
+        (f"https://auth.example.com, {OTHER_REGION}", {"https://auth.example.com", OTHER_REGION}),
+    ],
+)
+def test_issuers(environment: pytest.MonkeyPatch, said: str, issuers: set[str]) -> None:
+    """The issuer of tokens may be another than Cognito's, or several of one pool."""
+    set_(environment, ADMIN_GROUPS="Admins", ISSUER=said)
+    assert load_settings().issuer == issuers
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("", "without empty items"),
+        (f"{OTHER_REGION},", "without empty items"),
+        ("http://auth.example.com", "https"),
+        ("http://127.0.0.1:9230/eu-west-1_AbCdEf123", "https"),
+        ("https://", "https"),
+        ("https://auth.example.com/?a=b", "more than a host and a path"),
+        ("https://auth.example.com/#", "more than a host and a path"),
+        ("https://me@auth.example.com/", "more than a host and a path"),
+        ("https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Other", "another user pool"),
+        ("https://issuer-cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Other", "another user pool"),
+        (f"{OTHER_REGION},https://cognito-idp.eu-west-1.amazonaws.com/x", "another user pool"),
+    ],
+)
+def test_issuers_invalid(environment: pytest.MonkeyPatch, said: str, why: str) -> None:
+    """An issuer is an https URL, and not that of another pool: a server is for one."""
+    set_(environment, ADMIN_GROUPS="Admins", ISSUER=said)
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_ISSUER: ")
+    assert why in problem
+
+
+def test_one_url_of_keys_for_several_issuers(environment: pytest.MonkeyPatch) -> None:
+    """Keys of one issuer never count for another, so several cannot share a URL of keys."""
+    issuers = f"https://auth.example.com,{OTHER_REGION}"
+    set_(environment, ADMIN_GROUPS="Admins", ISSUER=issuers, JWKS_URL="https://x.example/keys")
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_JWKS_URL: each of several")
+
+
+@pytest.mark.parametrize(
+    "said", ["local_0kh31a7P", "us-east-1_abc", "my_pool_1", "-_a", "local_" + 49 * "a"]
+)
+def test_emulators(environment: pytest.MonkeyPatch, said: str) -> None:
+    """With `DEV`, ids of emulators' pools and issuers on loopback are taken, and no others are."""
+    issuer = f"http://127.0.0.1:9230/{said},http://localhost:9230/{said},http://[::1]:1/{said}"
+    set_(environment, ADMIN_GROUPS="Admins", USER_POOL_ID=said, ISSUER=issuer, DEV="1")
+    settings = load_settings()
+    assert settings.region == ("us-east-1" if said == "us-east-1_abc" else "local")
+    assert len(settings.issuer or ()) == 3
+    set_(environment, DEV="0")
+    named = [problem.split(":")[0].removeprefix("GRAPHQL_ADMIN_") for problem in problems()]
+    assert named == (["ISSUER"] if said == "us-east-1_abc" else ["USER_POOL_ID", "ISSUER"])
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["local", "local_", "_abc", "lo cal_a", "local_a-b", "lö_a", "a/_b", "local_" + 50 * "a"],
+)
+def test_no_id_of_an_emulator(environment: pytest.MonkeyPatch, said: str) -> None:
+    """What Cognito's API model does not allow is not an id with `DEV` either."""
+    set_(environment, ADMIN_GROUPS="Admins", USER_POOL_ID=said, DEV="1")
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_USER_POOL_ID: must be the id of a user pool")
+
+
+def test_dev_issuer_elsewhere(environment: pytest.MonkeyPatch) -> None:
+    """With `DEV` too, http is for this machine alone."""
+    set_(environment, ADMIN_GROUPS="Admins", ISSUER="http://cognito.example/x", DEV="1")
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_ISSUER: ")

@@ -70,10 +70,12 @@ async def check(settings: Settings) -> Findings:
     """
     parts = make_parts(settings)
     findings = Findings()
-    try:
-        await parts.verifier.keys.load()
-    except AdminError:
-        findings.problems.append("The pool's keys could not be fetched; see the log.")
+    for issuer, keys in parts.verifier.issuers:
+        try:
+            await keys.load()
+        except AdminError:
+            whose = "pool's keys" if parts.verifier.issuers.only else f"keys of {issuer}"
+            findings.problems.append(f"The {whose} could not be fetched; see the log.")
 
     async def read(operation: str, **parameters: object) -> dict[str, Any]:
         deadline = asyncio.get_running_loop().time() + settings.deadline

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_admin.cognito.pool import UserPool
 from graphql_admin.errors import AdminError, ShuttingDown
-from graphql_admin.tokens.keys import KeySet
+from graphql_admin.tokens.keys import Issuers
 from graphql_admin.web.answers import refuse
 
 PATHS = frozenset({"/healthz", "/readyz"})
@@ -26,15 +26,15 @@ class Health:
     """The state of this server: what it waits for, and whether it is shutting down.
 
     Args:
-        keys: The keys to verify tokens with.
+        issuers: The issuers of tokens, with the keys to verify them.
         pool: The user pool, with the credentials to call it.
         root_path: The prefix below which probes that come through a proxy are answered, too.
     """
 
-    def __init__(self, keys: KeySet, pool: UserPool, root_path: str = "") -> None:
+    def __init__(self, issuers: Issuers, pool: UserPool, root_path: str = "") -> None:
         self.paths = PATHS | {root_path + path for path in PATHS}
         """Paths that are served during shutdown, and for any host."""
-        self._keys = keys
+        self._issuers = issuers
         self._pool = pool
         self.draining = False
 
@@ -44,7 +44,7 @@ class Health:
 
     def obstacles(self) -> Iterator[str]:
         """Yield what keeps this server from being ready."""
-        if not self._keys.available:
+        if not self._issuers.available:
             yield "keys"
         if not self._pool.keyring.available:
             yield "credentials"
@@ -71,10 +71,8 @@ class Health:
             if not self._pool.keyring.available:
                 with suppress(AdminError):  # it is logged
                     await self._pool.keyring.signer()
-            if not self._keys.available:
-                with suppress(AdminError):
-                    await self._keys.load()
-            self._keys.keep_fresh()
+            await self._issuers.load_missing()
+            self._issuers.keep_fresh()
             await asyncio.sleep(_PAUSE)
 
     def routes(self) -> list[Route]:
