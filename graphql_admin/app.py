@@ -89,7 +89,9 @@ def make_parts(settings: Settings) -> Parts:
         raise InvalidSettings([str(invalid)]) from invalid
     if settings.dev and not _is_loopback(pool.endpoint_url):
         raise InvalidSettings(["GRAPHQL_ADMIN_DEV: requires a Cognito endpoint on this machine"])
-    grants = Grants(settings.policy, settings.disabled_actions)
+    grants = Grants(
+        settings.policy, settings.disabled_actions, groups_attribute=settings.groups_attribute
+    )
     return Parts(
         settings=settings,
         verifier=make_verifier(settings),
@@ -117,6 +119,7 @@ def make_verifier(settings: Settings) -> TokenVerifier:
         jwks_url=settings.jwks_url,
         admit_public_keys=settings.dev,
         admits_machines=settings.policy.scopes is not None,
+        groups_claim=settings.groups_claim,
     )
 
 

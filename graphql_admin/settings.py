@@ -30,6 +30,7 @@ from graphql_admin.policy.authority import MAX_AGE
 from graphql_admin.policy.file import InvalidPolicy, read_policy
 from graphql_admin.policy.grants import Policy
 from graphql_admin.tokens.caller import TokenUse
+from graphql_admin.tokens.groups import COGNITO_GROUPS, OTHER_CLAIMS
 
 PREFIX = "GRAPHQL_ADMIN_"
 
@@ -174,6 +175,14 @@ def _require_hosts(hosts: frozenset[str]) -> frozenset[str]:
     return hosts
 
 
+def _require_claim(name: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,200}", name):
+        raise ValueError("must be the name of a claim, such as custom:groups, without spaces")
+    if name in OTHER_CLAIMS:
+        raise ValueError(f"`{name}` is a claim of Cognito that has no groups")
+    return name
+
+
 _Strings = Annotated[frozenset[str], NoDecode, BeforeValidator(_split_at_commas)]
 _NonEmptyStrings = Annotated[_Strings, AfterValidator(_refuse_blanks)]
 _Actions = Annotated[
@@ -231,7 +240,12 @@ class Settings(BaseSettings):
     policy_file: Path | None = Field(default=None, validate_default=True)
     """TOML file with the permissions. Set either this or `admin_groups`."""
 
-    authority_max_age: _Age = MAX_AGE
+    groups_claim: Annotated[str, AfterValidator(_require_claim)] = COGNITO_GROUPS
+    """The claim of users' tokens that has their groups, such as `custom:groups` of ID tokens or one
+    that a pre token generation trigger writes. Any but the default implies
+    `AUTHORITY_MAX_AGE=token`, and who can write its source decides who has which rights."""
+
+    authority_max_age: _Age = Field(default=MAX_AGE, validate_default=False)
     """Seconds for which the pool's answer on a caller (enabled, in which groups) is cached for
     changes. `0` asks the pool each time. `token` takes the groups from the token alone, for pools
     whose pre token generation trigger writes them."""
@@ -399,7 +413,15 @@ class Settings(BaseSettings):
     @property
     def knows_groups(self) -> bool:
         """Whether rights come from the groups of the pool, and not of the token alone."""
-        return self.authority_max_age is not None
+        return self.authority_max_age is not None and self.groups_claim == COGNITO_GROUPS
+
+    @property
+    def groups_attribute(self) -> str | None:
+        """The attribute of users from which tokens may have their groups.
+
+        None if they are the pool's. Not every claim is of an attribute.
+        """
+        return None if self.groups_claim == COGNITO_GROUPS else self.groups_claim
 
     @field_validator("user_pool_id")
     @classmethod
@@ -425,6 +447,16 @@ class Settings(BaseSettings):
         if "admin_groups" in info.data and (path is None) == (info.data["admin_groups"] is None):
             raise ValueError(f"set exactly one of {PREFIX}ADMIN_GROUPS and {PREFIX}POLICY_FILE")
         return path
+
+    @field_validator("authority_max_age")
+    @classmethod
+    def _check_authority(cls, age: float | None, info: ValidationInfo) -> float | None:
+        if age is not None and info.data.get("groups_claim", COGNITO_GROUPS) != COGNITO_GROUPS:
+            raise ValueError(
+                f"must be `token`, or unset, with {PREFIX}GROUPS_CLAIM: the pool does not have the "
+                "groups of another claim"
+            )
+        return age
 
     @field_validator("jwks_url")
     @classmethod

@@ -388,3 +388,48 @@ def test_dev_issuer_elsewhere(environment: pytest.MonkeyPatch) -> None:
     set_(environment, ADMIN_GROUPS="Admins", ISSUER="http://cognito.example/x", DEV="1")
     (problem,) = problems()
     assert problem.startswith("GRAPHQL_ADMIN_ISSUER: ")
+
+
+@pytest.mark.parametrize("claim", ["custom:groups", "https://example.com/groups", "roles"])
+def test_groups_claim(environment: pytest.MonkeyPatch, claim: str) -> None:
+    """Groups of another claim are not the pool's, so the pool is not asked for them."""
+    set_(environment, ADMIN_GROUPS="Admins", GROUPS_CLAIM=claim)
+    assert not load_settings().knows_groups
+    assert load_settings().groups_attribute == claim
+    set_(environment, AUTHORITY_MAX_AGE="token")
+    assert not load_settings().knows_groups
+
+
+@pytest.mark.parametrize("age", ["0", "10", "60"])
+def test_groups_claim_and_authority(environment: pytest.MonkeyPatch, age: str) -> None:
+    """To ask the pool for groups that are in another claim is refused in words."""
+    set_(environment, ADMIN_GROUPS="Admins", GROUPS_CLAIM="custom:groups", AUTHORITY_MAX_AGE=age)
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_AUTHORITY_MAX_AGE: must be `token`, or unset, with")
+    set_(environment, GROUPS_CLAIM="cognito:groups")
+    assert load_settings().knows_groups
+    assert load_settings().groups_attribute is None
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "",
+        " ",
+        "a b",
+        "a\n",
+        "ä",
+        "x" * 201,
+        "sub",
+        "scope",
+        "nonce",
+        "username",
+        "client_id",
+        "aud",
+    ],
+)
+def test_groups_claim_invalid(environment: pytest.MonkeyPatch, claim: str) -> None:
+    """What is no claim, or one that means something else, is refused."""
+    set_(environment, ADMIN_GROUPS="Admins", GROUPS_CLAIM=claim)
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_GROUPS_CLAIM: ")

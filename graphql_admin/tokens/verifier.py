@@ -18,6 +18,7 @@ import structlog
 
 from graphql_admin.errors import Unauthenticated
 from graphql_admin.tokens.caller import RESERVED_GROUP, Caller, TokenUse
+from graphql_admin.tokens.groups import COGNITO_GROUPS, read_groups
 from graphql_admin.tokens.keys import ALGORITHM, Issuers, KeySet, UnknownKey
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -70,6 +71,7 @@ class TokenVerifier:
         client_ids: The app clients whose tokens are accepted.
         token_uses: The accepted kinds of token.
         admits_machines: Whether tokens of machines are accepted.
+        groups_claim: The claim with a user's groups.
         clock: The time in seconds since 1970.
     """
 
@@ -80,12 +82,14 @@ class TokenVerifier:
         client_ids: Collection[str],
         token_uses: Collection[TokenUse],
         admits_machines: bool = False,
+        groups_claim: str = COGNITO_GROUPS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.issuers = Issuers(issuers)
         self._client_ids = frozenset(client_ids)
         self._token_uses = frozenset(token_uses)
         self._admits_machines = admits_machines
+        self._groups_claim = groups_claim
         self._clock = clock
         self._remembered = _RememberedCallers()
 
@@ -101,6 +105,7 @@ class TokenVerifier:
         jwks_url: str | None = None,
         admit_public_keys: bool = False,
         admits_machines: bool = False,
+        groups_claim: str = COGNITO_GROUPS,
     ) -> Self:
         """Make a verifier for tokens of a user pool.
 
@@ -114,6 +119,7 @@ class TokenVerifier:
             jwks_url: URL of the keys of all issuers, where they are not below each.
             admit_public_keys: As for `KeySet`.
             admits_machines: As for the class.
+            groups_claim: As for the class.
         """
         if issuers is None:
             # Which of the two a token has depends on the configuration of the pool.
@@ -130,6 +136,7 @@ class TokenVerifier:
             client_ids=client_ids,
             token_uses=token_uses,
             admits_machines=admits_machines,
+            groups_claim=groups_claim,
         )
 
     def recall(self, authorization: str) -> Caller | None:
@@ -221,10 +228,15 @@ class TokenVerifier:
         return Caller(
             sub=_text(claims, "sub"),
             username=_text(claims, "cognito:username" if is_id else "username"),
-            groups=_groups(claims),
+            groups=self._read_groups(claims),
             token_use=TokenUse(token_use),
             expires_at=expires_at,
         )
+
+    def _read_groups(self, claims: dict[str, Any]) -> frozenset[str]:
+        if self._groups_claim == COGNITO_GROUPS:
+            return _groups(claims)
+        return read_groups(claims.get(self._groups_claim, []))
 
     def _read_machine(self, claims: dict[str, Any], expires_at: float) -> Caller:
         if not self._admits_machines:
@@ -344,7 +356,7 @@ def _is_machine(claims: dict[str, Any]) -> bool:
     return claims.get("sub") == claims.get("client_id") and claims.keys().isdisjoint(_OF_USERS)
 
 
-_OF_USERS = frozenset({"username", "cognito:username", "cognito:groups"})
+_OF_USERS = frozenset({"username", "cognito:username", COGNITO_GROUPS})
 """Claims of users."""
 
 
@@ -354,7 +366,7 @@ def _scopes(claims: dict[str, Any]) -> frozenset[str]:
 
 
 def _groups(claims: dict[str, Any]) -> frozenset[str]:
-    groups = claims.get("cognito:groups", [])
+    groups = claims.get(COGNITO_GROUPS, [])
     if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         _refuse("no valid cognito:groups")
     return frozenset(groups) - {RESERVED_GROUP}

@@ -948,3 +948,30 @@ async def test_keys_of_settings() -> None:
     assert {issuer for issuer, _ in named} == {ISSUER, REPLICA}
     assert named.only is None
     assert ISSUER.replace("//", "//issuer-") not in named
+
+
+@pytest.mark.parametrize("claim", ["custom:groups", "https://example.com/groups"])
+async def test_groups_of_another_claim(keys: KeySet, clock: Clock, claim: str) -> None:
+    """Where another claim has the groups, Cognito's own gives none, and a broken one gives none."""
+    both = (TokenUse.ACCESS, TokenUse.ID)
+    verifier = make_verifier(keys, clock, *both, groups_claim=claim)
+    for make in (POOL.access_token, POOL.id_token):
+        for value, groups in (("[a, b]", {"a", "b"}), (["a"], {"a"}), (7, set()), (ABSENT, set())):
+            caller = await verifier.verify(make("bob", ["Admins"], **{claim: value}))
+            assert caller.groups == groups
+    assert (await verifier.verify(POOL.access_token(groups=7))).groups == set()
+
+
+async def test_groups_claim_of_a_machine(keys: KeySet, clock: Clock) -> None:
+    """A machine has no groups, whatever a trigger writes into its tokens."""
+    verifier = make_verifier(keys, clock, groups_claim="roles", admits_machines=True)
+    machine = {"sub": CLIENT_ID, "username": ABSENT, "scope": "api/x", "roles": ["Admins"]}
+    caller = await verifier.verify(POOL.access_token(**machine))
+    assert (caller.is_machine, caller.groups) == (True, frozenset())
+
+
+async def test_other_kind_of_token_with_groups(keys: KeySet, clock: Clock) -> None:
+    """A claim with groups does not admit a kind of token that the settings do not."""
+    verifier = make_verifier(keys, clock, TokenUse.ACCESS, groups_claim="custom:groups")
+    token = POOL.id_token(**{"custom:groups": "Admins"})
+    assert await refusal(verifier.verify(token)) == "token use"
