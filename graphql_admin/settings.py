@@ -99,7 +99,7 @@ _POOL_ID = re.compile(r"([a-z]{2,}(?:-[a-z]+)+-[0-9])_[0-9a-zA-Z]+")
 """Id of a user pool in AWS, with its region."""
 
 _ANY_POOL_ID = re.compile(r"[\w-]+_[0-9a-zA-Z]+", re.ASCII)
-"""Id of a user pool in Cognito's API model, as emulators have it: `local_0kh31a7P`."""
+"""Id of a user pool in Cognito's API model, such as an emulator's `local_0kh31a7P`."""
 
 _LONGEST_POOL_ID = 55
 """Characters; Cognito's own bound."""

@@ -418,6 +418,10 @@ def test_claims_of_which_kind(run: Callable[..., Findings], backend: ScriptedCog
     found = run(backend.url, groups_claim="https://example.com/groups")
     assert [each for each in found.notes if "is no attribute of users" in each]
     assert "DescribeUserPoolClient" not in backend.operations()
+    schema = {"SchemaAttributes": [{"Name": "profile"}, {"Name": "custom:groups"}]}
+    backend.on("DescribeUserPool", reply({"UserPool": {"LambdaConfig": {}, **schema}}))
+    found = run(backend.url, groups_claim="roles")
+    assert [each for each in found.notes if "is no attribute of users" in each]
     backend.on("DescribeUserPoolClient", client_with())
     found = run(backend.url, groups_claim="custom:groups")
     assert [each for each in found.notes if "TOKEN_USE has no `id`" in each]

@@ -187,10 +187,10 @@ async def _check_groups_claim(
     findings: Findings,
 ) -> None:
     """Look for app clients through which users could write the source of their groups."""
-    if ":" in attribute and not attribute.startswith("custom:"):
+    if not _is_attribute(attribute, pool):
         findings.notes.append(
-            f"{_token_mode(settings)} is no attribute of users. Whoever can change what it is made "
-            "from gives rights."
+            f"{_token_mode(settings)} is no attribute of users. What it is made from "
+            "decides who has which rights."
         )
         return
     if TokenUse.ID not in settings.token_use:
@@ -226,6 +226,12 @@ async def _check_groups_claim(
                 "provider is mapped to it, turn self-registration off in the pool, and leave the "
                 f"client only sign-in with the hosted pages, without the scope {_OWN_PROFILE}."
             )
+
+
+def _is_attribute(claim: str, pool: dict[str, Any] | None) -> bool:
+    """Tell whether a claim can be of an attribute of users, by the pool's schema if it is known."""
+    known = _names_of_attributes(pool) if pool is not None else set()
+    return claim in known if known else claim.startswith("custom:") or ":" not in claim
 
 
 def _may_write(client: Mapping[str, Any], attribute: str) -> bool:
@@ -291,14 +297,17 @@ def _check_attributes(settings: Settings, pool: dict[str, Any] | None, findings:
             "DescribeUserPool cannot be called."
         )
         return
-    schema = pool.get("SchemaAttributes")
-    rows = schema if isinstance(schema, list) else []
-    known = {row.get("Name") for row in rows if isinstance(row, dict)}
-    if missing := named - known:
+    if missing := named - _names_of_attributes(pool):
         listed = ", ".join(map(repr, sorted(missing)))
         findings.problems.append(
             f"The policy has attributes that the pool does not have: {listed}."
         )
+
+
+def _names_of_attributes(pool: dict[str, Any]) -> set[str]:
+    schema = pool.get("SchemaAttributes")
+    rows = schema if isinstance(schema, list) else []
+    return {str(row.get("Name")) for row in rows if isinstance(row, dict)}
 
 
 def _check_trigger(settings: Settings, pool: dict[str, Any] | None, findings: Findings) -> None:

@@ -2,7 +2,7 @@
 
 Cognito's own claim is a list. Others come from an identity provider, through an attribute of the
 user or a Lambda trigger, in forms that are not documented alike. What is in none of the forms below
-is no group: to guess could make a group out of a part of another's name.
+gives no groups: to guess could make a group out of a part of another's name.
 """
 
 from typing import Any
@@ -55,9 +55,9 @@ def read_groups(value: Any) -> frozenset[str]:
       all of them are left out; so Cognito writes a list of an identity provider into an attribute.
 
     Spaces do not separate names, since names have spaces. A string with a quotation mark or a
-    backslash may have quoted or escaped commas, and is in none of the forms. What is not, or has
-    more than `MAX_GROUPS` names, is no group at all; a name that is too long is left out. Both are
-    logged, without the value.
+    backslash may have quoted or escaped commas, and is in none of the forms. Such a value, or one
+    with more than `MAX_GROUPS` names, gives no groups; a name that is too long is left out. Both
+    are logged, without the value.
     """
     names = _parse(value)
     if names is None:

@@ -13,7 +13,7 @@ QUERY = "{ groups { nodes { name } } }"
 
 
 def test_emulator_as_it_is(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
-    """As cognito-local has it: its id, an issuer on loopback with the keys below it, a known key."""
+    """As cognito-local has it: its id, an issuer on loopback, the keys below it, a known key."""
     scripted.on("ListGroups", reply({"Groups": [{"GroupName": "Editors"}]}))
     pool = Pool(kid="CognitoLocal")
     with JwksServer(pool.jwk()) as keys:

@@ -66,7 +66,7 @@ NOT_READ: dict[str, Any] = {
 
 @pytest.mark.parametrize("value", NOT_READ.values(), ids=NOT_READ)
 def test_not_read(value: Any) -> None:
-    """Anything else is no group, and the log says why without saying what it was."""
+    """Anything else gives no groups, and the log says why without saying what it was."""
     with capture_logs() as lines:
         assert read_groups(value) == frozenset()
     (line,) = lines

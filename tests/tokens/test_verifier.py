@@ -838,7 +838,7 @@ async def test_good_token_of_today() -> None:
 
 REPLICA = f"https://cognito-idp.us-east-1.amazonaws.com/{POOL_ID}"
 OTHER_KEY = Pool(now=NOW, key=rsa_key("replica"))
-"""Key of the replica's issuer, with the same key id as the first one's."""
+"""Key of the replica's issuer, with the same key id as that of the first."""
 
 
 @pytest.fixture
@@ -893,7 +893,7 @@ async def test_unknown_issuer_of_several(
 
 @pytest.mark.parametrize("payload", ["", "e30", "W10", "bnVsbA", "x", "!"])
 async def test_broken_token_for_several_issuers(both: TokenVerifier, payload: str) -> None:
-    """What is no token, or has no claims, is rejected before there are keys for it."""
+    """What is not a token, or has no claims, is rejected before there are keys for it."""
     head, _, signature = POOL.access_token().split(".")
     assert await refusal(both.verify(f"{head}.{payload}.{signature}")) in {
         "malformed",
