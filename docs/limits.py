@@ -275,6 +275,12 @@ CALLERS = (
         "memory and time",
     ),
     Limit(
+        "Groups in a token's `GROUPS_CLAIM`, if it is not Cognito's own; characters of a name",
+        "{tokens.MAX_GROUPS}; {tokens.MAX_NAME_LENGTH}",
+        "no group at all; that name is left out",
+        "memory",
+    ),
+    Limit(
         "Lifetime of a token, which Cognito never exceeds",
         "{tokens.MAX_LIFETIME:s}",
         "`UNAUTHENTICATED`",
@@ -344,7 +350,7 @@ CALLERS = (
     ),
     Limit(
         "Fetches of the pool's keys",
-        "one in {tokens.FETCH_INTERVAL:s}, and one every {tokens.MAX_KEY_AGE:s}; "
+        "of each issuer, one in {tokens.FETCH_INTERVAL:s}, and one every {tokens.MAX_KEY_AGE:s}; "
         "{tokens.MAX_KEYS_SIZE:bytes}",
         "the keys that are known stay",
         "that endpoint",

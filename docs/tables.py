@@ -132,7 +132,8 @@ def _arguments(arguments: Collection[str]) -> str:
 
 
 def table_of_settings() -> str:
-    """The settings, in the order of their class."""
+    """The settings, in the order of their class; first those that are required."""
+    fields = sorted(Settings.model_fields.items(), key=lambda each: not each[1].is_required())
     docstrings = docstrings_of(Settings)
     rows = [
         [
@@ -141,7 +142,7 @@ def table_of_settings() -> str:
             _form_of(field, docstrings[name]),
             _name_settings(docstrings[name]),
         ]
-        for name, field in Settings.model_fields.items()
+        for name, field in fields
     ]
     return to_table(["Variable", "Default", "Form", "Meaning"], rows)
 

@@ -1,7 +1,7 @@
 """The composition root: makes an ASGI application from settings."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -42,7 +42,7 @@ from graphql_admin.web.cors import BrowserSafety
 from graphql_admin.web.executor import Executor
 from graphql_admin.web.fallbacks import FaultBarrier, refuse_path
 from graphql_admin.web.graphql import GraphQLEndpoint, Shortcut
-from graphql_admin.web.health import PATHS, Draining, Health
+from graphql_admin.web.health import Draining, Health
 from graphql_admin.web.in_flight import InFlight
 from graphql_admin.web.request_log import RequestLog
 from graphql_admin.web.trusted_hosts import TrustedHosts
@@ -89,7 +89,9 @@ def make_parts(settings: Settings) -> Parts:
         raise InvalidSettings([str(invalid)]) from invalid
     if settings.dev and not _is_loopback(pool.endpoint_url):
         raise InvalidSettings(["GRAPHQL_ADMIN_DEV: requires a Cognito endpoint on this machine"])
-    grants = Grants(settings.policy, settings.disabled_actions)
+    grants = Grants(
+        settings.policy, settings.disabled_actions, groups_attribute=settings.groups_attribute
+    )
     return Parts(
         settings=settings,
         verifier=make_verifier(settings),
@@ -113,10 +115,11 @@ def make_verifier(settings: Settings) -> TokenVerifier:
         settings.region,
         client_ids=settings.client_ids,
         token_uses=settings.token_use,
-        issuer=settings.issuer,
+        issuers=settings.issuer,
         jwks_url=settings.jwks_url,
         admit_public_keys=settings.dev,
         admits_machines=settings.policy.scopes is not None,
+        groups_claim=settings.groups_claim,
     )
 
 
@@ -131,7 +134,8 @@ def build_app(
     guards of its fields, or for a mutation the gate; and then the user pool.
     """
     settings = parts.settings
-    health = Health(parts.verifier.keys, parts.pool)
+    root = settings.root_path
+    health = Health(parts.verifier.issuers, parts.pool, root)
     described = DescribedPool(parts.pool.reader)
     gate = Attempts(parts.pool.writer, parts.audit, parts.authorization, described)
     executor = _make_executor(parts, gate)
@@ -139,20 +143,19 @@ def build_app(
     if settings.explorer:
         endpoint = explorer.BrowserRedirect(endpoint)
     routes = [
-        Route("/graphql", endpoint),
+        Route(f"{root}/graphql", endpoint),
         *_make_admin_queries(settings, executor),
         *explorer_routes(settings, people, explorer.describe_changes(parts.schema.graphql_schema)),
-        Route("/healthz", health.healthz),
-        Route("/readyz", health.readyz),
+        *health.routes(),
     ]
     app = Application(
         middleware=[
-            Middleware(RequestLog, paths=[route.path for route in routes], probes=PATHS),
+            Middleware(RequestLog, paths=[route.path for route in routes], probes=health.paths),
             Middleware(BrowserSafety, origins=settings.cors_origins),
-            *_trusted_hosts(settings.hosts),
+            *_trusted_hosts(settings.hosts, health.paths),
             Middleware(FaultBarrier),
             Middleware(Draining, health=health),
-            Middleware(Shortcut, path="/graphql", endpoint=endpoint),
+            Middleware(Shortcut, path=f"{root}/graphql", endpoint=endpoint),
         ],
         routes=routes,
         exception_handlers={HTTPException: refuse_path},
@@ -220,7 +223,7 @@ def _make_admin_queries(settings: Settings, executor: Executor) -> list[Route]:
         deadline=settings.deadline,
         max_body=settings.max_body,
     )
-    return [Route(f"{settings.amplify_path}/{{name:path}}", endpoint)]
+    return [Route(f"{settings.root_path}{settings.amplify_path}/{{name:path}}", endpoint)]
 
 
 def explorer_routes(
@@ -246,6 +249,7 @@ def explorer_routes(
         )
     return explorer.routes(
         people if settings.dev else tuple,
+        root_path=settings.root_path,
         changes=changes,
         introspection=settings.introspection,
         sign_in=sign_in,
@@ -262,8 +266,8 @@ def _lifespan(parts: Parts, health: Health) -> Callable[[Any], AbstractAsyncCont
     return lifespan
 
 
-def _trusted_hosts(allowed: AllowedHosts) -> list[Middleware]:
-    return [] if allowed.any else [Middleware(TrustedHosts, allowed=allowed, exempt=PATHS)]
+def _trusted_hosts(allowed: AllowedHosts, probes: Collection[str]) -> list[Middleware]:
+    return [] if allowed.any else [Middleware(TrustedHosts, allowed=allowed, exempt=probes)]
 
 
 class Application(Starlette):

@@ -30,6 +30,7 @@ from graphql_admin.policy.authority import MAX_AGE
 from graphql_admin.policy.file import InvalidPolicy, read_policy
 from graphql_admin.policy.grants import Policy
 from graphql_admin.tokens.caller import TokenUse
+from graphql_admin.tokens.groups import COGNITO_GROUPS, OTHER_CLAIMS
 
 PREFIX = "GRAPHQL_ADMIN_"
 
@@ -94,11 +95,41 @@ def _read_quotas(items: object) -> object:
     return quotas
 
 
-def _require_pool_id(text: str) -> str:
-    # The length is Cognito's own bound.
-    if len(text) > 55 or not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]_[0-9a-zA-Z]+", text):
+_POOL_ID = re.compile(r"([a-z]{2,}(?:-[a-z]+)+-[0-9])_[0-9a-zA-Z]+")
+"""Id of a user pool in AWS, with its region."""
+
+_ANY_POOL_ID = re.compile(r"[\w-]+_[0-9a-zA-Z]+", re.ASCII)
+"""Id of a user pool in Cognito's API model, such as an emulator's `local_0kh31a7P`."""
+
+_LONGEST_POOL_ID = 55
+"""Characters; Cognito's own bound."""
+
+_LOCAL_REGION = "local"
+"""Stands for the region in signatures where the id of an emulator's pool has none."""
+
+
+def _require_pool_id(text: str, *, dev: bool) -> str:
+    form = _ANY_POOL_ID if dev else _POOL_ID
+    if len(text) > _LONGEST_POOL_ID or not form.fullmatch(text):
         raise ValueError("must be the id of a user pool, such as eu-west-1_AbCdEf123")
     return text
+
+
+_HOST_OF_ISSUERS = re.compile(r"(issuer-)?cognito-idp(-fips)?\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+"""Host of the issuers of user pools in AWS."""
+
+
+def _require_issuer(url: str, pool_id: str | None, *, dev: bool) -> str:
+    parts = urlsplit(url)
+    local = dev and parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if not local:
+        _require_https(url)
+    if parts.query or parts.fragment or parts.username is not None or "?" in url or "#" in url:
+        raise ValueError(f"{url!r} has more than a host and a path")
+    host, path = parts.hostname or "", parts.path.strip("/")
+    if pool_id is not None and _HOST_OF_ISSUERS.fullmatch(host) and path != pool_id:
+        raise ValueError(f"{url!r} is of another user pool; a server is for one pool")
+    return url.rstrip("/")
 
 
 def _require_https(url: str) -> str:
@@ -109,6 +140,24 @@ def _require_https(url: str) -> str:
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[::1\](:\d+)?")
+
+
+def _require_root_path(path: str) -> str:
+    segments = path.split("/")
+    if path and (
+        len(path) > _LONGEST_ROOT_PATH
+        or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path)
+        or not {".", ".."}.isdisjoint(segments)
+    ):
+        raise ValueError(
+            "must be a path such as /admin: one or more segments of letters, digits, and `.`, `_`, "
+            "`~`, `-`, each after a slash, with none at the end, and no more than "
+            f"{_LONGEST_ROOT_PATH} characters"
+        )
+    return path
+
+
+_LONGEST_ROOT_PATH = 200
 
 
 def _require_origins(origins: frozenset[str]) -> frozenset[str]:
@@ -124,6 +173,14 @@ def _require_origins(origins: frozenset[str]) -> frozenset[str]:
 def _require_hosts(hosts: frozenset[str]) -> frozenset[str]:
     AllowedHosts(hosts)
     return hosts
+
+
+def _require_claim(name: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,200}", name):
+        raise ValueError("must be the name of a claim, such as custom:groups, without spaces")
+    if name in OTHER_CLAIMS:
+        raise ValueError(f"`{name}` is a claim of Cognito that has no groups")
+    return name
 
 
 _Strings = Annotated[frozenset[str], NoDecode, BeforeValidator(_split_at_commas)]
@@ -164,15 +221,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    user_pool_id: Annotated[str, AfterValidator(_require_pool_id)]
+    # First, since it decides what others may be.
+    dev: bool = False
+    """Accept what only a local emulator has: http for issuers and keys, keys that are public, and
+    any id of a pool. Set by `graphql-admin dev`; the server does not start with it unless Cognito's
+    endpoint is loopback."""
+
+    user_pool_id: str
     """Id of the user pool, such as `eu-west-1_AbCdEf123`. It contains the region."""
 
     client_ids: _NonEmptyStrings
     """App clients whose tokens are accepted."""
-
-    dev: bool = False
-    """Accept what only a local emulator needs: http for keys, and keys that are public. Set by
-    `graphql-admin dev`; the server does not start with it unless Cognito's endpoint is loopback."""
 
     admin_groups: _NonEmptyStrings | None = None
     """Groups whose members may do everything. `*` is every signed-in user. Set either this or
@@ -181,7 +240,12 @@ class Settings(BaseSettings):
     policy_file: Path | None = Field(default=None, validate_default=True)
     """TOML file with the permissions. Set either this or `admin_groups`."""
 
-    authority_max_age: _Age = MAX_AGE
+    groups_claim: Annotated[str, AfterValidator(_require_claim)] = COGNITO_GROUPS
+    """The claim of users' tokens that has their groups, such as `custom:groups` of ID tokens or one
+    that a pre token generation trigger writes. Any but the default implies
+    `AUTHORITY_MAX_AGE=token`, and who can write its source decides who has which rights."""
+
+    authority_max_age: _Age = Field(default=MAX_AGE, validate_default=False)
     """Seconds for which the pool's answer on a caller (enabled, in which groups) is cached for
     changes. `0` asks the pool each time. `token` takes the groups from the token alone, for pools
     whose pre token generation trigger writes them."""
@@ -194,11 +258,13 @@ class Settings(BaseSettings):
     )
     """Kinds of token that are accepted."""
 
-    issuer: Annotated[str, AfterValidator(_require_https)] | None = None
-    """The accepted `iss` of tokens, if it is neither of Cognito's two forms for the pool."""
+    issuer: _NonEmptyStrings | None = None
+    """The accepted values of `iss` in tokens, if they are not Cognito's two forms for the pool: of
+    an emulator, or of a pool that is replicated to other regions. Each has its own keys, below it,
+    and a token is verified with those of the issuer that it names."""
 
     jwks_url: str | None = None
-    """URL of the pool's keys, if it is not below the issuer."""
+    """URL of the pool's keys, if they are not below the issuer. Not for several issuers."""
 
     introspection: Introspection = Introspection.AUTHENTICATED
     """Who may read the schema from the server."""
@@ -216,6 +282,10 @@ class Settings(BaseSettings):
 
     port: int = Field(default=8000, ge=0, le=65535)
     """TCP port to listen on."""
+
+    root_path: Annotated[str, AfterValidator(_require_root_path)] = ""
+    """Prefix of the paths of all routes, such as `/admin`, for a proxy or an API stage that does
+    not cut it off. `/healthz` and `/readyz` are served without it, too."""
 
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     """TCP port for Prometheus' `/metrics`, at the same address; by default, metrics are not
@@ -316,7 +386,8 @@ class Settings(BaseSettings):
     @property
     def region(self) -> str:
         """The AWS region of the user pool, the first part of its id."""
-        return self.user_pool_id.split("_")[0]
+        in_aws = _POOL_ID.fullmatch(self.user_pool_id)
+        return in_aws[1] if in_aws else _LOCAL_REGION
 
     @property
     def partition(self) -> str:
@@ -342,7 +413,30 @@ class Settings(BaseSettings):
     @property
     def knows_groups(self) -> bool:
         """Whether rights come from the groups of the pool, and not of the token alone."""
-        return self.authority_max_age is not None
+        return self.authority_max_age is not None and self.groups_claim == COGNITO_GROUPS
+
+    @property
+    def groups_attribute(self) -> str | None:
+        """The attribute of users from which tokens may have their groups.
+
+        None if they are the pool's. Not every claim is of an attribute.
+        """
+        return None if self.groups_claim == COGNITO_GROUPS else self.groups_claim
+
+    @field_validator("user_pool_id")
+    @classmethod
+    def _check_pool_id(cls, text: str, info: ValidationInfo) -> str:
+        return _require_pool_id(text, dev=info.data.get("dev", False))
+
+    @field_validator("issuer")
+    @classmethod
+    def _check_issuers(
+        cls, urls: frozenset[str] | None, info: ValidationInfo
+    ) -> frozenset[str] | None:
+        if urls is None:
+            return None
+        pool_id, dev = info.data.get("user_pool_id"), info.data.get("dev", False)
+        return frozenset(_require_issuer(url, pool_id, dev=dev) for url in sorted(urls))
 
     @field_validator("policy_file")
     @classmethod
@@ -354,9 +448,21 @@ class Settings(BaseSettings):
             raise ValueError(f"set exactly one of {PREFIX}ADMIN_GROUPS and {PREFIX}POLICY_FILE")
         return path
 
+    @field_validator("authority_max_age")
+    @classmethod
+    def _check_authority(cls, age: float | None, info: ValidationInfo) -> float | None:
+        if age is not None and info.data.get("groups_claim", COGNITO_GROUPS) != COGNITO_GROUPS:
+            raise ValueError(
+                f"must be `token`, or unset, with {PREFIX}GROUPS_CLAIM: the pool does not have the "
+                "groups of another claim"
+            )
+        return age
+
     @field_validator("jwks_url")
     @classmethod
     def _check_jwks_url(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is not None and len(info.data.get("issuer") or ()) > 1:
+            raise ValueError(f"each of several {PREFIX}ISSUER has its own keys: leave it unset")
         # In dev mode the keys are those of the emulator, which is served over http.
         return url if url is None or info.data.get("dev") else _require_https(url)
 

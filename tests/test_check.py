@@ -50,10 +50,9 @@ def run(monkeypatch: pytest.MonkeyPatch, jwks_url: str, tmp_path: Path) -> Calla
             user_pool_id=pool_id,
             client_ids=CLIENT_ID,
             dev=True,
-            jwks_url=jwks_url,
             quotas=NO_QUOTAS,
             policy_file=path,
-            **settings,
+            **{"jwks_url": jwks_url, **settings},
         )
         return asyncio.run(check(loaded))
 
@@ -348,3 +347,95 @@ def test_away(run: Callable[..., Findings]) -> None:
     found = run("http://127.0.0.1:9", deadline=2)
     assert len(found.problems) == 1
     assert "The call to the user pool failed" in found.problems[0]
+
+
+def client_with(*writable: str, flows: list[str] | None = None, **members: Any) -> Any:
+    """Return a reply of DescribeUserPoolClient."""
+    client = {"WriteAttributes": list(writable), "ExplicitAuthFlows": flows, **members}
+    return reply({"UserPoolClient": {"ClientId": CLIENT_ID, **client}})
+
+
+HOSTED = ["ALLOW_REFRESH_TOKEN_AUTH"]
+PROFILE = "aws.cognito.signin.user.admin"
+CLOSED = {"AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True}}
+
+
+@pytest.mark.parametrize(
+    ("claim", "answer", "pool", "problem"),
+    [
+        ("custom:groups", client_with("custom:groups", "email"), CLOSED, True),
+        ("custom:groups", client_with("custom:groups", flows=HOSTED), {}, True),
+        (
+            "custom:groups",
+            client_with("custom:groups", flows=HOSTED, AllowedOAuthScopes=["openid", PROFILE]),
+            CLOSED,
+            True,
+        ),
+        (
+            "custom:groups",
+            client_with("custom:groups", flows=["ALLOW_USER_SRP_AUTH", *HOSTED]),
+            CLOSED,
+            True,
+        ),
+        ("custom:groups", client_with("custom:groups", flows=HOSTED), CLOSED, False),
+        ("custom:groups", client_with("email"), {}, None),
+        ("custom:groups", client_with(), {}, None),
+        ("profile", client_with(), {}, True),
+        ("profile", client_with("email"), {}, None),
+    ],
+)
+def test_client_that_may_write_the_groups(  # noqa: PLR0917  # pytest passes fixtures by name
+    run: Callable[..., Findings],
+    backend: ScriptedCognito,
+    claim: str,
+    answer: Any,
+    pool: dict[str, Any],
+    problem: bool | None,
+) -> None:
+    """An app client through which users may give themselves groups is a problem, and named."""
+    backend.on("DescribeUserPool", reply({"UserPool": {"LambdaConfig": {}, **pool}}))
+    backend.on("DescribeUserPoolClient", answer)
+    found = run(backend.url, groups_claim=claim, token_use="id")
+    said = f"The app client {CLIENT_ID} may write {claim}"
+    assert [bool(each.startswith(said)) for each in found.problems] == [True] * (problem is True)
+    assert len([each for each in found.notes if each.startswith(said)]) == (problem is False)
+
+
+@pytest.mark.parametrize("answer", [failure("AccessDeniedException"), failure("X", 500)])
+def test_client_that_was_not_looked_at(
+    run: Callable[..., Findings], backend: ScriptedCognito, answer: Any
+) -> None:
+    """What could not be looked at is said."""
+    backend.on("DescribeUserPoolClient", answer)
+    found = run(backend.url, groups_claim="custom:groups", token_use="access,id")
+    assert found.problems == []
+    (note,) = [each for each in found.notes if CLIENT_ID in each]
+    assert "may write custom:groups was not checked" in note
+
+
+def test_claims_of_which_kind(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
+    """A claim that is no attribute, and attributes without ID tokens, are worth a note."""
+    found = run(backend.url, groups_claim="https://example.com/groups")
+    assert [each for each in found.notes if "is no attribute of users" in each]
+    assert "DescribeUserPoolClient" not in backend.operations()
+    schema = {"SchemaAttributes": [{"Name": "profile"}, {"Name": "custom:groups"}]}
+    backend.on("DescribeUserPool", reply({"UserPool": {"LambdaConfig": {}, **schema}}))
+    found = run(backend.url, groups_claim="roles")
+    assert [each for each in found.notes if "is no attribute of users" in each]
+    backend.on("DescribeUserPoolClient", client_with())
+    found = run(backend.url, groups_claim="custom:groups")
+    assert [each for each in found.notes if "TOKEN_USE has no `id`" in each]
+    run(backend.url)
+    assert backend.operations().count("DescribeUserPoolClient") == 1
+
+
+def test_keys_of_each_issuer(
+    run: Callable[..., Findings], backend: ScriptedCognito, jwks_url: str
+) -> None:
+    """Of several issuers, each whose keys cannot be fetched is named."""
+    port = jwks_url.split("/")[2]
+    good, bad = f"http://{port}/{POOL_ID}", f"http://127.0.0.1:9/{POOL_ID}"
+    found = run(backend.url, issuer=f"{good},{bad}", jwks_url=None)
+    assert found.problems == [f"The keys of {bad} could not be fetched; see the log."]
+    found = run(backend.url, issuer=bad, jwks_url=None)
+    assert found.problems == ["The pool's keys could not be fetched; see the log."]

@@ -264,3 +264,172 @@ def test_docs_have_every_setting() -> None:
     page = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf-8")
     for name in Settings.model_fields:
         assert page.count(f"| `{name.upper()}` |") == 1, name
+
+
+@pytest.mark.parametrize("said", ["/admin", "/v1/users-api", "/a.b_c~d", "/prod", "/..a", "/1"])
+def test_root_path(environment: pytest.MonkeyPatch, said: str) -> None:
+    """A prefix of paths is one or more segments, each after a slash; without one there is none."""
+    set_(environment, ADMIN_GROUPS="Admins")
+    assert load_settings().root_path == ""
+    set_(environment, ROOT_PATH=said)
+    assert load_settings().root_path == said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "/",
+        "admin",
+        "/admin/",
+        "//admin",
+        "/a//b",
+        "/.",
+        "/..",
+        "/a/../b",
+        "/a/./b",
+        "/a%2fb",
+        "/a%20b",
+        "/a b",
+        " /admin",
+        "/admin\n",
+        "/a?b",
+        "/a#b",
+        "/a\\b",
+        "/{name}",
+        "/ä",
+        "/a;b",
+        "https://example.com/admin",
+        "/" + 300 * "a",
+    ],
+)
+def test_root_path_invalid(environment: pytest.MonkeyPatch, said: str) -> None:
+    """What could be read as another path, or is none, is refused in words."""
+    set_(environment, ADMIN_GROUPS="Admins", ROOT_PATH=said)
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_ROOT_PATH: must be a path such as /admin")
+
+
+OTHER_REGION = "https://cognito-idp.us-east-1.amazonaws.com/eu-west-1_AbCdEf123"
+
+
+@pytest.mark.parametrize(
+    ("said", "issuers"),
+    [
+        ("https://auth.example.com/pool/", {"https://auth.example.com/pool"}),
+        (f"https://auth.example.com, {OTHER_REGION}", {"https://auth.example.com", OTHER_REGION}),
+    ],
+)
+def test_issuers(environment: pytest.MonkeyPatch, said: str, issuers: set[str]) -> None:
+    """The issuer of tokens may be another than Cognito's, or several of one pool."""
+    set_(environment, ADMIN_GROUPS="Admins", ISSUER=said)
+    assert load_settings().issuer == issuers
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("", "without empty items"),
+        (f"{OTHER_REGION},", "without empty items"),
+        ("http://auth.example.com", "https"),
+        ("http://127.0.0.1:9230/eu-west-1_AbCdEf123", "https"),
+        ("https://", "https"),
+        ("https://auth.example.com/?a=b", "more than a host and a path"),
+        ("https://auth.example.com/#", "more than a host and a path"),
+        ("https://me@auth.example.com/", "more than a host and a path"),
+        ("https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Other", "another user pool"),
+        ("https://issuer-cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Other", "another user pool"),
+        (f"{OTHER_REGION},https://cognito-idp.eu-west-1.amazonaws.com/x", "another user pool"),
+    ],
+)
+def test_issuers_invalid(environment: pytest.MonkeyPatch, said: str, why: str) -> None:
+    """An issuer is an https URL, and not that of another pool: a server is for one."""
+    set_(environment, ADMIN_GROUPS="Admins", ISSUER=said)
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_ISSUER: ")
+    assert why in problem
+
+
+def test_one_url_of_keys_for_several_issuers(environment: pytest.MonkeyPatch) -> None:
+    """Keys of one issuer never count for another, so several cannot share a URL of keys."""
+    issuers = f"https://auth.example.com,{OTHER_REGION}"
+    set_(environment, ADMIN_GROUPS="Admins", ISSUER=issuers, JWKS_URL="https://x.example/keys")
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_JWKS_URL: each of several")
+
+
+@pytest.mark.parametrize(
+    "said", ["local_0kh31a7P", "us-east-1_abc", "my_pool_1", "-_a", "local_" + 49 * "a"]
+)
+def test_emulators(environment: pytest.MonkeyPatch, said: str) -> None:
+    """With `DEV`, ids of emulators' pools and issuers on loopback are taken, and no others are."""
+    issuer = f"http://127.0.0.1:9230/{said},http://localhost:9230/{said},http://[::1]:1/{said}"
+    set_(environment, ADMIN_GROUPS="Admins", USER_POOL_ID=said, ISSUER=issuer, DEV="1")
+    settings = load_settings()
+    assert settings.region == ("us-east-1" if said == "us-east-1_abc" else "local")
+    assert len(settings.issuer or ()) == 3
+    set_(environment, DEV="0")
+    named = [problem.split(":")[0].removeprefix("GRAPHQL_ADMIN_") for problem in problems()]
+    assert named == (["ISSUER"] if said == "us-east-1_abc" else ["USER_POOL_ID", "ISSUER"])
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["local", "local_", "_abc", "lo cal_a", "local_a-b", "lö_a", "a/_b", "local_" + 50 * "a"],
+)
+def test_no_id_of_an_emulator(environment: pytest.MonkeyPatch, said: str) -> None:
+    """What Cognito's API model does not allow is not an id with `DEV` either."""
+    set_(environment, ADMIN_GROUPS="Admins", USER_POOL_ID=said, DEV="1")
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_USER_POOL_ID: must be the id of a user pool")
+
+
+def test_dev_issuer_elsewhere(environment: pytest.MonkeyPatch) -> None:
+    """With `DEV` too, http is for this machine alone."""
+    set_(environment, ADMIN_GROUPS="Admins", ISSUER="http://cognito.example/x", DEV="1")
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_ISSUER: ")
+
+
+@pytest.mark.parametrize("claim", ["custom:groups", "https://example.com/groups", "roles"])
+def test_groups_claim(environment: pytest.MonkeyPatch, claim: str) -> None:
+    """Groups of another claim are not the pool's, so the pool is not asked for them."""
+    set_(environment, ADMIN_GROUPS="Admins", GROUPS_CLAIM=claim)
+    assert not load_settings().knows_groups
+    assert load_settings().groups_attribute == claim
+    set_(environment, AUTHORITY_MAX_AGE="token")
+    assert not load_settings().knows_groups
+
+
+@pytest.mark.parametrize("age", ["0", "10", "60"])
+def test_groups_claim_and_authority(environment: pytest.MonkeyPatch, age: str) -> None:
+    """To ask the pool for groups that are in another claim is refused in words."""
+    set_(environment, ADMIN_GROUPS="Admins", GROUPS_CLAIM="custom:groups", AUTHORITY_MAX_AGE=age)
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_AUTHORITY_MAX_AGE: must be `token`, or unset, with")
+    set_(environment, GROUPS_CLAIM="cognito:groups")
+    assert load_settings().knows_groups
+    assert load_settings().groups_attribute is None
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "",
+        " ",
+        "a b",
+        "a\n",
+        "ä",
+        "x" * 201,
+        "sub",
+        "scope",
+        "nonce",
+        "username",
+        "client_id",
+        "aud",
+    ],
+)
+def test_groups_claim_invalid(environment: pytest.MonkeyPatch, claim: str) -> None:
+    """What is no claim, or one that means something else, is refused."""
+    set_(environment, ADMIN_GROUPS="Admins", GROUPS_CLAIM=claim)
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_GROUPS_CLAIM: ")

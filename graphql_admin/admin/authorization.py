@@ -510,7 +510,9 @@ def _demand_writes(attempt: Attempt) -> None:
 
 
 def _sets_sign_in(attempt: Attempt) -> bool:
-    return not SIGN_IN.isdisjoint(attempt.attributes)
+    """Tell whether the change sets who signs in as the user, or what they may do then."""
+    groups = attempt.authorization.grants.groups_attribute
+    return groups in attempt.attributes or not SIGN_IN.isdisjoint(attempt.attributes)
 
 
 def _is_on_oneself(attempt: Attempt) -> bool:

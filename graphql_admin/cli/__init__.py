@@ -205,6 +205,7 @@ def iam_policy(account: str | None, partition: str | None) -> None:
     that has all of it. docs/settings.md says where the credentials come from.
     """  # noqa: D301  # for Click, which keeps the lines after it
     from graphql_admin.actions import Action  # noqa: PLC0415
+    from graphql_admin.cli.check import reads_of_check  # noqa: PLC0415
     from graphql_admin.policy.iam import iam_policy as policy  # noqa: PLC0415
 
     with _settings_explained():
@@ -228,7 +229,9 @@ def iam_policy(account: str | None, partition: str | None) -> None:
             "role, add iam:PassRole for their roles.",
             err=True,
         )
-    statement = policy(pool_arn, enabled, knows_groups=settings.knows_groups)
+    statement = policy(
+        pool_arn, enabled, knows_groups=settings.knows_groups, further=reads_of_check(settings)
+    )
     click.echo(json.dumps(statement, indent=2))
 
 
@@ -422,6 +425,7 @@ def _run(
         max_connections=admissible(settings.max_connections),
         max_pending=settings.max_pending,
         identify=app.state.identify,
+        probes=app.state.health.paths,
     )
 
     def start() -> None:

@@ -20,6 +20,7 @@ from graphql_admin.errors import (
 )
 from graphql_admin.policy.iam import checks_of
 from graphql_admin.settings import PREFIX, Settings
+from graphql_admin.tokens.caller import TokenUse
 
 _GIVEN: Mapping[str, object] = {
     "Username": "graphql-admin-check",
@@ -48,6 +49,18 @@ PAGE = 60
 
 _TOKEN_MODE = f"{PREFIX}AUTHORITY_MAX_AGE=token"
 
+_OWN_PROFILE = "aws.cognito.signin.user.admin"
+"""The OAuth scope of access tokens with which users may change their own attributes. Tokens that
+were not obtained through the hosted pages always have it."""
+
+_FLOWS_WITHOUT_SIGN_IN = frozenset({"ALLOW_REFRESH_TOKEN_AUTH"})
+
+
+def reads_of_check(settings: Settings) -> tuple[str, ...]:
+    """Return the operations that only `check` calls."""
+    return () if settings.groups_attribute is None else ("DescribeUserPoolClient",)
+
+
 _Read: TypeAlias = Callable[..., Awaitable[dict[str, Any]]]
 
 
@@ -70,10 +83,12 @@ async def check(settings: Settings) -> Findings:
     """
     parts = make_parts(settings)
     findings = Findings()
-    try:
-        await parts.verifier.keys.load()
-    except AdminError:
-        findings.problems.append("The pool's keys could not be fetched; see the log.")
+    for issuer, keys in parts.verifier.issuers:
+        try:
+            await keys.load()
+        except AdminError:
+            whose = "pool's keys" if parts.verifier.issuers.only else f"keys of {issuer}"
+            findings.problems.append(f"The {whose} could not be fetched; see the log.")
 
     async def read(operation: str, **parameters: object) -> dict[str, Any]:
         deadline = asyncio.get_running_loop().time() + settings.deadline
@@ -85,6 +100,8 @@ async def check(settings: Settings) -> Findings:
             pool = await _describe(read)
             _check_trigger(settings, pool, findings)
             _check_attributes(settings, pool, findings)
+            if settings.groups_attribute is not None:
+                await _check_groups_claim(settings, settings.groups_attribute, pool, read, findings)
     return findings
 
 
@@ -137,7 +154,7 @@ async def _check_groups(settings: Settings, read: _Read, findings: Findings) -> 
     named = settings.policy.named_groups
     not_compared = "The groups in the policy were not compared with those of the pool: "
     if not settings.knows_groups:
-        findings.notes.append(f"{not_compared}with {_TOKEN_MODE}, tokens have them.")
+        findings.notes.append(f"{not_compared}with {_token_mode(settings)}, tokens have them.")
         return
     for action, find in ((Action.GET_GROUP, _get_groups), (Action.LIST_GROUPS, _list_groups)):
         if action in settings.disabled_actions:
@@ -153,6 +170,81 @@ async def _check_groups(settings: Settings, read: _Read, findings: Findings) -> 
             )
         return
     findings.notes.append(f"{not_compared}neither GetGroup nor ListGroups can be called.")
+
+
+def _token_mode(settings: Settings) -> str:
+    """Return the setting by which the groups of tokens are not the pool's."""
+    if settings.groups_attribute is None:
+        return _TOKEN_MODE
+    return f"{PREFIX}GROUPS_CLAIM={settings.groups_claim}"
+
+
+async def _check_groups_claim(
+    settings: Settings,
+    attribute: str,
+    pool: dict[str, Any] | None,
+    read: _Read,
+    findings: Findings,
+) -> None:
+    """Look for app clients through which users could write the source of their groups."""
+    if not _is_attribute(attribute, pool):
+        findings.notes.append(
+            f"{_token_mode(settings)} is no attribute of users. What it is made from "
+            "decides who has which rights."
+        )
+        return
+    if TokenUse.ID not in settings.token_use:
+        findings.notes.append(
+            f"{_token_mode(settings)}, and {PREFIX}TOKEN_USE has no `id`: access tokens have no "
+            "attributes unless a pre token generation trigger writes them."
+        )
+    creation = (pool or {}).get("AdminCreateUserConfig")
+    is_closed = isinstance(creation, dict) and creation.get("AllowAdminCreateUserOnly") is True
+    for client_id in sorted(settings.client_ids):
+        try:
+            reply = await read("DescribeUserPoolClient", ClientId=client_id)
+        except AdminError:
+            findings.notes.append(
+                f"Whether the app client {client_id} may write {attribute} was not checked: "
+                "DescribeUserPoolClient cannot be called. If it may, its users may give "
+                "themselves any group."
+            )
+            continue
+        client = reply.get("UserPoolClient")
+        if not isinstance(client, dict) or not _may_write(client, attribute):
+            continue
+        if is_closed and not _gives_access_to_profiles(client):
+            findings.notes.append(
+                f"The app client {client_id} may write {attribute}, as an identity provider's "
+                "mapping requires. Users cannot do so themselves as long as it has no sign-in but "
+                f"the hosted pages, and no scope {_OWN_PROFILE}, and the pool no self-registration."
+            )
+        else:
+            findings.problems.append(
+                f"The app client {client_id} may write {attribute}, so users may give themselves "
+                "any group. Take it out of the client's write permissions. If an identity "
+                "provider is mapped to it, turn self-registration off in the pool, and leave the "
+                f"client only sign-in with the hosted pages, without the scope {_OWN_PROFILE}."
+            )
+
+
+def _is_attribute(claim: str, pool: dict[str, Any] | None) -> bool:
+    """Tell whether a claim can be of an attribute of users, by the pool's schema if it is known."""
+    known = _names_of_attributes(pool) if pool is not None else set()
+    return claim in known if known else claim.startswith("custom:") or ":" not in claim
+
+
+def _may_write(client: Mapping[str, Any], attribute: str) -> bool:
+    # Where none are named, these are the standard attributes.
+    named = client.get("WriteAttributes")
+    return attribute in named if named else not attribute.startswith("custom:")
+
+
+def _gives_access_to_profiles(client: Mapping[str, Any]) -> bool:
+    """Tell whether users can get tokens of an app client by which they may change themselves."""
+    flows = client.get("ExplicitAuthFlows") or ["the default ones"]
+    scopes = client.get("AllowedOAuthScopes") or []
+    return not _FLOWS_WITHOUT_SIGN_IN.issuperset(flows) or _OWN_PROFILE in scopes
 
 
 async def _get_groups(named: Collection[str], read: _Read) -> set[str]:
@@ -205,14 +297,17 @@ def _check_attributes(settings: Settings, pool: dict[str, Any] | None, findings:
             "DescribeUserPool cannot be called."
         )
         return
-    schema = pool.get("SchemaAttributes")
-    rows = schema if isinstance(schema, list) else []
-    known = {row.get("Name") for row in rows if isinstance(row, dict)}
-    if missing := named - known:
+    if missing := named - _names_of_attributes(pool):
         listed = ", ".join(map(repr, sorted(missing)))
         findings.problems.append(
             f"The policy has attributes that the pool does not have: {listed}."
         )
+
+
+def _names_of_attributes(pool: dict[str, Any]) -> set[str]:
+    schema = pool.get("SchemaAttributes")
+    rows = schema if isinstance(schema, list) else []
+    return {str(row.get("Name")) for row in rows if isinstance(row, dict)}
 
 
 def _check_trigger(settings: Settings, pool: dict[str, Any] | None, findings: Findings) -> None:
@@ -233,7 +328,7 @@ def _check_trigger(settings: Settings, pool: dict[str, Any] | None, findings: Fi
             "The pool has a pre token generation trigger. If it writes `cognito:groups`, set "
             f"{_TOKEN_MODE}: otherwise a group counts for a change only if the pool has it, too."
         )
-    elif not has_trigger and not settings.knows_groups:
+    elif not has_trigger and settings.authority_max_age is None:
         findings.notes.append(
             f"{_TOKEN_MODE}, and the pool has no pre token generation trigger: without that "
             "setting, a user who is removed from a group loses its rights within seconds."

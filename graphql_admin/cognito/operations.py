@@ -51,7 +51,7 @@ _DECLARED = {each for action in Action for each in (*action.row.reads, *action.r
 
 _READS = frozenset(
     operation
-    for operation in _DECLARED.union(CATEGORIES)
+    for operation in _DECLARED.union(CATEGORIES, ("DescribeUserPoolClient",))  # of `check` alone
     # Not by all names of Cognito: GetTokensFromRefreshToken makes tokens, and
     # GetUserAttributeVerificationCode sends a message. And not by rows alone, so that no mistake in
     # one has a change sent again.

@@ -94,7 +94,7 @@ class KnownTarget:
     user: KnownUser | None = None
     group: str | None = None
     sign_in: bool = False
-    """Whether attributes of `SIGN_IN` are set."""
+    """Whether attributes of `SIGN_IN` are set, or the one from which tokens have their groups."""
 
 
 @dataclass(frozen=True, slots=True)

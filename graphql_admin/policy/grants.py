@@ -115,12 +115,18 @@ class Rights:
     writes: frozenset[str] = frozenset({ALL})
     """The attributes that the caller may set, as far as the table `[writes]` restricts them."""
 
+    groups_attribute: str | None = None
+    """The attribute from which tokens have their groups. To set it is to give any right, so only
+    who has every right may, whatever `[writes]` lists."""
+
     disabled: frozenset[Action] = frozenset()
     """The actions that the policy gives, and that are disabled in this process. They count for
     scope: in another process, or later, they may not be disabled."""
 
     def may_set(self, attribute: str) -> bool:
-        """Tell whether `[writes]` allows an attribute."""
+        """Tell whether the rights allow to set an attribute."""
+        if attribute == self.groups_attribute and not self.has_every:
+            return False
         return is_listed(attribute, self.writes)
 
 
@@ -133,10 +139,19 @@ class Grants:
     Args:
         policy: The policy as it is written.
         disabled: The disabled actions.
+        groups_attribute: The attribute from which tokens have their groups; None if they are the
+            pool's.
     """
 
-    def __init__(self, policy: Policy, disabled: Collection[Action] = ()) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        disabled: Collection[Action] = (),
+        *,
+        groups_attribute: str | None = None,
+    ) -> None:
         self._policy = policy
+        self.groups_attribute = groups_attribute
         self._disabled = frozenset(disabled)
         self._of_signed_in = frozenset(each for each in Action if each.open_to_signed_in)
         self._every = frozenset(Action) - self._of_signed_in
@@ -208,6 +223,7 @@ class Grants:
             grants=grants,
             has_every=self._every <= actions and ALL in grants and ALL in writes,
             writes=writes,
+            groups_attribute=self.groups_attribute,
             disabled=actions & self._disabled,
         )
 

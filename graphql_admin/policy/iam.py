@@ -26,7 +26,11 @@ def checks_of(actions: Collection[Action], *, knows_groups: bool) -> tuple[str, 
 
 
 def iam_policy(
-    pool_arn: str, actions: Collection[Action], *, knows_groups: bool = True
+    pool_arn: str,
+    actions: Collection[Action],
+    *,
+    knows_groups: bool = True,
+    further: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the least-privilege IAM policy for `actions`.
 
@@ -34,9 +38,10 @@ def iam_policy(
         pool_arn: ARN of the user pool.
         actions: The enabled actions.
         knows_groups: Whether rights come from the groups in the pool.
+        further: Operations that no action and no decision needs.
     """
     operations = {operation for action in actions for operation in action.operations}
-    operations.update(checks_of(actions, knows_groups=knows_groups))
+    operations.update(checks_of(actions, knows_groups=knows_groups), further)
     statement = {
         "Sid": "AdministerUserPool",
         "Effect": "Allow",

@@ -5,7 +5,7 @@ import contextlib
 import heapq
 import resource
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import copy_context
 from dataclasses import dataclass
 from math import inf
@@ -15,6 +15,7 @@ from graphql_admin.serving.clients import Client
 from graphql_admin.serving.turns import LARGE_READ, SMALL_READ, Turns
 from graphql_admin.telemetry import metrics
 from graphql_admin.telemetry.metrics_port import MAX_SCRAPES
+from graphql_admin.web.health import PATHS
 
 SWEEP = 1.0
 """Seconds between two checks of the time limits of all connections. A single timer for all has no
@@ -49,6 +50,9 @@ class Bounds:
     identify: Callable[[str], str | None] = lambda _: None
     """Returns the `sub` for an `Authorization` header, if its token was verified before. It is
     called for requests that wait or hold data, so it must be cheap."""
+
+    probes: Collection[str] = PATHS
+    """Paths of probes, whose requests start before others."""
 
 
 class Member(Protocol):

@@ -82,7 +82,6 @@ from graphql_admin.serving.heads import Head, Refused
 from graphql_admin.serving.outgoing import Outgoing
 from graphql_admin.serving.states import HEAD_TIME, LINGER, MAX_DISCARD, WRITE_TIME, State
 from graphql_admin.telemetry import metrics
-from graphql_admin.web.health import PATHS as PROBES
 from graphql_admin.web.incoming import BODY_COMPLETE
 
 
@@ -310,7 +309,8 @@ class Protocol(Ending, asyncio.BufferedProtocol):
         if self._state is State.ANSWERING:
             scope["extensions"][BODY_COMPLETE] = {}
         turns = self._connections.turns
-        starts = turns.probes if path in PROBES else turns.requests
+        is_probe = path in self._connections.bounds.probes
+        starts = turns.probes if is_probe else turns.requests
         starts.add(self.client(), partial(self._run, exchange))
 
     async def _run(self, exchange: Exchange) -> None:

@@ -6,7 +6,7 @@ The rules for the members of a key are those of RFC 7517.
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import aiohttp
 import jwt
@@ -156,7 +156,9 @@ class KeySet:
             keys = self._admit(await self._download())
         except (aiohttp.ClientError, TimeoutError, ValueError, jwt.PyJWKSetError) as error:
             metrics.count_key_fetch(succeeded=False)
-            log.warning("keys not fetched", error=repr(error), cached=len(self._keys))
+            log.warning(
+                "keys not fetched", url=self._url, error=repr(error), cached=len(self._keys)
+            )
             return False
         metrics.count_key_fetch(succeeded=True)
         if _public_keys(keys) != _public_keys(self._keys):
@@ -194,6 +196,62 @@ class KeySet:
         if not keys:
             raise jwt.PyJWKSetError("the response has no usable key")
         return keys
+
+
+class Issuers:
+    """The accepted issuers of tokens, each with its keys; several may have the same.
+
+    A token is verified with the keys of the issuer that it names and no other's, so who holds a key
+    of one issuer cannot make tokens of another. That the keys of one cannot be fetched concerns
+    only tokens that name it.
+
+    Args:
+        keys: The keys of each issuer.
+    """
+
+    def __init__(self, keys: Mapping[str, KeySet]) -> None:
+        self._keys = dict(keys)
+        self._sets = tuple(dict.fromkeys(keys.values()))
+
+    def __contains__(self, issuer: str) -> bool:
+        """Whether an issuer is accepted."""
+        return issuer in self._keys
+
+    def __iter__(self) -> Iterator[tuple[str, KeySet]]:
+        """Yield each set of keys with an issuer that has it."""
+        of = {keys: issuer for issuer, keys in reversed(self._keys.items())}
+        return ((of[keys], keys) for keys in self._sets)
+
+    @property
+    def only(self) -> KeySet | None:
+        """The keys of all issuers; None if they differ."""
+        return self._sets[0] if len(self._sets) == 1 else None
+
+    def get(self, issuer: str) -> KeySet | None:
+        """Return the keys of an issuer; None if it is not accepted."""
+        return self._keys.get(issuer)
+
+    @property
+    def available(self) -> bool:
+        """Whether there are keys of any issuer to verify tokens with."""
+        return any(keys.available for keys in self._sets)
+
+    @property
+    def version(self) -> int:
+        """A number that grows whenever the keys of any issuer change."""
+        return sum(keys.version for keys in self._sets)
+
+    async def load_missing(self) -> None:
+        """Fetch the keys of those issuers of which there are none. Failures are logged."""
+        missing = (keys.load() for keys in self._sets if not keys.available)
+        for failure in await asyncio.gather(*missing, return_exceptions=True):
+            if isinstance(failure, BaseException) and not isinstance(failure, KeysUnavailable):
+                raise failure
+
+    def keep_fresh(self) -> None:
+        """Start fetches in the background of keys that are old. No request waits for them."""
+        for keys in self._sets:
+            keys.keep_fresh()
 
 
 def _read_key(entry: object) -> tuple[str, jwt.PyJWK]:

@@ -7,7 +7,7 @@ Cognito's developer guide, "Verifying JSON web tokens".
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 from sys import getsizeof
 from typing import Any, NoReturn, Self
@@ -18,7 +18,8 @@ import structlog
 
 from graphql_admin.errors import Unauthenticated
 from graphql_admin.tokens.caller import RESERVED_GROUP, Caller, TokenUse
-from graphql_admin.tokens.keys import ALGORITHM, KeySet, UnknownKey
+from graphql_admin.tokens.groups import COGNITO_GROUPS, read_groups
+from graphql_admin.tokens.keys import ALGORITHM, Issuers, KeySet, UnknownKey
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -66,29 +67,29 @@ class TokenVerifier:
     tokens. The log has the reason, as `reason` of "token rejected".
 
     Args:
-        issuers: The accepted values of `iss`.
+        issuers: The accepted values of `iss`, each with the keys that its tokens are signed with.
         client_ids: The app clients whose tokens are accepted.
         token_uses: The accepted kinds of token.
-        keys: The keys that tokens are signed with.
         admits_machines: Whether tokens of machines are accepted.
+        groups_claim: The claim with a user's groups.
         clock: The time in seconds since 1970.
     """
 
     def __init__(
         self,
         *,
-        issuers: Collection[str],
+        issuers: Mapping[str, KeySet],
         client_ids: Collection[str],
         token_uses: Collection[TokenUse],
-        keys: KeySet,
         admits_machines: bool = False,
+        groups_claim: str = COGNITO_GROUPS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.keys = keys
-        self._issuers = frozenset(issuers)
+        self.issuers = Issuers(issuers)
         self._client_ids = frozenset(client_ids)
         self._token_uses = frozenset(token_uses)
         self._admits_machines = admits_machines
+        self._groups_claim = groups_claim
         self._clock = clock
         self._remembered = _RememberedCallers()
 
@@ -100,10 +101,11 @@ class TokenVerifier:
         *,
         client_ids: Collection[str],
         token_uses: Collection[TokenUse],
-        issuer: str | None = None,
+        issuers: Collection[str] | None = None,
         jwks_url: str | None = None,
         admit_public_keys: bool = False,
         admits_machines: bool = False,
+        groups_claim: str = COGNITO_GROUPS,
     ) -> Self:
         """Make a verifier for tokens of a user pool.
 
@@ -112,25 +114,29 @@ class TokenVerifier:
             region: The AWS region that it is in.
             client_ids: As for the class.
             token_uses: As for the class.
-            issuer: The accepted `iss`, where it is neither of Cognito's two forms.
-            jwks_url: URL of the keys, where it is not below the issuer.
+            issuers: The accepted values of `iss`, where they are not Cognito's two forms. Each has
+                its own keys.
+            jwks_url: URL of the keys of all issuers, where they are not below each.
             admit_public_keys: As for `KeySet`.
             admits_machines: As for the class.
+            groups_claim: As for the class.
         """
-        # Which of the two a token has depends on the configuration of the pool.
-        hosts = ("cognito-idp", "issuer-cognito-idp")
-        issuers = [f"https://{host}.{region}.amazonaws.com/{pool_id}" for host in hosts]
-        if issuer is not None:
-            issuers = [issuer]
+        if issuers is None:
+            # Which of the two a token has depends on the configuration of the pool.
+            hosts = ("cognito-idp", "issuer-cognito-idp")
+            issuers = [f"https://{host}.{region}.amazonaws.com/{pool_id}" for host in hosts]
+            jwks_url = jwks_url or _url_of_keys(issuers[0])
+        urls = {issuer: jwks_url or _url_of_keys(issuer) for issuer in issuers}
+        keys = {
+            url: KeySet(url, admit_public_keys=admit_public_keys)
+            for url in dict.fromkeys(urls.values())
+        }
         return cls(
-            issuers=issuers,
+            issuers={issuer: keys[url] for issuer, url in urls.items()},
             client_ids=client_ids,
             token_uses=token_uses,
-            keys=KeySet(
-                jwks_url or f"{issuers[0]}/.well-known/jwks.json",
-                admit_public_keys=admit_public_keys,
-            ),
             admits_machines=admits_machines,
+            groups_claim=groups_claim,
         )
 
     def recall(self, authorization: str) -> Caller | None:
@@ -145,9 +151,9 @@ class TokenVerifier:
             and len(authorization) <= _MAX_TOKEN_LENGTH
         ):
             return None
-        self.keys.keep_fresh()
+        self.issuers.keep_fresh()
         token = authorization[len(_USUAL_SCHEME) :]
-        return self._remembered.find(token, self.keys.version, self._clock())
+        return self._remembered.find(token, self.issuers.version, self._clock())
 
     def identify(self, authorization: str) -> str | None:
         """Return the caller's `sub`, as `recall` finds it."""
@@ -163,15 +169,15 @@ class TokenVerifier:
         """
         if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
             _refuse("malformed")
-        self.keys.keep_fresh()
-        caller = self._remembered.find(token, self.keys.version, self._clock())
+        self.issuers.keep_fresh()
+        caller = self._remembered.find(token, self.issuers.version, self._clock())
         if caller is None:
             caller = self._read_claims(await self._open(token))
-            self._remembered.add(token, self.keys.version, caller)
+            self._remembered.add(token, self.issuers.version, caller)
         return caller
 
     async def _open(self, token: str) -> dict[str, Any]:
-        """Return the claims of a token, if it is signed with one of the pool's keys."""
+        """Return the claims of a token, if it is signed with one of its issuer's keys."""
         try:
             header = _JWS.get_unverified_header(token)
         except jwt.InvalidTokenError:
@@ -181,25 +187,32 @@ class TokenVerifier:
         if "crit" in header:  # extensions that must be understood; Cognito uses none
             _refuse("critical header")
         try:
-            key = await self.keys.find(_text(header, "kid"))
+            key = await self._keys_for(token).find(_text(header, "kid"))
         except UnknownKey:
             _refuse("unknown key")
         try:
             payload = _JWS.decode_complete(token, key, algorithms=[ALGORITHM])["payload"]
         except jwt.InvalidTokenError:
             _refuse("signature")
+        return _parse_claims(payload)
+
+    def _keys_for(self, token: str) -> KeySet:
+        """Return the keys of the issuer that a token names, which is not verified yet."""
+        if self.issuers.only is not None:
+            return self.issuers.only
         try:
-            claims = orjson.loads(payload)
-        except orjson.JSONDecodeError:
+            opened = _JWS.decode_complete(token, options={"verify_signature": False})
+        except jwt.InvalidTokenError:
             _refuse("malformed")
-        if not isinstance(claims, dict):
-            _refuse("malformed")
-        return claims
+        keys = self.issuers.get(_text(_parse_claims(opened["payload"]), "iss"))
+        if keys is None:
+            _refuse("issuer")
+        return keys
 
     def _read_claims(self, claims: dict[str, Any]) -> Caller:
         # PyJWT's own claim checks accept "1700000000" and true as times, and use a clock that
         # cannot be injected.
-        if _text(claims, "iss") not in self._issuers:
+        if _text(claims, "iss") not in self.issuers:
             _refuse("issuer")
         expires_at = self._check_times(claims)
 
@@ -215,10 +228,15 @@ class TokenVerifier:
         return Caller(
             sub=_text(claims, "sub"),
             username=_text(claims, "cognito:username" if is_id else "username"),
-            groups=_groups(claims),
+            groups=self._read_groups(claims),
             token_use=TokenUse(token_use),
             expires_at=expires_at,
         )
+
+    def _read_groups(self, claims: dict[str, Any]) -> frozenset[str]:
+        if self._groups_claim == COGNITO_GROUPS:
+            return _groups(claims)
+        return read_groups(claims.get(self._groups_claim, []))
 
     def _read_machine(self, claims: dict[str, Any], expires_at: float) -> Caller:
         if not self._admits_machines:
@@ -300,6 +318,20 @@ def _refuse(reason: str) -> NoReturn:
     raise Unauthenticated from None
 
 
+def _url_of_keys(issuer: str) -> str:
+    return f"{issuer}/.well-known/jwks.json"
+
+
+def _parse_claims(payload: bytes) -> dict[str, Any]:
+    try:
+        claims = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        _refuse("malformed")
+    if not isinstance(claims, dict):
+        _refuse("malformed")
+    return claims
+
+
 def _text(members: dict[str, Any], name: str) -> str:
     value = members.get(name)
     if not isinstance(value, str) or value == "":
@@ -324,7 +356,7 @@ def _is_machine(claims: dict[str, Any]) -> bool:
     return claims.get("sub") == claims.get("client_id") and claims.keys().isdisjoint(_OF_USERS)
 
 
-_OF_USERS = frozenset({"username", "cognito:username", "cognito:groups"})
+_OF_USERS = frozenset({"username", "cognito:username", COGNITO_GROUPS})
 """Claims of users."""
 
 
@@ -334,7 +366,7 @@ def _scopes(claims: dict[str, Any]) -> frozenset[str]:
 
 
 def _groups(claims: dict[str, Any]) -> frozenset[str]:
-    groups = claims.get("cognito:groups", [])
+    groups = claims.get(COGNITO_GROUPS, [])
     if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         _refuse("no valid cognito:groups")
     return frozenset(groups) - {RESERVED_GROUP}

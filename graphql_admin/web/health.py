@@ -7,15 +7,16 @@ from contextlib import asynccontextmanager, suppress
 import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_admin.cognito.pool import UserPool
 from graphql_admin.errors import AdminError, ShuttingDown
-from graphql_admin.tokens.keys import KeySet
+from graphql_admin.tokens.keys import Issuers
 from graphql_admin.web.answers import refuse
 
 PATHS = frozenset({"/healthz", "/readyz"})
-"""Paths that are served during shutdown, too."""
+"""Paths of the probes."""
 
 _PAUSE = 5.0
 """Seconds between two checks for keys and credentials."""
@@ -25,12 +26,15 @@ class Health:
     """The state of this server: what it waits for, and whether it is shutting down.
 
     Args:
-        keys: The keys to verify tokens with.
+        issuers: The issuers of tokens, with the keys to verify them.
         pool: The user pool, with the credentials to call it.
+        root_path: The prefix below which probes that come through a proxy are answered, too.
     """
 
-    def __init__(self, keys: KeySet, pool: UserPool) -> None:
-        self._keys = keys
+    def __init__(self, issuers: Issuers, pool: UserPool, root_path: str = "") -> None:
+        self.paths = PATHS | {root_path + path for path in PATHS}
+        """Paths that are served during shutdown, and for any host."""
+        self._issuers = issuers
         self._pool = pool
         self.draining = False
 
@@ -40,7 +44,7 @@ class Health:
 
     def obstacles(self) -> Iterator[str]:
         """Yield what keeps this server from being ready."""
-        if not self._keys.available:
+        if not self._issuers.available:
             yield "keys"
         if not self._pool.keyring.available:
             yield "credentials"
@@ -67,11 +71,19 @@ class Health:
             if not self._pool.keyring.available:
                 with suppress(AdminError):  # it is logged
                     await self._pool.keyring.signer()
-            if not self._keys.available:
-                with suppress(AdminError):
-                    await self._keys.load()
-            self._keys.keep_fresh()
+            await self._issuers.load_missing()
+            self._issuers.keep_fresh()
             await asyncio.sleep(_PAUSE)
+
+    def routes(self) -> list[Route]:
+        """Return the routes of the probes."""
+        endpoints = {"/healthz": self.healthz, "/readyz": self.readyz}
+        return [
+            Route(path, endpoint)
+            for path in sorted(self.paths)
+            for name, endpoint in endpoints.items()
+            if path.endswith(name)
+        ]
 
     async def healthz(self, _: Request) -> Response:
         """Respond that the process is alive."""
@@ -98,7 +110,11 @@ class Draining:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; see https://asgi.readthedocs.io."""
-        if self._health.draining and scope["type"] == "http" and scope["path"] not in PATHS:
+        if (
+            self._health.draining
+            and scope["type"] == "http"
+            and scope["path"] not in self._health.paths
+        ):
             # In the default media type: nothing of the request is read, not even its `Accept`.
             await refuse(ShuttingDown())(scope, receive, send)
         else:

@@ -219,3 +219,25 @@ def test_named() -> None:
     assert read_policy("groups.A = ['*']\nprotected.groups = ['*']").named_groups == {"A"}
     with_scope = "groups.A = ['*']\nscopes.'a/b' = ['*']\ngrants.'a/b' = ['*', 'C']"
     assert read_policy(with_scope).named_groups == {"A", "C"}
+
+
+def test_attribute_that_gives_groups() -> None:
+    """Whatever `[writes]` lists, the source of the groups in tokens takes every right."""
+    policy = read_policy(
+        "[groups]\nAdmins = ['*']\nSupport = ['createUser', 'updateUser']\n[scopes]\n"
+        "'api/x' = ['createUser']\n'api/all' = ['*']\n"
+        "[writes]\nSupport = ['*', 'custom:groups']\n'api/x' = ['*']\n"
+    )
+    grants = Grants(policy, groups_attribute="custom:groups")
+    given = {
+        "Admins": grants.of_user(frozenset({"Admins"})),
+        "Support": grants.of_user(frozenset({"Support"})),
+        "api/x": grants.of_machine(frozenset({"api/x"})),
+        "api/all": grants.of_machine(frozenset({"api/all"})),
+    }
+    assert {name for name, each in given.items() if each.may_set("custom:groups")} == {
+        "Admins",
+        "api/all",
+    }
+    assert all(each.may_set("custom:plan") for each in given.values())
+    assert Grants(policy).of_user(frozenset({"Support"})).may_set("custom:groups")

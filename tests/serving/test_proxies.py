@@ -21,7 +21,7 @@ import pytest
 from tests.support.proxies import NGINX_UPGRADES, Proxy, haproxy, nginx
 from tests.support.scripted import Reply, ScriptedCognito, reply, user_of
 from tests.support.sockets import Answer, Connection, request
-from tests.support.started import NO_QUOTAS, Server, served
+from tests.support.started import NO_QUOTAS, Server, served, until
 from tests.support.tokens import Pool
 
 pytestmark = pytest.mark.slow
@@ -369,3 +369,54 @@ def test_idle_connections(impatient: Proxy, backend: Backend, signing_key: Pool)
                 assert backend.disabled[name] == 1
             number += 10
             time.sleep(pause)
+
+
+BELOW_PREFIX: dict[str, tuple[Start, Mapping[str, str]]] = {
+    "nginx": (nginx, {"\n    location / {": "\n    location /admin/ {"}),
+    "haproxy": (
+        haproxy,
+        {
+            "\n    default_backend graphql_admin": (
+                "\n    use_backend graphql_admin if { path_beg /admin/ }"
+            ),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("start", "changes"), list(BELOW_PREFIX.values()), ids=list(BELOW_PREFIX))
+def test_prefix_that_is_not_cut_off(  # noqa: PLR0917  # pytest passes fixtures by name
+    backend: Backend,
+    scripted: ScriptedCognito,
+    jwks_url: str,
+    signing_key: Pool,
+    tmp_path: Path,
+    start: Start,
+    changes: Mapping[str, str],
+) -> None:
+    """Below a path prefix all routes are there, and what is not below it is not the server's."""
+    assert not backend.disabled.get("prefix")
+    token = signing_key.access_token("root", ["Admins"])
+    settings = {"ROOT_PATH": "/admin", "AMPLIFY": "1", "EXPLORER": "1", "QUOTAS": NO_QUOTAS}
+    with (
+        served(scripted.url, jwks_url, **settings) as server,
+        start(server.url, tmp_path, changes) as proxy,
+    ):
+
+        def get(path: str, *, authorized: bool = False) -> int:
+            connection = Connection(proxy.url, trust=proxy.trust)
+            lines = [f"Authorization: Bearer {token}"] if authorized else []
+            connection.send(request("GET", path, *lines))
+            answer = connection.answer()
+            connection.close()
+            assert answer is not None
+            return answer.status
+
+        until(lambda: get("/admin/readyz") == 200)  # and haproxy's own probe has come through
+        assert get("/admin/graphql?query=%7Bgroups%7Bnodes%7Bname%7D%7D%7D", authorized=True) == 200
+        assert get("/admin/AdminQueries/listGroups", authorized=True) == 200
+        assert get("/admin/explorer") == get("/admin/explorer/explorer.js") == 200
+        assert get("/admin/explorer/config.json") == get("/admin/healthz") == 200
+        assert get("/admin/AdminQueries/listGroups") == 401
+        for elsewhere in ("/administrator/graphql", "/graphql", "/admin/admin/graphql"):
+            assert get(elsewhere) in {404, 503}  # 503 is haproxy's, where it has no backend

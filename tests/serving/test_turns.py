@@ -13,6 +13,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from graphql_admin.serving.clients import Client
+from graphql_admin.serving.connections import Bounds
 from graphql_admin.serving.protocol import Protocol
 from graphql_admin.serving.turns import (
     BEGUN_PER_TURN,
@@ -200,6 +201,15 @@ def test_probes_do_not_wait() -> None:
 @pytest.mark.parametrize("path", [b"/healthz", b"/readyz", b"/healthz?a=1"])
 def test_paths_of_probes(path: bytes) -> None:
     """A request for the path of a probe starts before those that came earlier."""
+    _demand_early_start(path, Bounds())
+
+
+def test_path_of_a_probe_below_a_prefix() -> None:
+    """So does one for a path that is that of a probe by the server's settings."""
+    _demand_early_start(b"/admin/readyz", Bounds(probes={"/admin/readyz"}))
+
+
+def _demand_early_start(path: bytes, bounds: Bounds) -> None:
     started: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -207,7 +217,7 @@ def test_paths_of_probes(path: bytes) -> None:
         await answer(scope, receive, send)
 
     async def act() -> None:
-        connections = connect(app, HEADS_PER_TURN)
+        connections = connect(app, HEADS_PER_TURN, bounds)
         for protocol, _ in connections[:-1]:
             protocol.data_received(b"GET /graphql HTTP/1.1\r\nHost: a\r\n\r\n")
         connections[-1][0].data_received(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path)

@@ -56,9 +56,9 @@ class Wire(asyncio.Transport):
         self.close()
 
 
-def connect(app: ASGIApp, number: int) -> list[tuple[Protocol, Wire]]:
+def connect(app: ASGIApp, number: int, bounds: Bounds = DEFAULTS) -> list[tuple[Protocol, Wire]]:
     """Return connections to one server in the running event loop."""
-    return list(connecting(app, ["127.0.0.1"] * number))
+    return list(connecting(app, ["127.0.0.1"] * number, bounds))
 
 
 def connecting(

@@ -5,7 +5,7 @@ import hmac
 import json
 import time
 import tracemalloc
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -20,7 +20,7 @@ from graphql_admin.settings import Settings
 from graphql_admin.tokens import keys as key_module
 from graphql_admin.tokens import verifier as auth
 from graphql_admin.tokens.caller import Caller, TokenUse
-from graphql_admin.tokens.keys import KeySet, KeysUnavailable, UnknownKey
+from graphql_admin.tokens.keys import Issuers, KeySet, KeysUnavailable, UnknownKey
 from graphql_admin.tokens.verifier import TokenVerifier, bearer_token
 from tests.support.tokens import (
     ABSENT,
@@ -80,18 +80,27 @@ def verifier(keys: KeySet, clock: Clock) -> TokenVerifier:
 
 
 def make_verifier(
-    keys: KeySet, clock: Clock, *token_uses: TokenUse, **arguments: Any
+    keys: KeySet,
+    clock: Clock,
+    *token_uses: TokenUse,
+    issuers: Collection[str] = (ISSUER,),
+    **arguments: Any,
 ) -> TokenVerifier:
     return TokenVerifier(
         **{
-            "issuers": {ISSUER},
+            "issuers": dict.fromkeys(issuers, keys),
             "client_ids": {CLIENT_ID},
             "token_uses": token_uses or {TokenUse.ACCESS},
-            "keys": keys,
             "clock": clock,
             **arguments,
         }
     )
+
+
+def keys_of(verifier: TokenVerifier) -> KeySet:
+    """Return the keys of a verifier whose issuers all have the same."""
+    assert verifier.issuers.only is not None
+    return verifier.issuers.only
 
 
 async def refusal(verify: Awaitable[Caller]) -> str:
@@ -397,7 +406,7 @@ async def test_from_settings(endpoint: JwksServer) -> None:
 
 async def test_from_settings_with_issuer(endpoint: JwksServer) -> None:
     """An issuer in the settings takes the place of both of Cognito's forms."""
-    issuer = "https://cognito-idp.cn-north-1.amazonaws.com.cn/cn-north-1_AbCdEf123"
+    issuer = f"https://cognito-idp.cn-north-1.amazonaws.com.cn/{POOL_ID}"
     settings = make_settings(dev=True, issuer=issuer, jwks_url=endpoint.url, token_use="access,id")
     verifier = make_verifier_of(settings)
     pool = Pool()
@@ -431,7 +440,7 @@ async def test_unknown_kid_fetches_once_in_ten_seconds(
         replies = await asyncio.gather(*map(verifier.verify, tokens), return_exceptions=True)
         assert {type(reply) for reply in replies} == {Unauthenticated}
 
-    await verifier.keys.load()
+    await keys_of(verifier).load()
     await send_unknown_kids()
     clock.now += 9.9
     await send_unknown_kids()
@@ -450,7 +459,7 @@ async def test_new_key_is_found(
     endpoint.publish(added.jwk())
     clock.now += 10
     assert await refusal(verifier.verify(added.access_token())) == "unknown key"
-    await eventually(lambda: verifier.keys.version == 2)
+    await eventually(lambda: verifier.issuers.version == 2)
     assert await verifier.verify(added.access_token())
     assert await refusal(verifier.verify(POOL.access_token())) == "unknown key"
 
@@ -459,7 +468,7 @@ async def test_unknown_kid_waits_for_nothing(
     verifier: TokenVerifier, endpoint: JwksServer, clock: Clock
 ) -> None:
     """While the endpoint hangs, unknown key ids are rejected at once, and valid tokens accepted."""
-    await verifier.keys.load()
+    await keys_of(verifier).load()
     clock.now += 10
     endpoint.gate.clear()
     for number in range(100):
@@ -540,13 +549,13 @@ async def test_cached_keys_outlive_bad_replies(
     verifier: TokenVerifier, endpoint: JwksServer, clock: Clock, status: int, body: bytes
 ) -> None:
     """Cached keys stay in use when the endpoint answers anything but a usable set."""
-    await verifier.keys.load()
+    await keys_of(verifier).load()
     endpoint.answer(status, body)
     clock.now += 10
     with pytest.raises(KeysUnavailable):
-        await verifier.keys.load()
+        await keys_of(verifier).load()
     assert await verifier.verify(POOL.access_token())
-    assert verifier.keys.available
+    assert verifier.issuers.available
 
 
 @pytest.mark.parametrize(("status", "body"), BAD_REPLIES.values(), ids=BAD_REPLIES)
@@ -559,7 +568,7 @@ async def test_bad_reply_without_cached_keys(
         with pytest.raises(KeysUnavailable):
             await verifier.verify(POOL.access_token())
     assert endpoint.requests == 1
-    assert not verifier.keys.available
+    assert not verifier.issuers.available
     endpoint.publish(POOL.jwk())
     clock.now += 10
     assert await verifier.verify(POOL.access_token())
@@ -626,7 +635,7 @@ async def test_old_keys_are_refreshed_in_the_background(
     added = Pool(kid="key-2", key=rsa_key("second"), now=clock.now)
     endpoint.publish(POOL.jwk(), added.jwk())
     endpoint.gate.set()
-    await eventually(lambda: verifier.keys.version == 2)
+    await eventually(lambda: verifier.issuers.version == 2)
     assert not await starts_fetch(verifier, added.access_token())
     assert endpoint.requests == 2
 
@@ -759,15 +768,15 @@ async def test_rotation_forgets_tokens(
     """Tokens are verified again when the keys change, and only then."""
     token = POOL.access_token()
     await verifier.verify(token)
-    await verifier.keys.load()
+    await keys_of(verifier).load()
     await verifier.verify(token)
     assert signatures == [token]
     endpoint.publish(POOL.jwk(), Pool(kid="key-2", key=rsa_key("second")).jwk())
-    await verifier.keys.load()
+    await keys_of(verifier).load()
     await verifier.verify(token)
     assert signatures == [token, token]
     endpoint.publish(STRANGER.jwk())
-    await verifier.keys.load()
+    await keys_of(verifier).load()
     assert await refusal(verifier.verify(token)) == "signature"
 
 
@@ -819,10 +828,150 @@ async def test_good_token_of_today() -> None:
     """With the clocks of the machine, a token made now is good."""
     with JwksServer(Pool().jwk()) as server:
         verifier = TokenVerifier(
-            issuers=[ISSUER],
+            issuers={ISSUER: KeySet(server.url)},
             client_ids=[CLIENT_ID],
             token_uses=[TokenUse.ACCESS],
-            keys=KeySet(server.url),
         )
         caller = await verifier.verify(Pool().access_token())
     assert caller.expires_at == pytest.approx(time.time() + HOUR, abs=60)
+
+
+REPLICA = f"https://cognito-idp.us-east-1.amazonaws.com/{POOL_ID}"
+OTHER_KEY = Pool(now=NOW, key=rsa_key("replica"))
+"""Key of the replica's issuer, with the same key id as that of the first."""
+
+
+@pytest.fixture
+def replica() -> Iterator[JwksServer]:
+    """The keys of a second issuer."""
+    with JwksServer(OTHER_KEY.jwk()) as server:
+        yield server
+
+
+@pytest.fixture
+def both(keys: KeySet, replica: JwksServer, clock: Clock) -> TokenVerifier:
+    """A verifier for two issuers, each with its own keys."""
+    verifier = make_verifier(keys, clock)
+    verifier.issuers = Issuers({ISSUER: keys, REPLICA: KeySet(replica.url, clock=clock)})
+    return verifier
+
+
+async def test_each_issuer_has_its_keys(both: TokenVerifier) -> None:
+    """A token is verified with the keys of the issuer that it names, and no other's."""
+    assert await both.verify(POOL.access_token())
+    assert await both.verify(OTHER_KEY.access_token(iss=REPLICA))
+    for forged in (POOL.access_token(iss=REPLICA), OTHER_KEY.access_token()):
+        assert await refusal(both.verify(forged)) == "signature"
+        assert both.recall(f"Bearer {forged}") is None
+
+
+async def test_key_id_of_another_issuer(both: TokenVerifier, replica: JwksServer) -> None:
+    """A key id that only another issuer has is unknown."""
+    added = Pool(kid="key-2", key=rsa_key("second"), now=NOW)
+    replica.publish(OTHER_KEY.jwk(), added.jwk())
+    assert await both.verify(added.access_token(iss=REPLICA))
+    assert await refusal(both.verify(added.access_token())) == "unknown key"
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"iss": "https://cognito-idp.us-west-2.amazonaws.com/eu-west-1_AbCdEf123"}, "issuer"),
+        ({"iss": f"{REPLICA}/"}, "issuer"),
+        ({"iss": [REPLICA]}, "no valid iss"),
+        ({"iss": ""}, "no valid iss"),
+        ({"iss": ABSENT}, "no valid iss"),
+    ],
+)
+async def test_unknown_issuer_of_several(
+    both: TokenVerifier, endpoint: JwksServer, claims: dict[str, Any], reason: str
+) -> None:
+    """A token of any other issuer is rejected, and causes no fetch of keys."""
+    assert await refusal(both.verify(OTHER_KEY.access_token(**claims))) == reason
+    assert endpoint.requests == 0
+
+
+@pytest.mark.parametrize("payload", ["", "e30", "W10", "bnVsbA", "x", "!"])
+async def test_broken_token_for_several_issuers(both: TokenVerifier, payload: str) -> None:
+    """What is not a token, or has no claims, is rejected before there are keys for it."""
+    head, _, signature = POOL.access_token().split(".")
+    assert await refusal(both.verify(f"{head}.{payload}.{signature}")) in {
+        "malformed",
+        "no valid iss",
+    }
+
+
+async def test_issuer_that_is_down(both: TokenVerifier, replica: JwksServer) -> None:
+    """Without the keys of one issuer, tokens of the other are good; later its own are, too."""
+    replica.answer(500)
+    await both.issuers.load_missing()
+    assert both.issuers.available
+    assert await both.verify(POOL.access_token())
+    with pytest.raises(KeysUnavailable):
+        await both.verify(OTHER_KEY.access_token(iss=REPLICA))
+    replica.publish(OTHER_KEY.jwk())
+    await both.issuers.load_missing()
+    assert await both.verify(OTHER_KEY.access_token(iss=REPLICA))
+
+
+async def test_issuer_that_hangs(both: TokenVerifier, replica: JwksServer) -> None:
+    """While one issuer hangs, tokens of the other do not wait for it."""
+    replica.gate.clear()
+    waiting = asyncio.create_task(both.verify(OTHER_KEY.access_token(iss=REPLICA)))
+    assert await both.verify(POOL.access_token())
+    assert not waiting.done()
+    replica.gate.set()
+    assert await waiting
+
+
+async def test_rotation_of_one_issuer_forgets_tokens(
+    both: TokenVerifier, replica: JwksServer
+) -> None:
+    """A key that an issuer withdraws is no longer good, whatever the other's keys are."""
+    token = OTHER_KEY.access_token(iss=REPLICA)
+    assert await both.verify(token)
+    replica.publish(STRANGER.jwk())
+    keys = both.issuers.get(REPLICA)
+    assert keys is not None
+    await keys.load()
+    assert both.recall(f"Bearer {token}") is None
+    assert await refusal(both.verify(token)) == "signature"
+
+
+async def test_keys_of_settings() -> None:
+    """Cognito's two forms have the same keys; issuers that are named have each their own."""
+    known = {"user_pool_id": POOL_ID, "client_ids": CLIENT_ID, "admin_groups": "Admins"}
+    usual = make_verifier_of(Settings(**known)).issuers
+    assert usual.only is not None
+    assert usual.get(ISSUER) is usual.get(ISSUER.replace("//", "//issuer-"))
+    named = make_verifier_of(Settings(**known, issuer=f"{ISSUER}, {REPLICA}/")).issuers
+    assert {issuer for issuer, _ in named} == {ISSUER, REPLICA}
+    assert named.only is None
+    assert ISSUER.replace("//", "//issuer-") not in named
+
+
+@pytest.mark.parametrize("claim", ["custom:groups", "https://example.com/groups"])
+async def test_groups_of_another_claim(keys: KeySet, clock: Clock, claim: str) -> None:
+    """Where another claim has the groups, Cognito's own gives none, and a broken one gives none."""
+    both = (TokenUse.ACCESS, TokenUse.ID)
+    verifier = make_verifier(keys, clock, *both, groups_claim=claim)
+    for make in (POOL.access_token, POOL.id_token):
+        for value, groups in (("[a, b]", {"a", "b"}), (["a"], {"a"}), (7, set()), (ABSENT, set())):
+            caller = await verifier.verify(make("bob", ["Admins"], **{claim: value}))
+            assert caller.groups == groups
+    assert (await verifier.verify(POOL.access_token(groups=7))).groups == set()
+
+
+async def test_groups_claim_of_a_machine(keys: KeySet, clock: Clock) -> None:
+    """A machine has no groups, whatever a trigger writes into its tokens."""
+    verifier = make_verifier(keys, clock, groups_claim="roles", admits_machines=True)
+    machine = {"sub": CLIENT_ID, "username": ABSENT, "scope": "api/x", "roles": ["Admins"]}
+    caller = await verifier.verify(POOL.access_token(**machine))
+    assert (caller.is_machine, caller.groups) == (True, frozenset())
+
+
+async def test_other_kind_of_token_with_groups(keys: KeySet, clock: Clock) -> None:
+    """A claim with groups does not admit a kind of token that the settings do not."""
+    verifier = make_verifier(keys, clock, TokenUse.ACCESS, groups_claim="custom:groups")
+    token = POOL.id_token(**{"custom:groups": "Admins"})
+    assert await refusal(verifier.verify(token)) == "token use"

@@ -113,7 +113,8 @@ def start(  # noqa: PLR0917  # pytest passes fixtures by name
                 **settings,
             )
             app = create_app(read, people)
-            started = Site(stack.enter_context(listening(app)), directory, signing_key)
+            origin = stack.enter_context(listening(app))
+            started = Site(origin + read.root_path, directory, signing_key)
             return started
 
         yield serve
@@ -589,3 +590,43 @@ def serious_findings(visit: Visit) -> list[tuple[str, str]]:
         if violation["impact"] in {"serious", "critical"}
         for node in violation["nodes"]
     ]
+
+
+def test_below_a_path_prefix(
+    start: Callable[..., Site], sign_in_page: SignInPage, visits: Callable[..., Visit]
+) -> None:
+    """The page, what it loads and asks, the redirect to it and the sign-in are all below it."""
+    site = start(
+        root_path="/v1/admin", explorer_login_url=sign_in_page.url, explorer_client_id=CLIENT_ID
+    )
+    visit = visits(site.origin)
+    visit.open("/graphql")
+    assert visit.page.url == f"{site.origin}/explorer"
+    visit.page.get_by_role("button", name="Sign in", exact=True).click()
+    visit.page.get_by_role("link", name="Sign in as alice").click()
+    visit.page.locator("#username", has_text="alice").wait_for()
+    assert visit.page.url == f"{site.origin}/explorer"
+    assert sign_in_page.requests[0][2]["redirect_uri"] == f"{site.origin}/explorer"
+    visit.choose("listUsers")
+    visit.run()
+    assert "alice@example.com" in visit.result()
+    own = [each.url for each in visit.requests if not each.url.startswith(sign_in_page.url)]
+    assert len(own) > 5
+    assert [url for url in own if not url.startswith(f"{site.origin}/")] == []
+
+
+def test_what_is_kept_is_of_one_path(
+    start: Callable[..., Site], visits: Callable[..., Visit]
+) -> None:
+    """One host may have several servers: a tab must not send one the token for another."""
+    visit = visits(start(root_path="/one").origin)
+    visit.open()
+    visit.pick("admin")
+    visit.choose("listUsers")
+    keys = "Object.keys(sessionStorage)"
+    until(lambda: any("graphiql:" in key for key in visit.page.evaluate(keys)))
+    kept = visit.page.evaluate(keys)
+    assert "/one/explorer graphql-admin:token" in kept
+    assert [key for key in kept if not key.startswith("/one/explorer ")] == []
+    visit.page.reload()
+    visit.page.locator("#username", has_text="alice").wait_for()

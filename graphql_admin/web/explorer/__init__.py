@@ -89,6 +89,7 @@ class SignIn:
 def routes(
     people: Callable[[], Sequence[Person]] = tuple,
     *,
+    root_path: str = "",
     changes: Sequence[Mapping[str, Any]],
     introspection: str,
     sign_in: SignIn | None,
@@ -97,6 +98,7 @@ def routes(
 
     Args:
         people: Called in a thread when the page asks for the users to choose from.
+        root_path: The prefix of their paths.
         changes: The schema's mutations, from `describe_changes`.
         introspection: Who may read the schema: `public`, `authenticated` or `off`.
         sign_in: The hosted sign-in page; without it, users paste a token.
@@ -138,9 +140,9 @@ def routes(
         return files[name].respond(request)
 
     return [
-        Route("/explorer", page),
-        Route("/explorer/config.json", config),
-        Route("/explorer/{name}", asset),
+        Route(f"{root_path}/explorer", page),
+        Route(f"{root_path}/explorer/config.json", config),
+        Route(f"{root_path}/explorer/{{name}}", asset),
     ]
 
 
@@ -161,7 +163,7 @@ class BrowserRedirect:
         """Answer one HTTP request; see https://asgi.readthedocs.io."""
         app = self._endpoint
         if scope["method"] == "GET" and _is_from_browser(Request(scope)):
-            # Relative, so that it is right behind a proxy with a path prefix.
+            # Relative, so that it is right below a path prefix, whether a proxy cuts it or not.
             app = RedirectResponse("explorer", status_code=303, headers={"Vary": "Accept"})
         await app(scope, receive, send)
 

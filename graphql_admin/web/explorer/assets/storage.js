@@ -1,8 +1,11 @@
 // What the page remembers: in this browser tab only, and no longer than it is open.
 
-const TOKEN = "graphql-admin:token";
-const SIGN_IN = "graphql-admin:sign-in";
-const OF_GRAPHIQL = "graphiql:";
+// By the page's path: one host may have several servers, each below a prefix, and the token of one
+// pool must not be sent to the server of another.
+const HERE = `${location.pathname} `;
+const TOKEN = `${HERE}graphql-admin:token`;
+const SIGN_IN = `${HERE}graphql-admin:sign-in`;
+const OF_GRAPHIQL = `${HERE}graphiql:`;
 
 /**
  * A token and how it came here.
@@ -44,12 +47,12 @@ export function openStorage(secrets) {
   const keys = () => Object.keys(sessionStorage).filter((key) => key.startsWith(OF_GRAPHIQL));
   const clear = () => keys().forEach((key) => sessionStorage.removeItem(key));
   return {
-    getItem: (key) => sessionStorage.getItem(key),
+    getItem: (key) => sessionStorage.getItem(HERE + key),
     setItem(key, value) {
       if (mayHaveSecret(value)) throw new Error("This may have a secret in it, and is not kept.");
-      if (isOpen) sessionStorage.setItem(key, value);
+      if (isOpen) sessionStorage.setItem(HERE + key, value);
     },
-    removeItem: (key) => sessionStorage.removeItem(key),
+    removeItem: (key) => sessionStorage.removeItem(HERE + key),
     get length() {
       return keys().length;
     },
