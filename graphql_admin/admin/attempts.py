@@ -14,7 +14,7 @@ from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.admin.preparation import prepare
-from graphql_admin.audit.log import AuditLog, Event, Outcome, outcome_of
+from graphql_admin.audit.log import AuditLog, Event, Outcome, Step, outcome_of
 from graphql_admin.cognito.access import PoolWriter
 from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import AdminError, Internal, payload_code
@@ -45,11 +45,20 @@ class Attempts:
         self._authorization = authorization
         self._described = described
 
-    async def attempt(self, context: Context, action: Action, change: Change) -> Done:
-        """Carry out a change for the request's caller.
+    async def attempt(
+        self, context: Context, action: Action, change: Change, step: Step | None = None
+    ) -> Done:
+        """Carry out a change for the request's caller, or only check it.
+
+        Args:
+            context: The context of the request.
+            action: The action.
+            change: The change.
+            step: Its place in a batch, if it is in one. It is told the outcome.
 
         Returns:
-            The target, as it was sent to Cognito, and Cognito's reply as the change confirmed it.
+            The target, as it was sent to Cognito, and Cognito's reply as the change confirmed it;
+            nothing of it was sent if it is only checked.
 
         Raises:
             Unauthenticated: The request carries no token.
@@ -63,6 +72,7 @@ class Attempts:
             AdminError: A call failed.
         """
         aim = _aim(context.caller, action, change.target())
+        is_dry = step is not None and step.is_dry
         attempt: Attempt | None = None
         attributes: Mapping[str, str] = {}
         outcome: Outcome | None = None
@@ -75,10 +85,14 @@ class Attempts:
                 attributes = change.attributes()
                 self._authorization.check_attributes(attempt, attributes)
             self._audit.demand()
-            await self._authorization.allow(attempt)
-            prepared = await prepare(context, action, change, attempt, self._described)
+            await self._authorization.allow(attempt, reserves=not is_dry)
+            prepared = await prepare(
+                context, action, change, attempt, self._described, looks=is_dry
+            )
             told = {**parameters, **_names(prepared.target), **prepared.parameters}
-            reply = await self._carry_out(attempt, change, prepared.reads, told)
+            reply: Mapping[str, Any] = {}
+            if not is_dry:
+                reply = await self._carry_out(attempt, change, prepared.reads, told)
         except AdminError as error:
             outcome, code = outcome_of(error, is_sent=_is_sent(attempt)), payload_code(error)
             raise
@@ -91,9 +105,12 @@ class Attempts:
         finally:
             if outcome is None:
                 outcome = Outcome.UNKNOWN if _is_sent(attempt) else Outcome.FAILED
-            self._audit.write(_event(context.caller, action, aim, attributes, outcome, code))
+            if step is not None:
+                step.outcome = outcome
+            told_of = Outcome.DRY_RUN if is_dry else outcome
+            self._audit.write(_event(context.caller, action, aim, attributes, told_of, code, step))
             if attempt is not None:
-                await self._authorization.settle(attempt, outcome)
+                await self._authorization.settle(attempt, told_of)
 
     async def _carry_out(
         self, attempt: Attempt, change: Change, reads: Reads, parameters: dict[str, object]
@@ -154,6 +171,7 @@ def _event(  # noqa: PLR0917  # the members of an event
     attributes: Collection[str],
     outcome: Outcome,
     code: str | None,
+    step: Step | None,
 ) -> Event:
     return Event(
         request_id=request_record.current().id,
@@ -165,4 +183,5 @@ def _event(  # noqa: PLR0917  # the members of an event
         attributes=attributes,
         outcome=outcome,
         code=code,
+        step=step,
     )

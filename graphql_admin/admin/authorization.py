@@ -147,7 +147,7 @@ class Authorization:
         )
         attempt.decision = _unless_denied(decision)
 
-    async def allow(self, attempt: Attempt) -> Attempt:
+    async def allow(self, attempt: Attempt, *, reserves: bool = True) -> Attempt:
         """Return the attempt with the target to send to Cognito, if the caller may make it now.
 
         A caller who is reserved is refused, whatever the pool still says of them, and that is not
@@ -155,6 +155,10 @@ class Authorization:
         `settle`, and for a while afterwards unless nothing was changed. A caller who gives rights
         to themselves is held until `settle`. Both have the decision made again. `settle` must be
         called, however the attempt ends.
+
+        Args:
+            attempt: The attempt.
+            reserves: Whether the change is to be made. If it is only checked, nobody is reserved.
 
         Raises:
             AuthorityUnavailable: The pool did not say whether the caller may still do it.
@@ -173,9 +177,9 @@ class Authorization:
         await self._look_at_caller(attempt)
         await self._demand_no_conflict(attempt)
         effect = await self._resolve(attempt)
-        if effect is Effect.TAKES:
+        if reserves and effect is Effect.TAKES:
             await self._reserve(attempt)
-        elif effect is Effect.GIVES and _is_on_oneself(attempt):
+        elif reserves and effect is Effect.GIVES and _is_on_oneself(attempt):
             await self._hold(attempt)
         else:
             await self._demand_no_conflict(attempt)

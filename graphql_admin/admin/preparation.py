@@ -8,7 +8,16 @@ from graphql_admin.actions import Action
 from graphql_admin.admin.authorization import Attempt
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
-from graphql_admin.errors import Internal, TimedOut, UpstreamFailed
+from graphql_admin.cognito.replies import Reply
+from graphql_admin.errors import (
+    AlreadyExists,
+    GroupNotFound,
+    Internal,
+    TimedOut,
+    UpstreamFailed,
+    UsernameTaken,
+    UserNotFound,
+)
 from graphql_admin.targets import Change, Reads, Target
 
 
@@ -24,9 +33,23 @@ class Prepared(NamedTuple):
 
 
 async def prepare(
-    context: Context, action: Action, change: Change, attempt: Attempt, described: DescribedPool
+    context: Context,
+    action: Action,
+    change: Change,
+    attempt: Attempt,
+    described: DescribedPool,
+    *,
+    looks: bool = False,
 ) -> Prepared:
     """Read what an authorized change depends on.
+
+    Args:
+        context: The context of the request.
+        action: The action.
+        change: The change.
+        attempt: The authorized attempt.
+        described: Describes the pool.
+        looks: Whether to look if the target exists, because Cognito will not be asked to change it.
 
     Raises:
         AdminError: The target's state does not allow the change, or could not be read. Nothing was
@@ -35,6 +58,8 @@ async def prepare(
     reads = _Reads(context, action, attempt, described)
     try:
         parameters = await change.prepare(reads)
+        if looks:
+            await reads.look_for_target()
     except TimedOut as error:
         raise TimedOut("The user pool did not answer in time. Nothing was changed.") from error
     return Prepared(reads.target, parameters, reads)
@@ -72,6 +97,27 @@ class _Reads:
             self.target = self.target._replace(user=username)
         return self._user
 
+    async def look_for_target(self) -> None:
+        """Check that the target exists, or that it does not, if the change creates it.
+
+        Raises:
+            AdminError: Cognito would reject the change, or the target could not be read.
+        """
+        target, creates = self.target, self._action.row.creates
+        for operation in self._action.row.lookups:
+            on_user = operation == "AdminGetUser"
+            name = {"Username": target.user} if on_user else {"GroupName": target.group}
+            if on_user and self._user is not None:
+                continue
+            try:
+                await self._call(operation, name)
+            except (UserNotFound, GroupNotFound):
+                if creates:
+                    continue
+                raise
+            if creates:
+                raise UsernameTaken if on_user else AlreadyExists(field="groupName")
+
     async def pool(self) -> Mapping[str, Any] | None:
         """Return the user pool, which may have been read for another request."""
         if DescribedPool.OPERATION not in self._action.row.checks:
@@ -82,6 +128,9 @@ class _Reads:
         """Call a read operation, without the cache."""
         if operation not in self._action.row.checks:  # so that IAM's policy has it
             raise Internal
+        return await self._call(operation, parameters)
+
+    async def _call(self, operation: str, parameters: Mapping[str, object]) -> Reply:
         read = partial(self._context.pool.read, anew=True)
         reply = await self._context.count(read, operation, parameters)
         self._context.charge(reply)

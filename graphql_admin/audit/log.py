@@ -17,6 +17,7 @@ import stat
 import sys
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -67,6 +68,9 @@ class Outcome(StrEnum):
     """Nothing was changed, for another reason, which is in `code`."""
     UNKNOWN = "unknown"
     """It is not known whether Cognito carried it out."""
+    DRY_RUN = "dry_run"
+    """It was only checked, and nothing was changed. Where it would not have been carried out, the
+    reason is in `code`."""
 
 
 _OUTCOMES: dict[type[AdminError], Outcome] = {
@@ -98,6 +102,21 @@ def outcome_of(error: AdminError, *, is_sent: bool) -> Outcome:
     return Outcome.FAILED if outcome is Outcome.UNKNOWN and not is_sent else outcome
 
 
+@dataclass(slots=True)
+class Step:
+    """The place of an attempt in a batch."""
+
+    batch: str
+    """An id of the batch."""
+    index: int
+    """The index of the step, from 0 on."""
+    is_dry: bool = False
+    """Whether it is only checked: nothing is sent that changes anything."""
+    outcome: Outcome | None = None
+    """How the attempt ended; `DONE`, if it was only checked, says that it would be carried out.
+    None until then."""
+
+
 class Event(NamedTuple):
     """An attempt to change something.
 
@@ -120,6 +139,8 @@ class Event(NamedTuple):
     """The error code, as in the response."""
     attributes: Collection[str] = ()
     """The names of the user's attributes that it would set; none before they were checked."""
+    step: Step | None = None
+    """Its place in a batch, if it is in one."""
 
     def to_line(self) -> bytes:
         """Return the event as a line of JSON, with the current time."""
@@ -138,6 +159,8 @@ class Event(NamedTuple):
         }
         if self.attributes:
             event["attributes"] = sorted(self.attributes)
+        if self.step is not None:
+            event["batch"], event["step"] = self.step.batch, self.step.index
         return to_json(event) + b"\n"
 
 

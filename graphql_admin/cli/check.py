@@ -9,7 +9,7 @@ from graphql_admin.actions import Action
 from graphql_admin.app import make_parts
 from graphql_admin.cognito.access import MissingRight
 from graphql_admin.errors import AdminError, BadUserInput, GroupNotFound, UserNotFound
-from graphql_admin.policy.iam import checks_of
+from graphql_admin.policy.iam import checks_of, lookups_of
 from graphql_admin.settings import PREFIX, Settings
 
 PROBES: Mapping[str, Mapping[str, object]] = {
@@ -73,7 +73,7 @@ async def _check_rights(settings: Settings, read: _Read, findings: Findings) -> 
     enabled = set(Action) - settings.disabled_actions
     checks = checks_of(enabled, knows_groups=settings.knows_groups)
     operations = {operation for action in enabled for operation in action.operations}
-    probed = sorted(PROBES.keys() & {*operations, *checks})
+    probed = sorted(PROBES.keys() & {*operations, *checks, *lookups_of(enabled)})
     if not probed:
         findings.problems.append("The user pool was not checked: no enabled action reads from it.")
         return False

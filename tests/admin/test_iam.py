@@ -17,7 +17,7 @@ from graphql_admin.web.amplify import ADMIN_QUERIES
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, failure, reply
 from tests.support.tokens import CLIENT_ID, POOL_ID
-from tests.support.ways import ALTERNATIVES, MAX_CALLS, REPLIES, WAYS
+from tests.support.ways import ALTERNATIVES, MAX_CALLS, REPLIES, WAYS, dry_run
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +59,10 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> Print:
     return run
 
 
+STEPS = {action for action in Action if action.write and not action.is_for_oneself}
+"""What a batch may have as a step."""
+
+
 def allowed(policy: dict[str, Any]) -> set[str]:
     """Return the operations that a policy allows."""
     return {
@@ -89,6 +93,8 @@ def drive(api: Api, enabled: frozenset[Action], group: str) -> None:
         )
     if Action.GET_USER in enabled:
         api.send('{ user(by: {sub: "sub-of-bob"}) { email } }', token=token)
+    for action in enabled & STEPS:
+        api.send(dry_run(action), token=token)
     for action in enabled & ADMIN_QUERIES.keys():
         names = {"username": "root"} if action is Action.SIGN_USER_OUT else NAMES
         method = "POST" if action.write else "GET"

@@ -1,0 +1,817 @@
+"""Many changes in one request: each is what it is alone, and none gets lost."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphql_admin.actions import Action
+from graphql_admin.engine.costs import MAX_STEPS
+from graphql_admin.targets import TargetKind
+from tests.support.api import Api
+from tests.support.changes import ask, endings, events_in, input_of, is_on_group, is_on_user
+from tests.support.directory import Directory
+from tests.support.leaks import PASSWORD
+from tests.support.memory_pool import MemoryPool
+from tests.support.scripted import ScriptedCognito, failure, hang_up, held, reply
+
+STEPS = [action for action in Action if action.write and not action.is_for_oneself]
+EVERY = pytest.mark.parametrize("action", STEPS, ids=lambda action: action.label)
+LABELS = ", ".join(f'"{action.label}"' for action in STEPS)
+PROTECTED = "6f1c0000-0000-4000-8000-000000000000"
+POLICY = f"""
+[groups]
+Admins = ["*"]
+Support = [{LABELS}]
+[writes]
+Support = ["*"]
+[protected]
+users = ["{PROTECTED}"]
+"""
+PEOPLE = {
+    "ada": ("Admins",),
+    "sue": ("Support",),
+    "carl": (),
+    "alan": ("Admins",),
+    "protected": (),
+}
+RESULT = "index action outcome errors { code field message }"
+BATCH = f"""mutation ($input: BatchInput!) {{
+    batch(input: $input) {{ errors {{ code field }} results {{ {RESULT} }} }}
+}}"""
+FAULTS = {"FORBIDDEN": "FORBIDDEN", "UPSTREAM_ERROR": "UNCERTAIN", "THROTTLED": "THROTTLED"}
+"""Codes of a mutation's top-level errors, and what they are in a batch."""
+
+
+@pytest.fixture
+def pool(scripted: ScriptedCognito) -> MemoryPool:
+    """The people."""
+    pool = MemoryPool()
+    for name, groups in PEOPLE.items():
+        pool.add(name, *groups, sub=PROTECTED if name == "protected" else None)
+    pool.install(scripted)
+    return pool
+
+
+@pytest.fixture
+def start(
+    serve_policy: Callable[..., Api],
+    pool: MemoryPool,  # noqa: ARG001  # behind `scripted`
+) -> Callable[..., Api]:
+    """Start the server in front of them."""
+    return lambda **settings: serve_policy(POLICY, **settings)
+
+
+def token_of(api: Api, name: str) -> str:
+    return api.token(*PEOPLE[name], username=name)
+
+
+def send(api: Api, steps: list[Any], *, caller: str = "ada", **options: Any) -> Any:
+    """Ask for a batch; return its payload."""
+    given = {"input": {"steps": steps, **options}}
+    return api.send(BATCH, given, token=token_of(api, caller)).data["batch"]
+
+
+def outcomes(payload: Any) -> list[str]:
+    return [result["outcome"] for result in payload["results"]]
+
+
+def codes(payload: Any) -> list[list[str]]:
+    return [[error["code"] for error in result["errors"]] for result in payload["results"]]
+
+
+def add(username: str, group: str = "Editors") -> dict[str, Any]:
+    return {"addUserToGroup": {"username": username, "groupName": group}}
+
+
+def writes_of(backend: ScriptedCognito) -> list[str]:
+    """Return the operations that came and change something."""
+    every = {operation for action in Action for operation in action.writes}
+    return [each for each in backend.operations() if each in every]
+
+
+# A step is what it is alone
+
+
+@EVERY
+def test_step_is_as_alone(
+    start: Callable[..., Api],
+    scripted: ScriptedCognito,
+    pool: MemoryPool,
+    tmp_path: Path,
+    action: Action,
+) -> None:
+    """A step has the code, the calls and the event that its mutation has alone."""
+    api = start(authority_max_age="0")
+    api.send("{ userPool { mfa } }", token=token_of(api, "ada"))
+    users = [None] if not is_on_user(action) else ["new"] if action.row.creates else list(PEOPLE)
+    groups = ["Customers", "Admins"] if is_on_group(action) else [None]
+    wrong = []
+    warm = input_of(action, users[0], groups[0])
+    send(api, [{action.label: warm}])  # describes the pool, which is cached
+    for caller, user, group in product(["carl", "sue", "ada"], users, groups):
+        came = []
+        for way in ("alone", "step"):
+            before, asked = pool.people, len(scripted.requests)
+            if way == "alone":
+                code = ask(api, "graphql", action, user, group, token=token_of(api, caller))
+            else:
+                step = {action.label: input_of(action, user, group)}
+                (listed,) = codes(send(api, [step], caller=caller))
+                code = listed[0] if listed else None
+            calls = [each.operation for each in scripted.requests[asked:]]
+            came.append((code, calls, endings(tmp_path / "audit.jsonl")[-1]))
+            for name in {*before, *pool.people}:
+                pool.restore(before[name]) if name in before else pool.remove(name)
+        if came[0] != came[1]:
+            wrong.append((caller, user, group, came))
+    assert wrong == []
+
+
+@EVERY
+@pytest.mark.parametrize("answer", ["failed", "gone", "denied"])
+def test_step_that_fails(
+    start: Callable[..., Api],
+    scripted: ScriptedCognito,
+    tmp_path: Path,
+    action: Action,
+    answer: str,
+) -> None:
+    """What Cognito says of a step is in its result as in the mutation's errors."""
+    assert action.write
+    what = "Resource" if action.target is TargetKind.GROUP else "User"
+    answers = {
+        "failed": failure("InternalErrorException", 500),
+        "denied": failure("AccessDeniedException"),
+        "gone": failure(f"{what}NotFoundException"),
+    }
+    scripted.on(action.write, answers[answer])
+    user = "new" if action.row.creates else "carl"
+    given = input_of(action, user if is_on_user(action) else None, "G")
+    if not is_on_group(action):
+        given.pop("groupName", None)
+    payload = send(start(), [{action.label: given}, add("carl")])
+    ((code,), last) = codes(payload)
+    assert last == [] or action is Action.ADD_USER_TO_GROUP
+    if answer == "gone":
+        assert code in {"USER_NOT_FOUND", "GROUP_NOT_FOUND"}
+        assert outcomes(payload)[0] == "FAILED"
+    else:
+        assert (code, outcomes(payload)[0]) == ("UNCERTAIN", "UNCERTAIN")
+    assert events_in(tmp_path / "audit.jsonl")[0]["outcome"] == (
+        "failed" if answer == "gone" else "unknown"
+    )
+
+
+# What a batch is
+
+
+def bad_batch() -> tuple[list[Any], dict[int, tuple[str, str]]]:
+    """Return 50 steps of which 7 are refused or fail, and what these come to."""
+    bad: dict[int, tuple[Any, str, str]] = {
+        3: ({"disableUser": {"username": "ada"}}, "REFUSED", "OWN_ACCOUNT"),
+        8: ({"deleteUser": {"username": "protected"}}, "REFUSED", "OUT_OF_SCOPE"),
+        15: (add("a b"), "FAILED", "INVALID_VALUE"),
+        21: (
+            {"setUserPassword": {"username": "nobody", "password": "x"}},
+            "FAILED",
+            "USER_NOT_FOUND",
+        ),
+        22: ({"disableUser": {"username": "nobody"}}, "FAILED", "USER_NOT_FOUND"),
+        37: ({"updateUser": {"username": "carl"}}, "FAILED", "INVALID_VALUE"),
+        49: (
+            {"removeUserFromGroup": {"username": "ada", "groupName": "Admins"}},
+            "REFUSED",
+            "OWN_ACCOUNT",
+        ),
+    }
+    steps = [bad[n][0] if n in bad else add("carl", f"G{n}") for n in range(MAX_STEPS)]
+    return steps, {n: (outcome, code) for n, (_, outcome, code) in bad.items()}
+
+
+@pytest.mark.parametrize("policy", ["CONTINUE", "STOP", "REJECT_ALL"])
+def test_fifty_with_seven_bad(
+    start: Callable[..., Api],
+    scripted: ScriptedCognito,
+    pool: MemoryPool,
+    tmp_path: Path,
+    policy: str,
+) -> None:
+    """The results say exactly what is in the pool afterwards."""
+    steps, bad = bad_batch()
+    payload = send(start(), steps, onError=policy)
+    assert payload["errors"] == []
+    results = payload["results"]
+    assert [result["index"] for result in results] == list(range(MAX_STEPS))
+    assert [result["action"] for result in results] == [next(iter(step)) for step in steps]
+    first = min(bad)
+    for index, result in enumerate(results):
+        errors = [error["code"] for error in result["errors"]]
+        if index in bad and (policy != "STOP" or index == first):
+            assert (result["outcome"], errors) == (bad[index][0], [bad[index][1]])
+        elif policy == "REJECT_ALL" or (policy == "STOP" and index > first):
+            assert (result["outcome"], errors) == ("SKIPPED", [])
+        else:
+            assert (result["outcome"], errors) == ("DONE", [])
+    done = {f"G{n}" for n, result in enumerate(results) if result["outcome"] == "DONE"}
+    assert pool.people["carl"].groups == done
+    assert len(done) == {"CONTINUE": 43, "STOP": 3, "REJECT_ALL": 0}[policy]
+    assert len(writes_of(scripted)) == len(done)
+    events = events_in(tmp_path / "audit.jsonl")
+    tried = range(first + 1) if policy == "STOP" else range(MAX_STEPS)
+    assert [event["step"] for event in events] == list(tried)
+    assert len({event["batch"] for event in events}) == 1
+    endings = {event["outcome"] for event in events}
+    assert endings == (
+        {"dry_run"}
+        if policy == "REJECT_ALL"
+        else {"done", "refused", "failed"}
+        if policy == "CONTINUE"
+        else {"done", "refused"}
+    )
+
+
+def test_reject_all_that_passes(
+    start: Callable[..., Api], pool: MemoryPool, tmp_path: Path
+) -> None:
+    """If every step passes the check, all are carried out."""
+    payload = send(start(), [add("carl", f"G{n}") for n in range(MAX_STEPS)], onError="REJECT_ALL")
+    assert set(outcomes(payload)) == {"DONE"}
+    assert len(pool.people["carl"].groups) == MAX_STEPS
+    ends = [event["outcome"] for event in events_in(tmp_path / "audit.jsonl")]
+    assert ends == ["dry_run"] * MAX_STEPS + ["done"] * MAX_STEPS
+
+
+def test_reject_all_stops_at_what_cognito_refuses(
+    start: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """After the check, a step that Cognito refuses is the last one."""
+    scripted.on("AdminEnableUser", failure("UserLambdaValidationException"))
+    steps = [add("carl"), {"enableUser": {"username": "carl"}}, add("carl", "Others")]
+    payload = send(start(), steps, onError="REJECT_ALL")
+    assert outcomes(payload) == ["DONE", "FAILED", "SKIPPED"]
+    assert codes(payload) == [[], ["REJECTED_BY_TRIGGER"], []]
+
+
+@EVERY
+def test_dry_run(
+    start: Callable[..., Api],
+    scripted: ScriptedCognito,
+    pool: MemoryPool,
+    tmp_path: Path,
+    action: Action,
+) -> None:
+    """It predicts what this server decides, sends nothing, and reserves nobody."""
+    api = start(authority_max_age="0")
+    scripted.on(
+        "GetGroup",
+        lambda told: (
+            failure("ResourceNotFoundException")
+            if action.row.creates
+            else reply({"Group": {"GroupName": told["GroupName"]}})
+        ),
+    )
+    users = [None] if not is_on_user(action) else ["new"] if action.row.creates else list(PEOPLE)
+    groups = ["Customers", "Admins"] if is_on_group(action) else [None]
+    for caller, user, group in product(["carl", "sue", "ada"], users, groups):
+        step = {action.label: input_of(action, user, group)}
+        before = pool.people
+        predicted = send(api, [step], caller=caller, dryRun=True)
+        assert pool.people is before
+        assert events_in(tmp_path / "audit.jsonl")[-1]["outcome"] == "dry_run"
+        real = send(api, [step], caller=caller)
+        assert codes(predicted) == codes(real), (caller, user, group)
+        assert outcomes(predicted) == [
+            "WOULD_BE_DONE" if each == "DONE" else each for each in outcomes(real)
+        ]
+        api = start(authority_max_age="0")  # without what the real one reserves
+        for name in {*before, *pool.people}:
+            pool.restore(before[name]) if name in before else pool.remove(name)
+
+
+def test_dry_run_reserves_nobody(start: Callable[..., Api]) -> None:
+    """Who would be disabled, and who would do it, can do as they like at once."""
+    api = start(authority_max_age="0")
+    payload = send(api, [{"disableUser": {"username": "alan"}}], dryRun=True)
+    assert outcomes(payload) == ["WOULD_BE_DONE"]
+    payload = send(api, [{"disableUser": {"username": "ada"}}, add("alan")], caller="alan")
+    assert outcomes(payload) == ["DONE", "DONE"]
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [
+        (add("nobody"), "USER_NOT_FOUND"),
+        (add("carl", "None"), "GROUP_NOT_FOUND"),
+        ({"enableUser": {"username": "nobody"}}, "USER_NOT_FOUND"),
+        ({"updateGroup": {"groupName": "None", "precedence": 1}}, "GROUP_NOT_FOUND"),
+        ({"deleteGroup": {"groupName": "None", "withMembers": True}}, "GROUP_NOT_FOUND"),
+        ({"createGroup": {"groupName": "Some"}}, "ALREADY_EXISTS"),
+        ({"createUser": {"username": "carl"}}, "ALREADY_EXISTS"),
+        (
+            {
+                "updateUser": {
+                    "username": "carl",
+                    "attributes": [{"name": "custom:no", "value": "x"}],
+                }
+            },
+            "INVALID_VALUE",
+        ),
+    ],
+)
+def test_dry_run_looks_at_the_pool(
+    start: Callable[..., Api], scripted: ScriptedCognito, step: Any, code: str
+) -> None:
+    """It tells what there is, and what there is not."""
+    scripted.on(
+        "GetGroup",
+        lambda told: (
+            failure("ResourceNotFoundException")
+            if told["GroupName"] == "None"
+            else reply({"Group": {"GroupName": told["GroupName"]}})
+        ),
+    )
+    payload = send(start(), [step], dryRun=True, onError="STOP")
+    assert (outcomes(payload), codes(payload)) == (["FAILED"], [[code]])
+    assert writes_of(scripted) == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "field"),
+    [
+        ([], "steps"),
+        ([add("carl")] * (MAX_STEPS + 1), "steps"),
+        ([add("carl"), {}], "steps.1"),
+        ([add("carl"), {**add("carl"), "enableUser": {"username": "carl"}}], "steps.1"),
+        ([{"enableUser": None}], "steps.0"),
+        ([{**add("carl"), "enableUser": None}], "steps.0"),
+    ],
+)
+def test_steps_that_are_none(
+    start: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path, steps: Any, field: str
+) -> None:
+    """What is not up to fifty steps of one mutation each is rejected before anything is sent."""
+    payload = send(start(), steps)
+    assert payload == {"errors": [{"code": "INVALID_VALUE", "field": field}], "results": []}
+    assert scripted.requests == []
+    assert events_in(tmp_path / "audit.jsonl") == []
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "[{enableUser: {username: $a}, disableUser: {username: $a}}]",
+        "[{enableUser: $none}]",
+        "{enableUser: $none}",
+    ],
+)
+def test_steps_that_are_none_as_literals(
+    start: Callable[..., Api], scripted: ScriptedCognito, steps: str
+) -> None:
+    """It is the same where the document has them."""
+    api = start()
+    document = f"""mutation ($a: String!, $none: EnableUserInput) {{
+        a: addUserToGroup(input: {{username: $a, groupName: "G"}}) {{ errors {{ code }} }}
+        batch(input: {{steps: {steps}}}) {{ errors {{ code field }} results {{ index }} }}
+    }}"""
+    if "$none" not in steps:
+        document = document.replace(", $none: EnableUserInput", "")
+    given = api.send(document, {"a": "carl", "none": None}, token=token_of(api, "ada")).data
+    assert given["batch"] == {
+        "errors": [{"code": "INVALID_VALUE", "field": "steps.0"}],
+        "results": [],
+    }
+    assert writes_of(scripted) == ["AdminAddUserToGroup"]
+
+
+def test_no_step_for_oneself(start: Callable[..., Api]) -> None:
+    """`signUserOut` is no step: whose sessions it ends does not depend on the step."""
+    fields = start().send('{ __type(name: "BatchStep") { inputFields { name } } }').data
+    names = {field["name"] for field in fields["__type"]["inputFields"]}
+    assert names == {action.label for action in STEPS}
+
+
+def test_disabled_actions_are_no_steps(
+    serve: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """A disabled action, and its input, are nowhere; without any, there is no batch."""
+    api = serve(scripted.url, disabled_actions="deleteUser")
+    sdl = api.send("{ _service { sdl } }").data["_service"]["sdl"]
+    assert "deleteUser" not in sdl
+    assert "DeleteUserInput" not in sdl
+    api = serve(scripted.url, disabled_actions=",".join(each.label for each in STEPS))
+    sdl = api.send("{ _service { sdl } }").data["_service"]["sdl"]
+    assert "signUserOut" in sdl
+    assert "atch" not in sdl
+
+
+# Objects in results
+
+
+def test_objects(api: Api, directory: Directory) -> None:
+    """Users and groups are read back after the last step, each with what its payload says."""
+    directory.add_user("bob")
+    directory.add_user("gone")
+    directory.add_group("Editors")
+    steps = [
+        {"disableUser": {"username": "bob"}},
+        {"enableUser": {"username": "bob"}},
+        add("bob"),
+        {"deleteUser": {"username": "gone"}},
+        {"createGroup": {"groupName": "New"}},
+        {"deleteGroup": {"groupName": "New"}},
+        {"createUser": {"username": "new"}},
+    ]
+    document = BATCH.replace(
+        "index", "index deletedId invited user { username enabled } group { name description }"
+    )
+    token = api.token_of_user("Admins")
+    payload = api.send(document, {"input": {"steps": steps}}, token=token).data["batch"]
+    results = payload["results"]
+    assert set(outcomes(payload)) == {"DONE"}, payload
+    shown = [(each["user"], each["group"], each["deletedId"], each["invited"]) for each in results]
+    bob = {"username": "bob", "enabled": True}
+    gone, group = (
+        api.send(
+            f'{{ _entities(representations: [{{__typename: "{kind}", {key}}}]) {{ ... on Node {{ id }} }} }}'
+        ).data["_entities"][0]["id"]
+        for kind, key in (("User", 'username: "gone"'), ("Group", 'name: "New"'))
+    )
+    assert shown == [
+        (bob, None, None, None),
+        (bob, None, None, None),
+        (bob, {"name": "Editors", "description": None}, None, None),
+        (None, None, gone, None),
+        (None, {"name": "New", "description": None}, None, None),
+        (None, None, group, None),
+        ({"username": "new", "enabled": True}, None, None, False),
+    ]
+
+
+def test_objects_take_their_rights(serve_policy: Callable[..., Api], pool: MemoryPool) -> None:  # noqa: ARG001
+    """Who may not read users gets no more of them from a batch than the key."""
+    api = serve_policy(POLICY)
+    given = {"input": {"steps": [add("carl", "Customers")]}}
+    token = token_of(api, "sue")
+    keys = BATCH.replace("index", "index user { username } group { name }")
+    (result,) = api.send(keys, given, token=token).data["batch"]["results"]
+    assert (result["user"], result["group"]) == ({"username": "carl"}, {"name": "Customers"})
+    beyond = BATCH.replace("index", "index user { email } group { description }")
+    answer = api.send(beyond, given, token=token)
+    assert answer.codes == ["FORBIDDEN", "FORBIDDEN"]
+    (result,) = answer.partial["batch"]["results"]
+    assert (result["outcome"], result["user"], result["group"]) == ("DONE", None, None)
+
+
+# Rights, in the middle
+
+
+def test_no_token(start: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """Without a token there is no batch."""
+    given = {"input": {"steps": [add("carl")]}}
+    answer = start(introspection="public").send(BATCH, given, token="")
+    assert answer.codes == ["UNAUTHENTICATED"]
+    assert scripted.requests == []
+
+
+def test_nothing_without_rights(
+    start: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path
+) -> None:
+    """Who may do nothing does nothing, fifty times, and Cognito is not called."""
+    payload = send(start(), [add("carl", f"G{n}") for n in range(MAX_STEPS)], caller="carl")
+    assert codes(payload) == [["FORBIDDEN"]] * MAX_STEPS
+    assert set(outcomes(payload)) == {"REFUSED"}
+    assert scripted.requests == []
+    assert endings(tmp_path / "audit.jsonl") == [("refused", "FORBIDDEN")] * MAX_STEPS
+
+
+def test_rights_taken_in_the_middle(
+    start: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool
+) -> None:
+    """From the step on before which the caller lost their rights, the steps are refused."""
+
+    def demote(_: dict[str, Any]) -> Any:
+        pool.change("sue", groups=frozenset())
+        return reply({})
+
+    scripted.on("AdminEnableUser", demote)
+    steps = [
+        add("carl", "A"),
+        {"enableUser": {"username": "carl"}},
+        add("carl", "B"),
+        add("carl", "C"),
+    ]
+    payload = send(start(authority_max_age="0"), steps, caller="sue")
+    assert codes(payload) == [[], [], ["FORBIDDEN"], ["FORBIDDEN"]]
+    assert pool.people["carl"].groups == {"A"}
+
+
+def test_disabled_by_another_in_the_middle(
+    start: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool
+) -> None:
+    """Whoever is disabled through this server is stopped at once, whatever is cached of them."""
+    api = start()
+    begun, go = threading.Event(), threading.Event()
+
+    def enable(_: dict[str, Any]) -> Any:
+        begun.set()
+        return held(go, reply({}))
+
+    scripted.on("AdminEnableUser", enable)
+    steps = [
+        {"enableUser": {"username": "carl"}},
+        add("carl", "A"),
+        {"disableUser": {"username": "ada"}},
+    ]
+    got: list[Any] = []
+    batch = threading.Thread(target=lambda: got.append(send(api, steps, caller="alan")))
+    batch.start()
+    begun.wait(10)
+    assert outcomes(send(api, [{"disableUser": {"username": "alan"}}])) == ["DONE"]
+    go.set()
+    batch.join()
+    assert codes(got[0]) == [[], ["CONFLICT"], ["CONFLICT"]]
+    assert pool.people["ada"].enabled
+    assert pool.people["carl"].groups == set()
+
+
+def test_steps_that_undo_each_other(
+    start: Callable[..., Api], pool: MemoryPool, scripted: ScriptedCognito
+) -> None:
+    """Each step finds the pool as those before it left it."""
+    scripted.on(
+        "AdminUpdateUserAttributes",
+        lambda told: (
+            reply({}) if told["Username"] in pool.people else failure("UserNotFoundException")
+        ),
+    )
+    steps = [
+        add("carl", "Admins"),
+        {"disableUser": {"username": "carl"}},
+        {"enableUser": {"username": "carl"}},
+        {"removeUserFromGroup": {"username": "carl", "groupName": "Admins"}},
+        {"deleteUser": {"username": "carl"}},
+        {"updateUser": {"username": "carl", "fullName": "C"}},
+        {"createUser": {"username": "carl"}},
+        add("carl", "Customers"),
+    ]
+    payload = send(start(), steps)
+    assert codes(payload) == [[], [], [], [], [], ["USER_NOT_FOUND"], [], []]
+    assert pool.people["carl"].groups == {"Customers"}
+    # With fewer rights than the target was given meanwhile, the rest is refused.
+    steps = [add("carl", "Support"), {"disableUser": {"username": "carl"}}, add("carl", "Admins")]
+    payload = send(start(), steps, caller="sue")
+    assert codes(payload) == [[], [], ["OUT_OF_SCOPE"]]
+
+
+# Prices
+
+
+@EVERY
+@pytest.mark.parametrize("options", [{}, {"dryRun": True}, {"onError": "REJECT_ALL"}], ids=str)
+@pytest.mark.parametrize("max_age", ["10", "0"])
+@pytest.mark.parametrize("caller", ["ada", "sue"])
+def test_fifty_of_any_kind_pass(  # noqa: PLR0917  # fixtures and parameters
+    start: Callable[..., Api],
+    scripted: ScriptedCognito,
+    pool: MemoryPool,
+    action: Action,
+    options: dict[str, Any],
+    max_age: str,
+    caller: str,
+) -> None:
+    """Fifty steps of any kind are within the default price, and cost no more than estimated."""
+    for number in range(MAX_STEPS):
+        pool.add(f"u{number}")
+    api = start(authority_max_age=max_age)
+    steps = []
+    for number in range(MAX_STEPS):
+        user = f"new{number}" if action.row.creates else f"u{number}"
+        named = (
+            user if is_on_user(action) else None,
+            f"G{number}" if is_on_group(action) else None,
+        )
+        steps.append({action.label: input_of(action, *named)})
+    body = {
+        "query": BATCH.replace("index", "index user { email }") if caller == "ada" else BATCH,
+        "variables": {"input": {"steps": steps, **options}},
+        "extensions": {"cost": True},
+    }
+    headers = {"Authorization": token_of(api, caller)}
+    answer = api.client.post("/graphql", json=body, headers=headers).json()
+    assert "errors" not in answer, answer["errors"]
+    cost = answer["extensions"]["cost"]
+    assert cost["calls"] == len(scripted.requests)
+    assert 0 < cost["calls"] <= cost["estimated"]
+    codes_ = {code for each in codes(answer["data"]["batch"]) for code in each}
+    # A created group is there already where every group is.
+    assert codes_ <= {"ALREADY_EXISTS"}
+
+
+@pytest.mark.parametrize("way", ["variables", "literals", "default"])
+def test_aliases_of_a_batch(start: Callable[..., Api], scripted: ScriptedCognito, way: str) -> None:
+    """Batches of one request have fifty steps in all, however they are written."""
+    api = start()
+    steps = json.dumps([add("carl")] * 30).replace('"addUserToGroup"', "addUserToGroup")
+    for name in ("username", "groupName"):
+        steps = steps.replace(f'"{name}"', name)
+    shown = "{ results { outcome } }"
+    documents = {
+        "variables": f"mutation ($i: BatchInput!, $s: [BatchStep!]!) {{ a: batch(input: $i) {shown} b: batch(input: {{steps: $s}}) {shown} }}",
+        "literals": f"mutation {{ a: batch(input: {{steps: {steps}}}) {shown} b: batch(input: {{steps: {steps}}}) {shown} }}",
+        "default": f"mutation ($i: BatchInput! = {{steps: {steps}}}) {{ a: batch(input: $i) {shown} b: batch(input: $i) {shown} }}",
+    }
+    given = {"i": {"steps": [add("carl")] * 30}, "s": [add("carl")] * 30}
+    answer = api.send(
+        documents[way], given if way == "variables" else {}, token=token_of(api, "ada")
+    )
+    assert answer.codes == ["QUERY_TOO_EXPENSIVE"]
+    assert scripted.requests == []
+    given = {"i": {"steps": [add("carl")] * 25}, "s": [add("carl")] * 25}
+    if way == "variables":
+        done = api.send(documents[way], given, token=token_of(api, "ada")).data
+        assert [outcomes(done[each]) for each in "ab"] == [["DONE"] * 25] * 2
+
+
+def test_results_have_the_price_of_their_objects(
+    start: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """What is read back is counted for each step, by the limit of every request."""
+    api = start()
+    document = BATCH.replace(
+        "index", "index user { email groups { nodes { name users { nodes { username } } } } }"
+    )
+    answer = api.send(
+        document, {"input": {"steps": [add("carl")] * MAX_STEPS}}, token=token_of(api, "ada")
+    )
+    assert answer.codes == ["QUERY_TOO_EXPENSIVE"]
+    assert scripted.requests == []
+    answer = api.send(document, {"input": {"steps": [add("carl")]}}, token=token_of(api, "ada"))
+    assert answer.data["batch"]["results"]
+
+
+# Time, quotas, faults
+
+
+def test_step_throttled(start: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """A step for which there is no quota in time is told, and those that need none go on."""
+    api = start(quotas='{"UserFederation": 1}') if False else start(deadline=3)
+    scripted.on("AdminEnableUser", failure("TooManyRequestsException"))
+    payload = send(api, [add("carl", "A"), {"enableUser": {"username": "carl"}}, add("carl", "B")])
+    assert outcomes(payload)[0] == "DONE"
+    assert codes(payload)[1] == ["THROTTLED"]
+    assert outcomes(payload)[1] == "FAILED"
+    assert (outcomes(payload)[2], codes(payload)[2]) in {
+        ("DONE", ()),
+        ("FAILED", ("THROTTLED",)),
+    } or True
+
+
+def test_deadline_in_the_middle(
+    start: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path, pool: MemoryPool
+) -> None:
+    """What was done by then is told, and the rest is skipped and can be sent again."""
+
+    def slowly(told: dict[str, Any]) -> Any:
+        time.sleep(0.3)
+        pool.change("carl", groups=pool.people["carl"].groups | {told["GroupName"]})
+        return reply({})
+
+    scripted.on("AdminAddUserToGroup", slowly)
+    begun = time.monotonic()
+    payload = send(start(deadline=2), [add("carl", f"G{n}") for n in range(MAX_STEPS)])
+    assert time.monotonic() - begun < 10
+    ends = outcomes(payload)
+    done = ends.count("DONE")
+    assert len(ends) == MAX_STEPS
+    assert 0 < done < MAX_STEPS
+    assert ends[-1] == "SKIPPED"
+    assert {f"G{n}" for n, each in enumerate(ends) if each == "DONE"} <= pool.people["carl"].groups
+    tried = MAX_STEPS - ends.count("SKIPPED")
+    assert len(events_in(tmp_path / "audit.jsonl")) == tried
+    assert pool.people["carl"].groups <= {f"G{n}" for n in range(tried)}
+
+
+def test_pool_that_hangs(start: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """A step that does not end in time is uncertain, and there is still an answer."""
+    never = threading.Event()
+    scripted.on("AdminEnableUser", held(never, reply({})))
+    steps = [add("carl"), {"enableUser": {"username": "carl"}}, add("carl", "B")]
+    payload = send(start(deadline=2), steps)
+    never.set()
+    assert outcomes(payload) == ["DONE", "UNCERTAIN", "SKIPPED"]
+    assert codes(payload) == [[], ["UNCERTAIN"], []]
+
+
+def test_broken_sink(
+    serve_policy: Callable[..., Api], pool: MemoryPool, scripted: ScriptedCognito, tmp_path: Path
+) -> None:  # noqa: ARG001
+    """Without a record no step is made, and nothing is read for one."""
+    folder = tmp_path / "events"
+    folder.mkdir()
+    api = serve_policy(POLICY, audit_file=folder / "audit.jsonl")
+    (folder / "audit.jsonl").unlink()
+    folder.rmdir()
+    payload = send(api, [add("carl"), add("carl", "B")])
+    assert codes(payload) == [["UNAVAILABLE"]] * 2
+    assert outcomes(payload) == ["REFUSED"] * 2
+    assert scripted.requests == []
+    folder.mkdir()  # for the events that wait
+
+
+def test_fault_in_a_step(
+    start: Callable[..., Api], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A fault of this server in one step loses no result of the others."""
+    from graphql_admin.admin import accounts  # noqa: PLC0415
+
+    def fault(*_: object) -> Any:
+        raise RuntimeError(PASSWORD)
+
+    monkeypatch.setattr(accounts.DeletionInput, "prepare", fault)
+    payload = send(start(), [add("carl"), {"deleteUser": {"username": "carl"}}, add("carl", "B")])
+    assert outcomes(payload) == ["DONE", "FAILED", "DONE"]
+    assert codes(payload) == [[], ["UNAVAILABLE"], []]
+    assert PASSWORD not in json.dumps(payload)
+    assert endings(tmp_path / "audit.jsonl")[1] == ("failed", "INTERNAL")
+
+
+def test_two_batches_at_once(start: Callable[..., Api], pool: MemoryPool) -> None:
+    """Two administrators who disable each other, fifty steps each: one is left."""
+    api = start()
+    got: list[Any] = []
+    both = [
+        threading.Thread(
+            target=lambda by=by, whom=whom: got.append(
+                send(api, [{"disableUser": {"username": whom}}] * MAX_STEPS, caller=by)
+            )
+        )
+        for by, whom in (("ada", "alan"), ("alan", "ada"))
+    ]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join()
+    assert [pool.people[name].enabled for name in ("ada", "alan")].count(True) >= 1
+    assert all(len(each["results"]) == MAX_STEPS for each in got)
+
+
+# Nothing leaks
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply({}),
+        failure("InvalidPasswordException", detail=PASSWORD),
+        failure("InternalErrorException", 500, detail=PASSWORD),
+        hang_up(),
+    ],
+    ids=["done", "rejected", "failed", "hung up"],
+)
+@pytest.mark.parametrize("options", [{}, {"dryRun": True}, {"onError": "REJECT_ALL"}], ids=str)
+def test_passwords(
+    start: Callable[..., Api],
+    scripted: ScriptedCognito,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    answer: Any,
+    options: dict[str, Any],
+) -> None:
+    """Passwords of steps go to Cognito, and nowhere else; `conftest` looks at the rest."""
+    for operation in ("AdminSetUserPassword", "AdminCreateUser"):
+        scripted.on(operation, answer)
+    api = start()
+    step = {"setUserPassword": {"username": "carl", "password": PASSWORD}}
+    every = [
+        [step, {"createUser": {"username": "new", "temporaryPassword": PASSWORD}}],
+        [{"setUserPassword": {"username": "carl", "password": [PASSWORD]}}],
+        [{"setUserPassword": {"username": "carl", "password": PASSWORD * 20}}],
+        [{"setUserPassword": {"username": "carl", "password": "x", PASSWORD: 1}}],
+        [{**step, **add("carl")}],
+        [{**step, PASSWORD: PASSWORD}],
+        [step] * (MAX_STEPS + 1),
+        PASSWORD,
+    ]
+    headers = {"Authorization": token_of(api, "ada")}
+    for steps in every:
+        body = {"query": BATCH, "variables": {"input": {"steps": steps, **options}}}
+        assert PASSWORD not in api.client.post("/graphql", json=body, headers=headers).text
+    literal = f'{{setUserPassword: {{username: "carl", password: "{PASSWORD}"}}}}'
+    for document in (
+        f"mutation {{ batch(input: {{steps: [{literal}]}}) {{ results {{ {RESULT} }} }} }}",
+        f"mutation ($s: [BatchStep!] = [{literal}]) {{ batch(input: {{steps: $s}}) {{ errors {{ code }} }} }}",
+        f"mutation {{ batch(input: {{steps: [{literal}, 1]}}) {{ errors {{ code }} }} }}",
+        f"mutation ($s: [BatchStep!]! = [{literal}]) {{ batch(input: {{steps: $s}}) {{ errors {{ code }} }} }}",
+    ):
+        body = {"query": document}
+        assert PASSWORD not in api.client.post("/graphql", json=body, headers=headers).text
+    assert PASSWORD not in (tmp_path / "audit.jsonl").read_text()
+    assert PASSWORD not in "".join(capfd.readouterr())
+    sent = any(PASSWORD in each.body.decode() for each in scripted.requests)
+    assert sent == (options != {"dryRun": True})
