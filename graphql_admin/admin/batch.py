@@ -32,6 +32,7 @@ from graphql_admin.errors import (
     Forbidden,
     Internal,
     Throttled,
+    Unauthenticated,
 )
 from graphql_admin.telemetry.log import log_fault
 
@@ -211,6 +212,7 @@ def _make(mutations: Mapping[str, Mutation]) -> type:
         try:
             parts = list(_read_parts(input.steps, mutations))
         except BadUserInput as error:
+            guard.demand(info)
             return BatchPayload(errors=[ActionError.from_error(error)])
         run = _Run(info.context, parts)
         return BatchPayload(results=await run.results(input.on_error, is_dry=input.dry_run))
@@ -341,6 +343,8 @@ class _Run:
         error: AdminError | None = None
         try:
             payload = await part.mutation.carry_out(self._context, part.change, step)
+        except Unauthenticated:  # it is so for all steps
+            raise
         except AdminError as failure:
             error = failure
         except Exception as fault:  # noqa: BLE001  # the results of the other steps are not lost

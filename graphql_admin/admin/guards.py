@@ -163,6 +163,12 @@ class GatedSteps(Guard):
         """Reject the request unless its caller has a token."""
         info.context.demand_token()
 
+    async def resolve_async(
+        self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
+    ) -> Any:
+        """Resolve the field: the gate records an attempt without a token, too."""
+        return await next_(source, info, **arguments)
+
 
 def guarded(
     guard: Action | Guard, *, description: str, name: str | None = None
