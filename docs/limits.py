@@ -401,6 +401,18 @@ REQUESTS = (
         "the response's size",
     ),
     Limit(
+        "Steps of the batches of a request",
+        "{engine.MAX_STEPS}",
+        "one batch: `INVALID_VALUE`; several: `QUERY_TOO_EXPENSIVE`",
+        "Cognito's quotas",
+    ),
+    Limit(
+        "Calls to Cognito of those steps",
+        "{engine.MAX_CALLS_OF_STEPS}",
+        "`QUERY_TOO_EXPENSIVE`",
+        "Cognito's quotas",
+    ),
+    Limit(
         "Calls to Cognito",
         "{settings.max_calls}",
         "`QUERY_TOO_EXPENSIVE`",

@@ -302,11 +302,15 @@ def table_of_codes_in_batches() -> str:
     """The codes that only the steps of a batch have."""
     errors = _errors_in_payloads()
     rows = [
-        [f"`{name}`", meaning.removeprefix("Only in a batch: ").capitalize()]
+        [f"`{name}`", _capitalized(meaning.removeprefix("Only in a batch: "))]
         for name, meaning in _meanings_of("ActionErrorCode").items()
         if name not in errors
     ]
     return to_table(["Code", "Meaning"], rows)
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def table_of_steps() -> str:

@@ -43,7 +43,7 @@ TIME_TO_START = 1.0
 """Seconds before the end of the steps in which none is started: it might be interrupted, and then
 it would not be known whether it was carried out."""
 
-MAX_PART = 0.1
+LARGEST_PART = 0.1
 """Most of the time that is left as a batch begins that each of the two takes."""
 
 
@@ -308,8 +308,8 @@ class _Run:
     async def results(self, on_error: BatchOnError, *, is_dry: bool) -> list[BatchStepResult]:
         """Return the result of each step."""
         left = max(0.0, self._context.deadline - self._now())
-        with self._context.ending_before(min(TIME_TO_ANSWER, MAX_PART * left)):
-            last_start = self._context.deadline - min(TIME_TO_START, MAX_PART * left)
+        with self._context.ending_before(min(TIME_TO_ANSWER, LARGEST_PART * left)):
+            last_start = self._context.deadline - min(TIME_TO_START, LARGEST_PART * left)
             if is_dry:
                 return await self._go_through(last_start, is_dry=True)
             if on_error is BatchOnError.REJECT_ALL:

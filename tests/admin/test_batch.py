@@ -1,5 +1,6 @@
 """Many changes in one request: each is what it is alone, and none gets lost."""
 
+import asyncio
 import json
 import threading
 import time
@@ -8,17 +9,23 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from graphql_admin.actions import Action
+from graphql_admin.app import create_app
 from graphql_admin.engine.costs import MAX_STEPS
+from graphql_admin.settings import load_settings
 from graphql_admin.targets import TargetKind
 from tests.support.api import Api
 from tests.support.changes import ask, endings, events_in, input_of, is_on_group, is_on_user
 from tests.support.directory import Directory
 from tests.support.leaks import PASSWORD
 from tests.support.memory_pool import MemoryPool
+from tests.support.patience import PATIENCE
 from tests.support.scripted import ScriptedCognito, failure, hang_up, held, reply
+from tests.support.started import until
+from tests.support.tokens import CLIENT_ID, POOL_ID, Pool
 
 STEPS = [action for action in Action if action.write and not action.is_for_oneself]
 EVERY = pytest.mark.parametrize("action", STEPS, ids=lambda action: action.label)
@@ -173,6 +180,8 @@ def test_step_that_fails(
 
 def bad_batch() -> tuple[list[Any], dict[int, tuple[str, str]]]:
     """Return 50 steps of which 7 are refused or fail, and what these come to."""
+    nobody = {"setUserPassword": {"username": "nobody", "password": "x"}}
+    demotion = {"removeUserFromGroup": {"username": "ada", "groupName": "Admins"}}
     bad: dict[int, tuple[Any, str, str]] = {
         3: ({"disableUser": {"username": "ada"}}, "REFUSED", "OWN_ACCOUNT"),
         8: ({"deleteUser": {"username": "protected"}}, "REFUSED", "OUT_OF_SCOPE"),
@@ -226,14 +235,12 @@ def test_fifty_with_seven_bad(
     tried = range(first + 1) if policy == "STOP" else range(MAX_STEPS)
     assert [event["step"] for event in events] == list(tried)
     assert len({event["batch"] for event in events}) == 1
-    endings = {event["outcome"] for event in events}
-    assert endings == (
-        {"dry_run"}
-        if policy == "REJECT_ALL"
-        else {"done", "refused", "failed"}
-        if policy == "CONTINUE"
-        else {"done", "refused"}
-    )
+    recorded = {
+        "CONTINUE": {"done", "refused", "failed"},
+        "STOP": {"done", "refused"},
+        "REJECT_ALL": {"dry_run"},
+    }
+    assert {event["outcome"] for event in events} == recorded[policy]
 
 
 def test_reject_all_that_passes(
@@ -448,7 +455,7 @@ def test_objects(api: Api, directory: Directory) -> None:
         (bob, None, None, None),
         (bob, {"name": "Editors", "description": ""}, None, None),
         (None, None, gone, None),
-        (None, {"name": "New", "description": None}, None, None),
+        (None, {"name": "New", "description": ""}, None, None),
         (None, None, group, None),
         ({"username": "new", "enabled": True}, None, None, False),
     ]
@@ -719,7 +726,7 @@ def test_pool_that_hangs(start: Callable[..., Api], scripted: ScriptedCognito) -
 
 def test_broken_sink(
     serve_policy: Callable[..., Api], pool: MemoryPool, scripted: ScriptedCognito, tmp_path: Path
-) -> None:  # noqa: ARG001
+) -> None:
     """Without a record no step is made, and nothing is read for one."""
     folder = tmp_path / "events"
     folder.mkdir()
@@ -824,3 +831,67 @@ def test_passwords(
         assert PASSWORD not in api.client.post("/graphql", json=body, headers=headers).text
     assert PASSWORD not in (tmp_path / "audit.jsonl").read_text()
     assert PASSWORD not in "".join(capfd.readouterr())
+
+
+def test_fifty_by_the_quota(start: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """Fifty changes at 25 a second are all made, and others read meanwhile as ever."""
+    api = start(quotas="UserUpdate=25")
+    got: list[Any] = []
+    steps = [{"enableUser": {"username": "carl"}}] * MAX_STEPS
+    batch = threading.Thread(target=lambda: got.append(send(api, steps)))
+    begun = time.monotonic()
+    batch.start()
+    until(lambda: "AdminEnableUser" in scripted.operations())
+    reads = 0
+    while batch.is_alive():
+        answer = api.send('{ user(by: {username: "carl"}) { email } }', token=token_of(api, "alan"))
+        assert answer.data["user"]
+        reads += 1
+    assert outcomes(got[0]) == ["DONE"] * MAX_STEPS
+    assert time.monotonic() - begun > 0.5
+    assert reads > 10
+
+
+def test_hung_up_in_the_middle(
+    scripted: ScriptedCognito,
+    signing_key: Pool,
+    jwks_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Each step that was made, or may have been, has its event; the others are not made."""
+    scripted.on("AdminAddUserToGroup", reply({}))
+    scripted.on("AdminEnableUser", held(threading.Event(), reply({})))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", scripted.url)
+    path = tmp_path / "audit.jsonl"
+    settings = load_settings(
+        user_pool_id=POOL_ID,
+        client_ids=CLIENT_ID,
+        jwks_url=jwks_url,
+        dev=True,
+        admin_groups="Admins",
+        audit_file=path,
+    )
+    steps = [add("carl"), add("bob"), {"enableUser": {"username": "carl"}}, add("carl", "Late")]
+
+    async def act() -> None:
+        app = create_app(settings)
+        transport = httpx2.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client,
+        ):
+            headers = {"Authorization": signing_key.access_token("root", ["Admins"])}
+            body = {"query": BATCH, "variables": {"input": {"steps": steps}}}
+            request = asyncio.create_task(client.post("/graphql", json=body, headers=headers))
+            async with asyncio.timeout(PATIENCE):
+                while "AdminEnableUser" not in scripted.operations():  # noqa: ASYNC110  # another thread
+                    await asyncio.sleep(0.01)
+            request.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await request
+
+    asyncio.run(act())
+    assert endings(path) == [("done", None), ("done", None), ("unknown", "CANCELLED")]
+    assert [event["step"] for event in events_in(path)] == [0, 1, 2]
+    assert writes_of(scripted) == ["AdminAddUserToGroup"] * 2 + ["AdminEnableUser"]
