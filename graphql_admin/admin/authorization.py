@@ -158,7 +158,7 @@ class Authorization:
 
         Args:
             attempt: The attempt.
-            reserves: Whether the change is to be made. If it is only checked, nobody is reserved.
+            reserves: False if the change is only checked: then no user is reserved.
 
         Raises:
             AuthorityUnavailable: The pool did not say whether the caller may still do it.

@@ -180,18 +180,16 @@ def test_step_that_fails(
 
 def bad_batch() -> tuple[list[Any], dict[int, tuple[str, str]]]:
     """Return 50 steps of which 7 are refused or fail, and what these come to."""
-    nobody = {"setUserPassword": {"username": "nobody", "password": "x"}}
-    demotion = {"removeUserFromGroup": {"username": "ada", "groupName": "Admins"}}
     bad: dict[int, tuple[Any, str, str]] = {
         3: ({"disableUser": {"username": "ada"}}, "REFUSED", "OWN_ACCOUNT"),
         8: ({"deleteUser": {"username": "protected"}}, "REFUSED", "OUT_OF_SCOPE"),
         15: (add("a b"), "FAILED", "INVALID_VALUE"),
         21: (
-            {"setUserPassword": {"username": "nobody", "password": "x"}},
+            {"setUserPassword": {"username": "missing", "password": "x"}},
             "FAILED",
             "USER_NOT_FOUND",
         ),
-        22: ({"disableUser": {"username": "nobody"}}, "FAILED", "USER_NOT_FOUND"),
+        22: ({"disableUser": {"username": "missing"}}, "FAILED", "USER_NOT_FOUND"),
         37: ({"updateUser": {"username": "carl"}}, "FAILED", "INVALID_VALUE"),
         49: (
             {"removeUserFromGroup": {"username": "ada", "groupName": "Admins"}},
@@ -273,7 +271,7 @@ def test_dry_run(
     tmp_path: Path,
     action: Action,
 ) -> None:
-    """It predicts what this server decides, sends nothing, and reserves nobody."""
+    """It predicts what this server decides, sends nothing, and reserves no user."""
     api = start(authority_max_age="0")
     scripted.on(
         "GetGroup",
@@ -301,7 +299,7 @@ def test_dry_run(
             pool.restore(before[name]) if name in before else pool.remove(name)
 
 
-def test_dry_run_reserves_nobody(start: Callable[..., Api]) -> None:
+def test_dry_run_reserves_no_user(start: Callable[..., Api]) -> None:
     """Who would be disabled, and who would do it, can do as they like at once."""
     api = start(authority_max_age="0")
     payload = send(api, [{"disableUser": {"username": "alan"}}], dryRun=True)
@@ -313,9 +311,9 @@ def test_dry_run_reserves_nobody(start: Callable[..., Api]) -> None:
 @pytest.mark.parametrize(
     ("step", "code"),
     [
-        (add("nobody"), "USER_NOT_FOUND"),
+        (add("missing"), "USER_NOT_FOUND"),
         (add("carl", "None"), "GROUP_NOT_FOUND"),
-        ({"enableUser": {"username": "nobody"}}, "USER_NOT_FOUND"),
+        ({"enableUser": {"username": "missing"}}, "USER_NOT_FOUND"),
         ({"updateGroup": {"groupName": "None", "precedence": 1}}, "GROUP_NOT_FOUND"),
         ({"deleteGroup": {"groupName": "None", "withMembers": True}}, "GROUP_NOT_FOUND"),
         ({"createGroup": {"groupName": "Some"}}, "ALREADY_EXISTS"),
@@ -446,9 +444,13 @@ def test_objects(api: Api, directory: Directory) -> None:
     bob = {"username": "bob", "enabled": True}
     gone, group = (
         api.send(
-            f'{{ _entities(representations: [{{__typename: "{kind}", {key}}}]) {{ ... on Node {{ id }} }} }}'
+            "query ($of: [_Any!]!) { _entities(representations: $of) { ... on Node { id } } }",
+            {"of": [reference]},
         ).data["_entities"][0]["id"]
-        for kind, key in (("User", 'username: "gone"'), ("Group", 'name: "New"'))
+        for reference in (
+            {"__typename": "User", "username": "gone"},
+            {"__typename": "Group", "name": "New"},
+        )
     )
     assert shown == [
         (bob, None, None, None),
@@ -524,12 +526,12 @@ def test_rights_taken_in_the_middle(
 def test_disabled_by_another_in_the_middle(
     start: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool
 ) -> None:
-    """Whoever is disabled through this server is stopped at once, whatever is cached of them."""
+    """A caller who is disabled by another is stopped at once, whatever the cache has of them."""
     api = start()
-    begun, go = threading.Event(), threading.Event()
+    started, go = threading.Event(), threading.Event()
 
     def enable(_: dict[str, Any]) -> Any:
-        begun.set()
+        started.set()
         return held(go, reply({}))
 
     scripted.on("AdminEnableUser", enable)
@@ -541,7 +543,7 @@ def test_disabled_by_another_in_the_middle(
     got: list[Any] = []
     batch = threading.Thread(target=lambda: got.append(send(api, steps, caller="alan")))
     batch.start()
-    begun.wait(10)
+    started.wait(10)
     assert outcomes(send(api, [{"disableUser": {"username": "alan"}}])) == ["DONE"]
     go.set()
     batch.join()
@@ -630,21 +632,25 @@ def test_aliases_of_a_batch(start: Callable[..., Api], scripted: ScriptedCognito
     steps = json.dumps([add("carl")] * 30).replace('"addUserToGroup"', "addUserToGroup")
     for name in ("username", "groupName"):
         steps = steps.replace(f'"{name}"', name)
-    shown = "{ results { outcome } }"
-    documents = {
-        "variables": f"mutation ($i: BatchInput!, $s: [BatchStep!]!) {{ a: batch(input: $i) {shown} b: batch(input: {{steps: $s}}) {shown} }}",
-        "literals": f"mutation {{ a: batch(input: {{steps: {steps}}}) {shown} b: batch(input: {{steps: {steps}}}) {shown} }}",
-        "default": f"mutation ($i: BatchInput! = {{steps: {steps}}}) {{ a: batch(input: $i) {shown} b: batch(input: $i) {shown} }}",
+    heads = {
+        "variables": "($i: BatchInput!, $s: [BatchStep!]!)",
+        "literals": "",
+        "default": f"($i: BatchInput! = {{steps: {steps}}})",
     }
+    inputs = {
+        "variables": ("$i", "{steps: $s}"),
+        "literals": (f"{{steps: {steps}}}",) * 2,
+        "default": ("$i", "$i"),
+    }
+    a, b = (f"batch(input: {each}) {{ results {{ outcome }} }}" for each in inputs[way])
+    document = f"mutation {heads[way]} {{ a: {a} b: {b} }}"
     given = {"i": {"steps": [add("carl")] * 30}, "s": [add("carl")] * 30}
-    answer = api.send(
-        documents[way], given if way == "variables" else {}, token=token_of(api, "ada")
-    )
+    answer = api.send(document, given if way == "variables" else {}, token=token_of(api, "ada"))
     assert answer.codes == ["QUERY_TOO_EXPENSIVE"]
     assert scripted.requests == []
     given = {"i": {"steps": [add("carl")] * 25}, "s": [add("carl")] * 25}
     if way == "variables":
-        done = api.send(documents[way], given, token=token_of(api, "ada")).data
+        done = api.send(document, given, token=token_of(api, "ada")).data
         assert [outcomes(done[each]) for each in "ab"] == [["DONE"] * 25] * 2
 
 
@@ -699,9 +705,9 @@ def test_deadline_in_the_middle(
         return reply({})
 
     scripted.on("AdminAddUserToGroup", slowly)
-    begun = time.monotonic()
+    started = time.monotonic()
     payload = send(start(deadline=2), [add("carl", f"G{n}") for n in range(MAX_STEPS)])
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - started < 10
     ends = outcomes(payload)
     done = ends.count("DONE")
     assert len(ends) == MAX_STEPS
@@ -724,13 +730,11 @@ def test_pool_that_hangs(start: Callable[..., Api], scripted: ScriptedCognito) -
     assert codes(payload) == [[], ["UNCERTAIN"], []]
 
 
-def test_broken_sink(
-    serve_policy: Callable[..., Api], pool: MemoryPool, scripted: ScriptedCognito, tmp_path: Path
-) -> None:
+def test_broken_sink(start: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path) -> None:
     """Without a record no step is made, and nothing is read for one."""
     folder = tmp_path / "events"
     folder.mkdir()
-    api = serve_policy(POLICY, audit_file=folder / "audit.jsonl")
+    api = start(audit_file=folder / "audit.jsonl")
     (folder / "audit.jsonl").unlink()
     folder.rmdir()
     payload = send(api, [add("carl"), add("carl", "B")])
@@ -791,7 +795,7 @@ def test_two_batches_at_once(start: Callable[..., Api], pool: MemoryPool) -> Non
     ids=["done", "rejected", "failed", "hung up"],
 )
 @pytest.mark.parametrize("options", [{}, {"dryRun": True}, {"onError": "REJECT_ALL"}], ids=str)
-def test_passwords(
+def test_passwords(  # noqa: PLR0917  # fixtures and parameters
     start: Callable[..., Api],
     scripted: ScriptedCognito,
     tmp_path: Path,
@@ -821,11 +825,13 @@ def test_passwords(
     sent = any(PASSWORD in each.body.decode() for each in scripted.requests)
     assert sent == (options != {"dryRun": True})
     literal = f'{{setUserPassword: {{username: "carl", password: "{PASSWORD}"}}}}'
+    errors = "{ errors { code } }"
+    of_steps = f"batch(input: {{steps: $s}}) {errors}"
     for document in (
         f"mutation {{ batch(input: {{steps: [{literal}]}}) {{ results {{ {RESULT} }} }} }}",
-        f"mutation ($s: [BatchStep!] = [{literal}]) {{ batch(input: {{steps: $s}}) {{ errors {{ code }} }} }}",
-        f"mutation {{ batch(input: {{steps: [{literal}, 1]}}) {{ errors {{ code }} }} }}",
-        f"mutation ($s: [BatchStep!]! = [{literal}]) {{ batch(input: {{steps: $s}}) {{ errors {{ code }} }} }}",
+        f"mutation {{ batch(input: {{steps: [{literal}, 1]}}) {errors} }}",
+        f"mutation ($s: [BatchStep!] = [{literal}]) {{ {of_steps} }}",
+        f"mutation ($s: [BatchStep!]! = [{literal}]) {{ {of_steps} }}",
     ):
         body = {"query": document}
         assert PASSWORD not in api.client.post("/graphql", json=body, headers=headers).text
@@ -839,7 +845,7 @@ def test_fifty_by_the_quota(start: Callable[..., Api], scripted: ScriptedCognito
     got: list[Any] = []
     steps = [{"enableUser": {"username": "carl"}}] * MAX_STEPS
     batch = threading.Thread(target=lambda: got.append(send(api, steps)))
-    begun = time.monotonic()
+    started = time.monotonic()
     batch.start()
     until(lambda: "AdminEnableUser" in scripted.operations())
     reads = 0
@@ -848,7 +854,7 @@ def test_fifty_by_the_quota(start: Callable[..., Api], scripted: ScriptedCognito
         assert answer.data["user"]
         reads += 1
     assert outcomes(got[0]) == ["DONE"] * MAX_STEPS
-    assert time.monotonic() - begun > 0.5
+    assert time.monotonic() - started > 0.5
     assert reads > 10
 
 
