@@ -145,7 +145,7 @@ class Lenient:
         attempt = {"context": context, "action": action, "target": target, "row": None}
         return SimpleNamespace(**attempt, is_sent=False)
 
-    async def allow(self, attempt: object) -> None:
+    async def allow(self, attempt: object, *, reserves: bool) -> None:
         """Reject nothing."""
 
     async def confirm(self, attempt: object) -> None:
