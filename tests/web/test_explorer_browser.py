@@ -179,9 +179,9 @@ def test_picking_a_person_shows_who_one_is(visit: Visit) -> None:
 
 
 def test_every_allowed_action_has_an_example(visit: Visit) -> None:
-    """A caller who may do everything is offered every example."""
+    """A caller who may do everything is offered every example, and one of a batch."""
     visit.pick("admin")
-    assert sorted(visit.examples()) == sorted(action.label for action in Action)
+    assert sorted(visit.examples()) == sorted(["batch", *(action.label for action in Action)])
 
 
 @pytest.mark.parametrize("role", ["admin", "helper", "clerk", "ordinary user"])
