@@ -73,6 +73,9 @@ class Outcome(StrEnum):
     reason is in `code`."""
 
 
+_DROPPED = frozenset({Outcome.REFUSED, Outcome.DRY_RUN})
+"""Outcomes of attempts that callers may make however often while the sink does not work."""
+
 _OUTCOMES: dict[type[AdminError], Outcome] = {
     AuditUnavailable: Outcome.REFUSED,
     AuthorityUnavailable: Outcome.REFUSED,
@@ -196,9 +199,10 @@ class AuditLog:
     def write(self, event: Event) -> None:
         """Write an event, or keep it until the sink works again.
 
-        While more than `MAX_WAITING` is kept, refused attempts get only a line in the log.
+        While more than `MAX_WAITING` is kept, attempts that were refused or only checked get only a
+        line in the log.
         """
-        if len(self._waiting) > MAX_WAITING and event.outcome is Outcome.REFUSED:
+        if len(self._waiting) > MAX_WAITING and event.outcome in _DROPPED:
             log.error("audit event dropped", action=event.action, request_id=event.request_id)
             return
         self._waiting += event.to_line()

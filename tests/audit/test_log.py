@@ -18,7 +18,7 @@ import pytest
 
 from graphql_admin.actions import Action
 from graphql_admin.app import create_app
-from graphql_admin.audit.log import AuditLog, Event, Outcome
+from graphql_admin.audit.log import MAX_WAITING, AuditLog, Event, Outcome
 from graphql_admin.errors import AuditUnavailable
 from graphql_admin.settings import InvalidSettings, load_settings
 from graphql_admin.targets import Target
@@ -435,3 +435,18 @@ def test_file_that_cannot_be_opened(serve: Callable[..., Api], tmp_path: Path, p
     """A sink that does not work at the start keeps the server from starting."""
     with pytest.raises(InvalidSettings, match="GRAPHQL_ADMIN_AUDIT_FILE: "):
         serve("http://127.0.0.1:9", audit_file=tmp_path / path)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.DRY_RUN])
+def test_attempts_without_an_effect_fill_no_memory(tmp_path: Path, outcome: Outcome) -> None:
+    """While the sink does not work, what callers may repeat at will is kept up to a bound."""
+    path = tmp_path / "events" / "audit.jsonl"
+    audit = AuditLog(path)
+    event = Event(
+        "id", "sub", "ann", ["G" * 4096], "disableUser", Target("bob"), outcome, "FORBIDDEN"
+    )
+    for _ in range(2 * MAX_WAITING // 4096):
+        audit.write(event)
+    path.parent.mkdir()
+    audit.close()
+    assert path.stat().st_size < MAX_WAITING + 2 * 4096
