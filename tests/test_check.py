@@ -1,20 +1,22 @@
 """`graphql-admin check`: what it finds wrong with a pool, and what it could not look at."""
 
 import asyncio
+import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from graphql_admin.actions import Action
-from graphql_admin.cli.check import PROBES, Findings, check
+from graphql_admin.cli.check import Findings, check, probe_of
 from graphql_admin.cognito.operations import is_read
 from graphql_admin.settings import load_settings
 from tests.support.api import Api
 from tests.support.directory import Directory
-from tests.support.scripted import ScriptedCognito, failure, reply, user_of
-from tests.support.started import NO_QUOTAS
+from tests.support.scripted import ScriptedCognito, failure, hang_up, held, raw, reply, user_of
+from tests.support.started import NO_QUOTAS, NOT_IN_MOTO
 from tests.support.tokens import CLIENT_ID, POOL_ID
 
 POLICY = """
@@ -30,6 +32,9 @@ Support = ["Customers"]
 [protected]
 groups = ["Billing"]
 """
+OPERATIONS = {operation for action in Action for operation in action.operations}
+DESCRIBING = ",".join(each.label for each in Action if "DescribeUserPool" in each.operations)
+"""Actions that read the pool."""
 TRIGGER = "arn:aws:lambda:eu-west-1:123456789012:function:secret-name"
 
 
@@ -66,7 +71,7 @@ def pool(directory: Directory) -> Directory:
 @pytest.fixture
 def backend(scripted: ScriptedCognito) -> ScriptedCognito:
     """A Cognito that has every group, and no user."""
-    for operation in ("AdminGetUser", "AdminListGroupsForUser"):
+    for operation in filter(is_read, OPERATIONS):
         scripted.on(operation, failure("UserNotFoundException"))
     scripted.on("GetGroup", lambda given: reply({"Group": {"GroupName": given["GroupName"]}}))
     scripted.on("ListGroups", reply({"Groups": []}))
@@ -78,7 +83,7 @@ def backend(scripted: ScriptedCognito) -> ScriptedCognito:
 
 def test_good(run: Callable[..., Findings], pool: Directory, moto_url: str) -> None:
     """A pool that has what the policy names is good, and there is nothing to say."""
-    assert run(moto_url, pool.pool_id) == Findings()
+    assert run(moto_url, pool.pool_id, disabled_actions=NOT_IN_MOTO) == Findings()
 
 
 @pytest.mark.parametrize("disabled", ["", "getGroup"])
@@ -90,6 +95,7 @@ def test_unknown_groups(
     # A page is 60.
     for number in range(70):
         pool.add_group(f"A{number}")
+    disabled = f"{disabled},{NOT_IN_MOTO}".strip(",")
     found = run(moto_url, pool.pool_id, policy, disabled_actions=disabled)
     assert found == Findings(
         ["The policy has groups that the pool does not have: 'Suport', 'a b'."]
@@ -118,8 +124,10 @@ def test_right_of_the_checks(
 
 def test_every_read_is_probed() -> None:
     """What any action reads by is asked for once, to see whether there is a right to it."""
-    reads = {operation for action in Action for operation in action.operations}
-    assert PROBES.keys() == set(filter(is_read, reads))
+    assert {each for each in OPERATIONS if probe_of(each) is not None} == set(
+        filter(is_read, OPERATIONS)
+    )
+    assert probe_of("AdminGetDevice") is None  # which would need a device
 
 
 def test_other_rights(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
@@ -137,10 +145,88 @@ def test_other_rights(run: Callable[..., Findings], backend: ScriptedCognito) ->
     assert "every change" not in "".join(found.problems)
 
 
+@pytest.mark.parametrize("operation", ["AdminListUserSessions", "AdminGetUserAuthFactors"])
+def test_what_the_pool_does_not_have(
+    run: Callable[..., Findings], backend: ScriptedCognito, operation: str
+) -> None:
+    """A plan or setting that does not support an action is no problem, and is said."""
+    names = ("Admins", "Support", "Customers", "Billing")
+    backend.on("ListGroups", reply({"Groups": [{"GroupName": name} for name in names]}))
+    backend.on(operation, failure("OperationNotEnabledException"))
+    found = run(backend.url)
+    assert found.problems == []
+    assert found.notes == [f"The user pool's plan or settings do not support {operation}."]
+
+
+LACKS = {
+    "500": raw(b"<html>", 500),
+    "UnsupportedOperation": failure("UnsupportedOperation"),
+    "InvalidAction": failure("InvalidAction"),
+}
+
+
+@pytest.mark.parametrize("said", LACKS)
+@pytest.mark.parametrize("operation", ["AdminListDevices", "AdminGetUserAuthFactors", "GetGroup"])
+def test_operation_that_fails(
+    run: Callable[..., Findings], backend: ScriptedCognito, operation: str, said: str
+) -> None:
+    """An operation that fails, or that an emulator lacks, is named; the others are checked."""
+    names = ("Admins", "Support", "Customers", "Billing")
+    backend.on("ListGroups", reply({"Groups": [{"GroupName": name} for name in names]}))
+    backend.on("ListUsers", failure("AccessDeniedException"))
+    backend.on("ListUsersInGroup", failure("OperationNotEnabledException"))
+    backend.on(operation, LACKS[said])
+    found = run(backend.url, policy=POLICY.replace("Support =", "Suport ="))
+    begins = [each.split(".")[0] for each in found.problems]
+    assert f"The call of {operation} failed (UPSTREAM_ERROR); see the log" in begins
+    assert "The server's own credentials may not call ListUsers" in begins
+    assert ("have: 'Suport'" in "".join(found.problems)) == (operation == "GetGroup")
+    assert len(begins) == 2 + (operation == "GetGroup")
+    assert "The user pool's plan or settings do not support ListUsersInGroup." in found.notes
+
+
+def test_emulator(run: Callable[..., Findings], pool: Directory, moto_url: str) -> None:
+    """What moto lacks is named, and the rest of the pool is checked."""
+    found = run(moto_url, pool.pool_id, POLICY.replace("Support =", "Suport ="))
+    *lacking, groups = found.problems
+    assert [each.split(" failed")[0].removeprefix("The call of ") for each in lacking] == [
+        "AdminGetUserAuthFactors",
+        "AdminListDevices",
+        "AdminListUserAuthEvents",
+        "AdminListUserSessions",
+    ]
+    assert groups == "The policy has groups that the pool does not have: 'Suport'."
+
+
+@pytest.mark.parametrize("said", ["500", "no pool", "hang up"])
+def test_no_operation_answers(
+    run: Callable[..., Findings], backend: ScriptedCognito, said: str
+) -> None:
+    """Where every call fails, it is the pool, which is said once."""
+    answers = {**LACKS, "no pool": failure("ResourceNotFoundException"), "hang up": hang_up()}
+    for operation in filter(is_read, OPERATIONS):
+        backend.on(operation, answers[said])
+    found = run(backend.url)
+    (problem,) = found.problems
+    assert "The call to the user pool failed (UPSTREAM_ERROR)" in problem
+    assert found.notes == []
+
+
+def test_pool_that_does_not_answer(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
+    """It is not asked again by each operation, which would take the time of each."""
+    never = threading.Event()
+    for operation in filter(is_read, OPERATIONS):
+        backend.on(operation, held(never, reply({})))
+    (problem,) = run(backend.url, deadline=1).problems
+    never.set()
+    assert "The call to the user pool failed (TIMEOUT)" in problem
+    assert len(set(backend.operations())) == 1
+
+
 def test_reads_alone_need_no_checks(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
     """A server that changes nothing needs no right to check who may."""
     changes = ",".join(each.label for each in Action if each.write)
-    run(backend.url, disabled_actions=f"{changes},getUser,listGroupsForUser")
+    run(backend.url, disabled_actions=f"{changes},getUser,listGroupsForUser,listUserSessions")
     assert not {"AdminGetUser", "AdminListGroupsForUser"} & set(backend.operations())
 
 
@@ -182,7 +268,7 @@ def test_trigger_not_looked_at(
 ) -> None:
     """Without the permission to check for a trigger, a note says that it was not checked."""
     backend.on("DescribeUserPool", answer)
-    found = run(backend.url, disabled_actions="getUserPool,createUser,updateUser")
+    found = run(backend.url, disabled_actions=DESCRIBING)
     assert found.problems == []
     assert ["trigger was not checked" in note for note in found.notes] == [True]
 
@@ -200,6 +286,7 @@ def test_unknown_attributes(run: Callable[..., Findings], pool: Directory, moto_
         UserPoolId=pool.pool_id,
         CustomAttributes=[{"Name": "plan", "AttributeDataType": "String"}],
     )
+    run = partial(run, disabled_actions=NOT_IN_MOTO)
     assert run(moto_url, pool.pool_id, POLICY + WRITES) == Findings(
         ["The policy has attributes that the pool does not have: 'custom:paln', 'nick'."]
     )
@@ -213,7 +300,7 @@ def test_attributes_not_compared(
 ) -> None:
     """Without the permission to read them, a note says that they were not compared."""
     backend.on("DescribeUserPool", answer)
-    disabled = "getUserPool,createUser,updateUser"
+    disabled = DESCRIBING
     found = run(backend.url, policy=POLICY + WRITES, disabled_actions=disabled)
     assert found.problems == []
     assert [note for note in found.notes if note.startswith("The attributes in the policy were")]

@@ -14,23 +14,16 @@ from graphql_admin.admin.action_errors import ActionError
 from graphql_admin.admin.context import Context, Info
 from graphql_admin.admin.guards import Gated
 from graphql_admin.admin.payloads import GroupPayload, MembershipPayload, Payload, UserPayload
+from graphql_admin.admin.personal import Personal
 from graphql_admin.audit.log import Step
 from graphql_admin.errors import ActionFailed, BadUserInput
 from graphql_admin.targets import Reads, Target, TargetKind
 
 
-class Input(ABC):
+class Input(Personal, ABC):
     """The input of a mutation: the requested change."""
 
     kind: ClassVar[TargetKind]
-
-    def __init_subclass__(cls) -> None:
-        # Set before Strawberry makes a dataclass of it, whose own `__repr__` would contain every
-        # value.
-        cls.__repr__ = Input.__repr__  # type: ignore[method-assign]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
 
     @abstractmethod
     def target(self) -> Target:
@@ -72,6 +65,13 @@ class Input(ABC):
             AdminError: Cognito replied with 200, and did not make all of the change.
         """
         return reply
+
+    def leaves_open(self, error: Exception) -> bool:  # noqa: ARG002
+        """Tell whether Cognito may have made the change although it replied with this error.
+
+        That is, where the error is one by which it usually says that it did not.
+        """
+        return False
 
     async def look_again(self, error: Exception, reads: Reads) -> Mapping[str, Any]:  # noqa: ARG002
         """Find out whether Cognito made the change, where it is not known.

@@ -123,7 +123,7 @@ class Listing:
     """Name of the page token, in the request and in the reply."""
 
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """Input members other than `Limit` and the token."""
+    """Input members other than `size` and the token."""
 
     keep: Callable[[Row], bool] | None = None
     """Drops rows that Cognito should not have returned."""
@@ -134,6 +134,9 @@ class Listing:
 
     limit: int | None = None
     """Rows to request from Cognito at a time; None: as many as the client requests."""
+
+    size: str | None = "Limit"
+    """Input member for the number of rows; None if Cognito alone decides how many a page has."""
 
 
 class Run(NamedTuple):
@@ -287,7 +290,9 @@ def _cut(rows: list[Row], start: Position, count: int) -> Page:
 
 
 async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[Row], str | None]:
-    parameters: dict[str, object] = {**listing.parameters, "Limit": at.limit}
+    parameters: dict[str, object] = dict(listing.parameters)
+    if listing.size is not None:
+        parameters[listing.size] = at.limit
     if at.token is not None:
         parameters[listing.token] = at.token
     try:
@@ -298,7 +303,10 @@ async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[
             raise
         raise InvalidCursor from error
     rows = _named(reply.get(listing.rows, []), listing)
-    token: str | None = reply.get(listing.token)
+    token = reply.get(listing.token)
+    if not isinstance(token, str | None):
+        log.error("reply from Cognito with an invalid page token", operation=listing.operation)
+        raise UpstreamFailed
     if token is not None and token == at.token:
         raise UpstreamFailed  # otherwise the list would never end
     if listing.keep is not None:
@@ -308,14 +316,14 @@ async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[
 
 def _named(rows: Any, listing: Listing) -> list[Row]:
     """Return the rows that have a name; in a valid reply, all have one."""
-    try:
-        if set(map(type, map(itemgetter(listing.key), rows))) <= _TEXT:
-            return rows  # type: ignore[no-any-return]  # checked above
-    except (KeyError, TypeError):
-        pass
     if not isinstance(rows, list):
         log.error("reply from Cognito without its list", operation=listing.operation)
         raise UpstreamFailed
+    try:
+        if set(map(type, map(itemgetter(listing.key), rows))) <= _TEXT:
+            return rows
+    except (KeyError, TypeError):
+        pass
     named = [row for row in rows if isinstance(row, dict) and type(row.get(listing.key)) is str]
     log.error(
         "left out rows from Cognito without a name",

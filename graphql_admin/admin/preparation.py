@@ -2,100 +2,97 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from graphql_admin.actions import Action
-from graphql_admin.admin.authorization import Attempt
-from graphql_admin.admin.context import Context
+from graphql_admin.admin.authorization import Attempt, demand_attributes
 from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import (
     AlreadyExists,
     GroupNotFound,
     Internal,
+    Stale,
     TimedOut,
-    UpstreamFailed,
     UsernameTaken,
     UserNotFound,
 )
-from graphql_admin.targets import Change, Reads, Target
-
-
-class Prepared(NamedTuple):
-    """An authorized change that the target's state allows."""
-
-    target: Target
-    """The target, as it must be sent to Cognito."""
-    parameters: Mapping[str, object]
-    """Parameters of Cognito's operation beyond those of the input."""
-    reads: Reads
-    """Reads more, should the result be in doubt."""
+from graphql_admin.targets import Change, Target
 
 
 async def prepare(
-    context: Context,
-    action: Action,
-    change: Change,
-    attempt: Attempt,
-    described: DescribedPool,
-    *,
-    looks: bool = False,
-) -> Prepared:
-    """Read what an authorized change depends on.
+    change: Change, reads: "AttemptReads", attempt: Attempt, *, looks: bool = False
+) -> Mapping[str, object]:
+    """Read what an authorized change depends on, and again whenever it is decided on again.
 
     Args:
-        context: The context of the request.
-        action: The action.
         change: The change.
+        reads: Its reads.
         attempt: The authorized attempt.
-        described: Describes the pool.
         looks: Whether to look if the target exists, because Cognito will not be asked to change it.
+
+    Returns:
+        Parameters of Cognito's operation beyond those of the input.
 
     Raises:
         AdminError: The target's state does not allow the change, or could not be read. Nothing was
             changed.
     """
-    reads = _Reads(context, action, attempt, described)
+    parameters = await _prepare(change, reads, looks=looks)
+
+    async def look_anew() -> None:
+        if await _prepare(change, reads) != parameters:  # with which the call was made up
+            raise Stale
+
+    attempt.look_anew = look_anew
+    return parameters
+
+
+async def _prepare(
+    change: Change, reads: "AttemptReads", *, looks: bool = False
+) -> Mapping[str, object]:
     try:
         parameters = await change.prepare(reads)
         if looks:
             await reads.look_for_target()
     except TimedOut as error:
         raise TimedOut("The user pool did not answer in time. Nothing was changed.") from error
-    return Prepared(reads.target, parameters, reads)
+    return parameters
 
 
-class _Reads:
+class AttemptReads:
     """Reads for one change, with no other operations than those in its action's row.
 
     Args:
-        context: The context of the request, which the calls count for.
-        action: The action.
-        attempt: The authorized attempt, with what has been read for the decision.
+        attempt: The authorized attempt, with what has been read for the decision. The calls count
+            for its request.
         described: Describes the pool.
     """
 
-    def __init__(
-        self, context: Context, action: Action, attempt: Attempt, described: DescribedPool
-    ) -> None:
-        self._context = context
-        self._action = action
+    __slots__ = ("_attempt", "_described")
+
+    def __init__(self, attempt: Attempt, described: DescribedPool) -> None:
+        self._attempt = attempt
         self._described = described
-        self._user: Mapping[str, Any] | None = attempt.row
-        self.target = attempt.target
+
+    @property
+    def target(self) -> Target:
+        """The target, as it must be sent to Cognito."""
+        return self._attempt.target
+
+    def demand_attributes(self, attributes: Mapping[str, str]) -> None:
+        """Check that the caller may set attributes, beyond those in the input."""
+        demand_attributes(self._attempt, attributes)
 
     async def user(self) -> Mapping[str, Any]:
         """Return the reply of AdminGetUser about the target, that of the decision if there is one.
 
         The change is made to the user who was read, whatever name was given.
         """
-        if self._user is None:
-            self._user = await self.read("AdminGetUser", Username=self.target.user)
-            username = self._user.get("Username")
-            if not isinstance(username, str):
-                raise UpstreamFailed
-            self.target = self.target._replace(user=username)
-        return self._user
+        if self._attempt.row is None:
+            self._attempt.find(await self.read("AdminGetUser", Username=self.target.user))
+        row = self._attempt.row
+        assert row is not None  # noqa: S101  # it was found
+        return row
 
     async def look_for_target(self) -> None:
         """Check that the target exists, or that it does not, if the change creates it.
@@ -103,35 +100,35 @@ class _Reads:
         Raises:
             AdminError: Cognito would reject the change, or the target could not be read.
         """
-        target, creates = self.target, self._action.row.creates
-        for operation in self._action.row.lookups:
+        target, row = self.target, self._attempt.action.row
+        for operation in row.lookups:
             on_user = operation == "AdminGetUser"
             name = {"Username": target.user} if on_user else {"GroupName": target.group}
-            if on_user and self._user is not None:
+            if on_user and self._attempt.row is not None:
                 continue
             try:
                 await self._call(operation, name)
             except (UserNotFound, GroupNotFound):
-                if creates:
+                if row.creates:
                     continue
                 raise
-            if creates:
+            if row.creates:
                 raise UsernameTaken if on_user else AlreadyExists(field="groupName")
 
     async def pool(self) -> Mapping[str, Any] | None:
         """Return the user pool, which may have been read for another request."""
-        if DescribedPool.OPERATION not in self._action.row.checks:
+        if DescribedPool.OPERATION not in self._attempt.action.row.checks:
             raise Internal
-        return await self._described.get(self._context)
+        return await self._described.get(self._attempt.context)
 
-    async def read(self, operation: str, **parameters: object) -> Mapping[str, Any]:
+    async def read(self, operation: str, **parameters: object) -> Reply:
         """Call a read operation, without the cache."""
-        if operation not in self._action.row.checks:  # so that IAM's policy has it
+        if operation not in self._attempt.action.row.checks:  # so that IAM's policy has it
             raise Internal
         return await self._call(operation, parameters)
 
     async def _call(self, operation: str, parameters: Mapping[str, object]) -> Reply:
-        read = partial(self._context.pool.read, anew=True)
-        reply = await self._context.count(read, operation, parameters)
-        self._context.charge(reply)
+        context = self._attempt.context
+        reply = await context.count(partial(context.pool.read, anew=True), operation, parameters)
+        context.charge(reply)
         return reply

@@ -1,7 +1,7 @@
 """The attributes of users in inputs: checked by what Cognito, the pool and its users allow."""
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from strawberry.types.unset import UNSET
 from strawberry.utils.str_converters import to_camel_case
 
 from graphql_admin.admin.mutations import UserInput
+from graphql_admin.admin.personal import Personal
 from graphql_admin.admin.pool_schema import (
     AttributeSchema,
     AttributeType,
@@ -19,7 +20,7 @@ from graphql_admin.admin.pool_schema import (
 )
 from graphql_admin.admin.users import filters
 from graphql_admin.admin.users.filters import Criterion
-from graphql_admin.admin.values import check_attribute_name, check_attribute_value
+from graphql_admin.admin.values import check_attribute_name, check_attribute_value, is_settable
 from graphql_admin.errors import AlreadyExists, BadUserInput, UpstreamFailed
 from graphql_admin.policy.grants import BROUGHT
 from graphql_admin.targets import Reads
@@ -39,6 +40,14 @@ _TYPED = {
 }
 """The attributes that have a field of their own, by its name in Python."""
 
+_FIELDS = {name: to_camel_case(member) for member, name in _TYPED.items()}
+
+
+def field_of(attribute: str) -> str:
+    """Return the input field that sets an attribute."""
+    return _FIELDS.get(attribute, f"attributes.{attribute}")
+
+
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
@@ -55,7 +64,7 @@ class Given(NamedTuple):
 
 
 @strawberry.input(description="An attribute to set.")
-class UserAttributeInput:
+class UserAttributeInput(Personal):
     name: str = strawberry.field(
         description="Name, such as `locale` or `custom:department`. An attribute that has its own "
         "input field, such as `email`, must be set with that."
@@ -65,9 +74,6 @@ class UserAttributeInput:
         description="Value: at most 2,048 bytes in UTF-8. Null deletes the attribute; the value "
         "must not be left out.",
     )
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
 
 
 _VERIFIED = (
@@ -214,6 +220,26 @@ def _is_date(value: str) -> bool:
     except ValueError:
         return _NUMBER.fullmatch(value) is not None
     return True
+
+
+def check_immutable(described: Mapping[str, Any], given: Collection[str]) -> None:
+    """Check that a user who is created has each attribute that is required and cannot be set later.
+
+    Without it, the user could never complete the first sign-in.
+
+    Args:
+        described: Cognito's UserPoolType.
+        given: The names of the attributes that the user will have.
+
+    Raises:
+        BadUserInput: One is missing.
+    """
+    for each in read_attributes(described):
+        if each.required and not each.mutable and each.name not in given and is_settable(each.name):
+            raise BadUserInput(
+                "The user pool requires this attribute, and it cannot be set later.",
+                field=field_of(each.name),
+            )
 
 
 async def check_aliases(

@@ -22,6 +22,9 @@ CHECKED = {
     Action.UPDATE_USER: "DescribeUserPool",
     Action.SET_USER_PASSWORD: "AdminGetUser",
     Action.RESEND_INVITATION: "AdminGetUser",
+    Action.LINK_USER_IDENTITY: "AdminGetUser",
+    Action.UNLINK_USER_IDENTITY: "AdminGetUser",
+    Action.END_USER_SESSION: "AdminGetUser",
     Action.UPDATE_GROUP: "GetGroup",
     Action.DELETE_GROUP: "ListUsersInGroup",
 }
@@ -114,7 +117,7 @@ def test_write_that_does_not_go_well(
         assert event["outcome"] == "failed"
     else:
         assert codes == ["UPSTREAM_ERROR"]
-        assert event["outcome"] == "unknown"
+        assert event["outcome"] == ("unknown" if answer == "failed" else "failed")
 
 
 @pytest.mark.parametrize("action", CHECKED, ids=lambda action: action.label)

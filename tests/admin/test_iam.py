@@ -10,14 +10,24 @@ from typing import Any
 import botocore.session
 import pytest
 from click.testing import CliRunner
+from graphql import get_named_type
 
 from graphql_admin.actions import Action
+from graphql_admin.admin.guards import Requires, guard_of
 from graphql_admin.cli import main
 from graphql_admin.web.amplify import ADMIN_QUERIES
 from tests.support.api import Api
-from tests.support.scripted import ScriptedCognito, failure, reply
+from tests.support.scripted import Reply, ScriptedCognito, failure, reply
 from tests.support.tokens import CLIENT_ID, POOL_ID
-from tests.support.ways import ALTERNATIVES, MAX_CALLS, REPLIES, WAYS, dry_run
+from tests.support.ways import (
+    ALTERNATIVES,
+    MAX_CALLS,
+    REPLIES,
+    SCHEMA,
+    WAYS,
+    dry_run,
+    leaf_selection,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +35,13 @@ ACCOUNT = "111122223333"
 SINGLES = [frozenset({action}) for action in Action]
 PAIRS = [frozenset(pair) for pair in combinations(Action, 2)]
 EVERY = frozenset(Action)
+USER = SCHEMA.graphql_schema.type_map["User"]
+BY_KEY = [
+    (guard.action, f"{name} {leaf_selection(get_named_type(field.type))}")
+    for name, field in USER.fields.items()
+    if isinstance(guard := guard_of(field.extensions["strawberry-definition"]), Requires)
+]
+"""Actions, each with what it reads of a user of whom only the key is known."""
 NAMES = {"username": "bob", "groupname": "Editors"}
 
 
@@ -62,6 +79,17 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> Print:
 STEPS = {action for action in Action if action.write and not action.is_for_oneself}
 """What a batch may have as a step."""
 
+FURTHER = {
+    Action.DELETE_GROUP: """mutation {
+        deleteGroup(input: {groupName: "Empty"}) { errors { code } }
+    }""",
+    Action.RESEND_INVITATION: """mutation {
+        resendInvitation(input: {username: "sub-of-bob"}) { errors { code } }
+    }""",
+    Action.GET_USER: '{ user(by: {sub: "sub-of-bob"}) { email } }',
+}
+"""Documents by which actions make calls that the ways do not lead to."""
+
 
 def allowed(policy: dict[str, Any]) -> set[str]:
     """Return the operations that a policy allows."""
@@ -72,27 +100,25 @@ def allowed(policy: dict[str, Any]) -> set[str]:
     }
 
 
+def find(parameters: dict[str, Any]) -> Reply:
+    """Reply with the user; by the `sub`, as in a pool where that is the username."""
+    name = "sub-of-bob" if parameters["Username"] == "sub-of-bob" else "bob"
+    return reply({**REPLIES["AdminGetUser"], "Username": name})
+
+
 def drive(api: Api, enabled: frozenset[Action], group: str) -> None:
     """Use everything that the server offers where these actions are enabled, by every way."""
     token = api.token(group)
     for way in WAYS:
         if {way.action, *way.before} <= enabled:
             api.send(way.document, token=token)
-    for action, document in ALTERNATIVES.items():
+    for action, document in [*ALTERNATIVES.items(), *FURTHER.items()]:
         if action in enabled:
             api.send(document, token=token)
-    if Action.LIST_GROUPS_FOR_USER in enabled:  # of a user of whom only the key is known
+    for selection in (selection for action, selection in BY_KEY if action in enabled):
         bob = '[{__typename: "User", username: "bob"}]'
-        api.send(
-            f"{{ _entities(representations: {bob}) {{ ... on User {{ allowedActions }} }} }}",
-            token=token,
-        )
-    if Action.DELETE_GROUP in enabled:
-        api.send(
-            'mutation { deleteGroup(input: {groupName: "Empty"}) { errors { code } } }', token=token
-        )
-    if Action.GET_USER in enabled:
-        api.send('{ user(by: {sub: "sub-of-bob"}) { email } }', token=token)
+        fields = f"{{ ... on User {{ {selection} }} }}"
+        api.send(f"{{ _entities(representations: {bob}) {fields} }}", token=token)
     for action in enabled & STEPS:
         api.send(dry_run(action), token=token)
     for action in enabled & ADMIN_QUERIES.keys():
@@ -137,6 +163,8 @@ def test_printed_is_called(  # noqa: PLR0917  # fixtures and parameters
         is_allowed = operation in allowed(policy)
         denied = failure("AccessDeniedException")
         scripted.on(operation, reply(REPLIES.get(operation, {})) if is_allowed else denied)
+    if "AdminGetUser" in allowed(policy):
+        scripted.on("AdminGetUser", find)
     api = serve(
         scripted.url,
         policy_file=path,

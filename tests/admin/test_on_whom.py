@@ -52,7 +52,7 @@ PEOPLE = {
     "carl": ("Customers",),
 }
 
-WAYS = pytest.mark.parametrize("way", ["graphql", "rest"])
+WAYS = pytest.mark.parametrize("way", ["graphql", "rest", "batch"])
 SCOPE, OWN, FORBIDDEN = "OUT_OF_SCOPE", "OWN_ACCOUNT", "FORBIDDEN"
 
 
@@ -519,7 +519,7 @@ def test_target_that_cannot_be_read(  # noqa: PLR0917  # fixtures and parameters
     assert [operation for operation, _ in pool.writes] == ["AdminEnableUser"]
 
 
-@pytest.mark.parametrize("way", ["graphql", "rest"])
+@WAYS
 def test_disabled_actions_are_rights(
     serve: Callable[..., Api], moto_url: str, directory: Directory, tmp_path: Path, way: str
 ) -> None:

@@ -15,7 +15,7 @@ from tests.support.memory_pool import MemoryPool
 from tests.support.scripted import Reply, ScriptedCognito, failure, held, raw, reply
 from tests.support.started import until
 
-WAYS = pytest.mark.parametrize("way", ["graphql", "rest"])
+WAYS = pytest.mark.parametrize("way", ["graphql", "rest", "batch"])
 SCOPE, OWN, FORBIDDEN = "OUT_OF_SCOPE", "OWN_ACCOUNT", "FORBIDDEN"
 GET, LIST = "AdminGetUser", "AdminListGroupsForUser"
 POLICY = """

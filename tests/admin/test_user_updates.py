@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -244,6 +244,7 @@ def test_addresses_of(  # noqa: PLR0917  # fixtures and parameters
     (event,) = events_in(path)
     assert (event["outcome"], event["code"]) == ("refused" if code else "done", code)
     assert event["attributes"] == ["email", "email_verified"]
+    assert event["target"]["username"] == target  # whom the name means
 
 
 @pytest.mark.parametrize("given", [{"fullName": "Ada"}, {"preferredUsername": "queen"}])
@@ -333,16 +334,6 @@ def updated(**attributes: str) -> dict[str, Any]:
 
 def deleted(*names: str) -> dict[str, Any]:
     return {"UserAttributeNames": list(names)}
-
-
-@pytest.fixture(params=["planned", "ordinary"])
-def paths(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """By a plan, and by graphql-core alone."""
-    if request.param == "ordinary":
-        module = "graphql_admin.admin.schema"
-        monkeypatch.setattr(f"{module}.other_versions", lambda: {"graphql-core": "0"})
-        monkeypatch.setattr(f"{module}.plans_hold", lambda *_: False)
-    return
 
 
 @pytest.mark.usefixtures("paths")
@@ -491,6 +482,18 @@ def test_values_that_cannot_be(
     """They are refused before anything is read."""
     assert errors_of(ask(serve(scripted.url), **given)) == [("INVALID_VALUE", field)]
     assert scripted.requests == scripted.authority == []
+
+
+def test_many_attributes(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
+    """All those that a pool can have, beyond the ones with a field, are set at once."""
+    standard = ["address", "birthdate", "gender", "locale", "middle_name", "nickname", "picture"]
+    standard += ["profile", "updated_at", "website", "zoneinfo"]
+    names = standard + [f"custom:{number}" for number in range(50)]
+    pool = {"SchemaAttributes": [{"Name": name} for name in names]}
+    backend.on("DescribeUserPool", reply({"UserPool": pool}))
+    given = [{"name": name, "value": "a"} for name in names]
+    assert ask(serve(backend.url), attributes=given)["errors"] == []
+    assert written(backend) == [updated(**dict.fromkeys(names, "a"))]
 
 
 @pytest.mark.parametrize("place", ["fullName", "value", "name"])

@@ -5,19 +5,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from graphql import get_nullable_type, is_input_object_type
+import pytest
+from graphql import get_nullable_type, is_enum_type, is_input_object_type
 
 from graphql_admin.actions import Action
 from graphql_admin.targets import TargetKind
 from graphql_admin.web.amplify import ADMIN_QUERIES
 from tests.support.api import Api
-from tests.support.ways import SCHEMA, is_required
+from tests.support.ways import IDENTITY, SCHEMA, SESSION_ID, is_required
 
 STATUSES = {"OUT_OF_SCOPE": 403, "OWN_ACCOUNT": 403, "FORBIDDEN": 403, "CONFLICT": 409}
 """HTTP statuses of refusals over REST."""
 
-OPTIONAL = frozenset({"precedence", "fullName"})
+OPTIONAL = frozenset({"precedence", "fullName", "sms"})
 """Input fields that are given too, although each may be left out, since an update names one."""
+
+NAMED: dict[str, str | None] = {
+    "deviceKey": "eu-west-1_0a",
+    "sessionId": SESSION_ID,
+    "userId": IDENTITY,
+}
+"""Values of input fields that must be of a form, or be there."""
+
+BATCH_OF_ONE = """mutation ($input: BatchInput!) {
+    done: batch(input: $input) { results { errors { code field } } }
+}"""
 
 SAMPLES_BY_TYPE: dict[str, Any] = {"Boolean": True, "Int": 1, "String": "sample"}
 """Values of input fields that name no target, by their types."""
@@ -25,7 +37,12 @@ SAMPLES_BY_TYPE: dict[str, Any] = {"Boolean": True, "Int": 1, "String": "sample"
 
 def ways_to(action: Action) -> list[str]:
     """Return the ways by which a change can be asked for."""
-    return ["graphql", "rest"] if action in ADMIN_QUERIES else ["graphql"]
+    ways = {
+        "graphql": True,
+        "rest": action in ADMIN_QUERIES,
+        "batch": not action.is_for_oneself,
+    }
+    return [way for way, is_there in ways.items() if is_there]
 
 
 def is_on_group(action: Action) -> bool:
@@ -46,7 +63,7 @@ def input_type(action: Action) -> Any:
 
 def input_of(action: Action, user: str | None, group: str | None) -> dict[str, Any]:
     """Return an input of an action's mutation: the target, and samples of what else it takes."""
-    named = {"username": user, "groupName": group}
+    named = {"username": user, "groupName": group, **NAMED}
     fields = input_type(action).fields
     return {
         name: named[name] if name in named else _sample(field.type)
@@ -57,6 +74,8 @@ def input_of(action: Action, user: str | None, group: str | None) -> dict[str, A
 
 def _sample(type_: Any) -> Any:
     type_ = get_nullable_type(type_)
+    if is_enum_type(type_):
+        return next(iter(type_.values))
     if is_input_object_type(type_):
         required = {name: each for name, each in type_.fields.items() if is_required(each)}
         return {name: _sample(each.type) for name, each in required.items()}
@@ -83,10 +102,14 @@ def ask(
     action = Action.labelled(action) if isinstance(action, str) else action
     if way == "rest":
         return _ask_by_rest(api, action, user, group, token)
-    answer = api.send(document_of(action), {"input": input_of(action, user, group)}, token=token)
+    document, given = document_of(action), input_of(action, user, group)
+    if way == "batch":
+        document, given = BATCH_OF_ONE, {"steps": [{action.label: given}]}
+    answer = api.send(document, {"input": given}, token=token)
     if answer.codes:
         return str(answer.codes[0])
-    for error in answer.data["done"]["errors"]:
+    done = answer.data["done"]
+    for error in (done["results"][0] if way == "batch" else done)["errors"]:
         if error["code"] in {"OUT_OF_SCOPE", "OWN_ACCOUNT"}:
             assert error["field"] in {"username", "groupName"}
         return str(error["code"])
@@ -121,3 +144,10 @@ def events_in(path: Path) -> list[dict[str, Any]]:
 def errors_of(payload: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     """Return the codes and fields of a payload's errors."""
     return [(error["code"], error["field"]) for error in payload["errors"]]
+
+
+def go_without_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let servers that start from now on execute every operation by graphql-core alone."""
+    module = "graphql_admin.admin.schema"
+    monkeypatch.setattr(f"{module}.other_versions", lambda: {"graphql-core": "0"})
+    monkeypatch.setattr(f"{module}.plans_hold", lambda *_: False)

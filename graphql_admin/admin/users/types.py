@@ -35,6 +35,7 @@ from graphql_admin.admin.users.filters import (
     UserStatus,
     read_attributes,
 )
+from graphql_admin.admin.users.identities import ATTRIBUTE, UserIdentity, read_identities
 from graphql_admin.cognito.operations import Timestamp, to_timestamp
 from graphql_admin.engine.fields import FieldReader, held, shown
 from graphql_admin.errors import AmbiguousUser, UpstreamFailed, UserNotFound
@@ -163,6 +164,13 @@ class User(Node):
     def attributes(self) -> list[UserAttribute]:
         present = ((name, value) for name, value in self.values.items() if value)
         return [UserAttribute(name=name, value=value) for name, value in present]
+
+    @shown(
+        "The identities at other providers that sign in as the user; null if Cognito's list cannot "
+        "be read."
+    )
+    def identities(self) -> list[UserIdentity] | None:
+        return read_identities(self.values.get(ATTRIBUTE))
 
     @guarded(
         Action.LIST_GROUPS_FOR_USER,
