@@ -45,6 +45,12 @@ LISTS = (
         "Cognito's quotas",
     ),
     Limit(
+        "Users that `memberCount` counts in a group, up to the end of a page",
+        "1 to {admin.MAX_COUNTED}, {admin.MAX_FIRST} by default",
+        "`BAD_USER_INPUT`",
+        "Cognito's quotas",
+    ),
+    Limit(
         "Name of a user or group",
         "{admin.MAX_LENGTH} characters",
         "`BAD_USER_INPUT`; in a payload `INVALID_VALUE`",

@@ -94,7 +94,11 @@ def table_of_routes() -> str:
         [
             f"`{_route_of(action)}`",
             ", ".join(f"`{name}`" for name in _parameters(query.document)),
-            ", ".join(f"`{_example(path, schema)}`" for path in paths_to(action, schema)),
+            ", ".join(
+                f"`{_example(path, schema)}`"
+                for path in paths_to(action, schema)
+                if f"{path.rpartition('.')[2]}(" in query.document  # the route's own field
+            ),
         ]
         for action, query in ADMIN_QUERIES.items()
     ]

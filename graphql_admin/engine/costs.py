@@ -9,6 +9,7 @@ counts those when it makes them.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, NamedTuple, TypeAlias
 
 from graphql import (
@@ -43,6 +44,11 @@ PAGE_SIZE = "first"
 REFERENCES = "representations"
 """The argument that lists objects to fetch, one call each."""
 
+COUNTED = "upTo"
+"""The argument for how far a field counts the rows of a list, one call for each page."""
+
+ROWS_PER_CALL = 60
+"""Rows of Cognito's largest page."""
 
 INPUT = "input"
 """The argument of a mutation."""
@@ -71,6 +77,9 @@ class Size:
     distinct: bool = False
     """Whether equal items count once."""
 
+    per_call: int = 1
+    """Items that one call returns."""
+
     def given(self, variables: Mapping[str, Any]) -> int:
         """Return the size for these variables, which are not coerced yet."""
         value = variables.get(self.variable, self.number) if self.variable else self.number
@@ -79,7 +88,8 @@ class Size:
         elif isinstance(value, float) and value.is_integer():
             value = int(value)  # as GraphQL coerces an `Int`
         # An invalid size counts as one: it is rejected before any call is made.
-        return min(max(1, value), _MAX_INT) if isinstance(value, int) else 1
+        number = min(max(1, value), _MAX_INT) if isinstance(value, int) else 1
+        return ceil(number / self.per_call)
 
 
 class Asked(NamedTuple):
@@ -273,6 +283,9 @@ class _Walk:
                 self.references.append(size)
                 # Two references to one object share a call, but not the calls of the fields below.
                 own, below = (*sizes, replace(size, distinct=True)), (*sizes, size)
+            elif COUNTED in field.args:
+                size = self._size(nodes[0], COUNTED, field)
+                own = (*sizes, replace(size, per_call=ROWS_PER_CALL))
             if self._takes_call(field):
                 terms[own] += 1
                 self._left -= 1

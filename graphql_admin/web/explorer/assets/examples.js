@@ -461,6 +461,10 @@ const SESSIONS_OF_MANY = `query ListUserSessions($first: Int!) {
 const USERS_OF_ONE = `query ListUsersInGroup($name: String!) {
   group(name: $name) {
     name
+    memberCount(upTo: 60) {
+      atLeast
+      exact
+    }
     users(first: 10) {
       nodes {
         username
