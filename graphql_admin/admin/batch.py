@@ -144,6 +144,16 @@ class BatchStepResult:
         read = getattr(self.payload, "deleted_id", None)
         return None if read is None else read()
 
+    @shown("What `deletedUsername` of `deleteUser` is; null if the step deleted no user.")
+    def deleted_username(self) -> str | None:
+        read = getattr(self.payload, "deleted_username", None)
+        return None if read is None else read()
+
+    @shown("The name of the group that the step deleted; null if it deleted none.")
+    def deleted_name(self) -> str | None:
+        read = getattr(self.payload, "deleted_name", None)
+        return None if read is None else read()
+
     @shown(
         "Whether an invitation was sent to the user whom the step created; null if it is not "
         "known, or if it created none."

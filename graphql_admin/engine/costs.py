@@ -116,6 +116,13 @@ class Batch:
     def read(self, variables: Mapping[str, Any]) -> Asked:
         """Return what is asked for with these variables, which are not coerced yet."""
 
+        def is_absent(value: Any) -> bool:
+            """Tell whether a member is a variable without a value, as if it were not there."""
+            if not isinstance(value, VariableNode):
+                return False
+            name = value.name.value
+            return name not in variables and self.defaults.get(name) is None
+
         def resolve(value: Any) -> Any:
             """Return the value of a node; those of its members and items are still nodes."""
             match value:
@@ -125,7 +132,8 @@ class Batch:
                 case ListValueNode():
                     return list(value.values)
                 case ObjectValueNode():
-                    return {field.name.value: field.value for field in value.fields}
+                    members = ((each.name.value, each.value) for each in value.fields)
+                    return {name: member for name, member in members if not is_absent(member)}
                 case EnumValueNode() | BooleanValueNode():
                     return value.value
             return value

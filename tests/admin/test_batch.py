@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from graphql import get_named_type
 
 from graphql_admin.actions import Action
 from graphql_admin.app import create_app
@@ -21,11 +22,12 @@ from tests.support.api import Api
 from tests.support.changes import ask, endings, events_in, input_of, is_on_group, is_on_user
 from tests.support.directory import Directory
 from tests.support.leaks import PASSWORD
-from tests.support.memory_pool import MemoryPool
+from tests.support.memory_pool import MemoryPool, Person
 from tests.support.patience import PATIENCE
 from tests.support.scripted import ScriptedCognito, failure, hang_up, held, reply
 from tests.support.started import until
 from tests.support.tokens import CLIENT_ID, POOL_ID, Pool
+from tests.support.ways import SCHEMA
 
 STEPS = [action for action in Action if action.write and not action.is_for_oneself]
 EVERY = pytest.mark.parametrize("action", STEPS, ids=lambda action: action.label)
@@ -69,7 +71,7 @@ def start(
     pool: MemoryPool,  # noqa: ARG001  # behind `scripted`
 ) -> Callable[..., Api]:
     """Start the server in front of them."""
-    return lambda **settings: serve_policy(POLICY, **settings)
+    return lambda policy=POLICY, **settings: serve_policy(policy, **settings)
 
 
 def token_of(api: Api, name: str) -> str:
@@ -899,3 +901,297 @@ def test_hung_up_in_the_middle(
     assert endings(path) == [("done", None), ("done", None), ("unknown", "CANCELLED")]
     assert [event["step"] for event in events_in(path)] == [0, 1, 2]
     assert writes_of(scripted) == ["AdminAddUserToGroup"] * 2 + ["AdminEnableUser"]
+
+
+# Values, doubts and faults of steps
+
+VALUES: list[tuple[str, dict[str, Any]]] = [
+    *(
+        ("updateUser", {"username": "carl", **values})
+        for values in (
+            {},
+            {"email": "c@example.org"},
+            {"email": "alan@example.com", "emailVerified": True},
+            {"email": "c@example.org", "emailVerified": True},
+            {"emailVerified": True},
+            {"fullName": None},
+            {"fullName": ""},
+            {"fullName": None, "givenName": "Carl"},
+            {"fullName": "Carl", "attributes": [{"name": "name", "value": "Carla"}]},
+            {"fullName": "a\0b"},
+            {"fullName": "x" * 2049},
+            {"preferredUsername": "a b"},
+            *(
+                {"attributes": [{"name": name, "value": "x"}]}
+                for name in ("sub", "identities", "cognito:x", "custom:none", "custom:fixed", "")
+            ),
+            {"attributes": [{"name": "custom:fixed", "value": None}]},
+            {"ifUpdatedAt": "2020-01-01T00:00:00Z", "fullName": "Carl"},
+        )
+    ),
+    *(
+        ("createUser", {"username": "new", **values})
+        for values in (
+            {},
+            {"inviteBy": []},
+            {"inviteBy": ["EMAIL"]},
+            {"inviteBy": ["EMAIL"], "email": "n@example.org", "emailVerified": True},
+            {"email": "alan@example.com", "emailVerified": True},
+            {"email": "n@example.org"},
+            {"temporaryPassword": ""},
+        )
+    ),
+    *(
+        ("updateGroup", {"groupName": "Editors", **values})
+        for values in (
+            {},
+            {"description": None},
+            {"description": ""},
+            {"description": "Who edits"},
+            {"precedence": 0},
+            {"precedence": None},
+            {"precedence": -1},
+        )
+    ),
+    ("deleteGroup", {"groupName": "Editors", "withMembers": True}),
+    ("deleteGroup", {"groupName": "Editors", "withMembers": False}),
+    ("deleteUser", {"username": "carl", "ifSub": "another"}),
+    ("setUserPassword", {"username": "carl", "password": "with space"}),
+    ("setUserMfa", {"username": "carl"}),
+]
+
+
+def literal_of(value: Any, name: str = "") -> str:
+    """Return a value as a document has it."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {literal_of(each, key)}' for key, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(literal_of(each, name) for each in value)}]"
+    return value if name == "inviteBy" else json.dumps(value)
+
+
+def test_values_are_as_alone(
+    start: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool
+) -> None:
+    """Whatever values a step has, and however they are written, it sends what its mutation sends.
+
+    What is invalid is invalid in the same field, and a dry run says so too.
+    """
+    plain = {"AttributeDataType": "String", "Mutable": True}
+    texts = ("name", "given_name", "email", "preferred_username")
+    schema = [
+        *({"Name": name, **plain} for name in texts),
+        {"Name": "email_verified", **plain, "AttributeDataType": "Boolean"},
+        {"Name": "custom:fixed", **plain, "Mutable": False},
+    ]
+    described = {"SchemaAttributes": schema, "AliasAttributes": ["email"]}
+    scripted.on("DescribeUserPool", reply({"UserPool": described}))
+    holder = {
+        "Username": "alan",
+        "Attributes": [
+            {"Name": "sub", "Value": "sub-of-alan"},
+            {"Name": "email", "Value": "alan@example.com"},
+            {"Name": "email_verified", "Value": "true"},
+        ],
+    }
+    scripted.on(
+        "ListUsers",
+        lambda told: reply({"Users": [holder] if "alan@" in told["Filter"] else []}),
+    )
+    scripted.on("ListUsersInGroup", reply({"Users": [holder]}))
+    before = pool.people
+    api = start()
+    token = token_of(api, "ada")
+    send(api, [{"updateUser": {"username": "carl", "fullName": "C"}}])  # describes the pool
+
+    def come(way: str, name: str, values: dict[str, Any]) -> Any:
+        asked, step = len(scripted.requests), {name: values}
+        if way == "alone":
+            input_ = f"{name[0].upper()}{name[1:]}Input"
+            document = f"""mutation ($input: {input_}!) {{
+                done: {name}(input: $input) {{ errors {{ code field }} }}
+            }}"""
+            errors = api.send(document, {"input": values}, token=token).data["done"]["errors"]
+        else:
+            options = "dryRun: true, " if way == "dry" else ""
+            of_steps = "[$step]" if way == "variable" else f"[{literal_of(step)}]"
+            head = "($step: BatchStep!)" if way == "variable" else ""
+            document = f"""mutation {head} {{
+                batch(input: {{{options}steps: {of_steps}}}) {{
+                    results {{ errors {{ code field }} }}
+                }}
+            }}"""
+            given = {"step": step} if way == "variable" else {}
+            done = api.send(document, given, token=token).data["batch"]
+            (errors,) = (each["errors"] for each in done["results"])
+        for username in {*before, *pool.people}:
+            pool.restore(before[username]) if username in before else pool.remove(username)
+        sent = [(each.operation, each.parameters) for each in scripted.requests[asked:]]
+        writes = {operation for action in Action for operation in action.writes}
+        if way == "dry":
+            assert not writes.intersection(operation for operation, _ in sent)
+        else:
+            for operation, parameters in sent:
+                assert "ForceAliasCreation" not in parameters
+                if operation == "AdminCreateUser":
+                    assert {"MessageAction", "DesiredDeliveryMediums"} & parameters.keys()
+        return errors, [each for each in sent if way != "dry"]
+
+    wrong, codes_ = [], set()
+    for name, values in VALUES:
+        errors, sent = come("alone", name, values)
+        came = {way: come(way, name, values) for way in ("variable", "literal", "dry")}
+        expected = {"variable": (errors, sent), "literal": (errors, sent), "dry": (errors, [])}
+        if came != expected:
+            wrong.append((name, values, expected, came))
+        codes_ |= {error["code"] for error in errors}
+    assert wrong == []
+    assert codes_ >= {"INVALID_VALUE", "ALREADY_EXISTS", "STALE", "WRONG_STATE"}
+
+
+@pytest.mark.parametrize("fault", ["failed", "hung up"])
+@pytest.mark.parametrize("since", ["made by it", "older", "not there"])
+def test_creation_in_doubt(
+    start: Callable[..., Api],
+    scripted: ScriptedCognito,
+    pool: MemoryPool,
+    fault: str,
+    since: str,
+) -> None:
+    """A creation in doubt is looked at, and sent once; the steps around it are as they are."""
+    found: list[str] = []
+
+    def create(told: dict[str, Any]) -> Any:
+        found.append(told["Username"])
+        return failure("InternalErrorException", 500) if fault == "failed" else hang_up()
+
+    def find(told: dict[str, Any]) -> Any:
+        if told["Username"] != "new":
+            return reply(pool.call("AdminGetUser", told))
+        if not found or since == "not there":
+            return failure("UserNotFoundException")
+        pool.restore(Person("new", "sub-of-new", ""))
+        made = time.time() - (3600 if since == "older" else 0)
+        return reply({**pool.call("AdminGetUser", told), "UserCreateDate": made})
+
+    scripted.on("AdminCreateUser", create)
+    scripted.on("AdminGetUser", find)
+    steps = [add("carl", "A"), {"createUser": {"username": "new"}}, add("carl", "B")]
+    payload = send(start(), steps)
+    assert found == ["new"]
+    expected = {
+        "made by it": ("DONE", []),
+        "older": ("FAILED", ["ALREADY_EXISTS"]),
+        "not there": ("UNCERTAIN", ["UNCERTAIN"]),
+    }
+    assert (outcomes(payload)[1], codes(payload)[1]) == expected[since]
+    assert pool.people["carl"].groups == {"A", "B"}
+
+
+def test_creations_of_one_name(
+    start: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool
+) -> None:
+    """Of ten creations of one name, one is done."""
+    payload = send(start(), [{"createUser": {"username": "new"}}] * 10)
+    assert codes(payload) == [[], *[["ALREADY_EXISTS"]] * 9]
+    assert "new" in pool.people
+    assert len({each.parameters["Username"] for each in scripted.requests
+                if each.operation == "AdminCreateUser"}) == 1  # fmt: skip
+
+
+def test_sink_that_breaks_in_the_middle(
+    start: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool, tmp_path: Path
+) -> None:
+    """From then on nothing is changed, and what was done has its event once the sink works."""
+    folder, path = tmp_path / "events", tmp_path / "events" / "audit.jsonl"
+    folder.mkdir()
+    api = start(audit_file=path)
+
+    def enable(_: dict[str, Any]) -> Any:
+        path.rename(tmp_path / "moved.jsonl")
+        folder.rmdir()
+        return reply({})
+
+    scripted.on("AdminEnableUser", enable)
+    steps = [add("carl", "A"), {"enableUser": {"username": "carl"}}, add("carl", "B")]
+    payload = send(api, steps, onError="STOP")
+    assert outcomes(payload) == ["DONE", "DONE", "REFUSED"]
+    assert codes(payload) == [[], [], ["UNAVAILABLE"]]
+    assert pool.people["carl"].groups == {"A"}
+    folder.mkdir()
+    until(lambda: outcomes(send(api, [add("carl", "C")])) == ["DONE"])
+    written = [*events_in(tmp_path / "moved.jsonl"), *events_in(path)]
+    assert {(each["step"], each["outcome"]) for each in written} >= {(0, "done"), (1, "done")}
+
+
+def test_check_that_runs_out_of_time(
+    start: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool
+) -> None:
+    """Where not all steps could be checked, `REJECT_ALL` carries out none."""
+
+    def slowly(told: dict[str, Any]) -> Any:
+        time.sleep(0.2)
+        return reply({"Group": {"GroupName": told["GroupName"]}})
+
+    scripted.on("GetGroup", slowly)
+    steps = [add("carl", f"G{n}") for n in range(MAX_STEPS)]
+    payload = send(start(deadline=2), steps, onError="REJECT_ALL")
+    assert set(outcomes(payload)) <= {"SKIPPED", "FAILED"}
+    assert outcomes(payload)[-1] == "SKIPPED"
+    assert len(payload["results"]) == MAX_STEPS
+    assert writes_of(scripted) == []
+    assert pool.people["carl"].groups == set()
+
+
+def test_read_back_that_fails(
+    start: Callable[..., Api], scripted: ScriptedCognito, pool: MemoryPool
+) -> None:
+    """Where the users cannot be read back, the results say what was done."""
+
+    def find(told: dict[str, Any]) -> Any:
+        if told["Username"] == "carl":
+            return failure("InternalErrorException", 500)
+        return reply(pool.call("AdminGetUser", told))
+
+    scripted.on("AdminGetUser", find)
+    document = BATCH.replace("index", "index user { email }")
+    # Nothing is read of the target of what takes no rights, where no user is protected.
+    given = {"input": {"steps": [{"createUser": {"username": "new"}}, add("carl", "A")]}}
+    api = start(policy='[groups]\nAdmins = ["*"]\n')
+    answer = api.send(document, given, token=token_of(api, "ada"))
+    assert answer.codes == ["UPSTREAM_ERROR"]
+    results = answer.partial["batch"]["results"]
+    assert [each["outcome"] for each in results] == ["DONE", "DONE"]
+    assert [each["user"] for each in results] == [{"email": "new@example.com"}, None]
+
+
+@pytest.mark.parametrize("way", ["variables", "literals"])
+def test_price_of_members_that_are_left_out(start: Callable[..., Api], way: str) -> None:
+    """A variable without a value is no member of a step, whose price is that of the other."""
+    api = start()
+    document = """mutation ($steps: [BatchStep!]!) {
+        batch(input: {steps: $steps}) { results { outcome } }
+    }"""
+    steps = [{"disableUser": {"username": f"u{n}"}} for n in range(20)]
+    given: dict[str, Any] = {"steps": steps}
+    if way == "literals":
+        each = ", ".join(f"{literal_of(step)[:-1]}, enableUser: $none}}" for step in steps)
+        document = f"""mutation ($none: EnableUserInput) {{
+            batch(input: {{steps: [{each}]}}) {{ results {{ outcome }} }}
+        }}"""
+        given = {}
+    body = {"query": document, "variables": given, "extensions": {"cost": True}}
+    headers = {"Authorization": token_of(api, "sue")}
+    answer = api.client.post("/graphql", json=body, headers=headers).json()
+    assert len(answer["data"]["batch"]["results"]) == 20
+    assert answer["extensions"]["cost"]["estimated"] > 60
+
+
+def test_results_have_what_payloads_have() -> None:
+    """Whatever the payload of a mutation shows, the result of its step shows."""
+    types = SCHEMA.graphql_schema.type_map
+    results = set(types["BatchStepResult"].fields)
+    mutations = SCHEMA.graphql_schema.mutation_type.fields
+    for action in STEPS:
+        payload = get_named_type(mutations[action.label].type)
+        assert results.issuperset(payload.fields), action.label
