@@ -68,11 +68,13 @@ class AttemptReads:
         described: Describes the pool.
     """
 
-    __slots__ = ("_attempt", "_described")
+    __slots__ = ("_attempt", "_described", "_found")
 
     def __init__(self, attempt: Attempt, described: DescribedPool) -> None:
         self._attempt = attempt
         self._described = described
+        self._found: set[str] = set()
+        """The operations that found something of the target."""
 
     @property
     def target(self) -> Target:
@@ -103,11 +105,11 @@ class AttemptReads:
         target, row = self.target, self._attempt.action.row
         for operation in row.lookups:
             on_user = operation == "AdminGetUser"
-            name = {"Username": target.user} if on_user else {"GroupName": target.group}
-            if on_user and self._attempt.row is not None:
+            if operation in self._found or (on_user and self._attempt.row is not None):
                 continue
+            name = {"Username": target.user} if on_user else {"GroupName": target.group}
             try:
-                await self._call(operation, name)
+                await self._look_for(operation, name)
             except (UserNotFound, GroupNotFound):
                 if row.creates:
                     continue
@@ -125,7 +127,18 @@ class AttemptReads:
         """Call a read operation, without the cache."""
         if operation not in self._attempt.action.row.checks:  # so that IAM's policy has it
             raise Internal
-        return await self._call(operation, parameters)
+        reply = await self._call(operation, parameters)
+        self._found.add(operation)
+        return reply
+
+    async def _look_for(self, operation: str, name: Mapping[str, object]) -> None:
+        """Read an object, if it was not read since the last write of the request."""
+        context = self._attempt.context
+        await context.reads.get(
+            (operation, *name.items()),
+            lambda: self._call(operation, name),
+            deadline=context.deadline,
+        )
 
     async def _call(self, operation: str, parameters: Mapping[str, object]) -> Reply:
         context = self._attempt.context

@@ -1195,3 +1195,17 @@ def test_results_have_what_payloads_have() -> None:
     for action in STEPS:
         payload = get_named_type(mutations[action.label].type)
         assert results.issuperset(payload.fields), action.label
+
+
+@pytest.mark.parametrize("options", [{"dryRun": True}, {"onError": "REJECT_ALL"}], ids=str)
+def test_checks_look_once(
+    start: Callable[..., Api], scripted: ScriptedCognito, options: dict[str, Any]
+) -> None:
+    """Steps about one group, or one user, look it up once, and a group that is read not again."""
+    api = start()
+    steps = [add("carl"), add("alan"), add("carl"), {"enableUser": {"username": "carl"}}]
+    send(api, steps, **options)
+    assert scripted.operations().count("GetGroup") == 1
+    scripted.requests.clear()
+    send(api, [{"updateGroup": {"groupName": "Editors", "precedence": 1}}], **options)
+    assert scripted.operations().count("GetGroup") == (1 if "dryRun" in options else 2)

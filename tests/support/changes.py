@@ -131,6 +131,11 @@ def _ask_by_rest(
     return code
 
 
+def code_by(way: str, code: str) -> str:
+    """Return what a top-level error before a change is by a way to it."""
+    return "UNAVAILABLE" if way == "batch" else code
+
+
 def endings(path: Path) -> list[tuple[str, str | None]]:
     """Return how the attempts ended, as they are recorded in a file of events."""
     return [(event["outcome"], event["code"]) for event in events_in(path)]
