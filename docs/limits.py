@@ -45,6 +45,12 @@ LISTS = (
         "Cognito's quotas",
     ),
     Limit(
+        "Users that `memberCount` counts in a group, up to the end of a page",
+        "1 to {admin.MAX_COUNTED}, {admin.MAX_FIRST} by default",
+        "`BAD_USER_INPUT`",
+        "Cognito's quotas",
+    ),
+    Limit(
         "Name of a user or group",
         "{admin.MAX_LENGTH} characters",
         "`BAD_USER_INPUT`; in a payload `INVALID_VALUE`",
@@ -411,6 +417,18 @@ REQUESTS = (
         "{settings.max_representations}",
         "`QUERY_TOO_EXPENSIVE`",
         "the response's size",
+    ),
+    Limit(
+        "Steps of the batches of a request",
+        "{engine.MAX_STEPS}",
+        "one batch: `INVALID_VALUE`; several: `QUERY_TOO_EXPENSIVE`",
+        "Cognito's quotas",
+    ),
+    Limit(
+        "Calls to Cognito of those steps",
+        "{engine.MAX_CALLS_OF_STEPS}",
+        "`QUERY_TOO_EXPENSIVE`",
+        "Cognito's quotas",
     ),
     Limit(
         "Calls to Cognito",

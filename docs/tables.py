@@ -37,7 +37,14 @@ from graphql_admin.admin.schema import AdminSchema
 from graphql_admin.dev.cognito import POLICY
 from graphql_admin.engine.fallbacks import Fallback
 from graphql_admin.engine.fields import definition_of
-from graphql_admin.errors import AdminError, Refusal, leaves, payload_code
+from graphql_admin.errors import (
+    ActionFailed,
+    AdminError,
+    BadUserInput,
+    Refusal,
+    leaves,
+    payload_code,
+)
 from graphql_admin.policy.grants import ALL
 from graphql_admin.policy.iam import iam_policy
 from graphql_admin.settings import Settings
@@ -87,7 +94,11 @@ def table_of_routes() -> str:
         [
             f"`{_route_of(action)}`",
             ", ".join(f"`{name}`" for name in _parameters(query.document)),
-            ", ".join(f"`{_example(path, schema)}`" for path in paths_to(action, schema)),
+            ", ".join(
+                f"`{_example(path, schema)}`"
+                for path in paths_to(action, schema)
+                if f"{path.rpartition('.')[2]}(" in query.document  # the route's own field
+            ),
         ]
         for action, query in ADMIN_QUERIES.items()
     ]
@@ -282,15 +293,47 @@ def table_of_refusals() -> str:
 
 
 def table_of_payload_codes() -> str:
-    """The codes that a payload may have, as the schema describes them."""
-    codes = AdminSchema().graphql_schema.type_map["ActionErrorCode"]
-    assert isinstance(codes, GraphQLEnumType)  # noqa: S101  # the schema's own
-    errors = {payload_code(error): error for error in leaves()}
+    """The codes that the payload of any mutation may have, as the schema describes them."""
+    errors = _errors_in_payloads()
     rows = [
-        [f"`{name}`", _status_over_rest(errors[name]), value.description or "", errors[name].remedy]
-        for name, value in codes.values.items()
+        [f"`{name}`", _status_over_rest(errors[name]), meaning, errors[name].remedy]
+        for name, meaning in _meanings_of("ActionErrorCode").items()
+        if name in errors
     ]
     return to_table(["Code", "Over REST", "Meaning", "What the client does"], rows)
+
+
+def table_of_codes_in_batches() -> str:
+    """The codes that only the steps of a batch have."""
+    errors = _errors_in_payloads()
+    rows = [
+        [f"`{name}`", _capitalized(meaning.removeprefix("Only in a batch: "))]
+        for name, meaning in _meanings_of("ActionErrorCode").items()
+        if name not in errors
+    ]
+    return to_table(["Code", "Meaning"], rows)
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def table_of_steps() -> str:
+    """The outcomes of the steps of a batch."""
+    rows = [[f"`{name}`", meaning] for name, meaning in _meanings_of("BatchStepOutcome").items()]
+    return to_table(["Outcome", "Meaning"], rows)
+
+
+def _meanings_of(enum: str) -> Mapping[str, str]:
+    """Return the values of an enum of the schema, with their descriptions."""
+    type_ = AdminSchema().graphql_schema.type_map[enum]
+    assert isinstance(type_, GraphQLEnumType)  # noqa: S101  # the schema's own
+    return {name: value.description or "" for name, value in type_.values.items()}
+
+
+def _errors_in_payloads() -> Mapping[str, type[AdminError]]:
+    expected = (error for error in leaves() if issubclass(error, ActionFailed | BadUserInput))
+    return {payload_code(error): error for error in expected}
 
 
 def _status_over_rest(error: type[AdminError]) -> str:
@@ -392,6 +435,10 @@ TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "errors.md": {
         "outcomes": table_of_payload_codes,
         "refusals": table_of_refusals,
+    },
+    "batches.md": {
+        "outcomes of steps": table_of_steps,
+        "codes of steps": table_of_codes_in_batches,
     },
     "operations.md": {
         "log lines": table_of_log_lines,

@@ -77,6 +77,16 @@ class Row:
             raise ValueError(f"{self.name}: there are alternatives to no `write`")
 
     @property
+    def lookups(self) -> tuple[str, ...]:
+        """The Cognito operations that tell whether the target exists, for a dry run."""
+        return {
+            None: (),
+            TargetKind.USER: ("AdminGetUser",),
+            TargetKind.GROUP: ("GetGroup",),
+            TargetKind.MEMBERSHIP: ("AdminGetUser", "GetGroup"),
+        }[self.target]
+
+    @property
     def is_on_existing_user(self) -> bool:
         """Whether it changes a user who is in the pool already, and may be another's account."""
         is_on_user = self.target in {TargetKind.USER, TargetKind.MEMBERSHIP}

@@ -106,7 +106,7 @@ def test_groups_not_compared(run: Callable[..., Findings], backend: ScriptedCogn
     found = run(backend.url, disabled_actions="getGroup,listGroups,updateGroup")
     assert found.problems == []
     assert [note for note in found.notes if "were not compared" in note]
-    assert not {"GetGroup", "ListGroups"} & set(backend.operations())
+    assert "ListGroups" not in backend.operations()
 
 
 @pytest.mark.parametrize("operation", ["AdminGetUser", "AdminListGroupsForUser"])

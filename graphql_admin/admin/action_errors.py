@@ -75,6 +75,26 @@ class ActionErrorCode(Enum):
     INVALID_VALUE = strawberry.enum_value(
         "INVALID_VALUE", description="A value of the input is invalid. Nothing was changed."
     )
+    FORBIDDEN = strawberry.enum_value(
+        "FORBIDDEN",
+        description="Only in a batch: the caller does not have the action that the step requires. "
+        "Nothing was changed.",
+    )
+    THROTTLED = strawberry.enum_value(
+        "THROTTLED",
+        description="Only in a batch: Cognito's quotas did not allow the step in time. Nothing was "
+        "changed.",
+    )
+    UNAVAILABLE = strawberry.enum_value(
+        "UNAVAILABLE",
+        description="Only in a batch: the server or the pool could not carry the step out, for "
+        "another reason. Nothing was changed.",
+    )
+    UNCERTAIN = strawberry.enum_value(
+        "UNCERTAIN",
+        description="Only in a batch: the server does not know whether the pool carried the step "
+        "out.",
+    )
 
 
 @strawberry.type(description="An expected failure of an action.")

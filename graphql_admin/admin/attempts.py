@@ -14,7 +14,7 @@ from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.admin.preparation import AttemptReads, prepare
-from graphql_admin.audit.log import AuditLog, Event, Outcome, outcome_of
+from graphql_admin.audit.log import AuditLog, Event, Outcome, Step, outcome_of
 from graphql_admin.cognito.access import PoolWriter
 from graphql_admin.cognito.operations import describe
 from graphql_admin.cognito.replies import Reply
@@ -46,11 +46,20 @@ class Attempts:
         self._authorization = authorization
         self._described = described
 
-    async def attempt(self, context: Context, action: Action, change: Change) -> Done:
-        """Carry out a change for the request's caller.
+    async def attempt(
+        self, context: Context, action: Action, change: Change, step: Step | None = None
+    ) -> Done:
+        """Carry out a change for the request's caller, or only check it.
+
+        Args:
+            context: The context of the request.
+            action: The action.
+            change: The change.
+            step: Its place in a batch, if it is in one. It is told the outcome.
 
         Returns:
-            The target, as it was sent to Cognito, and Cognito's reply as the change confirmed it.
+            The target, as it was sent to Cognito, and Cognito's reply as the change confirmed it;
+            nothing of it was sent if it is only checked.
 
         Raises:
             Unauthenticated: The request carries no token.
@@ -64,6 +73,7 @@ class Attempts:
             AdminError: A call failed.
         """
         aim = _aim(context.caller, action, change.target())
+        is_dry = step is not None and step.is_dry
         attempt: Attempt | None = None
         outcome: Outcome | None = None
         # Without an outcome or an error of this server, the request was cancelled.
@@ -74,12 +84,14 @@ class Attempts:
             if action.row.sets_attributes:
                 self._authorization.check_attributes(attempt, change.attributes())
             self._audit.demand()
-            await self._authorization.allow(attempt)
+            await self._authorization.allow(attempt, reserves=not is_dry)
             reads = AttemptReads(attempt, self._described)
-            prepared = await prepare(change, reads, attempt)
+            prepared = await prepare(change, reads, attempt, looks=is_dry)
             operation, target = _operation(action, change), attempt.target
             told = {**parameters, **_names(operation, target), **prepared}
-            reply = await self._carry_out(attempt, change, reads, operation, told)
+            reply: Mapping[str, Any] = {}
+            if not is_dry:
+                reply = await self._carry_out(attempt, change, reads, operation, told)
         except AdminError as error:
             outcome, code = outcome_of(error, is_sent=_is_sent(attempt)), payload_code(error)
             raise
@@ -92,9 +104,12 @@ class Attempts:
         finally:
             if outcome is None:
                 outcome = Outcome.UNKNOWN if _is_sent(attempt) else Outcome.FAILED
-            self._audit.write(_event(context.caller, action, aim, attempt, outcome, code))
+            if step is not None:
+                step.outcome = outcome
+            told_of = Outcome.DRY_RUN if is_dry else outcome
+            self._audit.write(_event(context.caller, action, aim, attempt, told_of, code, step))
             if attempt is not None:
-                await self._authorization.settle(attempt, outcome)
+                await self._authorization.settle(attempt, told_of)
 
     async def _carry_out(
         self,
@@ -193,6 +208,7 @@ def _event(  # noqa: PLR0917  # the members of an event
     attempt: Attempt | None,
     outcome: Outcome,
     code: str | None,
+    step: Step | None,
 ) -> Event:
     return Event(  # by position: by name, making one takes twice as long
         request_record.current().id,
@@ -204,4 +220,5 @@ def _event(  # noqa: PLR0917  # the members of an event
         outcome,
         code,
         () if attempt is None else attempt.attributes,
+        step,
     )

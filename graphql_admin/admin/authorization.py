@@ -183,7 +183,7 @@ class Authorization:
         )
         attempt.decision = _unless_denied(decision)
 
-    async def allow(self, attempt: Attempt) -> Attempt:
+    async def allow(self, attempt: Attempt, *, reserves: bool = True) -> Attempt:
         """Return the attempt with the target to send to Cognito, if the caller may make it now.
 
         A caller who is reserved is refused, whatever the pool still says of them, and that is not
@@ -191,6 +191,10 @@ class Authorization:
         `settle`, and for a while afterwards unless nothing was changed. A caller who gives rights
         to themselves is held until `settle`. Both have the decision made again. `settle` must be
         called, however the attempt ends.
+
+        Args:
+            attempt: The attempt.
+            reserves: False if the change is only checked: then no user is reserved.
 
         Raises:
             AuthorityUnavailable: The pool did not say whether the caller may still do it.
@@ -211,9 +215,9 @@ class Authorization:
             await self._demand_no_conflict(attempt)
         decision = attempt.decision
         effect = decision.effect if isinstance(decision, Allowed) else await self._resolve(attempt)
-        if effect is Effect.TAKES:
+        if reserves and effect is Effect.TAKES:
             await self._reserve(attempt)
-        elif effect is Effect.GIVES and _is_on_oneself(attempt):
+        elif reserves and effect is Effect.GIVES and _is_on_oneself(attempt):
             await self._hold(attempt)
         elif attempt.decision is not decision and self._may_conflict(attempt):  # by now
             await self._demand_no_conflict(attempt)

@@ -1,13 +1,15 @@
 """The context of a request for resolvers: it can read, and request changes from the gate."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 import strawberry
 
 from graphql_admin.actions import Action
+from graphql_admin.audit.log import Step
 from graphql_admin.cognito.access import PoolReader
 from graphql_admin.cognito.coalescing import SharedReads
 from graphql_admin.cognito.replies import Reply
@@ -49,7 +51,9 @@ _PAGES = frozenset(
 class Gate(Protocol):
     """The only way to change anything in the user pool; see `attempts`."""
 
-    async def attempt(self, context: "Context", action: Action, change: Change) -> Done:
+    async def attempt(
+        self, context: "Context", action: Action, change: Change, step: Step | None = None
+    ) -> Done:
         """Carry out a change if the caller may, and write an audit event."""
 
 
@@ -119,8 +123,13 @@ class Context:
             raise _forbidden(action)
         return caller
 
-    async def attempt(self, action: Action, change: Change) -> Done:
+    async def attempt(self, action: Action, change: Change, step: Step | None = None) -> Done:
         """Carry out a change if the caller may, and write an audit event.
+
+        Args:
+            action: The action.
+            change: The change.
+            step: Its place in a batch, if it is in one.
 
         Returns:
             The target, as it was sent to Cognito, and Cognito's reply.
@@ -128,7 +137,17 @@ class Context:
         Raises:
             AdminError: See `attempts`.
         """
-        return await self.gate.attempt(self, action, change)
+        return await self.gate.attempt(self, action, change, step)
+
+    @contextmanager
+    def ending_before(self, seconds: float) -> Iterator[None]:
+        """Let calls end so many seconds before the deadline, so that others can follow."""
+        deadline = self.deadline
+        self.deadline -= seconds
+        try:
+            yield
+        finally:
+            self.deadline = deadline
 
     async def read(self, action: Action, operation: str, **parameters: object) -> Reply:
         """Call a Cognito operation that changes nothing, within the request's deadline.

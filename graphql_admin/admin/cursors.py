@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import orjson
 
+from graphql_admin.engine.costs import ROWS_PER_CALL
 from graphql_admin.errors import InvalidCursor
 
-MAX_LIMIT = 60
+MAX_LIMIT = ROWS_PER_CALL
 """Rows of Cognito's largest page."""
 
 _DIGEST_SIZE = 8

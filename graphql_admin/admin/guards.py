@@ -141,6 +141,35 @@ class Gated(Requires):
         return next_(source, info, **arguments)
 
 
+class GatedSteps(Guard):
+    """The field is a mutation of many steps: the gate checks the action of each.
+
+    Args:
+        actions: The actions that steps may have.
+    """
+
+    def __init__(self, actions: Collection[Action]) -> None:
+        self.actions = frozenset(actions)
+
+    def requirement(self, disabled: Collection[Action] = ()) -> str:  # noqa: ARG002
+        """Return what the field requires where some actions are disabled: a sentence."""
+        return "Requires a valid token, and for each step its action."
+
+    def is_closed(self, disabled: Collection[Action]) -> bool:
+        """Whether the field is unusable where some actions are disabled."""
+        return self.actions.issubset(disabled)
+
+    def demand(self, info: Info) -> None:
+        """Reject the request unless its caller has a token."""
+        info.context.demand_token()
+
+    async def resolve_async(
+        self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
+    ) -> Any:
+        """Resolve the field: the gate records an attempt without a token, too."""
+        return await next_(source, info, **arguments)
+
+
 def guarded(
     guard: Action | Guard, *, description: str, name: str | None = None
 ) -> Callable[[Callable[..., Any]], Any]:

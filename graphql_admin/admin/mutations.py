@@ -1,19 +1,21 @@
 """Makes the mutation of a row of the table of actions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import strawberry
 from strawberry.types.field import StrawberryField
 
 from graphql_admin.actions import Action
 from graphql_admin.admin.action_errors import ActionError
-from graphql_admin.admin.context import Info
+from graphql_admin.admin.context import Context, Info
 from graphql_admin.admin.guards import Gated
 from graphql_admin.admin.payloads import GroupPayload, MembershipPayload, Payload, UserPayload
 from graphql_admin.admin.personal import Personal
+from graphql_admin.audit.log import Step
 from graphql_admin.errors import ActionFailed, BadUserInput
 from graphql_admin.targets import Reads, Target, TargetKind
 
@@ -131,26 +133,46 @@ _PAYLOADS: Mapping[TargetKind, type[Payload]] = {
     TargetKind.MEMBERSHIP: MembershipPayload,
 }
 
-_resolvers: WeakSet[Callable[..., Any]] = WeakSet()
-"""Those of mutations made here: each hands its input to the gate, and does nothing else."""
+
+@dataclass(frozen=True)
+class Mutation:
+    """A mutation that was made here: it hands its input to the gate, and does nothing else."""
+
+    action: Action
+    input: type[Input]
+    payload: type[Payload]
+
+    async def carry_out(self, context: Context, change: Input, step: Step | None = None) -> Payload:
+        """Carry out a change, and return the payload that shows it.
+
+        Raises:
+            AdminError: It was not carried out, or this is not known.
+        """
+        done = await context.attempt(self.action, change, step)
+        target = _shown(context, self.action, change, done.target)
+        return self.payload(target=target, reply=done.reply)
+
+
+_mutations: WeakKeyDictionary[Any, Mutation] = WeakKeyDictionary()
+"""By their resolvers."""
 
 _INPUT = strawberry.argument(description="The target of the action, and its parameters.")
 
 
-def goes_through_gate(field: StrawberryField) -> bool:
-    """Tell whether a field was made by `mutation`."""
+def mutation_of(field: StrawberryField) -> Mutation | None:
+    """Return the mutation that a field was made for by `mutation`; None for other fields."""
     resolver = field.base_resolver
-    return resolver is not None and resolver.wrapped_func in _resolvers
+    return None if resolver is None else _mutations.get(resolver.wrapped_func)
 
 
-def _shown(info: Info, action: Action, input: Input, done: Target) -> Target:
+def _shown(context: Context, action: Action, change: Input, done: Target) -> Target:
     """Return the target that the payload shows: the `Username` only to callers who may read it.
 
     Others may have given an alias, and would learn whose it is.
     """
-    if action.is_for_oneself or Action.GET_USER in info.context.rights.actions:
+    if action.is_for_oneself or Action.GET_USER in context.rights.actions:
         return done
-    return input.target()
+    return change.target()
 
 
 def mutation(
@@ -179,15 +201,15 @@ def mutation(
     payload_ = type(f"{name}Payload", (payload or _PAYLOADS[action.target],), {})
     payload_ = strawberry.type(payload_, description=f"Result of `{action.label}`.")
 
+    made = Mutation(action, input_, payload_)
+
     async def resolve(self: Any, info: Info, input: Input) -> Any:  # noqa: ARG001
         try:
-            done = await info.context.attempt(action, input)
+            return await made.carry_out(info.context, input)
         except (ActionFailed, BadUserInput) as error:
             return payload_(errors=[ActionError.from_error(error)])
-        target = _shown(info, action, input, done.target)
-        return payload_(target=target, reply=done.reply)
 
-    _resolvers.add(resolve)
+    _mutations[resolve] = made
     resolve.__annotations__ |= {"input": Annotated[input_, _INPUT], "return": payload_ | None}
     guard = Gated(action)
     return strawberry.field(

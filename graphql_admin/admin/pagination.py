@@ -139,6 +139,14 @@ class Listing:
     """Input member for the number of rows; None if Cognito alone decides how many a page has."""
 
 
+class Counted(NamedTuple):
+    """The number of rows of a list, as far as it was read."""
+
+    number: int
+    is_all: bool
+    """Whether the end of the list was reached."""
+
+
 class Run(NamedTuple):
     """Consecutive rows after the start of the page of one token."""
 
@@ -279,6 +287,31 @@ async def read_all(context: Context, listing: Listing, *, enough: int | None = N
         at = Position(token, at.limit)
 
 
+async def count_rows(context: Context, listing: Listing, up_to: int) -> Counted:
+    """Count the rows of a list until `up_to` are found, or its end.
+
+    Cognito is called at most `SPARE_CALLS` times more often than its pages would need if they
+    were full.
+
+    Raises:
+        QueryTooExpensive: The request's calls are used up.
+        UpstreamFailed: A row has no name, so that it is not known which it is.
+        AdminError: A call failed.
+    """
+    # A list that changes while it is read may have a row twice.
+    names: set[str] = set()
+    at = Position(None, MAX_LIMIT)
+    for _ in range(ceil(up_to / MAX_LIMIT) + SPARE_CALLS):
+        found, token = await _call(context, listing, at, is_strict=True)
+        names.update(row[listing.key] for row in found)
+        if token is None:
+            return Counted(len(names), is_all=True)
+        if len(names) >= up_to:
+            break
+        at = Position(token, MAX_LIMIT)
+    return Counted(len(names), is_all=False)
+
+
 def _cut(rows: list[Row], start: Position, count: int) -> Page:
     """Return a page of a list that is read as a whole."""
     if start.token is not None:
@@ -289,7 +322,9 @@ def _cut(rows: list[Row], start: Position, count: int) -> Page:
     return Page(taken, runs, end=Position(None, start.limit, used) if used < len(rows) else None)
 
 
-async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[Row], str | None]:
+async def _call(
+    context: Context, listing: Listing, at: Position, *, is_strict: bool = False
+) -> tuple[list[Row], str | None]:
     parameters: dict[str, object] = dict(listing.parameters)
     if listing.size is not None:
         parameters[listing.size] = at.limit
@@ -302,7 +337,10 @@ async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[
         if at.token is None:
             raise
         raise InvalidCursor from error
-    rows = _named(reply.get(listing.rows, []), listing)
+    given = reply.get(listing.rows, [])
+    rows = _named(given, listing)
+    if is_strict and len(rows) < len(given):
+        raise UpstreamFailed
     token = reply.get(listing.token)
     if not isinstance(token, str | None):
         log.error("reply from Cognito with an invalid page token", operation=listing.operation)

@@ -7,12 +7,28 @@ from typing import Any
 from graphql_admin.admin.authorization import Attempt, demand_attributes
 from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.cognito.replies import Reply
-from graphql_admin.errors import Internal, Stale, TimedOut
-from graphql_admin.targets import Change, Reads, Target
+from graphql_admin.errors import (
+    AlreadyExists,
+    GroupNotFound,
+    Internal,
+    Stale,
+    TimedOut,
+    UsernameTaken,
+    UserNotFound,
+)
+from graphql_admin.targets import Change, Target
 
 
-async def prepare(change: Change, reads: Reads, attempt: Attempt) -> Mapping[str, object]:
+async def prepare(
+    change: Change, reads: "AttemptReads", attempt: Attempt, *, looks: bool = False
+) -> Mapping[str, object]:
     """Read what an authorized change depends on, and again whenever it is decided on again.
+
+    Args:
+        change: The change.
+        reads: Its reads.
+        attempt: The authorized attempt.
+        looks: Whether to look if the target exists, because Cognito will not be asked to change it.
 
     Returns:
         Parameters of Cognito's operation beyond those of the input.
@@ -21,7 +37,7 @@ async def prepare(change: Change, reads: Reads, attempt: Attempt) -> Mapping[str
         AdminError: The target's state does not allow the change, or could not be read. Nothing was
             changed.
     """
-    parameters = await _prepare(change, reads)
+    parameters = await _prepare(change, reads, looks=looks)
 
     async def look_anew() -> None:
         if await _prepare(change, reads) != parameters:  # with which the call was made up
@@ -31,11 +47,16 @@ async def prepare(change: Change, reads: Reads, attempt: Attempt) -> Mapping[str
     return parameters
 
 
-async def _prepare(change: Change, reads: Reads) -> Mapping[str, object]:
+async def _prepare(
+    change: Change, reads: "AttemptReads", *, looks: bool = False
+) -> Mapping[str, object]:
     try:
-        return await change.prepare(reads)
+        parameters = await change.prepare(reads)
+        if looks:
+            await reads.look_for_target()
     except TimedOut as error:
         raise TimedOut("The user pool did not answer in time. Nothing was changed.") from error
+    return parameters
 
 
 class AttemptReads:
@@ -47,11 +68,13 @@ class AttemptReads:
         described: Describes the pool.
     """
 
-    __slots__ = ("_attempt", "_described")
+    __slots__ = ("_attempt", "_described", "_found")
 
     def __init__(self, attempt: Attempt, described: DescribedPool) -> None:
         self._attempt = attempt
         self._described = described
+        self._found: set[str] = set()
+        """The operations that found something of the target."""
 
     @property
     def target(self) -> Target:
@@ -73,6 +96,27 @@ class AttemptReads:
         assert row is not None  # noqa: S101  # it was found
         return row
 
+    async def look_for_target(self) -> None:
+        """Check that the target exists, or that it does not, if the change creates it.
+
+        Raises:
+            AdminError: Cognito would reject the change, or the target could not be read.
+        """
+        target, row = self.target, self._attempt.action.row
+        for operation in row.lookups:
+            on_user = operation == "AdminGetUser"
+            if operation in self._found or (on_user and self._attempt.row is not None):
+                continue
+            name = {"Username": target.user} if on_user else {"GroupName": target.group}
+            try:
+                await self._look_for(operation, name)
+            except (UserNotFound, GroupNotFound):
+                if row.creates:
+                    continue
+                raise
+            if row.creates:
+                raise UsernameTaken if on_user else AlreadyExists(field="groupName")
+
     async def pool(self) -> Mapping[str, Any] | None:
         """Return the user pool, which may have been read for another request."""
         if DescribedPool.OPERATION not in self._attempt.action.row.checks:
@@ -83,6 +127,20 @@ class AttemptReads:
         """Call a read operation, without the cache."""
         if operation not in self._attempt.action.row.checks:  # so that IAM's policy has it
             raise Internal
+        reply = await self._call(operation, parameters)
+        self._found.add(operation)
+        return reply
+
+    async def _look_for(self, operation: str, name: Mapping[str, object]) -> None:
+        """Read an object, if it was not read since the last write of the request."""
+        context = self._attempt.context
+        await context.reads.get(
+            (operation, *name.items()),
+            lambda: self._call(operation, name),
+            deadline=context.deadline,
+        )
+
+    async def _call(self, operation: str, parameters: Mapping[str, object]) -> Reply:
         context = self._attempt.context
         reply = await context.count(partial(context.pool.read, anew=True), operation, parameters)
         context.charge(reply)

@@ -1,9 +1,12 @@
 """The cost of deciding on the changes of one request, in calls to Cognito."""
 
+from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TypeAlias
 
 from graphql_admin.actions import Action, Effect
+from graphql_admin.engine.costs import MAX_STEPS, Asked
 from graphql_admin.policy.decisions import Decisions, Principal
 from graphql_admin.policy.grants import Rights
 from graphql_admin.targets import TargetKind
@@ -11,6 +14,11 @@ from graphql_admin.tokens.caller import Caller
 
 READ_ONCE = frozenset({"DescribeUserPool"})
 """What is read for one change and then cached for others; see `described_pool`."""
+
+ON_ERROR, REJECT_ALL, DRY_RUN = "onError", "REJECT_ALL", "dryRun"
+"""The options of a batch that have its steps checked beforehand."""
+
+LABELS = frozenset(action.label for action in Action if action.write)
 
 Changes: TypeAlias = tuple[tuple[str, int], ...]
 """Names of actions, each with how often it is asked for."""
@@ -47,6 +55,29 @@ class Prices:
             changes: What is requested.
         """
         return 0 if caller is None else self._price_of(rights, caller.is_machine, changes)
+
+    def of_steps(self, caller: Caller | None, rights: Rights, batches: Iterable[Asked]) -> int:
+        """Return how many calls the steps of some batches may take, in all.
+
+        Args:
+            caller: The caller who requests them.
+            rights: The caller's rights, by their token.
+            batches: What they ask for.
+        """
+        return sum(self._price_of_steps(caller, rights, batch) for batch in batches)
+
+    def _price_of_steps(self, caller: Caller | None, rights: Rights, batch: Asked) -> int:
+        if batch.steps > MAX_STEPS:
+            return 0  # it is rejected before any call is made
+        names = (name for name in batch.changes if name in LABELS)
+        changes = tuple(sorted(Counter(names).items()))
+        deciding = self.of_decisions(caller, rights, changes)
+        is_checked = batch.options.get(ON_ERROR) == REJECT_ALL
+        if is_checked:
+            deciding *= 2
+        if is_checked or batch.options.get(DRY_RUN) is True:
+            deciding += sum(n * len(Action.labelled(name).row.lookups) for name, n in changes)
+        return deciding + batch.steps
 
     def _price(self, rights: Rights, is_machine: bool, changes: Changes) -> int:  # noqa: FBT001  # a key
         caller = Principal("", rights, is_machine)

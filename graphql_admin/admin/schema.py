@@ -21,6 +21,7 @@ from graphql_admin.actions import Action
 from graphql_admin.admin import (
     accounts,
     allowed,
+    batch,
     changes,
     federation,
     group_changes,
@@ -37,8 +38,8 @@ from graphql_admin.admin import (
 from graphql_admin.admin.context import Info
 from graphql_admin.admin.features import Feature
 from graphql_admin.admin.groups import types as groups
-from graphql_admin.admin.guards import Gated, Guard, Requires, guard_of, guarded
-from graphql_admin.admin.mutations import goes_through_gate
+from graphql_admin.admin.guards import Gated, GatedSteps, Guard, Requires, guard_of, guarded
+from graphql_admin.admin.mutations import mutation_of
 from graphql_admin.admin.self_check import plans_hold
 from graphql_admin.admin.users import types as users
 from graphql_admin.cognito.operations import Timestamp, parse_timestamp
@@ -183,6 +184,7 @@ class AdminSchema(FederationSchema):
         self._service = service
         self._node_field = node_field
         self._auth_directives = auth_directives
+        features = [*features, *batch.features(features, self._disabled)]
         self._added = [feature.extends for feature in features]
         mutation = _join("Mutation", "Admin mutations.", [each.mutation for each in features])
         can_change = bool(self.get_fields(get_object_definition(mutation, strict=True)))
@@ -256,7 +258,9 @@ class AdminSchema(FederationSchema):
         for name, field in root.fields.items() if root else ():
             definition = definition_of(field)
             guard = guard_of(definition)
-            if not isinstance(guard, Gated) or not goes_through_gate(definition):
+            if isinstance(guard, GatedSteps) and batch.is_batch(definition):
+                continue
+            if not isinstance(guard, Gated) or mutation_of(definition) is None:
                 yield f"{name} does not go through the gate"
                 continue
             input_ = definition_of(get_named_type(field.args["input"].type)).origin
@@ -283,7 +287,7 @@ class AdminSchema(FederationSchema):
         if not all(isinstance(each, Guard) for each in field.extensions):
             return False
         guard = guard_of(field)
-        if isinstance(guard, Gated):
+        if isinstance(guard, Gated | GatedSteps):
             return type_ is self._schema.mutation_type
         return guard is not None or field.base_resolver is None or is_shown(field)
 

@@ -10,6 +10,7 @@ from graphql import ExecutionResult, GraphQLSchema
 
 from graphql_admin.actions import Action
 from graphql_admin.admin.context import Context
+from graphql_admin.audit.log import Step
 from graphql_admin.cognito.access import PoolReader
 from graphql_admin.cognito.replies import Reply
 from graphql_admin.engine.documents import Document, Documents, InvalidDocument
@@ -119,7 +120,13 @@ async def _call(*_: object, **__: object) -> Reply:
 class _IdleGate:
     """A gate that changes nothing."""
 
-    async def attempt(self, context: Context, action: Action, change: Change) -> Done:
+    async def attempt(
+        self,
+        context: Context,
+        action: Action,
+        change: Change,
+        step: Step | None = None,  # noqa: ARG002
+    ) -> Done:
         """Return the target without changing anything."""
         target = change.target()
         assert isinstance(context, _Offline)  # noqa: S101

@@ -17,6 +17,7 @@ import stat
 import sys
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -66,7 +67,13 @@ class Outcome(StrEnum):
     """Nothing was changed, for another reason, which is in `code`."""
     UNKNOWN = "unknown"
     """It is not known whether Cognito carried it out."""
+    DRY_RUN = "dry_run"
+    """It was only checked, and nothing was changed. Where it would not have been carried out, the
+    reason is in `code`."""
 
+
+_DROPPED = frozenset({Outcome.REFUSED, Outcome.DRY_RUN})
+"""Outcomes of attempts that callers may make however often while the sink does not work."""
 
 _OUTCOMES: dict[type[AdminError], Outcome] = {
     AuditUnavailable: Outcome.REFUSED,
@@ -97,6 +104,21 @@ def outcome_of(error: AdminError, *, is_sent: bool) -> Outcome:
     return Outcome.FAILED if outcome is Outcome.UNKNOWN and not is_sent else outcome
 
 
+@dataclass(slots=True)
+class Step:
+    """The place of an attempt in a batch."""
+
+    batch: str
+    """An id of the batch."""
+    index: int
+    """The index of the step, from 0 on."""
+    is_dry: bool = False
+    """Whether it is only checked: nothing is sent that changes anything."""
+    outcome: Outcome | None = None
+    """How the attempt ended; `DONE`, if it was only checked, says that it would be carried out.
+    None until then."""
+
+
 class Event(NamedTuple):
     """An attempt to change something.
 
@@ -120,10 +142,23 @@ class Event(NamedTuple):
     """The error code, as in the response."""
     attributes: Collection[str] = ()
     """The names of the user's attributes that it would set; none before they were checked."""
+    step: Step | None = None
+    """Its place in a batch, if it is in one."""
 
     def to_line(self) -> bytes:
         """Return the event as a line of JSON, with the current time."""
-        request_id, sub, username, groups, action, (user, group), outcome, code, attributes = self
+        (
+            request_id,
+            sub,
+            username,
+            groups,
+            action,
+            (user, group),
+            outcome,
+            code,
+            attributes,
+            step,
+        ) = self
         event: dict[str, object] = {
             "time": clock.now(),
             "event": "mutation",
@@ -139,6 +174,8 @@ class Event(NamedTuple):
         }
         if attributes:
             event["attributes"] = sorted(attributes)
+        if step is not None:
+            event["batch"], event["step"] = step.batch, step.index
         return to_json(event) + b"\n"
 
 
@@ -174,9 +211,10 @@ class AuditLog:
     def write(self, event: Event) -> None:
         """Write an event, or keep it until the sink works again.
 
-        While more than `MAX_WAITING` is kept, refused attempts get only a line in the log.
+        While more than `MAX_WAITING` is kept, attempts that were refused or only checked get only a
+        line in the log.
         """
-        if len(self._waiting) > MAX_WAITING and event.outcome is Outcome.REFUSED:
+        if len(self._waiting) > MAX_WAITING and event.outcome in _DROPPED:
             log.error("audit event dropped", action=event.action, request_id=event.request_id)
             return
         self._waiting += event.to_line()

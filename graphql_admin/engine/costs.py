@@ -9,16 +9,21 @@ counts those when it makes them.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from math import ceil
+from typing import Any, NamedTuple, TypeAlias
 
 from graphql import (
+    BooleanValueNode,
     DocumentNode,
+    EnumValueNode,
     FieldNode,
     GraphQLField,
+    GraphQLInputObjectType,
     GraphQLObjectType,
     GraphQLSchema,
     IntValueNode,
     ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -39,6 +44,21 @@ PAGE_SIZE = "first"
 REFERENCES = "representations"
 """The argument that lists objects to fetch, one call each."""
 
+COUNTED = "upTo"
+"""The argument for how far a field counts the rows of a list, one call for each page."""
+
+ROWS_PER_CALL = 60
+"""Rows of Cognito's largest page."""
+
+INPUT = "input"
+"""The argument of a mutation."""
+
+STEPS = "steps"
+"""The input field that lists the steps of a batch. Their own cost depends on what they do; what is
+selected of each result is counted here."""
+
+MAX_STEPS = 50
+"""Steps of the batches in one operation."""
 
 _MAX_INT = 2**31 - 1
 """GraphQL's largest `Int`."""
@@ -57,6 +77,9 @@ class Size:
     distinct: bool = False
     """Whether equal items count once."""
 
+    per_call: int = 1
+    """Items that one call returns."""
+
     def given(self, variables: Mapping[str, Any]) -> int:
         """Return the size for these variables, which are not coerced yet."""
         value = variables.get(self.variable, self.number) if self.variable else self.number
@@ -65,14 +88,83 @@ class Size:
         elif isinstance(value, float) and value.is_integer():
             value = int(value)  # as GraphQL coerces an `Int`
         # An invalid size counts as one: it is rejected before any call is made.
-        return min(max(1, value), _MAX_INT) if isinstance(value, int) else 1
+        number = min(max(1, value), _MAX_INT) if isinstance(value, int) else 1
+        return ceil(number / self.per_call)
+
+
+class Asked(NamedTuple):
+    """What a batch asks for, before it is coerced."""
+
+    changes: tuple[str, ...]
+    """The name of each step's mutation; none for a step that does not name exactly one."""
+    steps: int
+    """Number of its steps."""
+    options: Mapping[str, object]
+    """The values of its other input fields that are strings or Booleans."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """The steps of a batch."""
+
+    input: ValueNode | None
+    """Its input, as in the document."""
+
+    defaults: Mapping[str, ValueNode | None]
+    """The default values of the operation's variables."""
+
+    def read(self, variables: Mapping[str, Any]) -> Asked:
+        """Return what is asked for with these variables, which are not coerced yet."""
+
+        def is_absent(value: Any) -> bool:
+            """Tell whether a member is a variable without a value, as if it were not there."""
+            if not isinstance(value, VariableNode):
+                return False
+            name = value.name.value
+            return name not in variables and self.defaults.get(name) is None
+
+        def resolve(value: Any) -> Any:
+            """Return the value of a node; those of its members and items are still nodes."""
+            match value:
+                case VariableNode():
+                    name = value.name.value
+                    return resolve(variables.get(name, self.defaults.get(name)))
+                case ListValueNode():
+                    return list(value.values)
+                case ObjectValueNode():
+                    members = ((each.name.value, each.value) for each in value.fields)
+                    return {name: member for name, member in members if not is_absent(member)}
+                case EnumValueNode() | BooleanValueNode():
+                    return value.value
+            return value
+
+        input_ = resolve(self.input)
+        members = input_ if isinstance(input_, dict) else {}
+        steps = resolve(members.get(STEPS))
+        # As GraphQL coerces a single value to a list.
+        listed = steps if isinstance(steps, list) else [] if steps is None else [steps]
+        named = [each for each in map(resolve, listed[:MAX_STEPS]) if isinstance(each, dict)]
+        changes = [name for each in named if len(each) == 1 for name in each]
+        options = {name: resolve(value) for name, value in members.items() if name != STEPS}
+        plain = {name: each for name, each in options.items() if isinstance(each, str | bool)}
+        return Asked(tuple(changes), len(listed), plain)
+
+    def given(self, variables: Mapping[str, Any]) -> int:
+        """Return the number of steps with these variables, which are not coerced yet."""
+        # Too many count as one: they are rejected before any call is made.
+        steps = self.read(variables).steps
+        return steps if 1 <= steps <= MAX_STEPS else 1
+
+
+Sizes: TypeAlias = tuple[Size | Batch, ...]
+"""Of the lists that an object is an item of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """The cost of an operation as a function of its variables."""
 
-    terms: Mapping[tuple[Size, ...], int]
+    terms: Mapping[Sizes, int]
     """Pairs of a number of calls, and the sizes that it is multiplied by."""
 
     references: tuple[Size, ...] = ()
@@ -80,6 +172,9 @@ class Cost:
 
     mutations: tuple[tuple[str, int], ...] = ()
     """The names of the operation's mutations, each with how often the operation has it."""
+
+    batches: tuple[Batch, ...] = ()
+    """The operation's batches, which are not among `mutations`."""
 
     def calls(self, variables: Mapping[str, Any] | None) -> int:
         """Return the number of calls that the operation takes with these variables."""
@@ -94,6 +189,10 @@ class Cost:
     def objects(self, variables: Mapping[str, Any] | None) -> int:
         """Return the number of references with these variables, equal ones counted separately."""
         return sum(size.given(variables or {}) for size in self.references)
+
+    def asked(self, variables: Mapping[str, Any] | None) -> list[Asked]:
+        """Return what the batches ask for with these variables."""
+        return [batch.read(variables or {}) for batch in self.batches]
 
 
 class CostTable:
@@ -124,12 +223,15 @@ class CostTable:
         mutations: Counter[str] = Counter()
         if operation.operation is OperationType.MUTATION:
             asked = selections.collect(root, below).values()
-            mutations.update(nodes[0].name.value for nodes in asked)
-            del mutations["__typename"]
+            names = (nodes[0].name.value for nodes in asked)
+            mutations.update(
+                name for name in names if name in root.fields and not _is_batch(root.fields[name])
+            )
         return Cost(
             {(): self._enough} if walk.given_up else terms,
             tuple(walk.references),
             tuple(mutations.items()),
+            tuple(walk.batches),
         )
 
 
@@ -151,6 +253,7 @@ class _Walk:
         }
         self._left = enough
         self.references: list[Size] = []
+        self.batches: list[Batch] = []
 
     @property
     def given_up(self) -> bool:
@@ -161,8 +264,8 @@ class _Walk:
         self,
         parent: GraphQLObjectType,
         selection_sets: Iterable[SelectionSetNode | None],
-        sizes: tuple[Size, ...],
-    ) -> Counter[tuple[Size, ...]]:
+        sizes: Sizes,
+    ) -> Counter[Sizes]:
         """Return the terms for the selections of one object.
 
         Args:
@@ -170,12 +273,17 @@ class _Walk:
             selection_sets: All its selection sets.
             sizes: Of the lists that the object is an item of.
         """
-        terms: Counter[tuple[Size, ...]] = Counter()
+        terms: Counter[Sizes] = Counter()
         for nodes in self._selections.collect(parent, selection_sets).values():
             field = parent.fields.get(nodes[0].name.value)
             if field is None or self.given_up:  # introspection makes no calls
                 continue
             own = below = sizes
+            if _is_batch(field):
+                batch = Batch(_argument(nodes[0], INPUT), self._defaults)
+                self.batches.append(batch)
+                terms += self._cost_of_value(field, nodes, (*sizes, batch))
+                continue
             if PAGE_SIZE in field.args:
                 below = (*sizes, self._size(nodes[0], PAGE_SIZE, field))
             elif REFERENCES in field.args:
@@ -183,6 +291,9 @@ class _Walk:
                 self.references.append(size)
                 # Two references to one object share a call, but not the calls of the fields below.
                 own, below = (*sizes, replace(size, distinct=True)), (*sizes, size)
+            elif COUNTED in field.args:
+                size = self._size(nodes[0], COUNTED, field)
+                own = (*sizes, replace(size, per_call=ROWS_PER_CALL))
             if self._takes_call(field):
                 terms[own] += 1
                 self._left -= 1
@@ -190,10 +301,10 @@ class _Walk:
         return terms
 
     def _cost_of_value(
-        self, field: GraphQLField, nodes: list[FieldNode], sizes: tuple[Size, ...]
-    ) -> Counter[tuple[Size, ...]]:
+        self, field: GraphQLField, nodes: list[FieldNode], sizes: Sizes
+    ) -> Counter[Sizes]:
         type_ = get_named_type(field.type)
-        terms: Counter[tuple[Size, ...]] = Counter()
+        terms: Counter[Sizes] = Counter()
         selection_sets = [node.selection_set for node in nodes]
         if isinstance(type_, GraphQLObjectType):
             return self.cost_below(type_, selection_sets, sizes)
@@ -203,13 +314,24 @@ class _Walk:
         return terms
 
     def _size(self, node: FieldNode, name: str, field: GraphQLField) -> Size:
-        value = next((a.value for a in node.arguments or () if a.name.value == name), None)
+        value = _argument(node, name)
         default = field.args[name].default_value
         fallback = default if isinstance(default, int) else 1
         if isinstance(value, VariableNode):
             variable = value.name.value
             return Size(_number(self._defaults.get(variable), fallback), variable)
         return Size(_number(value, fallback))
+
+
+def _argument(node: FieldNode, name: str) -> ValueNode | None:
+    return next((a.value for a in node.arguments or () if a.name.value == name), None)
+
+
+def _is_batch(field: GraphQLField) -> bool:
+    """Tell whether a field takes steps."""
+    argument = field.args.get(INPUT)
+    type_ = get_named_type(argument.type) if argument else None
+    return isinstance(type_, GraphQLInputObjectType) and STEPS in type_.fields
 
 
 def _count_different(references: list[Any]) -> int:

@@ -24,7 +24,7 @@ from graphql import (
 )
 
 from graphql_admin.engine.caches import LruCache
-from graphql_admin.engine.costs import Cost, CostTable, TakesCall
+from graphql_admin.engine.costs import MAX_STEPS, Asked, Cost, CostTable, TakesCall
 from graphql_admin.engine.fields import secret_fields
 from graphql_admin.engine.limits import (
     FragmentCycle,
@@ -47,6 +47,11 @@ from graphql_admin.errors import (
 CACHE_BYTES = 32 * 2**20
 """Estimated size of the cached documents, in bytes. Clients send few different ones unless they
 interpolate values into them."""
+
+
+MAX_CALLS_OF_STEPS = 20 * MAX_STEPS
+"""Calls to Cognito that the steps of an operation's batches may take. It is more than any of this
+server's actions takes, checked beforehand and then carried out."""
 
 
 class InvalidDocument(Exception):
@@ -107,11 +112,19 @@ class Document:
         """Return the names of an operation's mutations, each with how often it has it."""
         return self.costs[name_of(operation)].mutations
 
+    def batches(
+        self, operation: OperationDefinitionNode, variables: Mapping[str, Any] | None
+    ) -> list[Asked]:
+        """Return what an operation's batches ask for with these variables."""
+        return self.costs[name_of(operation)].asked(variables)
+
     def estimate(
         self,
         operation: OperationDefinitionNode,
         variables: Mapping[str, Any] | None,
         beyond: int = 0,
+        *,
+        of_steps: int = 0,
     ) -> int:
         """Return how many calls to Cognito an operation may take with these variables.
 
@@ -119,6 +132,7 @@ class Document:
             operation: One of the document's.
             variables: As the client has them.
             beyond: Calls that its mutations may take beyond one for each.
+            of_steps: Calls that the steps of its batches may take, which have a limit of their own.
 
         Raises:
             InvalidDocument: They are too many, or the variables exceed a limit.
@@ -132,6 +146,16 @@ class Document:
         if cost.objects(variables) > self.limits.representations:
             problem = f"A request may refer to at most {self.limits.representations} objects."
             raise InvalidDocument(QueryTooExpensive, [GraphQLError(problem)])
+        batches = self.batches(operation, variables)
+        if len(batches) > 1 and sum(each.steps for each in batches) > MAX_STEPS:
+            problem = f"The batches of a request may have at most {MAX_STEPS} steps in all."
+            raise InvalidDocument(QueryTooExpensive, [GraphQLError(problem)])
+        if of_steps > MAX_CALLS_OF_STEPS:
+            problem = (
+                f"The steps may take {of_steps} or more calls to the user pool. At most "
+                f"{MAX_CALLS_OF_STEPS} are allowed: ask for fewer at a time."
+            )
+            raise InvalidDocument(QueryTooExpensive, [GraphQLError(problem)])
         estimated = cost.calls(variables) + beyond
         if estimated > self.max_calls:
             problem = (
@@ -139,7 +163,7 @@ class Document:
                 f"{self.max_calls} are allowed: ask for less at a time."
             )
             raise InvalidDocument(QueryTooExpensive, [GraphQLError(problem)])
-        return estimated
+        return estimated + of_steps
 
 
 class Documents:

@@ -25,6 +25,19 @@ def checks_of(actions: Collection[Action], *, knows_groups: bool) -> tuple[str, 
     return tuple(read.value for read in reads)
 
 
+def lookups_of(actions: Collection[Action]) -> frozenset[str]:
+    """Return the operations by which dry runs of the enabled changes look for their targets.
+
+    Without the permission to call them, only dry runs are rejected.
+    """
+    return frozenset(
+        operation
+        for action in actions
+        if not action.is_for_oneself
+        for operation in action.row.lookups
+    )
+
+
 def iam_policy(
     pool_arn: str,
     actions: Collection[Action],
@@ -42,6 +55,7 @@ def iam_policy(
     """
     operations = {operation for action in actions for operation in action.operations}
     operations.update(checks_of(actions, knows_groups=knows_groups), further)
+    operations.update(lookups_of(actions))
     statement = {
         "Sid": "AdministerUserPool",
         "Effect": "Allow",

@@ -115,7 +115,9 @@ class Executor:
         rights = rights_of(caller, self.grants)
         mutations = document.mutations(operation)
         deciding = self.prices.of_decisions(caller, rights, mutations) if mutations else 0
-        estimated = document.estimate(operation, variables, deciding)
+        batches = document.batches(operation, variables)
+        of_steps = self.prices.of_steps(caller, rights, batches) if batches else 0
+        estimated = document.estimate(operation, variables, deciding, of_steps=of_steps)
         context = Context(
             caller=caller,
             rights=rights,
@@ -123,7 +125,7 @@ class Executor:
             pool=self.reader,
             gate=self.gate,
             deadline=deadline,
-            max_calls=self.max_calls,
+            max_calls=self.max_calls + of_steps,
             repeats=document.repeats,
         )
         if not estimated:

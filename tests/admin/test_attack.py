@@ -124,7 +124,7 @@ class Attacker:
         names = [self.world.usernames[target], self.world.subs[target], ADDRESS.format(target)]
         return {
             ask(self.api, way, action, name, *group, token=self.token)
-            for way in ("graphql", "rest")
+            for way in ("graphql", "rest", "batch")
             for name in names
         }
 

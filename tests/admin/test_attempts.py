@@ -17,7 +17,7 @@ from graphql_admin.actions import Action, Row
 from graphql_admin.admin.attempts import Attempts
 from graphql_admin.admin.context import Context, Info
 from graphql_admin.admin.features import Feature
-from graphql_admin.admin.guards import Gated, guard_of, guarded
+from graphql_admin.admin.guards import Gated, GatedSteps, guard_of, guarded
 from graphql_admin.admin.mutations import UserInput, mutation
 from graphql_admin.admin.schema import FEATURES, AdminSchema
 from graphql_admin.admin.users.types import find_user
@@ -39,11 +39,17 @@ MUTATIONS = AdminSchema().graphql_schema.mutation_type
 
 
 def test_every_action_that_writes_is_one_gated_mutation() -> None:
-    """The mutations are the rows that write, each under the action's name and behind the gate."""
+    """The mutations are the rows that write, each under the action's name and behind the gate.
+
+    Beside them is only the batch, whose steps are these.
+    """
     guards = {
         name: guard_of(field.extensions["strawberry-definition"])
         for name, field in MUTATIONS.fields.items()
     }
+    batch = guards.pop("batch")
+    assert isinstance(batch, GatedSteps)
+    assert batch.actions == {each for each in Action if each.write and not each.is_for_oneself}
     assert all(type(guard) is Gated for guard in guards.values())
     assert {name: guard.action for name, guard in guards.items()} == {
         action.label: action for action in Action if action.write

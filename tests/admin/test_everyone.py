@@ -17,7 +17,7 @@ from tests.support.changes import ask, endings
 from tests.support.directory import Directory
 from tests.support.patience import PATIENCE
 
-WAYS = pytest.mark.parametrize("way", ["graphql", "rest"])
+WAYS = pytest.mark.parametrize("way", ["graphql", "rest", "batch"])
 SCOPE, OWN, FORBIDDEN = "OUT_OF_SCOPE", "OWN_ACCOUNT", "FORBIDDEN"
 EVERYONE = {"admin_groups": "*"}
 OPEN = {action.label for action in Action if action.open_to_signed_in}

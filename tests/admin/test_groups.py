@@ -1,12 +1,16 @@
 """Reading groups, and the lists between groups and users."""
 
+import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from graphql_admin.admin.pagination import SPARE_CALLS
+from graphql_admin.admin.users.types import MAX_COUNTED
 from tests.support.api import Api
 from tests.support.directory import Directory
-from tests.support.scripted import ScriptedCognito, failure, reply
+from tests.support.scripted import Reply, ScriptedCognito, failure, held, reply
 
 
 def test_group(api: Api, directory: Directory) -> None:
@@ -117,3 +121,137 @@ def test_group_names_are_never_split(
     reply = serve(scripted.url).send("{ users { nodes { username } } }", groups=(name,))
     assert reply.codes == ["FORBIDDEN"]
     assert scripted.requests == []
+
+
+# Counting the members of a group.
+
+COUNT = """query ($upTo: Int! = 60) {
+    group(name: "Editors") { memberCount(upTo: $upTo) { atLeast exact } }
+}"""
+EMPTY, UNKNOWN = {"atLeast": 0, "exact": True}, {"atLeast": 0, "exact": False}
+
+
+def members(*names: str, token: str | None = None) -> Reply:
+    """Return a page of members."""
+    page = {"Users": [{"Username": name} for name in names]}
+    return reply(page if token is None else {**page, "NextToken": token})
+
+
+@pytest.fixture
+def counted(scripted: ScriptedCognito, serve: Callable[..., Api]) -> Api:
+    """A server in front of a pool with a group, whose members are scripted by the test."""
+    scripted.on("GetGroup", reply({"Group": {"GroupName": "Editors"}}))
+    return serve(scripted.url, deadline=2)
+
+
+def test_member_count(api: Api, directory: Directory) -> None:
+    """Members are counted up to the page on which enough are reached, and no further."""
+    directory.add_group("Editors")
+    directory.add_user("other")
+    assert api.send(COUNT).data["group"]["memberCount"] == EMPTY
+    for number in range(61):
+        directory.add_user(f"u{number}", "Editors")
+    counts = {
+        up_to: api.send(COUNT, {"upTo": up_to}).data["group"]["memberCount"]
+        for up_to in (1, 60, 61, 1000)
+    }
+    first, whole = {"atLeast": 60, "exact": False}, {"atLeast": 61, "exact": True}
+    assert counts == {1: first, 60: first, 61: whole, 1000: whole}
+
+
+@pytest.mark.parametrize(
+    ("pages", "up_to", "expected"),
+    [
+        ([members()], 60, EMPTY),
+        ([members(token="1"), members(token="2"), members()], 60, EMPTY),
+        ([members(token=f"{n}") for n in range(30)], 60, UNKNOWN),
+        ([members("a", token="1"), members(token="2"), members("b")], 60,
+         {"atLeast": 2, "exact": True}),
+        # The end of the list is not known before it is read.
+        ([members("a", "b", token="1"), members()], 2, {"atLeast": 2, "exact": False}),
+        ([members("a", "b", token="1"), members()], 3, {"atLeast": 2, "exact": True}),
+        # A user was removed and added again between two pages.
+        ([members("a", "b", token="1"), members("b", "c")], 60, {"atLeast": 3, "exact": True}),
+    ],
+)  # fmt: skip
+def test_member_count_of_short_pages(
+    counted: Api,
+    scripted: ScriptedCognito,
+    pages: list[Reply],
+    up_to: int,
+    expected: dict[str, object],
+) -> None:
+    """A count is only said to be exact where the end of the list was read."""
+    scripted.on("ListUsersInGroup", pages)
+    assert counted.send(COUNT, {"upTo": up_to}).data["group"]["memberCount"] == expected
+    assert len(scripted.requests) <= 1 + 1 + SPARE_CALLS
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ([members("a", token="1"), *[failure("InternalErrorException", 500)] * 3],
+         "UPSTREAM_ERROR"),
+        ([members("a", token="1"), members("b", token="1")], "UPSTREAM_ERROR"),
+        (reply({"Users": [{"Username": "a"}, {}]}), "UPSTREAM_ERROR"),
+        (reply({"Users": "a"}), "UPSTREAM_ERROR"),
+        ([members("a", token="1"), held(threading.Event(), members("b"))], "TIMEOUT"),
+        (failure("ResourceNotFoundException"), "GROUP_NOT_FOUND"),
+    ],
+    ids=["fails", "repeats", "nameless", "no list", "late", "deleted meanwhile"],
+)  # fmt: skip
+def test_member_count_that_fails(
+    counted: Api, scripted: ScriptedCognito, answer: Any, code: str
+) -> None:
+    """There is no figure where the list cannot be read."""
+    scripted.on("ListUsersInGroup", answer)
+    answered = counted.send(COUNT)
+    assert answered.codes == [code]
+    assert answered.partial == {"group": {"memberCount": None}}
+
+
+@pytest.mark.parametrize("up_to", [0, -1, MAX_COUNTED + 1])
+def test_member_count_out_of_range(counted: Api, scripted: ScriptedCognito, up_to: int) -> None:
+    """It is asked for within bounds."""
+    answered = counted.send(COUNT, {"upTo": up_to})
+    assert answered.codes == ["BAD_USER_INPUT"]
+    assert answered.errors[0]["extensions"]["field"] == "upTo"
+    assert "ListUsersInGroup" not in scripted.operations()
+
+
+def test_price_of_member_count(counted: Api, scripted: ScriptedCognito) -> None:
+    """It has the price of the pages that it may read, for each group."""
+    scripted.on("ListGroups", reply({"Groups": [{"GroupName": "A"}, {"GroupName": "B"}]}))
+    scripted.on("ListUsersInGroup", members("a"))
+    document = """query ($first: Int!, $upTo: Int!) {
+        groups(first: $first) { nodes { memberCount(upTo: $upTo) { atLeast } } }
+    }"""
+
+    def ask(first: int, up_to: int) -> Any:
+        body = {
+            "query": document,
+            "variables": {"first": first, "upTo": up_to},
+            "extensions": {"cost": True},
+        }
+        headers = {"Authorization": counted.token("Admins")}
+        return counted.client.post("/graphql", json=body, headers=headers).json()
+
+    costs = {
+        asked: ask(*asked)["extensions"]["cost"]["estimated"]
+        for asked in [(2, 1), (2, 60), (2, 61), (2, 1000), (8, 1000)]
+    }
+    assert costs == {(2, 1): 3, (2, 60): 3, (2, 61): 5, (2, 1000): 35, (8, 1000): 137}
+    scripted.requests.clear()
+    assert ask(9, 1000)["errors"][0]["extensions"]["code"] == "QUERY_TOO_EXPENSIVE"
+    assert scripted.requests == []
+
+
+def test_member_count_uses_up_the_calls(
+    serve: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """Empty pages beyond the price count as they are read, and there is no figure without calls."""
+    scripted.on("GetGroup", reply({"Group": {"GroupName": "Editors"}}))
+    scripted.on("ListUsersInGroup", [members(token=f"{n}") for n in range(30)])
+    answered = serve(scripted.url, max_calls=4).send(COUNT)
+    assert answered.codes == ["QUERY_TOO_EXPENSIVE"]
+    assert len(scripted.requests) == 4

@@ -16,7 +16,7 @@ from tests.support.memory_pool import MemoryPool
 from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, failure, hang_up, reply
 
-WAYS = pytest.mark.parametrize("way", ["graphql", "rest"])
+WAYS = pytest.mark.parametrize("way", ["graphql", "rest", "batch"])
 FORBIDDEN, CONFLICT = "FORBIDDEN", "CONFLICT"
 GET, LIST = "AdminGetUser", "AdminListGroupsForUser"
 POLICY = """

@@ -9,7 +9,7 @@ from graphql_admin.actions import Action
 from graphql_admin.policy.iam import iam_policy
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, reply
-from tests.support.ways import ALTERNATIVES, REPLIES, WAYS
+from tests.support.ways import ALTERNATIVES, REPLIES, WAYS, dry_run
 
 CHANGES = [action for action in Action if action.write]
 
@@ -37,6 +37,8 @@ def test_action_alone(serve: Callable[..., Api], scripted: ScriptedCognito, acti
     for each in (document, *others):
         (payload,) = api.send(each).data.values()
         assert payload["errors"] == []
+    if not action.is_for_oneself:
+        api.send(dry_run(action))
     seen = {each.operation for each in (*scripted.requests, *scripted.authority)}
     assert seen == granted(action)
 

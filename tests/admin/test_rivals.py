@@ -270,7 +270,7 @@ def test_two_processes(
         assert remain(backend, first, second) == [first.caller]
 
 
-@pytest.mark.parametrize("way", ["graphql", "rest"])
+@pytest.mark.parametrize("way", ["graphql", "rest", "batch"])
 def test_taken_by_another_process(start: Start, moto: Moto, way: str) -> None:
     """Who loses their rights through one process gives none back to themselves through another.
 

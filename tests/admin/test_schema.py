@@ -255,10 +255,14 @@ def test_mutation_without_its_target_fails_start(input_: Any) -> None:
         AdminSchema(features=(*features, Feature(mutation=Deletions)))
 
 
+OF_BATCHES = {"FORBIDDEN", "THROTTLED", "UNAVAILABLE", "UNCERTAIN"}
+"""Codes of the errors of steps that would be top-level errors of a single mutation."""
+
+
 def test_action_error_codes_are_the_outcomes() -> None:
-    """A payload can say every expected outcome, and an invalid value."""
+    """A payload can say every expected outcome, an invalid value, and what a batch says instead."""
     codes = {kind.code for kind in ActionFailed.__subclasses__()}
-    assert set(ActionErrorCode.__members__) == codes | {"INVALID_VALUE"}
+    assert set(ActionErrorCode.__members__) == codes | {"INVALID_VALUE"} | OF_BATCHES
 
 
 def test_two_schemas_in_one_process() -> None:

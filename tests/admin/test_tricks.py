@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
+from graphql_admin.actions import Action
 from tests.support.api import Api
-from tests.support.changes import ask, endings
+from tests.support.changes import ask, endings, ways_to
 from tests.support.directory import Directory
 from tests.support.memory_pool import MemoryPool
 from tests.support.scripted import Reply, ScriptedCognito, failure, held, raw, reply
 from tests.support.started import until
 
-WAYS = pytest.mark.parametrize("way", ["graphql", "rest"])
+WAYS = pytest.mark.parametrize("way", ["graphql", "rest", "batch"])
 SCOPE, OWN, FORBIDDEN = "OUT_OF_SCOPE", "OWN_ACCOUNT", "FORBIDDEN"
 GET, LIST = "AdminGetUser", "AdminListGroupsForUser"
 POLICY = """
@@ -114,6 +115,7 @@ def test_second_page_that_fails(  # noqa: PLR0917  # fixtures and parameters
         "AUTHORITY_UNAVAILABLE",
         "UPSTREAM_ERROR",
         "TIMEOUT",
+        "UNAVAILABLE",  # any of these in a batch
         "THROTTLED",
         "USER_NOT_FOUND",
         FORBIDDEN,
@@ -424,7 +426,7 @@ def test_rights_that_go_within_a_document(
     assert len(pool.writes) == 3
 
 
-@WAYS
+@pytest.mark.parametrize("way", ways_to(Action.SIGN_USER_OUT))
 @pytest.mark.parametrize("name", ["ada", "sub-of-ada", "ada@example.com", "ROOT", "", "*"])
 def test_signing_others_out(
     start: Callable[..., Api], scripted: ScriptedCognito, way: str, name: str

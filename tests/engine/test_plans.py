@@ -146,7 +146,7 @@ class Lenient:
         given = cast("Authorization", self), context, action, target, context.rights
         return Attempt(*given, Allowed())
 
-    async def allow(self, attempt: object) -> None:
+    async def allow(self, attempt: object, *, reserves: bool) -> None:
         """Reject nothing."""
 
     async def settle(self, *_: object) -> None:

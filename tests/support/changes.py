@@ -27,13 +27,22 @@ NAMED: dict[str, str | None] = {
 }
 """Values of input fields that must be of a form, or be there."""
 
+BATCH_OF_ONE = """mutation ($input: BatchInput!) {
+    done: batch(input: $input) { results { errors { code field } } }
+}"""
+
 SAMPLES_BY_TYPE: dict[str, Any] = {"Boolean": True, "Int": 1, "String": "sample"}
 """Values of input fields that name no target, by their types."""
 
 
 def ways_to(action: Action) -> list[str]:
     """Return the ways by which a change can be asked for."""
-    return ["graphql", "rest"] if action in ADMIN_QUERIES else ["graphql"]
+    ways = {
+        "graphql": True,
+        "rest": action in ADMIN_QUERIES,
+        "batch": not action.is_for_oneself,
+    }
+    return [way for way, is_there in ways.items() if is_there]
 
 
 def is_on_group(action: Action) -> bool:
@@ -93,10 +102,14 @@ def ask(
     action = Action.labelled(action) if isinstance(action, str) else action
     if way == "rest":
         return _ask_by_rest(api, action, user, group, token)
-    answer = api.send(document_of(action), {"input": input_of(action, user, group)}, token=token)
+    document, given = document_of(action), input_of(action, user, group)
+    if way == "batch":
+        document, given = BATCH_OF_ONE, {"steps": [{action.label: given}]}
+    answer = api.send(document, {"input": given}, token=token)
     if answer.codes:
         return str(answer.codes[0])
-    for error in answer.data["done"]["errors"]:
+    done = answer.data["done"]
+    for error in (done["results"][0] if way == "batch" else done)["errors"]:
         if error["code"] in {"OUT_OF_SCOPE", "OWN_ACCOUNT"}:
             assert error["field"] in {"username", "groupName"}
         return str(error["code"])
@@ -116,6 +129,11 @@ def _ask_by_rest(
     assert (code is None) == (answer.status_code == 200)
     assert answer.status_code == STATUSES.get(str(code), answer.status_code)
     return code
+
+
+def code_by(way: str, code: str) -> str:
+    """Return what a top-level error before a change is by a way to it."""
+    return "UNAVAILABLE" if way == "batch" else code
 
 
 def endings(path: Path) -> list[tuple[str, str | None]]:

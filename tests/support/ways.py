@@ -21,7 +21,7 @@ from graphql import (
 )
 
 from graphql_admin.actions import Action
-from graphql_admin.admin.guards import Guard, Requires, RequiresByType, guard_of
+from graphql_admin.admin.guards import GatedSteps, Guard, Requires, RequiresByType, guard_of
 from graphql_admin.admin.nodes import global_id
 from graphql_admin.admin.schema import AdminSchema
 
@@ -91,6 +91,12 @@ ALTERNATIVES = {
 
 SAMPLES_BY_TYPE = {"Boolean": "true", "Int": "1", "String": '"sample"'}
 """Values of others, by the names of their types."""
+
+STEP = '(input: {steps: [{addUserToGroup: {username: "bob", groupName: "Editors"}}]})'
+"""The arguments of a batch whose result has every object."""
+
+OF_STEP = frozenset({Action.ADD_USER_TO_GROUP})
+"""What its step requires. Without it the step is refused, and not the batch."""
 
 MAX_CALLS = 10_000
 """Enough for every way, whatever it may cost where pages are full."""
@@ -212,6 +218,9 @@ def _find(
         field_type = get_named_type(field.type)
         here = (*path, name)
         guard = guard_of(field.extensions["strawberry-definition"])
+        if isinstance(guard, GatedSteps):
+            yield from _find(field_type, f"{prefix} {{ {name}{STEP}", here, before | OF_STEP)
+            continue
         if guard is None:
             yield from _find(field_type, f"{prefix} {{ {name}", here, before)
             continue
@@ -228,5 +237,16 @@ def _find(
 
 SCHEMA = AdminSchema()
 WAYS = list(dict.fromkeys(find_ways(SCHEMA)))
+
+
+def dry_run(action: Action) -> str:
+    """Return a document that only checks a change."""
+    field = SCHEMA.graphql_schema.mutation_type.fields[action.label]
+    step = f"{{{action.label}: {sample_value('', field.args['input'].type)}}}"
+    return (
+        f"mutation {{ batch(input: {{dryRun: true, steps: [{step}]}})"
+        " { results { outcome errors { code } } } }"
+    )
+
 
 assert ALTERNATIVES.keys() == {action for action in Action if action.row.alternatives}

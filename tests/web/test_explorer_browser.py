@@ -182,9 +182,9 @@ def test_picking_a_person_shows_who_one_is(visit: Visit) -> None:
 
 
 def test_every_allowed_action_has_an_example(visit: Visit) -> None:
-    """A caller who may do everything is offered every example."""
+    """A caller who may do everything is offered every example, and one of a batch."""
     visit.pick("admin")
-    assert sorted(visit.examples()) == sorted(action.label for action in Action)
+    assert sorted(visit.examples()) == sorted(["batch", *(action.label for action in Action)])
 
 
 LACKING = {
@@ -218,7 +218,7 @@ def test_no_example_is_refused(visit: Visit, role: str) -> None:
             continue
         assert "errors" not in result, (action, result)
         assert None not in result["data"].values(), (action, result)
-        if Action.labelled(action).write:
+        if action == "batch" or Action.labelled(action).write:
             assert result["data"][action]["errors"] == [], (action, result)
 
 
@@ -231,6 +231,7 @@ def test_one_is_offered_only_what_one_may_do(visit: Visit) -> None:
         "listGroupsForUser",
         "disableUser",
         "signUserOut",
+        "batch",
     ]
     visit.pick("ordinary user")
     assert visit.examples() == ["viewer", "signUserOut"]

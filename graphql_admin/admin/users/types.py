@@ -24,6 +24,7 @@ from graphql_admin.admin.pagination import (
     First,
     Listing,
     Row,
+    count_rows,
     paginate,
     read_all,
 )
@@ -38,9 +39,12 @@ from graphql_admin.admin.users.filters import (
 from graphql_admin.admin.users.identities import ATTRIBUTE, UserIdentity, read_identities
 from graphql_admin.cognito.operations import Timestamp, to_timestamp
 from graphql_admin.engine.fields import FieldReader, held, shown
-from graphql_admin.errors import AmbiguousUser, UpstreamFailed, UserNotFound
+from graphql_admin.errors import AmbiguousUser, BadUserInput, UpstreamFailed, UserNotFound
 
 log = structlog.get_logger(__name__)
+
+MAX_COUNTED = 1000
+"""Users in a group who are counted at most, up to the end of a page."""
 
 
 @strawberry.type(description="An attribute of a user, as stored in Cognito.")
@@ -321,14 +325,9 @@ class UserQuery:
         return await paginate(info.context, listing, User, first=first, after=after)
 
 
-@guarded(Action.LIST_USERS_IN_GROUP, name="users", description="The users in the group.")
-async def users_in_group(
-    group: strawberry.Parent[Group],
-    info: Info,
-    first: First = DEFAULT_FIRST,
-    after: After = None,
-) -> Connection[User] | None:
-    listing = Listing(
+def _members_of(group: Group) -> Listing:
+    """Return the list of the users in a group."""
+    return Listing(
         Action.LIST_USERS_IN_GROUP,
         "ListUsersInGroup",
         rows="Users",
@@ -336,7 +335,48 @@ async def users_in_group(
         token="NextToken",
         parameters={"GroupName": group.key},
     )
-    return await paginate(info.context, listing, User, first=first, after=after)
 
 
-FEATURE = Feature(query=UserQuery, extends={Group: (users_in_group,)})
+@guarded(Action.LIST_USERS_IN_GROUP, name="users", description="The users in the group.")
+async def users_in_group(
+    group: strawberry.Parent[Group],
+    info: Info,
+    first: First = DEFAULT_FIRST,
+    after: After = None,
+) -> Connection[User] | None:
+    return await paginate(info.context, _members_of(group), User, first=first, after=after)
+
+
+@strawberry.type(description="The number of users in a group, as far as they were counted.")
+class MemberCount:
+    at_least: int = strawberry.field(description="How many users were found.")
+    exact: bool = strawberry.field(
+        description="Whether these are all. If not, there may be more, or no more: Cognito has no "
+        "such figure, and they were counted no further."
+    )
+
+
+@guarded(
+    Action.LIST_USERS_IN_GROUP,
+    name="memberCount",
+    description="The number of users in the group. They are counted by reading the list, with a "
+    f"call to Cognito for each {MAX_FIRST}; it may change meanwhile.",
+)
+async def count_members(
+    group: strawberry.Parent[Group],
+    info: Info,
+    up_to: Annotated[
+        int,
+        strawberry.argument(
+            description="Count no further than the page on which so many are reached, 1 to "
+            f"{MAX_COUNTED}."
+        ),
+    ] = MAX_FIRST,
+) -> MemberCount | None:
+    if not 1 <= up_to <= MAX_COUNTED:
+        raise BadUserInput(f"`upTo` must be from 1 to {MAX_COUNTED}.", field="upTo")
+    number, is_all = await count_rows(info.context, _members_of(group), up_to)
+    return MemberCount(at_least=number, exact=is_all)
+
+
+FEATURE = Feature(query=UserQuery, extends={Group: (users_in_group, count_members)})

@@ -121,7 +121,10 @@ def routes(
 
     def config(_: Request) -> Response:
         content = {
-            "actions": {action.label: action.sentence for action in Action},
+            "actions": {
+                **{action.label: action.sentence for action in Action},
+                "batch": "Carry out many changes at once.",
+            },
             "changes": changes,
             "secrets": sorted({name for change in changes for name in change["secrets"]}),
             "introspection": introspection,

@@ -17,7 +17,8 @@ from graphql import (
 )
 
 from graphql_admin.actions import Action
-from graphql_admin.engine.fields import secret_fields
+from graphql_admin.admin.guards import Gated, guard_of
+from graphql_admin.engine.fields import definition_of, secret_fields
 
 _OF_TARGET = frozenset({"username", "groupName"})
 """The input fields for which the page has values."""
@@ -36,8 +37,9 @@ def describe_changes(schema: GraphQLSchema) -> list[dict[str, Any]]:
     root = schema.mutation_type
     secrets = secret_fields(schema)
     return [
-        _describe(Action.labelled(name), field, secrets)
-        for name, field in (root.fields.items() if root else ())
+        _describe(guard.action, field, secrets)
+        for field in (root.fields.values() if root else ())
+        if isinstance(guard := guard_of(definition_of(field)), Gated)
     ]
 
 

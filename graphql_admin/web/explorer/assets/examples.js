@@ -37,10 +37,24 @@
  * @returns {Example[]} Those that only read come first.
  */
 export function examplesFor(viewer, surroundings, { changes, people }) {
-  return [
+  const examples = [
     ...examplesThatRead(viewer, surroundings),
     ...examplesThatChange(viewer, surroundings, changes, people),
   ].filter(({ action }) => viewer.actions.includes(action));
+  return [...examples, ...examplesOfBatches(examples, changes)];
+}
+
+/** A batch that only checks a few of the other examples. None of them has a secret. */
+function examplesOfBatches(examples, changes) {
+  const plain = changes.filter(({ target, secrets }) => target !== "oneself" && !secrets.length);
+  const inputs = new Map(examples.map(({ action, variables }) => [action, variables.input]));
+  const steps = plain
+    .filter(({ action }) => inputs.has(action))
+    .slice(0, 3)
+    .map(({ action }) => ({ [action]: inputs.get(action) }));
+  const variables = { input: { steps, dryRun: true } };
+  const example = { action: "batch", changes: true, query: BATCH, operationName: "Batch", variables };
+  return steps.length ? [example] : [];
 }
 
 function examplesThatRead({ username, actions }, { users, groups }) {
@@ -213,6 +227,26 @@ function changing(action, shown, input) {
 }
 
 const capitalized = (word) => word[0].toUpperCase() + word.slice(1);
+
+const BATCH = `mutation Batch($input: BatchInput!) {
+  batch(input: $input) {
+    errors {
+      code
+      message
+      field
+    }
+    results {
+      index
+      action
+      outcome
+      errors {
+        code
+        message
+        field
+      }
+    }
+  }
+}`;
 
 const VIEWER = `query Viewer {
   viewer {
@@ -427,6 +461,10 @@ const SESSIONS_OF_MANY = `query ListUserSessions($first: Int!) {
 const USERS_OF_ONE = `query ListUsersInGroup($name: String!) {
   group(name: $name) {
     name
+    memberCount(upTo: 60) {
+      atLeast
+      exact
+    }
     users(first: 10) {
       nodes {
         username
