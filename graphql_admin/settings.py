@@ -111,10 +111,30 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[::1\](:\d+)?")
 
 
+_WEB_ORIGIN = re.compile(
+    r"(?P<origin>(?P<scheme>https?)://(?:[a-z0-9._-]+|\[[0-9a-f:]+\]))"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+)
+_APP_ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://[A-Za-z0-9._~-]+(?::[1-9][0-9]{0,4})?")
+"""The origin of an app or a browser extension, such as `capacitor://localhost`. Browsers change the
+letter case of hosts only in the schemes that they know."""
+
+_NO_ORIGINS = frozenset({"about", "blob", "data", "file", "ftp", "http", "https", "ws", "wss"})
+"""Schemes that browsers know. Pages with any but http and https have the origin `null`."""
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
 def _require_origins(origins: frozenset[str]) -> frozenset[str]:
     origins -= {""}
     for origin in origins:
-        if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?", origin):
+        web, app = _WEB_ORIGIN.fullmatch(origin), _APP_ORIGIN.fullmatch(origin)
+        if web is not None and web["port"] == _DEFAULT_PORTS[web["scheme"]]:
+            raise ValueError(
+                f"{origin!r} has the default port, which browsers leave out: write "
+                f"{web['origin']!r}"
+            )
+        if web is None and (app is None or app["scheme"] in _NO_ORIGINS):
             raise ValueError(
                 f"{origin!r} is not an origin as browsers send it, such as https://app.example.com"
             )
@@ -257,7 +277,8 @@ class Settings(BaseSettings):
     """Allowed values of the `Host` header: names, `*.example.com`, addresses, networks, or `*` for
     any. By default any, and with `dev` those of this machine."""
     cors_origins: Annotated[_Strings, AfterValidator(_require_origins)] = frozenset()
-    """Origins whose pages may call this server, such as `https://app.example.com`."""
+    """Origins whose pages may call this server, such as `https://app.example.com`,
+    `capacitor://localhost` or `chrome-extension://…`."""
 
     amplify: bool = False
     """Whether to serve the REST routes of Amplify's Admin Queries, too."""

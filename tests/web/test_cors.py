@@ -9,7 +9,14 @@ from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito
 
 ALLOWED = "https://app.example.com"
+ORIGINS = [
+    ALLOWED,
+    "http://localhost:3000",
+    "capacitor://localhost",
+    "chrome-extension://cjpalhdlnbpafiamejdnhcphjbkeiagm",
+]
 FOREIGN = [
+    "capacitor://localhost.evil.example",
     "https://evil.example.com",
     "https://app.example.com.evil.example",
     "https://evil.example/https://app.example.com",
@@ -25,8 +32,8 @@ ACCESS = "access-control-"
 
 @pytest.fixture
 def api(serve: Callable[..., Api], scripted: ScriptedCognito) -> Api:
-    """This server, open to the pages of two origins."""
-    return serve(scripted.url, cors_origins=f"{ALLOWED}, http://localhost:3000")
+    """This server, open to the pages of a few origins."""
+    return serve(scripted.url, cors_origins=",".join(ORIGINS))
 
 
 def answers(api: Api, origin: str) -> dict[int, httpx2.Response]:
@@ -50,7 +57,7 @@ def answers(api: Api, origin: str) -> dict[int, httpx2.Response]:
 KINDS = {200, 204, 400, 401, 404, 405, 406, 413, 415}
 
 
-@pytest.mark.parametrize("origin", [ALLOWED, "http://localhost:3000"])
+@pytest.mark.parametrize("origin", ORIGINS)
 def test_allowed_origin(api: Api, origin: str) -> None:
     """A page of an allowed origin may read every answer, refusals included."""
     found = answers(api, origin)
