@@ -427,15 +427,35 @@ def load_settings(**overrides: object) -> Settings:
         for name in sorted(os.environ)
         if name.startswith(PREFIX) and name[len(PREFIX) :].lower() not in Settings.model_fields
     ]
+    quoted = [
+        name
+        for name, value in sorted(os.environ.items())
+        if name.startswith((PREFIX, "AWS_")) and _is_quoted(value)
+    ]
+    problems += [
+        f"{name}: has quotes at its ends, which would be part of the value; write it without them"
+        for name in quoted
+    ]
     try:
         settings = Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
         for problem in error.errors():
+            if problem["loc"] and PREFIX + str(problem["loc"][0]).upper() in quoted:
+                continue
             said = _WORDS.get(problem["type"], problem["msg"])
             problems += _sentences(problem["loc"], said, problem.get("ctx", {}))
     if problems:
         raise InvalidSettings(problems)
     return settings
+
+
+def _is_quoted(value: str) -> bool:
+    """Tell whether a value, or an item of a list, begins or ends with a quote.
+
+    Shells take quotes off; Docker's `--env-file` and systemd's units, among others, may keep them.
+    """
+    items = map(str.strip, value.split(","))
+    return any(item.startswith(("'", '"')) or item.endswith(("'", '"')) for item in items)
 
 
 _WORDS = {

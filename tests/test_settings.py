@@ -328,6 +328,38 @@ def test_dev_on_this_machine(environment: pytest.MonkeyPatch, endpoint: str) -> 
     assert create_app(load_settings())
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GRAPHQL_ADMIN_CLIENT_IDS", '"client1"'),
+        ("GRAPHQL_ADMIN_CLIENT_IDS", "'client1', 'client2'"),
+        ("GRAPHQL_ADMIN_CLIENT_IDS", 'client1,"client2"'),
+        ("GRAPHQL_ADMIN_CLIENT_IDS", '"client1,client2"'),
+        ("GRAPHQL_ADMIN_ADMIN_GROUPS", '"Admins"'),
+        ("GRAPHQL_ADMIN_USER_POOL_ID", '"eu-west-1_AbCdEf123"'),
+        ("GRAPHQL_ADMIN_ISSUER", "'https://issuer.example'"),
+        ("GRAPHQL_ADMIN_PORT", '"8000"'),
+        ("GRAPHQL_ADMIN_AUDIT_FILE", '"/var/log/audit.jsonl"'),
+        ("GRAPHQL_ADMIN_HOST", '"0.0.0.0"'),
+        ("GRAPHQL_ADMIN_ALLOWED_HOSTS", "'admin.example.com'"),
+        ("GRAPHQL_ADMIN_INTROSPECTION", "'off'"),
+        ("GRAPHQL_ADMIN_EXPLORER_CLIENT_ID", "'client1'"),
+        ("AWS_ACCESS_KEY_ID", '"AKIAEXAMPLE"'),
+        ("AWS_SECRET_ACCESS_KEY", "'secret'"),
+        ("AWS_PROFILE", '"production"'),
+    ],
+)
+def test_quoted_values_are_refused_and_not_repeated(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """An env-file that keeps quotes makes them a part of the value, which then is nobody's."""
+    set_(environment, ADMIN_GROUPS="Admins")
+    environment.setenv(name, value)
+    (problem,) = problems()
+    assert problem.startswith(f"{name}: has quotes at its ends")
+    assert value.strip("'\"") not in problem
+
+
 def test_docs_have_every_setting() -> None:
     """The page on settings has a row for every setting."""
     page = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf-8")
