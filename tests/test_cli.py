@@ -108,6 +108,9 @@ def wait_for_health(server: subprocess.Popen[bytes], port: int) -> None:
     assert server.poll() is not None, "neither answered nor ended"
 
 
+IGNORED = "Ignored, since dev has its own settings: "
+
+
 def test_dev(tmp_path: Path) -> None:
     """Dev prints an address, three tokens, a query and a curl line that works; Ctrl-C ends it."""
     misleading = {
@@ -135,8 +138,7 @@ def test_dev(tmp_path: Path) -> None:
         complaints = dev.log()
         assert dev.output().removeprefix(said).strip() == ""
         assert complaints.splitlines()[:2] == [
-            "Ignored, since dev has its own settings: GRAPHQL_ADMIN_ADMIN_GROUPS, "
-            "GRAPHQL_ADMIN_NO_SUCH_SETTING",
+            f"{IGNORED}GRAPHQL_ADMIN_ADMIN_GROUPS, GRAPHQL_ADMIN_NO_SUCH_SETTING",
             "Creating users",
         ]
         assert "Traceback" not in complaints
@@ -144,7 +146,7 @@ def test_dev(tmp_path: Path) -> None:
 
 
 def test_dev_lets_pages_call_it_and_drops_no_setting_silently(tmp_path: Path) -> None:
-    """Pages of the origins of `--cors-origin` may call it; it says that the settings do not count."""
+    """Pages of the origins of `--cors-origin` may call it; settings that do not count are named."""
     options = ("--cors-origin", "http://localhost:5173", "--cors-origin", "capacitor://localhost")
     environment = {
         "TMPDIR": str(tmp_path),
@@ -164,8 +166,7 @@ def test_dev_lets_pages_call_it_and_drops_no_setting_silently(tmp_path: Path) ->
         dev.send(signal.SIGINT)
         assert dev.wait() == 0
         assert dev.log().splitlines()[:2] == [
-            "Ignored, since dev has its own settings: GRAPHQL_ADMIN_CORS_ORIGINS, "
-            "GRAPHQL_ADMIN_QUOTAS",
+            f"{IGNORED}GRAPHQL_ADMIN_CORS_ORIGINS, GRAPHQL_ADMIN_QUOTAS",
             "In place of GRAPHQL_ADMIN_CORS_ORIGINS, use --cors-origin.",
         ]
 

@@ -115,9 +115,9 @@ def dev(users: int, port: int, origins: tuple[str, ...]) -> None:
     graphql-admin dev --users 1000 --port 9000
     graphql-admin dev --cors-origin http://localhost:5173
 
-    Cognito is embedded, so neither AWS nor a setting is needed, and nothing is kept. Settings in the
-    environment are for a pool of yours: they are ignored, and named. It needs the
-    extra `dev`: pip install 'graphql-admin[dev]'.
+    Cognito is embedded, so neither AWS nor a setting is needed, and nothing is kept. Settings in
+    the environment are for a pool of yours: they are ignored, and named. It needs the extra
+    `dev`: pip install 'graphql-admin[dev]'.
 
     docs/getting-started.md goes on from there.
     """  # noqa: D301  # for Click, which keeps the lines after it
