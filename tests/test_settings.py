@@ -302,7 +302,7 @@ def test_origins_with_a_default_port_are_refused_in_words(
     ],
 )
 def test_origins_that_no_browser_sends(environment: pytest.MonkeyPatch, origin: str) -> None:
-    """Pages of some schemes have the origin `null`, which is no one's."""
+    """Pages of some schemes have the origin `null`, which any site may have."""
     set_(environment, ADMIN_GROUPS="Admins", CORS_ORIGINS=origin)
     (problem,) = problems()
     assert problem.startswith("GRAPHQL_ADMIN_CORS_ORIGINS: ")
