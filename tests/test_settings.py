@@ -1,5 +1,6 @@
 """Settings: what starts the server, what keeps it from starting, and what is said then."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -358,6 +359,24 @@ def test_quoted_values_are_refused_and_not_repeated(
     (problem,) = problems()
     assert problem.startswith(f"{name}: has quotes at its ends")
     assert value.strip("'\"") not in problem
+
+
+def test_idle_connections_outlive_those_of_balancers(environment: pytest.MonkeyPatch) -> None:
+    """Balancers keep theirs for 60 seconds, and send no request over one that is being closed.
+
+    So do the files for proxies: nginx says for how long it keeps connections to the server, haproxy
+    how often it closes half of those that are not needed.
+    """
+    set_(environment, ADMIN_GROUPS="Admins")
+    keep_alive = load_settings().keep_alive
+    assert keep_alive > 60
+    deploy = Path(__file__).parent.parent / "deploy"
+    (nginx,) = re.findall(r"keepalive_timeout (\d+)s;", (deploy / "nginx.conf").read_text())
+    (haproxy,) = re.findall(r"pool-purge-delay (\d+)s", (deploy / "haproxy.cfg").read_text())
+    assert int(nginx) < keep_alive
+    assert 2 * int(haproxy) < keep_alive
+    set_(environment, KEEP_ALIVE="120.5")
+    assert load_settings().keep_alive == 120.5
 
 
 def test_docs_have_every_setting() -> None:
