@@ -254,7 +254,7 @@ async def find_user(
         reply = await context.read(action, "AdminGetUser", Username=username)
     except UserNotFound:
         return None
-    if reply.get("Username") is None:
+    if not isinstance(reply.get("Username"), str):
         raise _incomplete("Username")
     return User(reply)
 
