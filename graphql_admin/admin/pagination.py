@@ -24,6 +24,7 @@ from graphql_admin.admin.cursors import MAX_LIMIT, CursorCodec, Position
 from graphql_admin.engine.fields import shown
 from graphql_admin.errors import (
     BadUserInput,
+    DevicesNotShown,
     GroupNotFound,
     InvalidCursor,
     UpstreamFailed,
@@ -217,6 +218,8 @@ async def paginate(
     start = Position(None, listing.limit or first) if after is None else codec.decode(after)
     try:
         page = await read_page(context, listing, start, first)
+    except DevicesNotShown:  # which leaves open whether the user is gone
+        raise
     except (UserNotFound, GroupNotFound):
         return None
     return Connection(
