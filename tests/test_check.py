@@ -107,7 +107,7 @@ def test_unknown_groups(
 def test_unknown_groups_of_administrators(
     run: Callable[..., Findings], pool: Directory, moto_url: str, disabled: str
 ) -> None:
-    """So are those of `ADMIN_GROUPS`, where nothing else would say that nobody may do anything."""
+    """So are those of `ADMIN_GROUPS`, where nothing else would say that no user has a right."""
     disabled = f"{disabled},{NOT_IN_MOTO}".strip(",")
     found = run(moto_url, pool.pool_id, admin_groups="Admins, Adminz", disabled_actions=disabled)
     assert found == Findings(["The policy has groups that the pool does not have: 'Adminz'."])

@@ -374,7 +374,7 @@ def test_username_behind_an_alias(  # noqa: PLR0917  # fixtures and parameters
 def test_username_behind_an_alias_that_was_not_read(
     start: Callable[..., Api], scripted: ScriptedCognito, caller: str, disabled: str
 ) -> None:
-    """It is read back where it is shown; if nobody may read users, it is as it was given."""
+    """It is read back where it is shown; where that action is disabled, it is as it was given."""
     api = start(disabled_actions=disabled)
     document = """mutation ($input: EnableUserInput!) {
         enableUser(input: $input) { user { id username SHOWN } }

@@ -589,7 +589,7 @@ NAMED = {"Username": "6f1c-uuid", "UserAttributes": [{"Name": "sub", "Value": "6
 
 
 @pytest.mark.usefixtures("paths")
-@pytest.mark.parametrize("given", ["alias-of-bob", "6F1C-UUID", "6f1c-uuid"])
+@pytest.mark.parametrize("given", ["alias-of-bob", "6F1C-UUID"])
 @pytest.mark.parametrize("selected", ["id", "username", "...F"])
 @pytest.mark.parametrize(
     ("action", "more"),
@@ -604,7 +604,7 @@ def test_a_payload_has_the_id_of_whoever_an_alias_or_other_letters_name(  # noqa
     given: str,
 ) -> None:
     """An `id` made of what was given would be nobody's, and a client's cache would go stale."""
-    scripted.on_all({f"Admin{action[0].upper()}{action[1:]}": {}, "AdminGetUser": NAMED})
+    scripted.on_all({Action.labelled(action).write: {}, "AdminGetUser": NAMED})
     fragment = " fragment F on User { id ... on Node { id } }" if selected == "...F" else ""
     document = act(action, f"user {{ {selected} }}") + fragment
     api = serve(scripted.url)
