@@ -535,7 +535,9 @@ def test_allowed_actions_on_a_user_who_is_gone_by_now_are_null_without_an_error(
     policy_for_staff: Callable[[frozenset[Action]], Path],
 ) -> None:
     """So is what the caller may do, where it depends on the user's groups."""
-    policy = policy_for_staff(frozenset({Action.LIST_USERS, Action.LIST_GROUPS_FOR_USER}))
+    policy = policy_for_staff(
+        frozenset({Action.LIST_USERS, Action.LIST_GROUPS_FOR_USER, Action.DISABLE_USER})
+    )
     bob = {"Username": "bob", "Attributes": [{"Name": "sub", "Value": "sub-of-bob"}]}
     scripted.on("ListUsers", reply({"Users": [bob]}))
     scripted.on("AdminListGroupsForUser", failure("UserNotFoundException"))
@@ -585,7 +587,11 @@ def test_mutation_calls_cognito_once(serve: Callable[..., Api], scripted: Script
     assert scripted.operations()[1:] == ["AdminEnableUser", "AdminGetUser"]
 
 
-NAMED = {"Username": "6f1c-uuid", "UserAttributes": [{"Name": "sub", "Value": "6f1c-uuid"}]}
+NAMED = {
+    "Username": "6f1c-uuid",
+    "UserAttributes": [{"Name": "sub", "Value": "6f1c-uuid"}],
+    "Enabled": True,
+}
 
 
 @pytest.mark.usefixtures("paths")
