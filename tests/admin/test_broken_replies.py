@@ -1,6 +1,7 @@
 """Replies from Cognito that do not match its model are its errors, not faults of this server."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -241,11 +242,15 @@ def queries_of(operation: str) -> Iterator[tuple[str, dict[str, Any]]]:
     yield f'{{ user(by: {{username: "bob"}}) {user} userPool {pool} }}', {}
     yield f"{{ users(first: 1) {{ nodes {user} }} groups(first: 1) {{ nodes {group} }} }}", {}
     yield f'{{ group(name: "Editors") {group} }}', {}
-    for action in Action:
-        if action.write and operation in {*action.writes, *action.row.checks}:
-            mutation = SCHEMA.mutation_type.fields[action.label]
-            payload = everything_of(get_named_type(mutation.type))
-            yield document_of(action, payload), {"input": input_of(action, "bob", "Editors")}
+    changes = (
+        action
+        for action in Action
+        if action.write and operation in {*action.writes, *action.row.checks}
+    )
+    for action in islice(changes, 2):  # others read the reply by the same functions
+        mutation = SCHEMA.mutation_type.fields[action.label]
+        payload = everything_of(get_named_type(mutation.type))
+        yield document_of(action, payload), {"input": input_of(action, "bob", "Editors")}
 
 
 @pytest.mark.usefixtures("paths")
