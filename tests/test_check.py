@@ -46,12 +46,13 @@ def run(monkeypatch: pytest.MonkeyPatch, jwks_url: str, tmp_path: Path) -> Calla
         monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
         path = tmp_path / "policy.toml"
         path.write_text(policy)
+        if "admin_groups" not in settings:
+            settings["policy_file"] = path
         loaded = load_settings(
             user_pool_id=pool_id,
             client_ids=CLIENT_ID,
             dev=True,
             quotas=NO_QUOTAS,
-            policy_file=path,
             **{"jwks_url": jwks_url, **settings},
         )
         return asyncio.run(check(loaded))
@@ -99,6 +100,16 @@ def test_unknown_groups(
     assert found == Findings(
         ["The policy has groups that the pool does not have: 'Suport', 'a b'."]
     )
+
+
+@pytest.mark.parametrize("disabled", ["", "getGroup"])
+def test_unknown_groups_of_administrators(
+    run: Callable[..., Findings], pool: Directory, moto_url: str, disabled: str
+) -> None:
+    """So are those of `ADMIN_GROUPS`, where nothing else would say that no user has a right."""
+    disabled = f"{disabled},{NOT_IN_MOTO}".strip(",")
+    found = run(moto_url, pool.pool_id, admin_groups="Admins, Adminz", disabled_actions=disabled)
+    assert found == Findings(["The policy has groups that the pool does not have: 'Adminz'."])
 
 
 def test_groups_not_compared(run: Callable[..., Findings], backend: ScriptedCognito) -> None:

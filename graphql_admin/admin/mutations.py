@@ -150,7 +150,7 @@ class Mutation:
         """
         done = await context.attempt(self.action, change, step)
         target = _shown(context, self.action, change, done.target)
-        return self.payload(target=target, reply=done.reply)
+        return self.payload(target=target, reply=done.reply, is_read=done.is_read)
 
 
 _mutations: WeakKeyDictionary[Any, Mutation] = WeakKeyDictionary()

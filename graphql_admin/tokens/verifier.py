@@ -25,7 +25,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _JWS = jwt.PyJWS(algorithms=[ALGORITHM])
 
-_MAX_TOKEN_LENGTH = 16 * 1024
+MAX_TOKEN_LENGTH = 16 * 1024
+"""Characters of a token. Cognito's have a few kB, unless a trigger adds claims to them."""
+
 _LEEWAY = 30.0
 """Seconds by which our clock may be behind Cognito's: `iat` and `nbf` may be this much later than
 now, or the first request after a sign-in might be rejected. RFC 7519 (4.1.4, 4.1.5) allows
@@ -148,7 +150,7 @@ class TokenVerifier:
         if not (
             authorization.startswith(_USUAL_SCHEME)
             and authorization.isascii()
-            and len(authorization) <= _MAX_TOKEN_LENGTH
+            and len(authorization) <= MAX_TOKEN_LENGTH
         ):
             return None
         self.issuers.keep_fresh()
@@ -167,7 +169,9 @@ class TokenVerifier:
             Unauthenticated: The token is not valid.
             KeysUnavailable: There are no keys to verify it with.
         """
-        if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
+        if len(token) > MAX_TOKEN_LENGTH:
+            _refuse("too long")
+        if not token.isascii():
             _refuse("malformed")
         self.issuers.keep_fresh()
         caller = self._remembered.find(token, self.issuers.version, self._clock())

@@ -178,7 +178,6 @@ def test_cursor_of_another_list(serve: Callable[..., Api], backend: ScriptedCogn
     [
         ("UserPoolAddOnNotEnabledException", "NOT_ENABLED"),
         ("OperationNotEnabledException", "NOT_ENABLED"),
-        ("UserNotFoundException", "USER_NOT_FOUND"),
         ("NotAuthorizedException", "UPSTREAM_ERROR"),
         ("ResourceNotFoundException", "UPSTREAM_ERROR"),
         ("InvalidParameterException", "BAD_USER_INPUT"),

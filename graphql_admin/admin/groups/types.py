@@ -91,7 +91,7 @@ async def find_group(context: Context, name: str) -> Group | None:
     except GroupNotFound:
         return None
     row = reply.get("Group")
-    if not isinstance(row, dict) or "GroupName" not in row:
+    if not isinstance(row, dict) or not isinstance(row.get("GroupName"), str):
         log.error("reply from Cognito without its group")
         raise UpstreamFailed
     return Group(row)
@@ -99,7 +99,8 @@ async def find_group(context: Context, name: str) -> Group | None:
 
 def by_precedence(row: Row) -> tuple[float, str]:
     """Sort key of Cognito's GroupType: precedence (none is last), then name."""
-    return row.get("Precedence", float("inf")), row["GroupName"]
+    precedence = row.get("Precedence")
+    return float("inf") if precedence is None else precedence, row["GroupName"]
 
 
 @strawberry.type

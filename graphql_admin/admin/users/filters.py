@@ -41,12 +41,21 @@ STATUSES: Mapping[object, UserStatus] = {status.value: status for status in User
 
 
 def read_attributes(row: Mapping[str, Any]) -> Row:
-    """Return a user's attributes; AdminGetUser and ListUsers name them differently."""
+    """Return a user's attributes; AdminGetUser and ListUsers name them differently.
+
+    An attribute without a name, which Cognito's model does not allow, is left out.
+    """
     pairs = row.get("Attributes") or row.get("UserAttributes") or ()
     try:
-        return {pair["Name"]: pair["Value"] for pair in pairs}
-    except KeyError:  # an empty attribute may have no value
-        return {pair["Name"]: pair.get("Value", "") for pair in pairs}
+        attributes = {pair["Name"]: pair["Value"] for pair in pairs}
+    except (KeyError, TypeError):  # an empty attribute may have no value
+        attributes = {
+            pair.get("Name"): pair.get("Value", "")
+            for pair in (pairs if isinstance(pairs, list) else ())
+            if isinstance(pair, dict)
+        }
+    attributes.pop(None, None)
+    return attributes
 
 
 @dataclass(frozen=True, slots=True)

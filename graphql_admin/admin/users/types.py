@@ -106,8 +106,9 @@ class User(Node):
     username = held(
         KEY,
         str,
-        "The username, which never changes. Where only key fields are selected, of a payload or a "
-        "reference, it may be a name as it was given: an alias, or in other letters.",
+        "The username, which never changes. Where only key fields are selected of a reference, or "
+        "of a payload by callers who may not read users, it may be a name as it was given: an "
+        "alias, or in other letters.",
         of_key=True,
     )
     sub = held(
@@ -257,7 +258,7 @@ async def find_user(
         reply = await context.read(action, "AdminGetUser", Username=username)
     except UserNotFound:
         return None
-    if reply.get("Username") is None:
+    if not isinstance(reply.get("Username"), str):
         raise _incomplete("Username")
     return User(reply)
 
