@@ -36,8 +36,8 @@ TakesCall: TypeAlias = Callable[[GraphQLField], bool]
 PAGE_SIZE = "first"
 """The argument for the number of items of a page."""
 
-REFERENCES = "representations"
-"""The argument that lists objects to fetch, one call each."""
+REFERENCES = ("representations", "ids")
+"""The arguments that list objects to fetch, one call each."""
 
 
 _MAX_INT = 2**31 - 1
@@ -178,8 +178,8 @@ class _Walk:
             own = below = sizes
             if PAGE_SIZE in field.args:
                 below = (*sizes, self._size(nodes[0], PAGE_SIZE, field))
-            elif REFERENCES in field.args:
-                size = self._size(nodes[0], REFERENCES, field)
+            elif listed := next((name for name in REFERENCES if name in field.args), None):
+                size = self._size(nodes[0], listed, field)
                 self.references.append(size)
                 # Two references to one object share a call, but not the calls of the fields below.
                 own, below = (*sizes, replace(size, distinct=True)), (*sizes, size)
@@ -213,7 +213,9 @@ class _Walk:
 
 
 def _count_different(references: list[Any]) -> int:
-    """Return the number of distinct references; each invalid one counts as one."""
+    """Return the number of distinct references or ids; each invalid one counts as one."""
+    if all(isinstance(each, str) for each in references):
+        return len(set(references))
     # Type names and keys are strings; nothing else distinguishes references.
     texts = [
         frozenset((name, value) for name, value in reference.items() if isinstance(value, str))

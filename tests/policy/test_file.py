@@ -13,7 +13,7 @@ from graphql_admin.actions import Action
 from graphql_admin.policy.file import InvalidPolicy, _put, read_policy
 from graphql_admin.policy.file_schema import PATH, make_schema, write_schema
 from graphql_admin.policy.grants import FOR_ANYONE, NOT_FOR_MACHINES, Given, Policy
-from graphql_admin.policy.tables import LATER, make_tables
+from graphql_admin.policy.tables import make_tables
 
 SUB = "6f1c0000-0000-4000-8000-00000000000A"
 SCHEMA = Draft7Validator(make_schema())
@@ -254,11 +254,6 @@ def test_byte_order_mark() -> None:
     assert problems("[groups]\n\ufeffA = ['*']")[0].startswith("line 2: cannot read this: ")
 
 
-def test_policy_tables_to_come() -> None:
-    """A table that is read is not one to come."""
-    assert not LATER.keys() & make_tables().keys()
-
-
 def test_file_schema_is_up_to_date() -> None:
     """`python -m graphql_admin.policy.file_schema` was run after the last change of a table."""
     assert PATH.read_text(encoding="utf-8") == write_schema()
@@ -281,7 +276,7 @@ _TABLES = st.one_of(
     st.dictionaries(st.sampled_from(["groups", "users"]), _LISTS, max_size=2),
     _ODD,
 )
-_TABLE_NAMES = st.sampled_from([*make_tables(), *make_tables(), *LATER, "more"])
+_TABLE_NAMES = st.sampled_from([*make_tables(), *make_tables(), "more"])
 _DOCUMENTS = st.dictionaries(_TABLE_NAMES, _TABLES, max_size=4)
 
 

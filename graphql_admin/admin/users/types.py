@@ -1,6 +1,6 @@
 """Users of the user pool."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Self
 
@@ -35,6 +35,7 @@ from graphql_admin.admin.users.filters import (
     UserStatus,
     read_attributes,
 )
+from graphql_admin.admin.users.views import demand_filter, seen_with
 from graphql_admin.cognito.operations import Timestamp, to_timestamp
 from graphql_admin.engine.fields import FieldReader, held, shown
 from graphql_admin.errors import AmbiguousUser, UpstreamFailed, UserNotFound
@@ -85,10 +86,15 @@ def _member(name: str) -> FieldReader:
     )
 
 
-@strawberry.federation.type(keys=["username", "sub"], description="A user of the user pool.")
+@strawberry.federation.type(
+    keys=["username", "sub", "id"],
+    description="A user of the user pool. The server's policy may hide attributes from a caller: "
+    "they are null, and missing in `attributes`. Others may be masked, such as `a***@e***` or "
+    "`+*******1234`.",
+)
 class User(Node):
     row: strawberry.Private[Row]
-    """Cognito's UserType, or the reply of AdminGetUser."""
+    """Cognito's UserType, or the reply of AdminGetUser, with what the caller sees of it."""
 
     values: strawberry.Private[Row]
     """Its attributes by name."""
@@ -159,7 +165,7 @@ class User(Node):
         convert=to_timestamp,
     )
 
-    @shown("Every attribute, standard and custom, as stored in Cognito.")
+    @shown("Every attribute that the caller sees, standard and custom, as stored in Cognito.")
     def attributes(self) -> list[UserAttribute]:
         present = ((name, value) for name, value in self.values.items() if value)
         return [UserAttribute(name=name, value=value) for name, value in present]
@@ -171,7 +177,14 @@ class User(Node):
     async def groups(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Group] | None:
-        listing = list_groups_of(self.key)
+        key = self.key
+        if "sub" not in self.values and info.context.rights.sight.hides_aliases:
+            # Only a name is known, which may be an alias that the caller does not see.
+            found = await find_user(info.context, key, Action.LIST_GROUPS_FOR_USER)
+            if found is None:
+                raise UserNotFound
+            key = found.key
+        listing = list_groups_of(key)
         return await paginate(info.context, listing, Group, first=first, after=after)
 
     @classmethod
@@ -190,18 +203,32 @@ class User(Node):
         return cls({"Username": username, "Attributes": [{"Name": "sub", "Value": sub}]})
 
 
-def list_users(action: Action, criterion: Criterion | None, *, field: str) -> Listing:
+def user_maker(context: Context) -> Callable[[Row], User]:
+    """Return what makes users from Cognito's rows, with what the request's caller sees of them.
+
+    Every user whom a caller sees is made here, or of what the caller sent.
+    """
+    return seen_with(context.rights.sight, User)
+
+
+def list_users(
+    context: Context, action: Action, criterion: Criterion | None, *, field: str
+) -> Listing:
     """Return the list of all users, or of those that meet a criterion.
 
     Args:
+        context: The request's context.
         action: The action that the users are read for.
         criterion: The condition; None for all users.
         field: The field of the request that it comes from, for the error.
 
     Raises:
         BadUserInput: The criterion's value cannot be part of a filter.
+        Forbidden: The caller does not see the criterion's attribute.
     """
-    if criterion is None:
+    if criterion is not None:
+        demand_filter(context.rights.sight, criterion)
+    if criterion is None or criterion.is_met_by_all:
         return Listing(action, "ListUsers", rows="Users", key="Username", token="PaginationToken")
     return Listing(
         action,
@@ -239,7 +266,8 @@ async def find_user(
         action: The action that the user is read for.
 
     Raises:
-        AdminError: The call failed; a missing user is None, not an error.
+        AdminError: The call failed; a missing user is None, not an error. So is one whom the name
+            means by an attribute that the caller does not see.
     """
     try:
         reply = await context.read(action, "AdminGetUser", Username=username)
@@ -247,7 +275,10 @@ async def find_user(
         return None
     if reply.get("Username") is None:
         raise _incomplete("Username")
-    return User(reply)
+    sight = context.rights.sight
+    if sight.hides_aliases and not sight.tells(username, reply["Username"], read_attributes(reply)):
+        return None
+    return user_maker(context)(reply)
 
 
 async def find_user_by(context: Context, attribute: str, value: str, *, field: str) -> User | None:
@@ -261,18 +292,20 @@ async def find_user_by(context: Context, attribute: str, value: str, *, field: s
 
     Raises:
         BadUserInput: The value cannot be part of a filter.
+        Forbidden: The caller does not see the attribute.
         AmbiguousUser: There is more than one.
         QueryTooExpensive: The request's calls were used up before the end of the list, so that it
             is not known whether there is a match, or a second one.
         AdminError: The call failed; a missing user is None, not an error.
     """
-    listing = list_users(Action.GET_USER, Criterion(attribute, "=", value), field=field)
+    criterion = Criterion(attribute, "=", value)
+    listing = list_users(context, Action.GET_USER, criterion, field=field)
     # A `sub` is unique, so after one match there is no need to look for a second.
     enough = 1 if attribute == "sub" else 2
     rows = await read_all(context, listing, enough=enough)
     if len(rows) > 1:
         raise AmbiguousUser
-    return User(rows[0]) if rows else None
+    return user_maker(context)(rows[0]) if rows else None
 
 
 @strawberry.type
@@ -307,10 +340,10 @@ class UserQuery:
             strawberry.argument(description="Return only the users that match; all by default."),
         ] = None,
     ) -> Connection[User] | None:
-        listing = list_users(
-            Action.LIST_USERS, filter.criterion() if filter else None, field="filter"
-        )
-        return await paginate(info.context, listing, User, first=first, after=after)
+        criterion = filter.criterion() if filter else None
+        listing = list_users(info.context, Action.LIST_USERS, criterion, field="filter")
+        make = user_maker(info.context)
+        return await paginate(info.context, listing, make, first=first, after=after)
 
 
 @guarded(Action.LIST_USERS_IN_GROUP, name="users", description="The users in the group.")
@@ -328,7 +361,7 @@ async def users_in_group(
         token="NextToken",
         parameters={"GroupName": group.key},
     )
-    return await paginate(info.context, listing, User, first=first, after=after)
+    return await paginate(info.context, listing, user_maker(info.context), first=first, after=after)
 
 
 FEATURE = Feature(query=UserQuery, extends={Group: (users_in_group,)})

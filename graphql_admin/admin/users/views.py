@@ -1,0 +1,62 @@
+"""What a caller may see of a user: attributes are taken out or masked where rows become users.
+
+Replies of Cognito are shared between requests, and the server's own checks need all of them. So
+this is done for each caller, after the reply was read.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from graphql_admin.admin.pagination import Row
+from graphql_admin.admin.users.filters import Criterion, read_attributes
+from graphql_admin.errors import Forbidden
+from graphql_admin.policy.sight import Seen, Sight, mask
+
+Item = TypeVar("Item")
+
+_MEMBERS = ("Attributes", "UserAttributes")
+_OWN = frozenset({"username", "sub", "status", "cognito:user_status"})
+"""What ListUsers filters by, and every caller sees who sees the user."""
+
+
+def seen_with(sight: Sight, make: Callable[[Row], Item]) -> Callable[[Row], Item]:
+    """Return what makes a user from a row of Cognito: `make` itself for who sees every attribute.
+
+    Args:
+        sight: What the caller sees.
+        make: Makes a user from a row.
+    """
+    if sight.is_whole:
+        return make
+    return lambda row: make(_seen(sight, row))
+
+
+def _seen(sight: Sight, row: Row) -> Row:
+    seen = {name: value for name, value in row.items() if name not in _MEMBERS}
+    seen["Attributes"] = [
+        {"Name": name, "Value": value if much is Seen.WHOLE else mask(name, value)}
+        for name, value in read_attributes(row).items()
+        if (much := sight.of(name)) is not Seen.NOTHING
+    ]
+    return seen
+
+
+def demand_filter(sight: Sight, criterion: Criterion) -> None:
+    """Reject a search by an attribute that the caller does not see: its result would tell it.
+
+    By one that is masked, users can be found who have exactly a value.
+
+    Raises:
+        Forbidden: The caller does not see the attribute, or not the whole of it.
+    """
+    name = criterion.attribute
+    if sight.is_whole or name in _OWN:
+        return
+    much = sight.of(name)
+    if much is Seen.NOTHING:
+        raise Forbidden("You are not allowed to search by this attribute: you do not see it.")
+    if much is Seen.IN_PART and criterion.operator != "=":
+        raise Forbidden(
+            "You are not allowed to search by the start of this attribute: you see it in part. Use "
+            "`equals`."
+        )
