@@ -176,9 +176,12 @@ def _check_masks(document: Mapping[str, Any], problems: _Problems) -> None:
     """Find what is both seen and masked for one group."""
     for key, index, name in _strings(document.get("masks")):
         read = frozenset(each for *_, each in _strings(document.get("reads"), key))
-        if is_listed(name, with_brought(read)) or (name == ALL and read):
-            what = "every attribute" if name == ALL else "an attribute"
-            problem = f"{name!r} is {what} that [reads] gives whole, so it cannot be masked"
+        if name == ALL and read:
+            problem = "[reads] gives attributes whole, so not all can be masked"
+        elif is_listed(name, with_brought(read)):
+            problem = f"[reads] gives {name!r} whole, so it cannot be masked"
+        else:
+            continue
             problems.add(("masks", key, index), f"[masks] {key!r}: {problem}")
 
 

@@ -114,8 +114,8 @@ class Rights:
     `[grants]` restricts them."""
 
     has_every: bool = False
-    """Whether these are all groups, all attributes (to see and to set) and all actions, apart from those that every
-    signed-in user has."""
+    """Whether these are all groups, all attributes (to see and to set) and all actions, apart from
+    those that every signed-in user has."""
 
     writes: frozenset[str] = frozenset({ALL})
     """The attributes that the caller may set, as far as the table `[writes]` restricts them."""

@@ -117,14 +117,18 @@ GROUPS = '[groups]\nA = ["*"]\n'
          '"getUser"]')]),
         (GROUPS + "B = []", [("line 3: [groups] 'B' must have a list, such as [\"listUsers\", "
          '"getUser"]')]),
-        (GROUPS + "[more]\n[reads]\nA = []\n[masks]", [
-            ("line 3: there is no table 'more'; the tables are [groups], [scopes], [grants], "
-            "[writes], [protected]"),
-            "line 4: [reads] (which attributes are seen) comes with a later version",
-            "line 6: [masks] (which attributes are seen in part) comes with a later version"]),
+        (GROUPS + '[reads]\nA = ["email", ""]\n[masks]\nA = [\n"name",\n"email",\n"sub"]', [
+            "line 4: [reads] 'A': '' is not the name of an attribute",
+            "line 7: [masks] 'A': [reads] gives 'email' whole, so it cannot be masked",
+            "line 8: [masks] 'A': 'sub' is not an attribute that can be masked"]),
+        (GROUPS + '[reads]\nA = ["*"]\n[masks]\nA = ["name"]\nB = ["*"]\n', [
+            "line 6: [masks] 'A': [reads] gives 'name' whole, so it cannot be masked"]),
+        (GROUPS + '[reads]\nA = ["name"]\n[masks]\nA = ["*", "email_verified"]', [
+            "line 6: [masks] 'A': [reads] gives attributes whole, so not all can be masked",
+            "line 6: [masks] 'A': 'email_verified' is not an attribute that can be masked"]),
         (GROUPS + '[groups2]\n[groups.B]\n["groups" . C]\n', [
             ("line 3: there is no table 'groups2'; the tables are [groups], [scopes], [grants], "
-            "[writes], [protected]"),
+            "[writes], [reads], [masks], [protected]"),
             "line 4: [groups] 'B' must have a list, such as [\"listUsers\", \"getUser\"]",
             "line 5: [groups] 'C' must have a list, such as [\"listUsers\", \"getUser\"]"]),
         ("[groups]\n'' = ['getUser']\n\" \" = ['x']", ["line 2: [groups] has an empty name",
@@ -341,7 +345,11 @@ def test_file_schema_and_parser_agree(document: dict[str, Any]) -> None:
         ({"groups": {"A": ["*"]}, "protected": {"users": [SUB, "*"], "groups": ["*"]}}, True),
         ({"groups": {"A": ["*"]}, "protected": {"users": ["ada"]}}, False),
         ({"groups": {"A": ["*"]}, "protected": {"user": []}}, False),
-        ({"groups": {"A": ["*"]}, "reads": {"A": ["email"]}}, False),
+        ({"groups": {"A": ["*"]}, "reads": {"A": ["email"]}, "masks": {"A": ["name"]}}, True),
+        ({"groups": {"A": ["*"]}, "reads": {"A": ["sub", "identities"]}}, True),
+        ({"groups": {"A": ["*"]}, "reads": {"A": ["two words"]}}, False),
+        ({"groups": {"A": ["*"]}, "masks": {"A": ["*"], "B": []}}, True),
+        ({"groups": {"A": ["*"]}, "masks": {"A": ["phone_number_verified"]}}, False),
     ],
 )
 def test_file_schema(document: dict[str, Any], valid: bool) -> None:
