@@ -182,7 +182,7 @@ def _check_masks(document: Mapping[str, Any], problems: _Problems) -> None:
             problem = f"[reads] gives {name!r} whole, so it cannot be masked"
         else:
             continue
-            problems.add(("masks", key, index), f"[masks] {key!r}: {problem}")
+        problems.add(("masks", key, index), f"[masks] {key!r}: {problem}")
 
 
 def _strings(table: object, only: str | None = None) -> Iterator[tuple[str, int, str]]:

@@ -33,7 +33,7 @@ VALUES = {
     "custom:plan": "ocelot-plan",
 }
 MASKED = {"email": "w***@z***", "phone_number": "+*******7263"}
-USER = {
+USER: dict[str, Any] = {
     "Username": "bob",
     "Enabled": True,
     "UserStatus": "FORCE_CHANGE_PASSWORD",
@@ -149,7 +149,7 @@ def pool(scripted: ScriptedCognito) -> ScriptedCognito:
 
 def machine(api: Api) -> str:
     """Return the token of a machine that has Support's rights."""
-    no_user = {"username": ABSENT, "cognito:groups": ABSENT}
+    no_user: dict[str, Any] = {"username": ABSENT, "cognito:groups": ABSENT}
     return api.token(sub=CLIENT_ID, scope="api/support", **no_user)
 
 

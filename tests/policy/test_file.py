@@ -117,15 +117,15 @@ GROUPS = '[groups]\nA = ["*"]\n'
          '"getUser"]')]),
         (GROUPS + "B = []", [("line 3: [groups] 'B' must have a list, such as [\"listUsers\", "
          '"getUser"]')]),
-        (GROUPS + '[reads]\nA = ["email", ""]\n[masks]\nA = [\n"name",\n"email",\n"sub"]', [
+        (GROUPS + '[reads]\nA = ["email", ""]\n[masks]\nA = [\n"name",\n"email", "custom:x",\n"sub"]', [
             "line 4: [reads] 'A': '' is not the name of an attribute",
             "line 7: [masks] 'A': [reads] gives 'email' whole, so it cannot be masked",
             "line 8: [masks] 'A': 'sub' is not an attribute that can be masked"]),
         (GROUPS + '[reads]\nA = ["*"]\n[masks]\nA = ["name"]\nB = ["*"]\n', [
             "line 6: [masks] 'A': [reads] gives 'name' whole, so it cannot be masked"]),
         (GROUPS + '[reads]\nA = ["name"]\n[masks]\nA = ["*", "email_verified"]', [
-            "line 6: [masks] 'A': [reads] gives attributes whole, so not all can be masked",
-            "line 6: [masks] 'A': 'email_verified' is not an attribute that can be masked"]),
+            "line 6: [masks] 'A': 'email_verified' is not an attribute that can be masked",
+            "line 6: [masks] 'A': [reads] gives attributes whole, so not all can be masked"]),
         (GROUPS + '[groups2]\n[groups.B]\n["groups" . C]\n', [
             ("line 3: there is no table 'groups2'; the tables are [groups], [scopes], [grants], "
             "[writes], [reads], [masks], [protected]"),
@@ -151,7 +151,7 @@ GROUPS = '[groups]\nA = ["*"]\n'
             "line 13: [writes] has an empty name",
             "line 13: [writes] ' ' must have a list, such as [\"name\", \"custom:plan\"]",
             ("line 14: there is no table 'more'; the tables are [groups], [scopes], [grants], "
-            "[writes], [protected]")]),
+            "[writes], [reads], [masks], [protected]")]),
         ("[groups]\nA = ['x', # 'q'\n'y', 'z', 'getUser', ['w'], 1]\nB = ['']", [
             f"line 2: [groups] 'A': there is no action 'x'; the actions are {KNOWN}",
             f"line 3: [groups] 'A': there is no action 'y', 'z', ['w'], 1; the actions are {KNOWN}",
