@@ -70,6 +70,12 @@ LISTS = (
         "Cognito's own bounds",
     ),
     Limit(
+        "Ids of one `nodes`",
+        "{admin.MAX_IDS}",
+        "`BAD_USER_INPUT`",
+        "As many as a page has items",
+    ),
+    Limit(
         "Value of a filter",
         "{admin.MAX_FILTER_LENGTH} characters",
         "`BAD_USER_INPUT`",

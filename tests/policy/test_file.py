@@ -117,7 +117,7 @@ GROUPS = '[groups]\nA = ["*"]\n'
          '"getUser"]')]),
         (GROUPS + "B = []", [("line 3: [groups] 'B' must have a list, such as [\"listUsers\", "
          '"getUser"]')]),
-        (GROUPS + '[reads]\nA = ["email", ""]\n[masks]\nA = [\n"name",\n"email", "custom:x",\n"sub"]', [
+        (GROUPS + '[reads]\nA = ["email", ""]\n[masks]\nA = [\n"name",\n"email",\n"sub"]', [
             "line 4: [reads] 'A': '' is not the name of an attribute",
             "line 7: [masks] 'A': [reads] gives 'email' whole, so it cannot be masked",
             "line 8: [masks] 'A': 'sub' is not an attribute that can be masked"]),
