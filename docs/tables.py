@@ -38,8 +38,8 @@ from graphql_admin.dev.cognito import POLICY
 from graphql_admin.engine.fallbacks import Fallback
 from graphql_admin.engine.fields import definition_of
 from graphql_admin.errors import AdminError, Refusal, leaves, payload_code
-from graphql_admin.policy.sight import ALL
 from graphql_admin.policy.iam import iam_policy
+from graphql_admin.policy.sight import ALL
 from graphql_admin.settings import Settings
 from graphql_admin.telemetry.metrics import ENDINGS
 from graphql_admin.web.amplify import ADMIN_QUERIES

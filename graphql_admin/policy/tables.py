@@ -174,7 +174,7 @@ def make_tables(for_anyone: frozenset[Action] = FOR_ANYONE) -> Mapping[str, Tabl
         "masks": Table(
             "Which attributes of users members of a group, or clients with a scope, see in part: "
             "`a***@e***` of an e-mail address, `+*******1234` of a phone number, and `***` of any "
-            "other. Whoever sees one in part, and by another group as a whole, sees it as a whole.",
+            "other. If another group gives it as a whole, it is seen as a whole.",
             {},
             others=Names(
                 "Names of attributes. With `email`, `email_verified` is seen; with `phone_number`, "

@@ -154,7 +154,7 @@ def machine(api: Api) -> str:
 
 
 def asker(api: Api, path: UserPath) -> str:
-    """Return the token of who asks by a path: a machine, or bob where only oneself is changed."""
+    """Return the token for a path: a machine's, or that of bob for his own account."""
     return api.token("Support", username="bob") if "signUserOut" in path.document else machine(api)
 
 

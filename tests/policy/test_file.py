@@ -119,8 +119,8 @@ GROUPS = '[groups]\nA = ["*"]\n'
          '"getUser"]')]),
         (GROUPS + '[reads]\nA = ["email", ""]\n[masks]\nA = [\n"name",\n"email",\n"sub"]', [
             "line 4: [reads] 'A': '' is not the name of an attribute",
-            "line 7: [masks] 'A': [reads] gives 'email' whole, so it cannot be masked",
-            "line 8: [masks] 'A': 'sub' is not an attribute that can be masked"]),
+            "line 8: [masks] 'A': [reads] gives 'email' whole, so it cannot be masked",
+            "line 9: [masks] 'A': 'sub' is not an attribute that can be masked"]),
         (GROUPS + '[reads]\nA = ["*"]\n[masks]\nA = ["name"]\nB = ["*"]\n', [
             "line 6: [masks] 'A': [reads] gives 'name' whole, so it cannot be masked"]),
         (GROUPS + '[reads]\nA = ["name"]\n[masks]\nA = ["*", "email_verified"]', [

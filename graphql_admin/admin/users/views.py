@@ -1,6 +1,6 @@
 """What a caller may see of a user: attributes are taken out or masked where rows become users.
 
-Replies of Cognito are shared between requests, and the server's own checks need all of them. So
+Replies from Cognito are shared between requests, and the server's own checks need all of them. So
 this is done for each caller, after the reply was read.
 """
 
