@@ -76,6 +76,12 @@ LISTS = (
         "As many as a page has items",
     ),
     Limit(
+        "Key of a device, id of a sign-in event, name of an identity provider",
+        "{admin.MAX_DEVICE_KEY}, {admin.MAX_EVENT_ID} and {admin.MAX_PROVIDER} characters",
+        "`INVALID_VALUE` in the payload",
+        "Cognito's own bounds",
+    ),
+    Limit(
         "Value of a filter",
         "{admin.MAX_FILTER_LENGTH} characters",
         "`BAD_USER_INPUT`",
@@ -300,7 +306,7 @@ CALLERS = (
         "memory",
     ),
     Limit(
-        "Time from a decision on a change until its turn by the quotas comes",
+        "Time from a decision on a change until nothing keeps it from being sent",
         "{admin.MAX_WAIT:s}",
         "it is decided on again",
         "Users, from changes that their callers may no longer make.",

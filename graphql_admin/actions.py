@@ -125,6 +125,16 @@ class Action(Enum):
         sentence="Read the user pool's attributes and password policy.",
         reads=("DescribeUserPool",),
     )
+    GET_USER_AUTH_FACTORS = Row(
+        name="getUserAuthFactors",
+        sentence="Read which factors a user can sign in with.",
+        reads=("AdminGetUserAuthFactors", "AdminGetUser"),  # the latter for the username
+    )
+    LIST_USER_SESSIONS = Row(
+        name="listUserSessions",
+        sentence="List a user's sessions, with their IP addresses and places.",
+        reads=("AdminListUserSessions", "AdminGetUser"),  # the latter for the username
+    )
     ADD_USER_TO_GROUP = Row(
         name="addUserToGroup",
         sentence="Add a user to a group.",
@@ -203,6 +213,15 @@ class Action(Enum):
         effect=Effect.NONE,
         on_oneself=Oneself.TOO,
     )
+    END_USER_SESSION = Row(
+        name="endUserSession",
+        sentence="End one of a user's sessions.",
+        write="AdminRevokeUserSession",
+        target=TargetKind.USER,
+        checks=("AdminGetUser",),
+        effect=Effect.NONE,
+        on_oneself=Oneself.TOO,
+    )
     SET_USER_PASSWORD = Row(
         name="setUserPassword",
         sentence="Set a user's password.",
@@ -225,9 +244,77 @@ class Action(Enum):
         sentence="Send a user's invitation again.",
         write="AdminCreateUser",
         target=TargetKind.USER,
-        checks=("AdminGetUser",),
+        checks=("DescribeUserPool", "AdminGetUser"),
         effect=Effect.NONE,
         on_oneself=Oneself.TOO,
+    )
+    LIST_USER_DEVICES = Row(
+        name="listUserDevices",
+        sentence="List a user's remembered devices.",
+        reads=("AdminListDevices", "AdminGetUser"),  # the latter for the username
+    )
+    FORGET_USER_DEVICE = Row(
+        name="forgetUserDevice",
+        sentence="Forget a user's device.",
+        write="AdminForgetDevice",
+        target=TargetKind.USER,
+        effect=Effect.NONE,
+        on_oneself=Oneself.TOO,
+    )
+    SET_USER_DEVICE_REMEMBERED = Row(
+        name="setUserDeviceRemembered",
+        sentence="Set whether a user's device is remembered.",
+        write="AdminUpdateDeviceStatus",
+        target=TargetKind.USER,
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,  # a remembered device signs in without MFA
+    )
+    LIST_USER_AUTH_EVENTS = Row(
+        name="listUserAuthEvents",
+        sentence="List a user's sign-in events.",
+        reads=("AdminListUserAuthEvents", "AdminGetUser"),  # the latter for the username
+    )
+    RATE_USER_AUTH_EVENT = Row(
+        name="rateUserAuthEvent",
+        sentence="Say whether a sign-in event was the user.",
+        write="AdminUpdateAuthEventFeedback",
+        target=TargetKind.USER,
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,  # a thief would call the own sign-ins those of the user
+    )
+    LINK_USER_IDENTITY = Row(
+        name="linkUserIdentity",
+        sentence="Let an identity at another provider sign in as a user.",
+        write="AdminLinkProviderForUser",
+        target=TargetKind.USER,
+        checks=("AdminGetUser",),
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,
+    )
+    UNLINK_USER_IDENTITY = Row(
+        name="unlinkUserIdentity",
+        sentence="No longer let an identity at another provider sign in as a user.",
+        write="AdminDisableProviderForUser",
+        target=TargetKind.USER,
+        checks=("AdminGetUser",),
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,
+    )
+    SET_USER_MFA = Row(
+        name="setUserMfa",
+        sentence="Set which factors of MFA a user is asked for.",
+        write="AdminSetUserMFAPreference",
+        target=TargetKind.USER,
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,
+    )
+    DELETE_USER_TOTP = Row(
+        name="deleteUserTotp",
+        sentence="Delete a user's authenticator app, so that they can set up another.",
+        write="AdminDeleteSoftwareToken",
+        target=TargetKind.USER,
+        effect=Effect.NONE,
+        on_oneself=Oneself.NEVER,
     )
     CREATE_GROUP = Row(
         name="createGroup",

@@ -34,9 +34,11 @@ AdminError
 └── ActionFailed               `errors` of a mutation's payload: expected, for the app to handle
     ├── UserNotFound           USER_NOT_FOUND
     ├── GroupNotFound          GROUP_NOT_FOUND
+    ├── ThingNotFound          NOT_FOUND
     ├── WrongState             WRONG_STATE
     ├── AlreadyExists          ALREADY_EXISTS
     ├── LimitExceeded          LIMIT_EXCEEDED
+    ├── ThingNotFound          NOT_FOUND                      a device, sign-in event, …
     ├── RejectedByTrigger      REJECTED_BY_TRIGGER
     ├── PasswordRejected       PASSWORD_REJECTED
     ├── DeliveryFailed         DELIVERY_FAILED
@@ -47,7 +49,8 @@ AdminError
     └── Conflict               CONFLICT
 
 A `BadUserInput` in a mutation is an expected failure too: its code in the payload is INVALID_VALUE.
-A `UserNotFound` or `GroupNotFound` in a query becomes null; in `_entities`, also an error.
+A `UserNotFound` or `GroupNotFound` in a query becomes null; in `_entities`, also an error. So does
+a `NotEnabled` for a list below a user: the list is null, and its error in the top-level `errors`.
 """
 
 from collections.abc import Iterator
@@ -282,6 +285,15 @@ class InvalidCursor(Refusal):
     remedy = "Read the list from its start, without a cursor."
 
 
+class CannotLink(BadUserInput):
+    """Cognito does not accept an identity at a provider, for one of two reasons."""
+
+    message = (
+        "The user pool does not accept this identity: it has no such provider, or the identity "
+        "already has a user of its own."
+    )
+
+
 class AmbiguousUser(Refusal):
     """More than one user has this e-mail address or phone number."""
 
@@ -398,6 +410,14 @@ class UserNotFound(ActionFailed):
     field = "username"
 
 
+class DevicesNotShown(UserNotFound):
+    """The user pool lists no devices, most likely because there is no such user."""
+
+    message = (
+        "The user pool does not show devices of this user. Most likely, there is no such user."
+    )
+
+
 class GroupNotFound(ActionFailed):
     """The user pool has no such group."""
 
@@ -406,6 +426,43 @@ class GroupNotFound(ActionFailed):
     message = "There is no such group."
     remedy = "Show the message. Read the list again."
     field = "groupName"
+
+
+class ThingNotFound(ActionFailed):
+    """The user has no such session, device, sign-in event or identity."""
+
+    code = "NOT_FOUND"
+    status = 404
+    message = "The user has no such thing."
+    remedy = "Show the message. Read the list again."
+
+
+class SessionNotFound(ThingNotFound):
+    """The session has ended, or is another user's."""
+
+    message = "The user has no such session; it may have ended already."
+    field = "sessionId"
+
+
+class DeviceNotFound(ThingNotFound):
+    """The user has no such device."""
+
+    message = "The user has no such device."
+    field = "deviceKey"
+
+
+class AuthEventNotFound(ThingNotFound):
+    """The user has no such sign-in event."""
+
+    message = "The user has no such sign-in event."
+    field = "eventId"
+
+
+class IdentityNotFound(ThingNotFound):
+    """The user has no such identity."""
+
+    message = "The user has no such identity."
+    field = "userId"
 
 
 class WrongState(ActionFailed):
@@ -427,6 +484,22 @@ class CannotReset(WrongState):
     )
 
 
+class CannotSetMfa(WrongState):
+    """The user's MFA cannot be set so, for one of several reasons that Cognito does not tell."""
+
+    message = (
+        "This cannot be set for the user now: they have not set up a factor that the input names, "
+        "or have no verified e-mail address or phone number to send its codes to, or the user pool "
+        "does not use the factor."
+    )
+
+
+class NoTotp(WrongState):
+    """The user has no authenticator app, or their status does not allow to delete it."""
+
+    message = "The user has no authenticator app that can be deleted."
+
+
 class NotInvited(WrongState):
     """The user has no invitation to send again."""
 
@@ -434,7 +507,7 @@ class NotInvited(WrongState):
 
 
 class PartlyDone(WrongState):
-    """Cognito replied with success, but made only a part of the change."""
+    """Cognito replied with success, but did not make the change as it was requested."""
 
 
 class AlreadyExists(ActionFailed):
@@ -453,12 +526,25 @@ class UsernameTaken(AlreadyExists):
     field = "username"
 
 
+class IdentityTaken(AlreadyExists):
+    """The user has the identity already, or another user has."""
+
+    message = "The identity is linked to a user already."
+    field = "value"
+
+
 class LimitExceeded(ActionFailed):
     """A quota of the user pool's resources is used up."""
 
     code = "LIMIT_EXCEEDED"
     status = 409
     message = "A quota of the user pool is used up."
+
+
+class TooManyIdentities(LimitExceeded):
+    """The user has as many identities as Cognito allows."""
+
+    message = "The user has as many identities as Cognito allows."
 
 
 class RejectedByTrigger(ActionFailed):

@@ -22,11 +22,21 @@ class Target(NamedTuple):
 
 
 class Reads(Protocol):
-    """What a change may read about its target before it is made."""
+    """What a change may read about its target, and check, before it is made."""
 
     @property
     def target(self) -> Target:
         """The target, as it must be sent to Cognito."""
+
+    def demand_attributes(self, attributes: Mapping[str, str]) -> None:
+        """Check that the caller may set attributes, beyond those in the input.
+
+        Args:
+            attributes: Their names, each with the input field that sets it.
+
+        Raises:
+            BadUserInput: The caller may not set one of them.
+        """
 
     async def user(self) -> Mapping[str, Any]:
         """Return the reply of AdminGetUser about the target.
@@ -94,6 +104,9 @@ class Change(Protocol):
         Raises:
             AdminError: Cognito replied with 200, and did not make all of the change.
         """
+
+    def leaves_open(self, error: Exception) -> bool:
+        """Tell whether Cognito may have made the change although it replied with this error."""
 
     async def look_again(self, error: Exception, reads: Reads) -> Mapping[str, Any]:
         """Find out whether Cognito made the change, where it is not known.

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from graphql_admin.actions import Action
-from graphql_admin.cli.check import PROBES, Findings, check
+from graphql_admin.cli.check import Findings, check, probe_of
 from graphql_admin.cognito.operations import is_read
 from graphql_admin.settings import load_settings
 from tests.support.api import Api
@@ -30,6 +31,9 @@ Support = ["Customers"]
 [protected]
 groups = ["Billing"]
 """
+OPERATIONS = {operation for action in Action for operation in action.operations}
+NOT_IN_MOTO = "getUserAuthFactors,listUserSessions,listUserDevices,listUserAuthEvents"
+"""Actions whose operations moto does not have."""
 TRIGGER = "arn:aws:lambda:eu-west-1:123456789012:function:secret-name"
 
 
@@ -66,7 +70,7 @@ def pool(directory: Directory) -> Directory:
 @pytest.fixture
 def backend(scripted: ScriptedCognito) -> ScriptedCognito:
     """A Cognito that has every group, and no user."""
-    for operation in ("AdminGetUser", "AdminListGroupsForUser"):
+    for operation in filter(is_read, OPERATIONS):
         scripted.on(operation, failure("UserNotFoundException"))
     scripted.on("GetGroup", lambda given: reply({"Group": {"GroupName": given["GroupName"]}}))
     scripted.on("ListGroups", reply({"Groups": []}))
@@ -78,7 +82,7 @@ def backend(scripted: ScriptedCognito) -> ScriptedCognito:
 
 def test_good(run: Callable[..., Findings], pool: Directory, moto_url: str) -> None:
     """A pool that has what the policy names is good, and there is nothing to say."""
-    assert run(moto_url, pool.pool_id) == Findings()
+    assert run(moto_url, pool.pool_id, disabled_actions=NOT_IN_MOTO) == Findings()
 
 
 @pytest.mark.parametrize("disabled", ["", "getGroup"])
@@ -90,6 +94,7 @@ def test_unknown_groups(
     # A page is 60.
     for number in range(70):
         pool.add_group(f"A{number}")
+    disabled = f"{disabled},{NOT_IN_MOTO}".strip(",")
     found = run(moto_url, pool.pool_id, policy, disabled_actions=disabled)
     assert found == Findings(
         ["The policy has groups that the pool does not have: 'Suport', 'a b'."]
@@ -118,8 +123,10 @@ def test_right_of_the_checks(
 
 def test_every_read_is_probed() -> None:
     """What any action reads by is asked for once, to see whether there is a right to it."""
-    reads = {operation for action in Action for operation in action.operations}
-    assert PROBES.keys() == set(filter(is_read, reads))
+    assert {each for each in OPERATIONS if probe_of(each) is not None} == set(
+        filter(is_read, OPERATIONS)
+    )
+    assert probe_of("AdminGetDevice") is None  # which would need a device
 
 
 def test_other_rights(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
@@ -137,10 +144,23 @@ def test_other_rights(run: Callable[..., Findings], backend: ScriptedCognito) ->
     assert "every change" not in "".join(found.problems)
 
 
+@pytest.mark.parametrize("operation", ["AdminListUserSessions", "AdminGetUserAuthFactors"])
+def test_what_the_pool_does_not_have(
+    run: Callable[..., Findings], backend: ScriptedCognito, operation: str
+) -> None:
+    """A plan or setting that does not support an action is no problem, and is said."""
+    names = ("Admins", "Support", "Customers", "Billing")
+    backend.on("ListGroups", reply({"Groups": [{"GroupName": name} for name in names]}))
+    backend.on(operation, failure("OperationNotEnabledException"))
+    found = run(backend.url)
+    assert found.problems == []
+    assert found.notes == [f"The user pool's plan or settings do not support {operation}."]
+
+
 def test_reads_alone_need_no_checks(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
     """A server that changes nothing needs no right to check who may."""
     changes = ",".join(each.label for each in Action if each.write)
-    run(backend.url, disabled_actions=f"{changes},getUser,listGroupsForUser")
+    run(backend.url, disabled_actions=f"{changes},getUser,listGroupsForUser,listUserSessions")
     assert not {"AdminGetUser", "AdminListGroupsForUser"} & set(backend.operations())
 
 
@@ -200,6 +220,7 @@ def test_unknown_attributes(run: Callable[..., Findings], pool: Directory, moto_
         UserPoolId=pool.pool_id,
         CustomAttributes=[{"Name": "plan", "AttributeDataType": "String"}],
     )
+    run = partial(run, disabled_actions=NOT_IN_MOTO)
     assert run(moto_url, pool.pool_id, POLICY + WRITES) == Findings(
         ["The policy has attributes that the pool does not have: 'custom:paln', 'nick'."]
     )

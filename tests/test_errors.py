@@ -7,22 +7,32 @@ import pytest
 
 from graphql_admin import errors
 from graphql_admin.admin.action_errors import ActionError
-from graphql_admin.errors import AdminError, BadUserInput, UserNotFound, leaves
+from graphql_admin.errors import (
+    ActionFailed,
+    AdminError,
+    BadUserInput,
+    Refusal,
+    UserNotFound,
+    leaves,
+)
 
 PAGE = (Path(__file__).parent.parent / "docs" / "errors.md").read_text(encoding="utf-8")
 
+OUTCOMES, REFUSALS = PAGE.split("\n## All other errors\n")
+"""The part of the page on what payloads have, and that on top-level errors."""
 
 LEAVES = list(leaves())
 
 
-@pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.code)
+@pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.__name__)
 def test_error_is_documented(kind: type[AdminError]) -> None:
     """Every code is in the tree at the top of the module, and once in the docs, with its status.
 
     There the docs also say what the client does.
     """
     assert re.search(rf"── {kind.__name__} +{kind.code}\b", errors.__doc__ or "")
-    (row,) = re.findall(rf"^\| `{kind.code}` \| (.+) \|$", PAGE, re.MULTILINE)
+    part = REFUSALS if issubclass(kind, Refusal) else OUTCOMES
+    (row,) = re.findall(rf"^\| `{kind.code}` \| (.+) \|$", part, re.MULTILINE)
     status, _, remedy = row.split(" | ")
     assert (status, remedy) == (str(kind.status), kind.remedy)
     assert kind.message
@@ -36,9 +46,10 @@ def test_invalid_value_is_documented() -> None:
 
 
 def test_codes_are_unique() -> None:
-    """No two errors have the same code."""
-    codes = [kind.code for kind in LEAVES]
-    assert len(set(codes)) == len(codes)
+    """No two errors have the same code, among those of payloads and among the others."""
+    for kinds in (list(leaves(Refusal)), list(leaves(ActionFailed))):
+        codes = [kind.code for kind in kinds]
+        assert len(set(codes)) == len(codes)
 
 
 def test_invalid_value_in_a_payload() -> None:

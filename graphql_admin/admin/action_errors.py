@@ -16,6 +16,11 @@ class ActionErrorCode(Enum):
     GROUP_NOT_FOUND = strawberry.enum_value(
         "GROUP_NOT_FOUND", description="The pool has no such group."
     )
+    NOT_FOUND = strawberry.enum_value(
+        "NOT_FOUND",
+        description="The user has no such session, device, sign-in event or identity, or no longer "
+        "has it. Nothing was changed.",
+    )
     WRONG_STATE = strawberry.enum_value(
         "WRONG_STATE",
         description="The state of the user or group does not allow the action, such as "

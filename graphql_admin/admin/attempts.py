@@ -4,20 +4,21 @@ Nothing else has the `PoolWriter`, so a change that was not authorized, or leave
 cannot be made. Mutations call it, and Amplify's routes call mutations.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from graphql_admin.actions import Action
-from graphql_admin.admin.authorization import Attempt, Authorization
+from graphql_admin.admin.authorization import Attempt, Authorization, find_sub
 from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.admin.preparation import prepare
 from graphql_admin.audit.log import AuditLog, Event, Outcome, outcome_of
 from graphql_admin.cognito.access import PoolWriter
+from graphql_admin.cognito.operations import describe
 from graphql_admin.cognito.replies import Reply
-from graphql_admin.errors import AdminError, Internal, payload_code
+from graphql_admin.errors import AdminError, Internal, PartlyDone, payload_code
 from graphql_admin.targets import Change, Done, Reads, Target
 from graphql_admin.telemetry import request_record
 from graphql_admin.tokens.caller import Caller
@@ -64,7 +65,6 @@ class Attempts:
         """
         aim = _aim(context.caller, action, change.target())
         attempt: Attempt | None = None
-        attributes: Mapping[str, str] = {}
         outcome: Outcome | None = None
         # Without an outcome or an error of this server, the request was cancelled.
         code: str | None = "CANCELLED"
@@ -72,13 +72,13 @@ class Attempts:
             attempt = self._authorization.check(context, action, aim)
             parameters = _parameters(aim, change)
             if action.row.sets_attributes:
-                attributes = change.attributes()
-                self._authorization.check_attributes(attempt, attributes)
+                self._authorization.check_attributes(attempt, change.attributes())
             self._audit.demand()
             await self._authorization.allow(attempt)
             prepared = await prepare(context, action, change, attempt, self._described)
-            told = {**parameters, **_names(prepared.target), **prepared.parameters}
-            reply = await self._carry_out(attempt, change, prepared.reads, told)
+            operation = _operation(action, change)
+            told = {**parameters, **_names(operation, prepared.target), **prepared.parameters}
+            reply = await self._carry_out(attempt, change, prepared.reads, operation, told)
         except AdminError as error:
             outcome, code = outcome_of(error, is_sent=_is_sent(attempt)), payload_code(error)
             raise
@@ -91,35 +91,61 @@ class Attempts:
         finally:
             if outcome is None:
                 outcome = Outcome.UNKNOWN if _is_sent(attempt) else Outcome.FAILED
-            self._audit.write(_event(context.caller, action, aim, attributes, outcome, code))
+            self._audit.write(_event(context.caller, action, aim, attempt, outcome, code))
             if attempt is not None:
                 await self._authorization.settle(attempt, outcome)
 
     async def _carry_out(
-        self, attempt: Attempt, change: Change, reads: Reads, parameters: dict[str, object]
+        self,
+        attempt: Attempt,
+        change: Change,
+        reads: Reads,
+        operation: str,
+        parameters: dict[str, object],
     ) -> Mapping[str, Any]:
         """Write, and look again where that leaves it open whether the change was made."""
         try:
-            return change.confirm(await self._write(attempt, change, parameters))
+            written = await self._write(attempt, change, operation, parameters)
+            _demand_same_user(attempt, parameters, written)
+            reply = change.confirm(written)
         except AdminError as error:
-            if outcome_of(error, is_sent=attempt.is_sent) is not Outcome.UNKNOWN:
+            is_unknown = outcome_of(error, is_sent=attempt.is_sent) is Outcome.UNKNOWN
+            if not (is_unknown or (attempt.is_sent and change.leaves_open(error))):
                 raise
-            return await change.look_again(error, reads)
+            reply = await change.look_again(error, reads)
+        # The event names the user, and not the address that was given, if it was one.
+        if attempt.action.row.creates and "User" in reply:
+            attempt.target = Target(user=reply["User"]["Username"])
+        return reply
 
     async def _write(
-        self, attempt: Attempt, change: Change, parameters: dict[str, object]
+        self, attempt: Attempt, change: Change, operation: str, parameters: dict[str, object]
     ) -> Reply:
-        context, action = attempt.context, attempt.action
-        operation = change.operation() or action.write
-        if operation not in action.writes:  # so that the IAM policy has it
-            raise Internal
-        confirm = partial(self._authorization.confirm, attempt)
-        write = partial(self._writer.write, before_send=confirm)
+        context = attempt.context
+        write = partial(self._writer.write, approval=attempt, user=attempt.target.user)
         context.reads.forget()
         try:
             return await context.count(write, operation, parameters, spare=change.spare)
         finally:
             context.reads.forget()
+
+
+def _demand_same_user(
+    attempt: Attempt, parameters: Mapping[str, object], reply: Mapping[str, Any]
+) -> None:
+    """Check the user in a reply, where the change was sent with an address of theirs.
+
+    Unlike their username, it may have become another user's since it was read.
+
+    Raises:
+        PartlyDone: The change was made to another user.
+    """
+    row, named = attempt.row, attempt.target.user
+    if row is None or parameters.get("Username", named) == named:
+        return
+    sub, user = find_sub(row.get("UserAttributes")), reply.get("User")
+    if not isinstance(user, dict) or find_sub(user.get("Attributes")) != sub:
+        raise PartlyDone("The user's address is another user's by now, to whom it was done.")
 
 
 def _is_sent(attempt: Attempt | None) -> bool:
@@ -142,8 +168,18 @@ def _parameters(aim: Target, change: Change) -> Mapping[str, object]:
     return change.parameters()
 
 
-def _names(target: Target) -> dict[str, str]:
+def _operation(action: Action, change: Change) -> str:
+    operation = change.operation() or action.write
+    if operation not in action.writes:  # so that the IAM policy has it
+        raise Internal
+    return operation
+
+
+def _names(operation: str, target: Target) -> dict[str, str]:
+    """Return the parameters that name the target; a change gives others in its own."""
     names = {"Username": target.user, "GroupName": target.group}
+    if not describe(operation).takes_user:
+        del names["Username"]
     return {name: value for name, value in names.items() if value is not None}
 
 
@@ -151,7 +187,7 @@ def _event(  # noqa: PLR0917  # the members of an event
     caller: Caller | None,
     action: Action,
     aim: Target,
-    attributes: Collection[str],
+    attempt: Attempt | None,
     outcome: Outcome,
     code: str | None,
 ) -> Event:
@@ -161,8 +197,8 @@ def _event(  # noqa: PLR0917  # the members of an event
         username=caller.username if caller else None,
         groups=caller.groups if caller else (),
         action=action.label,
-        target=aim,
-        attributes=attributes,
+        target=aim if attempt is None else attempt.target,
+        attributes=() if attempt is None else attempt.attributes,
         outcome=outcome,
         code=code,
     )

@@ -6,7 +6,7 @@ users.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,8 +23,11 @@ from graphql_admin.errors import (
     BadUserInput,
     Conflict,
     Forbidden,
+    Internal,
+    NotEnabled,
     OutOfScope,
     OwnAccount,
+    Stale,
     TimedOut,
     UpstreamFailed,
     UserNotFound,
@@ -67,8 +70,12 @@ _OUTCOMES: Mapping[Reason, type[OutOfScope | OwnAccount | Conflict]] = {
 
 @dataclass(slots=True)
 class Attempt:
-    """An attempt to change something, with what is known so far for the decision."""
+    """An attempt to change something, with what is known so far for the decision.
 
+    It is the approval of its write; see `cognito.access`.
+    """
+
+    authorization: "Authorization" = field(repr=False)
     context: Context
     """The context of the request."""
     action: Action
@@ -81,7 +88,7 @@ class Attempt:
     user: KnownUser = _UNREAD
     """What has been read of the target, if it is a user."""
     row: Reply | None = field(default=None, repr=False)
-    """The reply of AdminGetUser about the target, if the decision took it."""
+    """The reply of AdminGetUser about the target, if it was read."""
     standing: Standing | None = None
     """What has been read of the caller; None for a machine, and before it is read."""
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -90,9 +97,31 @@ class Attempt:
     """The reservation of the target, if it is about to lose rights, or of a caller who is about to
     give rights to themselves."""
     decided: float = 0.0
-    """When the reads for the decision started, by the clock of the authorization."""
+    """When the reads for the first decision started, or a later decision was made, by the clock of
+    the authorization."""
     is_sent: bool = False
-    """Whether Cognito may have been called for the change, and not only for reading."""
+    """Whether Cognito may have carried the change out."""
+
+    def find(self, row: Reply) -> PoolUser:
+        """Return the user in a reply of AdminGetUser, and make the change to them.
+
+        Raises:
+            UpstreamFailed: Something that must be in it is missing.
+            UserNotFound: The user has the given name by an attribute that the caller does not see.
+        """
+        found = _to_user(row)
+        _demand_known_name(self, row)
+        self.row = row
+        self.target = self.target._replace(user=found.username)
+        return found
+
+    def confirm(self) -> Coroutine[Any, Any, bool]:
+        """Tell whether the change is still allowed; see `Authorization.confirm`."""
+        return self.authorization.confirm(self)
+
+    def renew(self) -> Coroutine[Any, Any, None]:
+        """Decide again on the change; see `Authorization.renew`."""
+        return self.authorization.renew(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +152,7 @@ class Authorization:
                 raise Forbidden("You may do this only to yourself.")
             target = target._replace(user=caller.username)
         decision = self.decisions.decide_on_unread(context.rights, action, target.group)
-        return Attempt(context, action, target, context.rights, _unless_denied(decision))
+        return Attempt(self, context, action, target, context.rights, _unless_denied(decision))
 
     def check_attributes(self, attempt: Attempt, attributes: Mapping[str, str]) -> None:
         """Reject a change of attributes that the token's rights do not allow.
@@ -168,34 +197,52 @@ class Authorization:
             return attempt
         attempt.decided = self.clock()
         await self._look_at_caller(attempt)
-        await self._demand_no_conflict(attempt)
+        if self._may_conflict(attempt):
+            await self._demand_no_conflict(attempt)
         effect = await self._resolve(attempt)
         if effect is Effect.TAKES:
             await self._reserve(attempt)
         elif effect is Effect.GIVES and _is_on_oneself(attempt):
             await self._hold(attempt)
-        else:
+        elif self._may_conflict(attempt):
             await self._demand_no_conflict(attempt)
         if attempt.held is not None:
             await self._decide_again(attempt)
         return attempt
 
-    async def confirm(self, attempt: Attempt) -> None:
-        """Check that a change is still allowed, now that its turn to be sent has come.
+    async def confirm(self, attempt: Attempt) -> bool:
+        """Tell whether a change is still allowed, now that nothing keeps it from being sent.
 
         Meanwhile its caller may have lost their rights, and its target been given some. What
-        happened in this process is known without a call. A decision older than `MAX_WAIT` is made
-        again.
+        happened in this process is known without a call. A decision older than `MAX_WAIT` must be
+        made again, by `renew`.
 
         Raises:
+            Conflict: As for `allow`. The change is not sent.
+        """
+        if attempt.action.is_for_oneself:
+            return True
+        if self._may_conflict(attempt):
+            await self._demand_no_conflict(attempt)
+        return self.clock() < attempt.decided + MAX_WAIT
+
+    async def renew(self, attempt: Attempt) -> None:
+        """Decide again on a change that has waited, by what the pool has now.
+
+        If the target was read for it, it is read again: names are reused.
+
+        Raises:
+            Stale: The name of the target is now another user's.
             AdminError: As for `allow`. The change is not sent.
         """
-        attempt.is_sent = False
-        if not attempt.action.is_for_oneself:
-            await self._demand_no_conflict(attempt)
-            if self.clock() >= attempt.decided + MAX_WAIT:
-                await self._confirm_late(attempt)
-        attempt.is_sent = True
+        if attempt.action.is_for_oneself:
+            return
+        target = attempt.target
+        await self._decide_again(attempt, is_late=True)
+        if attempt.target != target:  # the change would be sent with a name that was not resolved
+            raise Conflict
+        # Not when the reads started: where they take that long, it would never be sent.
+        attempt.decided = self.clock()
 
     async def settle(self, attempt: Attempt, outcome: Outcome) -> None:
         """Drop or keep the reservation of `allow`, and forget what the change made outdated."""
@@ -212,26 +259,28 @@ class Authorization:
         end = self.reservations.keep if is_changed and not is_over else self.reservations.drop
         await end(held)
 
-    async def _confirm_late(self, attempt: Attempt) -> None:
-        target = attempt.target
-        await self._decide_again(attempt)
-        if attempt.target != target:  # the change would be sent with a name that was not resolved
-            raise Conflict
-        await self._demand_no_conflict(attempt)
-
-    async def _decide_again(self, attempt: Attempt) -> None:
+    async def _decide_again(self, attempt: Attempt, *, is_late: bool = False) -> None:
         """Decide by what the pool has now of the caller, and of the target's groups if they matter.
 
-        The user whom a name means is not read again: the decision, and the change, stay with them.
+        The user whom a name means stays the same; if the decision is late, that is checked.
         """
         attempt.decided = self.clock()
         held = attempt.held
         await self._look_at_caller(attempt, anew=held is not None)
+        if is_late and attempt.row is not None:
+            await self._demand_same_user(attempt, attempt.row)
         is_on_oneself = held is not None and held.is_own  # who has been read by now
         if attempt.user.groups is not None and not is_on_oneself:
             attempt.user = KnownUser(attempt.user.sub)
             self._decide(attempt)
         await self._resolve(attempt)
+
+    async def _demand_same_user(self, attempt: Attempt, row: Reply) -> None:
+        known = attempt.user
+        await self._read_target_in_time(attempt, TargetRead.USER)
+        if attempt.user.sub != _to_user(row).sub:
+            raise Stale("This username now belongs to another user.", field="username")
+        attempt.user = known
 
     async def _look_at_caller(self, attempt: Attempt, *, anew: bool = False) -> None:
         """Continue with the rights that the caller has now.
@@ -268,31 +317,31 @@ class Authorization:
                 return await self.authority.standing_of(
                     caller.sub, caller.username, reader, anew=anew
                 )
-        except (TimeoutError, TimedOut, UpstreamFailed) as error:
+        except (TimeoutError, TimedOut, UpstreamFailed, NotEnabled) as error:
             raise AuthorityUnavailable from error
 
     async def _resolve(self, attempt: Attempt) -> Effect:
         """Read what the decision depends on of the target, and return the effect of the change."""
         while isinstance(attempt.decision, NeedsTarget):
-            try:
-                await self._read_target(attempt, attempt.decision.read)
-            except TimedOut as error:
-                message = "The user pool did not answer in time. Nothing was changed."
-                raise TimedOut(message) from error
+            await self._read_target_in_time(attempt, attempt.decision.read)
             self._decide(attempt)
         return attempt.decision.effect
+
+    async def _read_target_in_time(self, attempt: Attempt, read: TargetRead) -> None:
+        try:
+            await self._read_target(attempt, read)
+        except TimedOut as error:
+            message = "The user pool did not answer in time. Nothing was changed."
+            raise TimedOut(message) from error
 
     async def _read_target(self, attempt: Attempt, read: TargetRead) -> None:
         reader, username = _UserReader(attempt.context, self.pool), attempt.target.user
         assert username is not None  # noqa: S101  # groups are never read
         if read is TargetRead.USER:
-            attempt.row = await reader.row(username)
-            if attempt.row is None:
+            row = await reader.row(username)
+            if row is None:
                 raise UserNotFound
-            found = _to_user(attempt.row)
-            _demand_known_name(attempt, attempt.row)
-            attempt.target = attempt.target._replace(user=found.username)
-            attempt.user = KnownUser(found.sub)
+            attempt.user = KnownUser(attempt.find(row).sub)
         else:
             attempt.user = KnownUser(attempt.user.sub, await read_groups(reader, username))
 
@@ -303,6 +352,13 @@ class Authorization:
         known = KnownTarget(user, target.group, _sets_sign_in(attempt))
         decision = self.decisions.decide(principal, attempt.action, known)
         attempt.decision = _unless_denied(decision)
+
+    def _may_conflict(self, attempt: Attempt) -> bool:
+        """Tell whether `_demand_no_conflict` may reject the change. It mostly may not."""
+        sub, may_be_reserved = attempt.user.sub, self.reservations.may_be_reserved
+        return may_be_reserved(attempt.context.demand_token().sub) or (
+            sub is not None and may_be_reserved(sub)
+        )
 
     async def _demand_no_conflict(self, attempt: Attempt) -> None:
         """Reject a change by a caller who is losing their rights, or who gives some to such a user.
@@ -392,6 +448,16 @@ def _objects(rows: Any) -> list[dict[str, Any]]:
     return rows
 
 
+def find_sub(attributes: Any) -> Any:
+    """Return the `sub` among a user's attributes in a reply; None if it is not there.
+
+    Raises:
+        UpstreamFailed: They are not attributes.
+    """
+    rows = _objects(attributes)
+    return next((each.get("Value") for each in rows if each.get("Name") == "sub"), None)
+
+
 def _to_user(row: Mapping[str, Any]) -> PoolUser:
     """Return the user in a reply of AdminGetUser.
 
@@ -400,7 +466,7 @@ def _to_user(row: Mapping[str, Any]) -> PoolUser:
     """
     name, enabled = row.get("Username"), row.get("Enabled")
     attributes = _objects(row.get("UserAttributes"))
-    sub = next((each.get("Value") for each in attributes if each.get("Name") == "sub"), None)
+    sub = find_sub(attributes)
     aliases = [each.get("Value") for each in attributes if each.get("Name") in ALIASES]
     if not isinstance(name, str) or not isinstance(sub, str) or not isinstance(enabled, bool):
         raise UpstreamFailed
@@ -422,11 +488,27 @@ def _demand_known_name(attempt: Attempt, row: Reply) -> None:
             raise UserNotFound
 
 
+def demand_attributes(attempt: Attempt, attributes: Mapping[str, str]) -> None:
+    """Reject a creation that sets further attributes, unless the caller may set them.
+
+    Args:
+        attempt: An attempt that was allowed, without these.
+        attributes: Their names, each with the input field that sets it.
+
+    Raises:
+        BadUserInput: The caller may not set one of them.
+    """
+    if attempt.action.row.is_on_existing_user:  # the decision would depend on them
+        raise Internal
+    attempt.attributes = {**attempt.attributes, **attributes}
+    _demand_writes(attempt)
+
+
 def _demand_writes(attempt: Attempt) -> None:
     """Reject a change of an attribute that is not among those that the caller may set."""
     for name, given_as in attempt.attributes.items():
         if not attempt.rights.may_set(name):
-            raise BadUserInput("You may not set this attribute.", field=given_as)
+            raise BadUserInput(f"You may not set the attribute `{name}`.", field=given_as)
 
 
 def _sets_sign_in(attempt: Attempt) -> bool:

@@ -30,12 +30,20 @@ MAX_READ = 16 * 2**20
 may repeat it in the response."""
 
 PAGES_AT_ONCE = 16
-"""Concurrent reads of pages of users in one request. The size of a page, up to some 6 MB, is known
+"""Concurrent reads of large pages in one request. The size of a page, up to some 6 MB, is known
 only when it has arrived."""
 
-_PAGES = frozenset({"ListUsers", "ListUsersInGroup"})
-"""Operations that return many users. By Cognito's model, replies of others have some 130 kB at
-most."""
+_PAGES = frozenset(
+    {
+        "AdminListDevices",
+        "AdminListUserAuthEvents",
+        "AdminListUserSessions",
+        "ListUsers",
+        "ListUsersInGroup",
+    }
+)
+"""Operations that return many users, devices or events, or up to 125 sessions, which are some
+250 kB. By Cognito's model, replies of others have some 130 kB at most."""
 
 
 class Gate(Protocol):
@@ -82,7 +90,7 @@ class Context:
     """Bytes of the replies so far, each multiplied by how often it may be repeated."""
 
     turns: asyncio.Semaphore | None = None
-    """Limits concurrent reads of pages of users, whose size is not known beforehand. It is made for
+    """Limits concurrent reads of large pages, whose size is not known beforehand. It is made for
     the first page; most requests read none."""
 
     reads: SharedReads = field(default_factory=lambda: SharedReads(keep=True))

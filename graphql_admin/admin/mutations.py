@@ -71,6 +71,13 @@ class Input(ABC):
         """
         return reply
 
+    def leaves_open(self, error: Exception) -> bool:  # noqa: ARG002
+        """Tell whether Cognito may have made the change although it replied with this error.
+
+        That is, where the error is one by which it usually says that it did not.
+        """
+        return False
+
     async def look_again(self, error: Exception, reads: Reads) -> Mapping[str, Any]:  # noqa: ARG002
         """Find out whether Cognito made the change, where it is not known.
 

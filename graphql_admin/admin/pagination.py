@@ -123,7 +123,7 @@ class Listing:
     """Name of the page token, in the request and in the reply."""
 
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """Input members other than `Limit` and the token."""
+    """Input members other than `size` and the token."""
 
     keep: Callable[[Row], bool] | None = None
     """Drops rows that Cognito should not have returned."""
@@ -134,6 +134,9 @@ class Listing:
 
     limit: int | None = None
     """Rows to request from Cognito at a time; None: as many as the client requests."""
+
+    size: str | None = "Limit"
+    """Input member for the number of rows; None if Cognito alone decides how many a page has."""
 
 
 class Run(NamedTuple):
@@ -287,7 +290,9 @@ def _cut(rows: list[Row], start: Position, count: int) -> Page:
 
 
 async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[Row], str | None]:
-    parameters: dict[str, object] = {**listing.parameters, "Limit": at.limit}
+    parameters: dict[str, object] = dict(listing.parameters)
+    if listing.size is not None:
+        parameters[listing.size] = at.limit
     if at.token is not None:
         parameters[listing.token] = at.token
     try:

@@ -1,18 +1,23 @@
 """Mutations of passwords and invitations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
+from typing import Any
 
 import strawberry
 
 from graphql_admin.actions import Action
 from graphql_admin.admin.features import Feature
 from graphql_admin.admin.mutations import UserInput, mutation
+from graphql_admin.admin.pool_schema import read_list
 from graphql_admin.admin.users.filters import read_attributes
 from graphql_admin.admin.values import check_password
 from graphql_admin.engine.fields import secret
 from graphql_admin.errors import BadUserInput, NotInvited, WrongState
 from graphql_admin.targets import Reads
+
+ADDRESSES = ("email", "phone_number")
+"""The attributes that a pool may have as usernames."""
 
 
 @strawberry.input
@@ -47,11 +52,19 @@ class DeliveryMedium(Enum):
     SMS = strawberry.enum_value("SMS", description="Text message (SMS).")
 
 
+ADDRESS_OF: Mapping[DeliveryMedium, str] = {
+    DeliveryMedium.EMAIL: "email",
+    DeliveryMedium.SMS: "phone_number",
+}
+"""The attribute with the address that a medium delivers to."""
+
+
 @strawberry.input
 class InvitationInput(UserInput):
     invite_by: list[DeliveryMedium] = strawberry.field(
         default_factory=lambda: [DeliveryMedium.EMAIL],
-        description="How to deliver the invitation: at least one medium.",
+        description="How to deliver the invitation: at least one medium, each of which requires "
+        "the user's address.",
     )
 
     def parameters(self) -> Mapping[str, object]:
@@ -65,15 +78,24 @@ class InvitationInput(UserInput):
         if user.get("UserStatus") != "FORCE_CHANGE_PASSWORD":
             raise NotInvited
         attributes = read_attributes(user)
+        # Cognito may set a new temporary password before it finds that it cannot send it.
+        if not all(attributes.get(ADDRESS_OF[medium]) for medium in self.invite_by):
+            raise WrongState("The user has no address for one of these media.", field="inviteBy")
         if attributes.get("sub") != user.get("Username"):
             return {}
         # The usernames of this pool are e-mail addresses or phone numbers, and AdminGetUser replies
         # with the `sub`. Emulators send no invitation to it, and AWS does not say whether it does.
-        addresses = [attributes.get("email"), attributes.get("phone_number")]
-        # An address by which the user was found is certainly a username.
-        found_by = self.username if self.username in addresses else None
-        address = next(filter(None, (found_by, *addresses)), None)
-        return {"Username": address} if address else {}
+        names = _names_in(await reads.pool())
+        addresses = [attributes[name] for name in names if attributes.get(name)]
+        if not addresses:
+            return {}
+        # One by which the user was found is certainly a username of theirs.
+        return {"Username": self.username if self.username in addresses else addresses[0]}
+
+
+def _names_in(described: Mapping[str, Any] | None) -> Sequence[str]:
+    """Return the attributes that are usernames in the pool, as far as it is known."""
+    return ADDRESSES if described is None else read_list(described.get("UsernameAttributes"), str)
 
 
 @strawberry.type

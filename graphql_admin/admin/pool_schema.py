@@ -6,6 +6,8 @@ from typing import Any
 
 import strawberry
 
+from graphql_admin.cognito.operations import Timestamp, to_timestamp
+
 _LARGEST_INT = 2**31 - 1
 """GraphQL's `Int`; https://spec.graphql.org/October2021/#sec-Int."""
 
@@ -90,6 +92,16 @@ def read_list(values: Any, kind: type) -> list[Any]:
 def read_text(value: Any) -> str | None:
     """Return a string of a reply; None for all else."""
     return value if isinstance(value, str) else None
+
+
+def read_time(value: Any) -> Timestamp | None:
+    """Return a date of a reply, in seconds since 1970; None for all else."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return to_timestamp(value)
+    except (ValueError, OverflowError):  # beyond the years of `datetime`
+        return None
 
 
 def read_int(value: Any) -> int | None:

@@ -5,10 +5,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from graphql_admin.actions import Action
-from graphql_admin.admin.authorization import Attempt
+from graphql_admin.admin.authorization import Attempt, demand_attributes
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
-from graphql_admin.errors import Internal, TimedOut, UpstreamFailed
+from graphql_admin.cognito.replies import Reply
+from graphql_admin.errors import Internal, TimedOut
 from graphql_admin.targets import Change, Reads, Target
 
 
@@ -55,22 +56,28 @@ class _Reads:
     ) -> None:
         self._context = context
         self._action = action
+        self._attempt = attempt
         self._described = described
-        self._user: Mapping[str, Any] | None = attempt.row
-        self.target = attempt.target
+
+    @property
+    def target(self) -> Target:
+        """The target, as it must be sent to Cognito."""
+        return self._attempt.target
+
+    def demand_attributes(self, attributes: Mapping[str, str]) -> None:
+        """Check that the caller may set attributes, beyond those in the input."""
+        demand_attributes(self._attempt, attributes)
 
     async def user(self) -> Mapping[str, Any]:
         """Return the reply of AdminGetUser about the target, that of the decision if there is one.
 
         The change is made to the user who was read, whatever name was given.
         """
-        if self._user is None:
-            self._user = await self.read("AdminGetUser", Username=self.target.user)
-            username = self._user.get("Username")
-            if not isinstance(username, str):
-                raise UpstreamFailed
-            self.target = self.target._replace(user=username)
-        return self._user
+        if self._attempt.row is None:
+            self._attempt.find(await self.read("AdminGetUser", Username=self.target.user))
+        row = self._attempt.row
+        assert row is not None  # noqa: S101  # it was found
+        return row
 
     async def pool(self) -> Mapping[str, Any] | None:
         """Return the user pool, which may have been read for another request."""
@@ -78,7 +85,7 @@ class _Reads:
             raise Internal
         return await self._described.get(self._context)
 
-    async def read(self, operation: str, **parameters: object) -> Mapping[str, Any]:
+    async def read(self, operation: str, **parameters: object) -> Reply:
         """Call a read operation, without the cache."""
         if operation not in self._action.row.checks:  # so that IAM's policy has it
             raise Internal

@@ -25,8 +25,13 @@ from graphql_admin.admin import (
     federation,
     group_changes,
     passwords,
+    user_auth_events,
     user_creation,
+    user_devices,
+    user_factors,
+    user_identities,
     user_pool,
+    user_sessions,
     user_updates,
 )
 from graphql_admin.admin.context import Info
@@ -160,6 +165,11 @@ FEATURES = (
     user_updates.FEATURE,
     accounts.FEATURE,
     passwords.FEATURE,
+    user_factors.FEATURE,
+    user_sessions.FEATURE,
+    user_devices.FEATURE,
+    user_auth_events.FEATURE,
+    user_identities.FEATURE,
     group_changes.FEATURE,
     Feature(query=ServiceQuery),
 )

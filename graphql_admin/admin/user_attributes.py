@@ -1,7 +1,7 @@
 """The attributes of users in inputs: checked by what Cognito, the pool and its users allow."""
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from graphql_admin.admin.pool_schema import (
 )
 from graphql_admin.admin.users import filters
 from graphql_admin.admin.users.filters import Criterion
-from graphql_admin.admin.values import check_attribute_name, check_attribute_value
+from graphql_admin.admin.values import check_attribute_name, check_attribute_value, is_settable
 from graphql_admin.errors import AlreadyExists, BadUserInput, UpstreamFailed
 from graphql_admin.policy.sight import BROUGHT
 from graphql_admin.targets import Reads
@@ -38,6 +38,14 @@ _TYPED = {
     "preferred_username": "preferred_username",
 }
 """The attributes that have a field of their own, by its name in Python."""
+
+_FIELDS = {name: to_camel_case(member) for member, name in _TYPED.items()}
+
+
+def field_of(attribute: str) -> str:
+    """Return the input field that sets an attribute."""
+    return _FIELDS.get(attribute, f"attributes.{attribute}")
+
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
@@ -214,6 +222,26 @@ def _is_date(value: str) -> bool:
     except ValueError:
         return _NUMBER.fullmatch(value) is not None
     return True
+
+
+def check_immutable(described: Mapping[str, Any], given: Collection[str]) -> None:
+    """Check that a user who is created has each attribute that is required and cannot be set later.
+
+    Without it, the user could never complete the first sign-in.
+
+    Args:
+        described: Cognito's UserPoolType.
+        given: The names of the attributes that the user will have.
+
+    Raises:
+        BadUserInput: One is missing.
+    """
+    for each in read_attributes(described):
+        if each.required and not each.mutable and each.name not in given and is_settable(each.name):
+            raise BadUserInput(
+                "The user pool requires this attribute, and it cannot be set later.",
+                field=field_of(each.name),
+            )
 
 
 async def check_aliases(

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import strawberry
@@ -11,14 +11,16 @@ import structlog
 from graphql_admin.actions import Action
 from graphql_admin.admin.features import Feature
 from graphql_admin.admin.mutations import mutation
-from graphql_admin.admin.passwords import DeliveryMedium
+from graphql_admin.admin.passwords import ADDRESS_OF, DeliveryMedium
 from graphql_admin.admin.payloads import INVITED, CreatedUserPayload
 from graphql_admin.admin.pool_schema import read_list
 from graphql_admin.admin.user_attributes import (
     AttributesInput,
     Given,
     check_aliases,
+    check_immutable,
     check_schema,
+    field_of,
 )
 from graphql_admin.admin.users.filters import read_attributes
 from graphql_admin.admin.values import check_password
@@ -58,8 +60,8 @@ class UserCreationInput(AttributesInput):
     )
     invite_by: list[DeliveryMedium] = strawberry.field(
         default_factory=list,
-        description="How to deliver an invitation with the temporary password. If it is empty, no "
-        "invitation is sent.",
+        description="How to deliver an invitation with the temporary password; each medium "
+        "requires the user's address. If it is empty, no invitation is sent.",
     )
 
     @property
@@ -68,6 +70,8 @@ class UserCreationInput(AttributesInput):
 
     def parameters(self) -> Mapping[str, object]:
         told: dict[str, object] = {}
+        # Whatever the pool is like, a name that looks like no address is none.
+        _check_media(self.invite_by, {*self._given_values(), *_addresses_in(self.username)})
         if asked := self._asked():
             told["UserAttributes"] = [
                 {"Name": name, "Value": value} for name, value in asked.items()
@@ -82,17 +86,25 @@ class UserCreationInput(AttributesInput):
         return {**told, "MessageAction": "SUPPRESS"}
 
     def attributes(self) -> Mapping[str, str]:
-        return {name: given.field for name, given in self.given().items() if given.value}
+        return {name: given.field for name, given in self._given_values().items()}
+
+    def _given_values(self) -> Mapping[str, Given]:
+        return {name: given for name, given in self.given().items() if given.value}
 
     def _asked(self) -> Mapping[str, str]:
         return {name: given.value for name, given in self.given().items() if given.value}
 
     async def prepare(self, reads: Reads) -> Mapping[str, object]:
         described = await reads.pool()
+        given = self._given_values()
+        implied = _implied(described, self.username)
+        # The username sets them. Where the pool's settings are not known, it may.
+        reads.demand_attributes(dict.fromkeys(implied - given.keys(), "username"))
         if described is not None:
-            given = {name: each for name, each in self.given().items() if each.value}
             _check_username(described, self.username, given)
+            _check_media(self.invite_by, implied.union(given))
             check_schema(described, given, creates=True)
+            check_immutable(described, implied.union(given))
             await check_aliases(reads, described, given, creates=True)
         return {}
 
@@ -140,6 +152,32 @@ def _named(user: Mapping[str, Any]) -> Mapping[str, Any]:
     return user
 
 
+def _addresses_in(username: str) -> set[str]:
+    """Return which attributes a username looks like an address for."""
+    return {name for name, pattern in _ADDRESSES.items() if pattern.fullmatch(username)}
+
+
+def _implied(described: Mapping[str, Any] | None, username: str) -> set[str]:
+    """Return the attributes that the pool sets to the username; those that it may, if not known."""
+    found = _addresses_in(username)
+    if described is None:
+        return found
+    return found.intersection(read_list(described.get("UsernameAttributes"), str))
+
+
+def _check_media(media: Collection[DeliveryMedium], addresses: Collection[str]) -> None:
+    """Check that a user has the address that each medium delivers to.
+
+    Cognito would create the user, and then fail, or send nothing.
+    """
+    for medium in media:
+        address = ADDRESS_OF[medium]
+        if address not in addresses:
+            raise BadUserInput(
+                f"An invitation by `{medium.value}` requires this address.", field=field_of(address)
+            )
+
+
 def _check_username(
     described: Mapping[str, Any], username: str, given: Mapping[str, Given]
 ) -> None:
@@ -177,9 +215,10 @@ class UserCreation:
         Action.CREATE_USER,
         "Create a user, who is in no group. If the pool's usernames are e-mail addresses or phone "
         "numbers, `username` is the address, and the pool generates the user's actual username. An "
-        "attribute that is null or an empty string is not set. The server's policy may limit which "
-        "attributes a caller can set. If Cognito does not say whether the user was created, the "
-        "server reads the user instead of trying again.",
+        "attribute that is null or an empty string is not set; one that is required and cannot be "
+        "changed later must be. The server's policy may limit which attributes a caller can set; "
+        "an address as `username` is one of them. If Cognito does not say whether the user was "
+        "created, the server reads the user instead of trying again.",
         input=UserCreationInput,
         payload=CreatedUserPayload,
     )

@@ -26,7 +26,7 @@ def check_attribute_name(name: str) -> str:
     Raises:
         BadUserInput: It cannot; the field is `attributes`, with the name if it can be one.
     """
-    if re.fullmatch(SETTABLE.pattern, name) and _is_unicode(name):
+    if is_settable(name):
         return name
     if not 1 <= len(name) <= MAX_ATTRIBUTE_NAME or not name.isprintable() or " " in name:
         raise BadUserInput(
@@ -35,6 +35,11 @@ def check_attribute_name(name: str) -> str:
             field="attributes",
         )
     raise BadUserInput("This attribute cannot be set.", field=f"attributes.{name}")
+
+
+def is_settable(name: str) -> bool:
+    """Tell whether `name` can be the name of an attribute that is set."""
+    return re.fullmatch(SETTABLE.pattern, name) is not None and _is_unicode(name)
 
 
 def check_attribute_value(text: str, field: str) -> str:

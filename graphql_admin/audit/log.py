@@ -113,8 +113,9 @@ class Event(NamedTuple):
     """The groups of the caller, as in the token."""
     action: str
     target: Target
-    """As it was given: Cognito also accepts an alias or a `sub` as username. If no user was named
-    because the caller is meant, the caller's username."""
+    """The user by their username, if the attempt came to know it: Cognito also accepts an alias or
+    a `sub`, and an alias may be another user's tomorrow. Otherwise as it was given. If no user was
+    named because the caller is meant, the caller's username."""
     outcome: Outcome
     code: str | None
     """The error code, as in the response."""

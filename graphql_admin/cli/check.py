@@ -8,20 +8,38 @@ from typing import Any, TypeAlias
 from graphql_admin.actions import Action
 from graphql_admin.app import make_parts
 from graphql_admin.cognito.access import MissingRight
-from graphql_admin.errors import AdminError, BadUserInput, GroupNotFound, UserNotFound
+from graphql_admin.cognito.operations import is_read, service_model
+from graphql_admin.errors import (
+    AdminError,
+    BadUserInput,
+    GroupNotFound,
+    NotEnabled,
+    UserNotFound,
+)
 from graphql_admin.policy.iam import checks_of
 from graphql_admin.settings import PREFIX, Settings
 
-PROBES: Mapping[str, Mapping[str, object]] = {
-    "AdminGetUser": {"Username": "graphql-admin-check"},
-    "AdminListGroupsForUser": {"Username": "graphql-admin-check"},
-    "DescribeUserPool": {},
-    "GetGroup": {"GroupName": "graphql-admin-check"},
-    "ListGroups": {"Limit": 1},
-    "ListUsers": {"Limit": 1},
-    "ListUsersInGroup": {"GroupName": "graphql-admin-check"},
+_GIVEN: Mapping[str, object] = {
+    "Username": "graphql-admin-check",
+    "GroupName": "graphql-admin-check",
+    "Limit": 1,
 }
-"""The parameters of a call for each read operation."""
+"""What a probe gives of an operation's parameters: names that need not exist, and a short page."""
+
+
+def probe_of(operation: str) -> dict[str, object] | None:
+    """Return the parameters of a call that shows whether there is a right to a read operation.
+
+    Returns:
+        None if it changes something, or requires more than a user, a group and the pool.
+    """
+    shape = service_model().operation_model(operation).input_shape
+    if shape is None or not is_read(operation):
+        return None
+    if not {*_GIVEN, "UserPoolId"}.issuperset(shape.required_members):
+        return None
+    return {name: value for name, value in _GIVEN.items() if name in shape.members}
+
 
 PAGE = 60
 """Groups per page; Cognito allows no more."""
@@ -73,13 +91,14 @@ async def _check_rights(settings: Settings, read: _Read, findings: Findings) -> 
     enabled = set(Action) - settings.disabled_actions
     checks = checks_of(enabled, knows_groups=settings.knows_groups)
     operations = {operation for action in enabled for operation in action.operations}
-    probed = sorted(PROBES.keys() & {*operations, *checks})
+    probes = {each: probe_of(each) for each in sorted({*operations, *checks})}
+    probed = {each: probe for each, probe in probes.items() if probe is not None}
     if not probed:
         findings.problems.append("The user pool was not checked: no enabled action reads from it.")
         return False
-    for operation in probed:
+    for operation, probe in probed.items():
         try:
-            await read(operation, **PROBES[operation])
+            await read(operation, **probe)
         except (UserNotFound, GroupNotFound):
             pass
         except MissingRight:
@@ -88,6 +107,8 @@ async def _check_rights(settings: Settings, read: _Read, findings: Findings) -> 
                 f"The server's own credentials may not call {operation}.{consequence} "
                 "`graphql-admin iam-policy` prints all the permissions that they need."
             )
+        except NotEnabled:
+            findings.notes.append(f"The user pool's plan or settings do not support {operation}.")
         except AdminError as error:
             findings.problems.append(
                 f"The call to the user pool failed ({error.code}); see the log."

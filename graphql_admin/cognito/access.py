@@ -1,7 +1,7 @@
 """The two interfaces to a user pool: one can only read, the other can write."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeAlias
+from collections.abc import Awaitable, Mapping
+from typing import Protocol
 
 import structlog
 
@@ -12,8 +12,27 @@ from graphql_admin.errors import Internal, UpstreamFailed
 log = structlog.get_logger(__name__)
 
 
-BeforeSend: TypeAlias = Callable[[], Awaitable[None]]
-"""What is called once a write may be sent; if it raises an error, the write is not sent."""
+class Approval(Protocol):
+    """The approval of a write, which may end while the write waits to be sent."""
+
+    is_sent: bool
+    """Whether Cognito may have carried the write out. The pool sets it."""
+
+    def confirm(self) -> Awaitable[bool]:
+        """Tell whether it still holds; if not, `renew` comes first.
+
+        The write has a connection by then and is sent at once, so this calls no pool.
+
+        Raises:
+            AdminError: The write must not be sent.
+        """
+
+    def renew(self) -> Awaitable[None]:
+        """Approve the write again, by what the pool has now. It may call the pool's `reader`.
+
+        Raises:
+            AdminError: The write must not be sent.
+        """
 
 
 class MissingRight(UpstreamFailed):
@@ -31,7 +50,8 @@ class Call(Protocol):
         deadline: float,
         caller: str = "",
         anew: bool = False,
-        before_send: BeforeSend | None = None,
+        approval: Approval | None = None,
+        user: str | None = None,
     ) -> Reply:
         """Call an operation; the arguments are those of `read` and `write`."""
         ...
@@ -107,7 +127,8 @@ class PoolWriter:
         *,
         deadline: float,
         caller: str = "",
-        before_send: BeforeSend | None = None,
+        approval: Approval | None = None,
+        user: str | None = None,
     ) -> Awaitable[Reply]:
         """Call an operation, and retry it where that is safe and may help.
 
@@ -118,8 +139,10 @@ class PoolWriter:
             parameters: As in Cognito's API. The pool's id is added where it belongs.
             deadline: When to give up, in seconds of the event loop's clock.
             caller: Who the call is made for; where calls must wait, callers take turns.
-            before_send: Called when the call's turn has come, before each attempt until one may
-                have been carried out. It may call the pool's `reader`.
+            approval: Confirmed before each attempt, once there is a connection for it. Before an
+                attempt after one that may have been carried out, it is renewed, too.
+            user: The `Username` of the user whom it is about, for the quota of calls about one
+                user, where the parameters have no `Username`.
 
         Returns:
             Cognito's reply as parsed JSON (timestamps are seconds since 1970); `{}` if it is empty.
@@ -133,8 +156,13 @@ class PoolWriter:
             BadUserInput: A parameter is invalid.
             ActionFailed: Any of its subclasses; `translate` says which.
             Internal: There is no operation of that name, or the pool is not open.
-            AdminError: What `before_send` raised. Nothing was carried out.
+            AdminError: What `approval` raised. Nothing was carried out.
         """
         return self._call(
-            operation, parameters, deadline=deadline, caller=caller, before_send=before_send
+            operation,
+            parameters,
+            deadline=deadline,
+            caller=caller,
+            approval=approval,
+            user=user,
         )

@@ -49,8 +49,10 @@ CATEGORIES: Mapping[str, Quota] = {
             "AdminAddUserToGroup",
             "AdminDeleteUser",
             "AdminDeleteUserAttributes",
+            "AdminDisableProviderForUser",  # believed: the guide has it as a write on one user
             "AdminDisableUser",
             "AdminEnableUser",
+            "AdminLinkProviderForUser",  # believed: as above
             "AdminRemoveUserFromGroup",
             "AdminUpdateUserAttributes",
             "AdminUserGlobalSignOut",
@@ -61,12 +63,17 @@ CATEGORIES: Mapping[str, Quota] = {
             "AdminListDevices",
             "AdminListGroupsForUser",
             "AdminListUserAuthEvents",
+            # The guide does not have these yet: believed, from what they do.
+            "AdminGetUserAuthFactors",
+            "AdminListUserSessions",
         ),
         Quota.USER_RESOURCE_UPDATE: (
             "AdminDeleteSoftwareToken",
             "AdminForgetDevice",
             "AdminSetUserMFAPreference",
+            "AdminUpdateAuthEventFeedback",  # believed: as what is done to a user's other resources
             "AdminUpdateDeviceStatus",
+            "AdminRevokeUserSession",  # believed, as above
         ),
         Quota.USER_POOL_READ: ("DescribeUserPool",),
         Quota.USER_POOL_RESOURCE_READ: ("GetGroup", "ListGroups"),

@@ -1,5 +1,6 @@
 """Cognito's operations: their input, replies and errors, from botocore's model."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,22 +11,34 @@ import botocore.session
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
+from graphql_admin.actions import Action
+from graphql_admin.cognito.categories import CATEGORIES
 from graphql_admin.errors import (
     AdminError,
     AlreadyExists,
+    AuthEventNotFound,
     BadUserInput,
+    CannotLink,
     CannotReset,
+    CannotSetMfa,
     DeliveryFailed,
+    DeviceNotFound,
+    DevicesNotShown,
     GroupNotFound,
+    IdentityNotFound,
+    IdentityTaken,
     InvitationNotSent,
     LimitExceeded,
     NotEnabled,
     NotInvited,
+    NoTotp,
     PasswordRejected,
     PasswordUsedBefore,
     RejectedByTrigger,
+    SessionNotFound,
     TemporaryPasswordRejected,
     Throttled,
+    TooManyIdentities,
     UpstreamFailed,
     UsernameTaken,
     UserNotFound,
@@ -34,21 +47,15 @@ from graphql_admin.errors import (
 
 SERVICE = "cognito-idp"
 
+_DECLARED = {each for action in Action for each in (*action.row.reads, *action.row.checks)}
+
 _READS = frozenset(
-    {
-        # Listed, since names do not tell: GetTokensFromRefreshToken makes tokens, and
-        # GetUserAttributeVerificationCode sends a message.
-        "AdminGetDevice",
-        "AdminGetUser",
-        "AdminListDevices",
-        "AdminListGroupsForUser",
-        "AdminListUserAuthEvents",
-        "DescribeUserPool",
-        "GetGroup",
-        "ListGroups",
-        "ListUsers",
-        "ListUsersInGroup",
-    }
+    operation
+    for operation in _DECLARED.union(CATEGORIES)
+    # Not by all names of Cognito: GetTokensFromRefreshToken makes tokens, and
+    # GetUserAttributeVerificationCode sends a message. And not by rows alone, so that no mistake in
+    # one has a change sent again.
+    if re.match("(Admin)?(Describe|Get|List)[A-Z]", operation)
 )
 
 _THROTTLING = frozenset(
@@ -93,6 +100,10 @@ _MEANINGS: Mapping[str, type[AdminError]] = {
     "InvalidSmsRoleAccessPolicyException": DeliveryFailed,
     "InvalidSmsRoleTrustRelationshipException": DeliveryFailed,
     "UserNotFoundException": UserNotFound,
+    "InvalidUserPoolConfigurationException": NotEnabled,
+    "OperationNotEnabledException": NotEnabled,
+    "PreconditionNotMetException": NotEnabled,
+    "UserPoolAddOnNotEnabledException": NotEnabled,
     "PasswordResetRequiredException": WrongState,
     "TooManyFailedAttemptsException": WrongState,  # the user's, not ours
     "UnsupportedUserStateException": WrongState,
@@ -100,11 +111,7 @@ _MEANINGS: Mapping[str, type[AdminError]] = {
 } | dict.fromkeys(_THROTTLING, Throttled)
 
 _MEANINGS_OF_WRITES: Mapping[str, type[AdminError]] = {
-    # A read that gets one of these is an error of this server or its settings.
-    "InvalidUserPoolConfigurationException": NotEnabled,
-    "OperationNotEnabledException": NotEnabled,
-    "PreconditionNotMetException": NotEnabled,
-    "UserPoolAddOnNotEnabledException": NotEnabled,
+    # A read that gets this is an error of this server or its settings.
     # Not the lack of a right (that is AccessDeniedException): AdminConfirmSignUp says so of a user
     # who is confirmed already.
     "NotAuthorizedException": WrongState,
@@ -119,6 +126,26 @@ _MEANINGS_BY_OPERATION: Mapping[tuple[str, str], type[AdminError]] = {
     ("AdminCreateUser", "InvalidPasswordException"): TemporaryPasswordRejected,
     ("AdminCreateUser", "UnsupportedUserStateException"): NotInvited,
     ("AdminCreateUser", "UsernameExistsException"): UsernameTaken,
+    ("AdminForgetDevice", "ResourceNotFoundException"): DeviceNotFound,
+    ("AdminUpdateDeviceStatus", "ResourceNotFoundException"): DeviceNotFound,
+    # It declares no UserNotFoundException.
+    ("AdminListDevices", "NotAuthorizedException"): DevicesNotShown,
+    ("AdminListDevices", "ResourceNotFoundException"): DevicesNotShown,
+    # Its other parameters, and the user, were checked.
+    ("AdminUpdateAuthEventFeedback", "InvalidParameterException"): AuthEventNotFound,
+    ("AdminUpdateAuthEventFeedback", "ResourceNotFoundException"): AuthEventNotFound,
+    ("AdminLinkProviderForUser", "AliasExistsException"): IdentityTaken,
+    ("AdminLinkProviderForUser", "InvalidParameterException"): CannotLink,
+    ("AdminLinkProviderForUser", "LimitExceededException"): TooManyIdentities,
+    ("AdminLinkProviderForUser", "ResourceNotFoundException"): CannotLink,
+    ("AdminDisableProviderForUser", "ResourceNotFoundException"): IdentityNotFound,
+    # Its one parameter is the username, and the gate has read the user: neither can be missing.
+    ("AdminDeleteSoftwareToken", "InvalidParameterException"): NoTotp,
+    ("AdminDeleteSoftwareToken", "ResourceNotFoundException"): NoTotp,
+    # The user was read before, so it is not the pool.
+    ("AdminRevokeUserSession", "ResourceNotFoundException"): SessionNotFound,
+    # Which settings there are was checked.
+    ("AdminSetUserMFAPreference", "InvalidParameterException"): CannotSetMfa,
 }
 
 DONE_IF_GONE: Mapping[str, type[AdminError]] = {
@@ -151,11 +178,12 @@ def translate(operation: str, aws_code: str) -> type[AdminError]:
     Raises:
         OperationNotFoundError: botocore's model has no such operation.
     """
-    if aws_code == "ResourceNotFoundException":
+    meaning = _MEANINGS_BY_OPERATION.get((operation, aws_code))
+    if meaning is None and aws_code == "ResourceNotFoundException":
         # Cognito has one error for a missing group and a missing pool. Where a group was named, it
         # is the group: if the pool did not exist, no caller would have a token from it.
         return GroupNotFound if describe(operation).takes_group else UpstreamFailed
-    meaning = _MEANINGS_BY_OPERATION.get((operation, aws_code)) or _MEANINGS.get(aws_code)
+    meaning = meaning or _MEANINGS.get(aws_code)
     if meaning is None and not is_read(operation):
         meaning = _MEANINGS_OF_WRITES.get(aws_code)
     return meaning or UpstreamFailed
@@ -223,6 +251,8 @@ class Operation:
     headers: Mapping[str, str]
     is_read: bool
     takes_pool: bool
+    takes_user: bool
+    """Whether it has the parameter `Username`."""
     takes_group: bool
     replies: bool
     """Whether a reply has members. If so, an empty reply is malformed."""
@@ -267,6 +297,7 @@ def describe(name: str) -> Operation:
         },
         is_read=is_read(name),
         takes_pool="UserPoolId" in members,
+        takes_user="Username" in members,
         takes_group="GroupName" in members,
         replies=bool(operation.output_shape and operation.output_shape.members),
     )

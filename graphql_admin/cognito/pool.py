@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, NoReturn, Self
 from urllib.parse import urlsplit
 
 import botocore.session
@@ -23,7 +23,7 @@ from botocore.httpsession import ProxyConfiguration, where
 from botocore.model import OperationNotFoundError
 from botocore.utils import get_environ_proxies
 
-from graphql_admin.cognito.access import BeforeSend, MissingRight, PoolReader, PoolWriter
+from graphql_admin.cognito.access import Approval, MissingRight, PoolReader, PoolWriter
 from graphql_admin.cognito.coalescing import SharedReads
 from graphql_admin.cognito.credentials import Keyring
 from graphql_admin.cognito.operations import (
@@ -66,6 +66,8 @@ ATTEMPTS = 3
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 """Bytes of a reply. 60 users with 50 attributes of 2,048 characters take some 6 MB."""
 
+_OUT_OF_TIME = "The request ran out of time. Nothing was changed."
+
 
 class InvalidAwsSettings(Exception):
     """The environment variables or files of AWS's own tools are invalid; the message says why."""
@@ -77,10 +79,10 @@ class _PendingCall(NamedTuple):
     operation: Operation
     body: bytes
     user: str | None
-    """The `Username` among its parameters."""
+    """The `Username` of the user whom it is about."""
     caller: str
     deadline: float
-    before_send: BeforeSend | None
+    approval: Approval | None
 
     def __repr__(self) -> str:  # without the body, which may contain a password
         return f"{type(self).__name__}({self.operation.name})"
@@ -192,7 +194,8 @@ class UserPool:
         deadline: float,
         caller: str = "",
         anew: bool = False,
-        before_send: BeforeSend | None = None,
+        approval: Approval | None = None,
+        user: str | None = None,
     ) -> Reply:
         try:
             described = describe(operation)
@@ -206,10 +209,10 @@ class UserPool:
         except orjson.JSONEncodeError as error:  # a lone surrogate, for example
             raise BadUserInput from error
         if deadline <= asyncio.get_running_loop().time():
-            raise TimedOut("The request ran out of time. Nothing was changed.")
-        user = parameters.get("Username")
-        user = user if isinstance(user, str) else None
-        call = _PendingCall(described, body, user, caller, deadline, before_send)
+            raise TimedOut(_OUT_OF_TIME)
+        username = parameters.get("Username")
+        user = username if isinstance(username, str) else user
+        call = _PendingCall(described, body, user, caller, deadline, approval)
         if described.is_read and anew:
             return await self._carry_out(call, await self._wait_for_permit(call))
         if described.is_read:
@@ -253,7 +256,7 @@ class UserPool:
             async with asyncio.timeout_at(call.deadline):
                 return await self.keyring.signer()
         except TimeoutError as error:
-            raise TimedOut("The request ran out of time. Nothing was changed.") from error
+            raise TimedOut(_OUT_OF_TIME) from error
 
     async def _carry_out(self, call: _PendingCall, permit: Permit) -> Reply:
         """Make the call, with retries; the permit is for the first attempt."""
@@ -263,7 +266,9 @@ class UserPool:
             log.warning(
                 "call to Cognito failed", operation=call.operation.name, reason="deadline passed"
             )
-            raise TimedOut from error
+            if call.approval is None or call.approval.is_sent:
+                raise TimedOut from error
+            raise TimedOut(_OUT_OF_TIME) from error
         username = reply.get("Username")
         if call.user is not None and isinstance(username, str):
             self._quotas.learn(call.user, username)
@@ -275,9 +280,13 @@ class UserPool:
         while True:
             with permit:
                 try:
-                    await _confirm(call, in_doubt)
-                    return await self._try_once(call)
+                    # After an attempt in doubt, the name in the call may be another user's by now.
+                    reply = None if in_doubt else await self._try_once(call)
+                    while reply is None:
+                        await _renew(call)
+                        reply = await self._try_once(call)
                 except _AttemptFailed as failure:
+                    in_doubt = _doubt_after(failure, call, in_doubt)
                     if isinstance(failure.error, Throttled):
                         # Does not count as an attempt: the quotas know when to send it again.
                         permit.throttled()
@@ -285,21 +294,17 @@ class UserPool:
                     else:
                         attempt += 1
                         pause = self._pause_after(failure, call, attempt)
-                    if not failure.changed_nothing:
-                        in_doubt = failure.error
                 except AdminError as error:
-                    if in_doubt is None or not isinstance(error, _is_done_by(call.operation)):
-                        raise
-                    return Reply({})
+                    return _end(call, error, in_doubt)
+                else:
+                    return reply
             metrics.count_retry(call.operation.name)
             if pause:
                 await asyncio.sleep(pause)
             try:
                 permit = await self._wait_for_permit(call, again=True)
-            except Throttled as error:
-                if in_doubt is None or call.operation.is_read:
-                    raise
-                raise in_doubt from error  # `Throttled` says that nothing was changed
+            except AdminError as error:
+                return _end(call, error, in_doubt)
 
     def _pause_after(self, failure: _AttemptFailed, call: _PendingCall, attempt: int) -> float:
         """Return how many seconds to wait before another attempt.
@@ -323,8 +328,12 @@ class UserPool:
             raise failure.error from failure.__cause__
         return pause
 
-    async def _try_once(self, call: _PendingCall) -> Reply:
+    async def _try_once(self, call: _PendingCall) -> Reply | None:
         """Make one attempt, once there is a slot for it.
+
+        Returns:
+            The reply; None if nothing was sent, since the call's approval must be renewed first. It
+            is not renewed while the call has a slot: that takes calls, and it may be the only slot.
 
         Raises:
             TimeoutError: The deadline passed.
@@ -332,15 +341,17 @@ class UserPool:
             AdminError: No retry would succeed.
         """
         operation, deadline = call.operation, call.deadline
-        transport = self._transport
-        if transport is None:
-            log.error("the user pool is not open", operation=operation.name)
-            raise Internal
+        transport = self._transport or _reject_closed(operation)
         if not self._slots.take(call.caller):
             async with asyncio.timeout_at(deadline):
                 await self._slots.wait(call.caller)
         try:
             signer = self.keyring.ready or await self._wait_for_signer(call)
+            if (approval := call.approval) is not None:
+                # Last, so that the call waits for nothing between this and being sent.
+                if not await approval.confirm():
+                    return None
+                approval.is_sent = True
             limit = asyncio.get_running_loop().time() + self._attempt_timeout
             headers = signer.sign(operation.headers, call.body)
             try:
@@ -367,16 +378,47 @@ class UserPool:
         raise _read_error(operation, status, _find_code(error_type, reply))
 
 
-async def _confirm(call: _PendingCall, in_doubt: AdminError | None) -> None:
-    """Ask whether the call may still be sent, unless it may have been carried out already."""
-    if call.before_send is not None and in_doubt is None:
-        await call.before_send()
+def _reject_closed(operation: Operation) -> NoReturn:
+    log.error("the user pool is not open", operation=operation.name)
+    raise Internal
 
 
-def _is_done_by(operation: Operation) -> tuple[type[AdminError], ...]:
-    """Return the error that says of a second attempt that the first did it, if there is one."""
-    gone = DONE_IF_GONE.get(operation.name)
-    return () if gone is None else (gone,)
+async def _renew(call: _PendingCall) -> None:
+    if call.approval is not None:
+        await call.approval.renew()
+
+
+def _doubt_after(
+    failure: _AttemptFailed, call: _PendingCall, in_doubt: AdminError | None
+) -> AdminError | None:
+    """Return the error of the last attempt that Cognito may have carried out, if there is one.
+
+    Args:
+        failure: Of this attempt.
+        call: The call.
+        in_doubt: The same error, of the attempts before.
+    """
+    if not (failure.changed_nothing or call.operation.is_read):
+        return failure.error
+    if in_doubt is None and call.approval is not None:
+        call.approval.is_sent = False
+    return in_doubt
+
+
+def _end(call: _PendingCall, error: AdminError, in_doubt: AdminError | None) -> Reply:
+    """Return or raise what comes of a call that is not attempted again.
+
+    Args:
+        call: The call.
+        error: Why it is not.
+        in_doubt: The error of the last attempt that Cognito may have carried out.
+    """
+    if in_doubt is None:
+        raise error
+    gone = DONE_IF_GONE.get(call.operation.name)
+    if gone is not None and isinstance(error, gone):
+        return Reply({})
+    raise in_doubt from error  # `error` may say that nothing was changed
 
 
 def _read_result(operation: Operation, reply: bytes) -> Reply:

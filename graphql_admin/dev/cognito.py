@@ -37,6 +37,8 @@ _SUPPORT = (
     Action.GET_USER,
     Action.LIST_GROUPS,
     Action.LIST_GROUPS_FOR_USER,
+    Action.GET_USER_AUTH_FACTORS,
+    Action.LIST_USER_SESSIONS,
     Action.DISABLE_USER,
     Action.ENABLE_USER,
     Action.CONFIRM_USER_SIGN_UP,
@@ -44,8 +46,11 @@ _SUPPORT = (
     Action.REMOVE_USER_FROM_GROUP,
     Action.UPDATE_USER,
     Action.END_USER_SESSIONS,
+    Action.END_USER_SESSION,
     Action.RESET_USER_PASSWORD,
     Action.RESEND_INVITATION,
+    Action.SET_USER_MFA,
+    Action.DELETE_USER_TOTP,
 )
 
 POLICY: Mapping[str, Mapping[str, list[str]]] = {
@@ -239,6 +244,12 @@ class EmbeddedCognito:
             )
         if person.status == "RESET_REQUIRED":
             cognito.admin_reset_user_password(UserPoolId=pool_id, Username=username)
+        if person.has_mfa:
+            cognito.admin_set_user_mfa_preference(
+                UserPoolId=pool_id,
+                Username=username,
+                SMSMfaSettings={"Enabled": True, "PreferredMfa": True},
+            )
         if not person.enabled:
             cognito.admin_disable_user(UserPoolId=pool_id, Username=username)
         for group in person.groups:

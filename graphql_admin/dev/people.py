@@ -26,6 +26,11 @@ class Person:
     days_since_sign_up: int = 400
     days_since_change: int = 30
 
+    @property
+    def has_mfa(self) -> bool:
+        """Whether they are asked for a code by text message when they sign in."""
+        return self.attributes.get("phone_number_verified") == "true"
+
 
 def _ready(username: str, name: str, *groups: str) -> Person:
     given, family = name.split(" ")
@@ -135,7 +140,11 @@ def _person(
     if _chance(rng, 0.5):
         attributes["custom:department"] = rng.choice(_DEPARTMENTS)
     if status == "EXTERNAL_PROVIDER":
-        username = f"Google_{rng.randrange(10**20, 10**21)}"
+        user_id = str(rng.randrange(10**20, 10**21))
+        username = f"Google_{user_id}"
+        attributes["identities"] = json.dumps(
+            [{"userId": user_id, "providerName": "Google", "primary": "true"}]
+        )
     else:
         opaque = str(uuid.UUID(int=rng.getrandbits(128), version=4))
         as_email = 0 if email == _SHARED_MAILBOX else 15

@@ -24,12 +24,14 @@ groups = ["Billing"]
 """
 EVERYTHING = [
     *("addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "disableUser", "enableUser"),
-    *("updateUser", "deleteUser", "endUserSessions", "setUserPassword", "resetUserPassword"),
-    "resendInvitation",
+    *("updateUser", "deleteUser", "endUserSessions", "endUserSession", "setUserPassword"),
+    *("resetUserPassword", "resendInvitation"),
+    *("forgetUserDevice", "setUserDeviceRemembered", "rateUserAuthEvent"),
+    *("linkUserIdentity", "unlinkUserIdentity", "setUserMfa", "deleteUserTotp"),
 ]
 TO_ONESELF = [
     *("addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "enableUser", "updateUser"),
-    *("endUserSessions", "resendInvitation", "signUserOut"),
+    *("endUserSessions", "endUserSession", "resendInvitation", "forgetUserDevice", "signUserOut"),
 ]
 HELP = ["addUserToGroup", "disableUser", "enableUser"]
 

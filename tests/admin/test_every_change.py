@@ -22,6 +22,9 @@ CHECKED = {
     Action.UPDATE_USER: "DescribeUserPool",
     Action.SET_USER_PASSWORD: "AdminGetUser",
     Action.RESEND_INVITATION: "AdminGetUser",
+    Action.LINK_USER_IDENTITY: "AdminGetUser",
+    Action.UNLINK_USER_IDENTITY: "AdminGetUser",
+    Action.END_USER_SESSION: "AdminGetUser",
     Action.UPDATE_GROUP: "GetGroup",
     Action.DELETE_GROUP: "ListUsersInGroup",
 }

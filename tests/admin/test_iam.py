@@ -15,7 +15,7 @@ from graphql_admin.actions import Action
 from graphql_admin.cli import main
 from graphql_admin.web.amplify import ADMIN_QUERIES
 from tests.support.api import Api
-from tests.support.scripted import ScriptedCognito, failure, reply
+from tests.support.scripted import Reply, ScriptedCognito, failure, reply
 from tests.support.tokens import CLIENT_ID, POOL_ID
 from tests.support.ways import ALTERNATIVES, MAX_CALLS, REPLIES, WAYS
 
@@ -25,6 +25,12 @@ ACCOUNT = "111122223333"
 SINGLES = [frozenset({action}) for action in Action]
 PAIRS = [frozenset(pair) for pair in combinations(Action, 2)]
 EVERY = frozenset(Action)
+BY_KEY = {
+    Action.LIST_GROUPS_FOR_USER: "allowedActions",
+    Action.GET_USER_AUTH_FACTORS: "authFactors { mfa }",
+    Action.LIST_USER_SESSIONS: "sessions { id }",
+}
+"""What each reads of a user of whom only the key is known."""
 NAMES = {"username": "bob", "groupname": "Editors"}
 
 
@@ -68,6 +74,12 @@ def allowed(policy: dict[str, Any]) -> set[str]:
     }
 
 
+def find(parameters: dict[str, Any]) -> Reply:
+    """Reply with the user; by the `sub`, as in a pool where that is the username."""
+    name = "sub-of-bob" if parameters["Username"] == "sub-of-bob" else "bob"
+    return reply({**REPLIES["AdminGetUser"], "Username": name})
+
+
 def drive(api: Api, enabled: frozenset[Action], group: str) -> None:
     """Use everything that the server offers where these actions are enabled, by every way."""
     token = api.token(group)
@@ -77,15 +89,18 @@ def drive(api: Api, enabled: frozenset[Action], group: str) -> None:
     for action, document in ALTERNATIVES.items():
         if action in enabled:
             api.send(document, token=token)
-    if Action.LIST_GROUPS_FOR_USER in enabled:  # of a user of whom only the key is known
+    for action in enabled & BY_KEY.keys():
         bob = '[{__typename: "User", username: "bob"}]'
-        api.send(
-            f"{{ _entities(representations: {bob}) {{ ... on User {{ allowedActions }} }} }}",
-            token=token,
-        )
+        fields = f"{{ ... on User {{ {BY_KEY[action]} }} }}"
+        api.send(f"{{ _entities(representations: {bob}) {fields} }}", token=token)
     if Action.DELETE_GROUP in enabled:
         api.send(
             'mutation { deleteGroup(input: {groupName: "Empty"}) { errors { code } } }', token=token
+        )
+    if Action.RESEND_INVITATION in enabled:
+        api.send(
+            'mutation { resendInvitation(input: {username: "sub-of-bob"}) { errors { code } } }',
+            token=token,
         )
     if Action.GET_USER in enabled:
         api.send('{ user(by: {sub: "sub-of-bob"}) { email } }', token=token)
@@ -131,6 +146,8 @@ def test_printed_is_called(  # noqa: PLR0917  # fixtures and parameters
         is_allowed = operation in allowed(policy)
         denied = failure("AccessDeniedException")
         scripted.on(operation, reply(REPLIES.get(operation, {})) if is_allowed else denied)
+    if "AdminGetUser" in allowed(policy):
+        scripted.on("AdminGetUser", find)
     api = serve(
         scripted.url,
         policy_file=path,

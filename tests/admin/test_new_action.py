@@ -1,7 +1,7 @@
 """A new action is what `docs/contributing.md` says, and no more: the page is put to the test.
 
-The blocks of code on the page are added to a copy of the repository, where the tests that go
-through every action then run, and those in `new_action_scenario`.
+The blocks of code on the page, two mutations and a query, are added to a copy of the repository,
+where the tests that go through every action then run, and those in `new_action_scenario`.
 """
 
 import ast
@@ -21,10 +21,10 @@ COPIED = ("graphql_admin", "tests", "docs", "schema.graphql", "pyproject.toml")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "node", "node_modules", "vendor", ".*")
 
 
-def blocks() -> list[str]:
-    """Return the blocks of Python on the page, in their order."""
+def blocks(kind: str = "python") -> list[str]:
+    """Return the blocks of code of a kind on the page, in their order."""
     page = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
-    return re.findall(r"```python\n(.*?)```\n", page, re.DOTALL)
+    return re.findall(rf"```{kind}\n(.*?)```\n", page, re.DOTALL)
 
 
 def insert(path: Path, lines: str, *, above: str | None = None, ending: str | None = None) -> None:
@@ -41,7 +41,7 @@ def insert(path: Path, lines: str, *, above: str | None = None, ending: str | No
         lines += "\n\n"
     else:
         scope = classes[ending].body if ending else body
-        kinds = ast.Assign if ending else ast.ImportFrom
+        kinds = ast.Assign | ast.AsyncFunctionDef if ending else ast.ImportFrom
         at = [node for node in scope if isinstance(node, kinds)][-1].end_lineno or 0
     whole = text.splitlines(keepends=True)
     path.write_text("".join([*whole[:at], lines, *whole[at:]]), encoding="utf-8")
@@ -62,6 +62,11 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     insert(changes, mutations, ending="Changes")
     insert(changes, input_, above="Changes")
     insert(changes, imports)
+    (row,), (query,) = blocks("python row of a query"), blocks("python query")
+    insert(folder / "graphql_admin" / "actions.py", row, ending="Action")
+    insert(
+        folder / "graphql_admin" / "admin" / "user_pool.py", f"\n{query}", ending="UserPoolQuery"
+    )
     run(folder, "ruff", "check", "--fix", "--select", "I", "--quiet", "graphql_admin")
     run(folder, "graphql_admin", "schema", "--output", "schema.graphql")
     run(folder, "docs.tables")
@@ -116,6 +121,17 @@ def test_on_whom(copy: Path) -> None:
     assert int(ran[1]) == 2 * (3 + 8 + 6)
 
 
+def test_query(copy: Path) -> None:
+    """A new query is denied, allowed and disabled by every way to it, and probed."""
+    files = ("tests/admin/test_guards.py", "tests/test_check.py::test_every_read_is_probed")
+    select = ("-k", "csvHeader or getCsvHeader or probed")
+    ran = re.search(r"(\d+) passed", run(copy, "pytest", "-n0", *select, *files))
+    # Denied by right and by token, allowed by right and to administrators of two groups; disabled;
+    # the probe.
+    assert ran
+    assert int(ran[1]) >= 6
+
+
 def test_what_goes_through_every_action(copy: Path) -> None:
     """Audit, IAM policy and quotas have the new actions."""
     printed = run(copy, "pytest", "-n0", *EVERY_ACTION)
@@ -148,6 +164,7 @@ def test_table_of_actions(copy: Path) -> None:
     page = (copy / "docs" / "actions.md").read_text(encoding="utf-8")
     assert "| `deleteUserTotp` | `deleteUserTotp` | – | AdminDeleteSoftwareToken |\n" in page
     assert "| `setUserNickname` | `setUserNickname` | – | AdminUpdateUserAttributes |\n" in page
+    assert "| `getCsvHeader` | `csvHeader` | – | GetCSVHeader |\n" in page
     run(copy, "docs.tables", "--check")
 
 

@@ -11,7 +11,7 @@ from tests.support.api import Api
 from tests.support.changes import endings
 from tests.support.directory import Directory
 from tests.support.leaks import PASSWORD
-from tests.support.scripted import ScriptedCognito, failure, hang_up, reply
+from tests.support.scripted import Reply, ScriptedCognito, failure, hang_up, reply
 
 SET = """mutation ($input: SetUserPasswordInput!) {
     setUserPassword(input: $input) { user { username status } errors { code message field } }
@@ -133,7 +133,10 @@ def test_invitation_is_sent_again(api: Api, directory: Directory) -> None:
 def test_invitation_in_a_pool_of_addresses(
     serve: Callable[..., Api], moto_url: str, cognito: Any, tmp_path: Path
 ) -> None:
-    """Where usernames are e-mail addresses, the invitation is asked for by the address."""
+    """Where usernames are e-mail addresses, the invitation is asked for by the address.
+
+    moto makes another user whom it invites, and that is said.
+    """
     pool_id = cognito.create_user_pool(PoolName="addresses", UsernameAttributes=["email"])[
         "UserPool"
     ]["Id"]
@@ -148,7 +151,10 @@ def test_invitation_in_a_pool_of_addresses(
     token = api.token("Admins", username=root, sub=root)
     for name in ("bob@example.com", sub):
         answer = api.send(RESEND, {"input": {"username": name}}, token=token)
-        assert answer.data["resendInvitation"]["errors"] == []
+        (error,) = answer.data["resendInvitation"]["errors"]
+        assert (error["code"], error["field"]) == ("WRONG_STATE", "username")
+        assert "another user" in error["message"]
+    assert endings(tmp_path / "audit.jsonl") == [("unknown", "WRONG_STATE")] * 2
 
 
 # Scripted: what Cognito says; `test_statuses.py` has every status
@@ -200,7 +206,7 @@ def test_what_cognito_says(  # noqa: PLR0917  # fixtures and parameters
     code: str,
 ) -> None:
     """Its errors have their codes; of a message that was not sent the rest may have been done."""
-    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD")))
+    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD", **BOTH)))
     scripted.on(operation, failure(error, detail="arn:aws:iam::1:role/x bob@example.com"))
     api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
     document, given = DOCUMENTS[operation]
@@ -236,7 +242,7 @@ def test_no_second_message_in_doubt(
     trouble: Any,
 ) -> None:
     """What may have been sent is not sent again, and is recorded as unknown."""
-    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD")))
+    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD", **BOTH)))
     scripted.on(operation, trouble)
     api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
     document, given = DOCUMENTS[operation]
@@ -272,7 +278,7 @@ def test_invitation_as_sent(
     media: list[str],
 ) -> None:
     """It says that it is one, and how to send it; Cognito's own defaults are never used."""
-    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD", email="bob@example.com")))
+    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD", **BOTH)))
     scripted.on("AdminCreateUser", CREATED)
     api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
     assert codes(ask(api, RESEND, username="bob@example.com", **given)) == []
@@ -283,24 +289,48 @@ def test_invitation_as_sent(
     }
 
 
-BOTH = {"email": "bob@example.com", "phone_number": "+15550100"}
+MAIL, PHONE = "bob@example.com", "+15550100"
+BOTH = {"email": MAIL, "phone_number": PHONE}
+ANY = ["email", "phone_number"]
+
+
+def invited(sub: str) -> Reply:
+    """Reply that a user was invited."""
+    attributes = [{"Name": "sub", "Value": sub}]
+    return reply({"User": {"Username": sub, "Attributes": attributes}})
+
+
+def addresses(scripted: ScriptedCognito, usernames: list[str] | None) -> None:
+    """Let the pool's usernames be these attributes; None if the server may not read which."""
+    pool = reply({"UserPool": {} if usernames is None else {"UsernameAttributes": usernames}})
+    no_right = failure("AccessDeniedException")
+    scripted.on("DescribeUserPool", no_right if usernames is None else pool)
 
 
 @pytest.mark.parametrize(
-    ("given", "attributes", "address"),
+    ("usernames", "given", "attributes", "address"),
     [
-        ("sub-of-bob", BOTH, "bob@example.com"),
-        ("bob@example.com", BOTH, "bob@example.com"),
-        ("+15550100", BOTH, "+15550100"),
-        ("sub-of-bob", {"phone_number": "+15550100"}, "+15550100"),
-        ("+15550199", {"email": "bob@example.com"}, "bob@example.com"),  # no longer theirs
-        ("sub-of-bob", {}, "sub-of-bob"),
+        (ANY, "sub-of-bob", BOTH, MAIL),
+        (ANY, MAIL, BOTH, MAIL),
+        (ANY, PHONE, BOTH, PHONE),
+        (ANY, "sub-of-bob", {"phone_number": PHONE}, PHONE),
+        (ANY, "+15550199", {"email": MAIL}, MAIL),  # no longer theirs
+        (["email"], "sub-of-bob", BOTH, MAIL),
+        (["email"], PHONE, BOTH, MAIL),  # which is no username
+        (["email"], "sub-of-bob", {"phone_number": PHONE}, "sub-of-bob"),
+        (["phone_number"], "sub-of-bob", BOTH, PHONE),
+        (["phone_number"], MAIL, BOTH, PHONE),
+        (["phone_number"], "sub-of-bob", {"email": MAIL}, "sub-of-bob"),
+        ([], MAIL, BOTH, "sub-of-bob"),
+        (None, "sub-of-bob", BOTH, MAIL),
+        (None, PHONE, BOTH, PHONE),
     ],
 )
 def test_invitation_by_the_address(  # noqa: PLR0917  # fixtures and parameters
     serve: Callable[..., Api],
     scripted: ScriptedCognito,
     tmp_path: Path,
+    usernames: list[str] | None,
     given: str,
     attributes: dict[str, str],
     address: str,
@@ -308,10 +338,48 @@ def test_invitation_by_the_address(  # noqa: PLR0917  # fixtures and parameters
     """In a pool of addresses the invitation goes to one of the user's: the one given, if it is."""
     found = user("FORCE_CHANGE_PASSWORD", name="sub-of-bob", **attributes)
     scripted.on("AdminGetUser", reply(found))
-    scripted.on("AdminCreateUser", CREATED)
+    addresses(scripted, usernames)
+    scripted.on("AdminCreateUser", invited("sub-of-bob"))
     api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
-    assert codes(ask(api, RESEND, username=given)) == []
+    media = ["EMAIL" if "email" in attributes else "SMS"]
+    assert codes(ask(api, RESEND, username=given, inviteBy=media)) == []
     assert sent(scripted, "AdminCreateUser")["Username"] == address
+
+
+def test_invitation_of_another_user(
+    serve: Callable[..., Api], scripted: ScriptedCognito, tmp_path: Path
+) -> None:
+    """If the address became another user's after it was read, it is not said that it was done."""
+    found = user("FORCE_CHANGE_PASSWORD", name="sub-of-bob", email=MAIL)
+    scripted.on("AdminGetUser", reply(found))
+    addresses(scripted, ["email"])
+    scripted.on("AdminCreateUser", invited("sub-of-another"))
+    api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
+    assert codes(ask(api, RESEND, username="sub-of-bob")) == ["WRONG_STATE"]
+    assert endings(tmp_path / "audit.jsonl") == [("unknown", "WRONG_STATE")]
+
+
+@pytest.mark.parametrize(
+    ("media", "attributes"),
+    [
+        (["EMAIL"], {}),
+        (["EMAIL"], {"email": ""}),
+        (["EMAIL"], {"phone_number": "+15550100"}),
+        (["SMS"], {"email": "bob@example.com"}),
+        (["EMAIL", "SMS"], {"email": "bob@example.com"}),
+    ],
+)
+def test_invitation_without_an_address(
+    serve: Callable[..., Api],
+    scripted: ScriptedCognito,
+    media: list[str],
+    attributes: dict[str, str],
+) -> None:
+    """Nobody is left with a new temporary password that could not be sent."""
+    scripted.on("AdminGetUser", reply(user("FORCE_CHANGE_PASSWORD", **attributes)))
+    (error,) = ask(serve(scripted.url), RESEND, username="bob", inviteBy=media)["errors"]
+    assert (error["code"], error["field"]) == ("WRONG_STATE", "inviteBy")
+    assert scripted.operations() == ["AdminGetUser"]
 
 
 @pytest.mark.parametrize(

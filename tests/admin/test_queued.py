@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +140,10 @@ def test_calls_of_what_waited(together: Together, waited: float) -> None:
     async def plays() -> None:
         late = bool(waited)
         standing = ["AdminGetUser", "AdminListGroupsForUser"] * late
-        target = ["AdminListGroupsForUser"] * late
+        target = ["AdminGetUser", "AdminListGroupsForUser"] * late
         assert await play("alan", ADD, "bob", "Admins") == []  # believed for ten seconds
         assert await play("sam", Action.CONFIRM_USER_SIGN_UP, "eve") == target
-        assert await play("ada", DISABLE, "eve") == standing
+        assert await play("ada", DISABLE, "eve") == [*standing, *target[:1]]
         assert await play("sam", DISABLE, "eve") == [*standing, *target]
         together.time += 10
         assert await play("alan", ADD, "bob", "Admins") == []
@@ -178,6 +179,40 @@ def test_name_that_was_not_resolved(together: Together) -> None:
         turn.go_on()
         assert await kept == CONFLICT
         assert together.pool.writes == []
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("caller", ["ada", "sam"])
+@pytest.mark.parametrize("action", [DISABLE, Action.DELETE_USER])
+def test_name_that_was_reused(together: Together, caller: str, action: Action) -> None:
+    """Another user who got the name of the target meanwhile is not changed."""
+
+    async def play() -> None:
+        turn = Turn(together)
+        kept = await turn.keep(caller, action, "bob")
+        together.pool.restore(replace(together.pool.people["bob"], sub="sub-of-another"))
+        together.time += MAX_WAIT
+        turn.go_on()
+        assert await kept == "STALE"
+        assert endings(together.events)[-1] == ("failed", "STALE")
+        assert together.pool.writes == []
+        assert await together.attempt(caller, action, "bob") is None  # that user is not reserved
+
+    asyncio.run(play())
+
+
+def test_target_that_is_gone(together: Together) -> None:
+    """A target that was deleted meanwhile is not found."""
+
+    async def play() -> None:
+        turn = Turn(together)
+        kept = await turn.keep("ada", Action.DELETE_USER, "bob")
+        together.pool.remove("bob")
+        together.time += MAX_WAIT
+        turn.go_on()
+        assert await kept == "USER_NOT_FOUND"
+        assert endings(together.events)[-1] == ("failed", "USER_NOT_FOUND")
 
     asyncio.run(play())
 

@@ -131,7 +131,8 @@ def found(row: Row) -> Reply:
     """Reply to AdminGetUser."""
     if row.status is None:
         return failure("UserNotFoundException")
-    attributes = [{"Name": "sub", "Value": "sub-of-bob"}]
+    given = {"sub": "sub-of-bob", "email": "bob@example.com"}
+    attributes = [{"Name": name, "Value": value} for name, value in given.items()]
     state = {"UserStatus": row.status, "Enabled": row.enabled}
     return reply({**BOB, "UserAttributes": attributes, **state})
 

@@ -139,6 +139,9 @@ def test_pool_of_addresses(
         found = addresses.user(name)
         assert done["user"]["username"] == found["Username"] != name
         assert addresses.attributes_of(name)["email"].lower() == name
+        event = events_in(tmp_path / "audit.jsonl")[-1]
+        assert (event["target"]["username"], event["attributes"]) == (found["Username"], ["email"])
+    assert "bob" not in (tmp_path / "audit.jsonl").read_text()
     refused = ask(api, token=token, username="eve@example.com", email="ada@example.com")
     assert errors_of(refused) == [("INVALID_VALUE", "email")]
     assert len(usernames(addresses)) == 3
@@ -194,6 +197,33 @@ def test_who_may_create_whom(
     assert directory.groups_of("u1") == set()
 
 
+@pytest.mark.parametrize("pool", [{"usernames": ["email"]}, {}, None])
+@pytest.mark.parametrize("group", ["Support", "Makers", "Admins"])
+def test_who_may_set_the_address_that_is_the_username(
+    serve: Callable[..., Api],
+    backend: ScriptedCognito,
+    tmp_path: Path,
+    pool: dict[str, Any] | None,
+    group: str,
+) -> None:
+    """It is an attribute where the pool says so; where the pool cannot be read, it may be."""
+    policy, path = tmp_path / "policy.toml", tmp_path / "audit.jsonl"
+    policy.write_text(POLICY)
+    reads = failure("AccessDeniedException") if pool is None else described(**pool)
+    backend.on("DescribeUserPool", reads)
+    backend.people["max"] = (group,)
+    api = serve(backend.url, policy_file=policy, audit_file=path)
+    token = api.token(group, username="max")
+    done = ask(api, ERRORS, token=token, username="b@x.org")
+    is_attribute = pool != {}
+    is_refused = is_attribute and group == "Makers"
+    assert errors_of(done) == ([("INVALID_VALUE", "username")] if is_refused else [])
+    assert len(sent(backend)) == (not is_refused)
+    (event,) = events_in(path)
+    assert event["outcome"] == ("failed" if is_refused else "done")
+    assert event.get("attributes", []) == (["email"] if is_attribute else [])
+
+
 def test_beyond_the_key(
     serve: Callable[..., Api], moto_url: str, directory: Directory, tmp_path: Path
 ) -> None:
@@ -224,22 +254,36 @@ def row(username: str = "bob", **attributes: str) -> dict[str, Any]:
     }
 
 
-def there(username: str = "bob", *, ago: float = 0.0, **attributes: str) -> Reply:
-    """Reply as AdminGetUser does of a user who was made so many seconds ago."""
-    user = row(username, **attributes)
-    user["UserCreateDate"] -= ago
-    return reply({**user, "UserAttributes": user.pop("Attributes")})
+def there(
+    username: str = "bob", *, ago: float = 0.0, **attributes: str
+) -> Callable[[dict[str, Any]], Reply]:
+    """Reply as AdminGetUser does of a user who was made so many seconds before it is asked."""
+
+    def tell(_: dict[str, Any]) -> Reply:
+        user = row(username, **attributes)
+        user["UserCreateDate"] -= ago
+        return reply({**user, "UserAttributes": user.pop("Attributes")})
+
+    return tell
 
 
 ABSENT_USER = failure("UserNotFoundException")
 
 
-def described(*names: str, aliases: Any = (), usernames: Any = ()) -> Reply:
+def described(
+    *names: str,
+    aliases: Any = (),
+    usernames: Any = (),
+    required: Any = (),
+    mutable: bool = False,
+) -> Reply:
     rows = [
         {"Name": name}
         for name in ("email", "email_verified", "phone_number", "phone_number_verified", "name")
+        if name not in required
     ]
     rows += [{"Name": name, "Mutable": False} for name in names]
+    rows += [{"Name": name, "Mutable": mutable, "Required": True} for name in required]
     pool = {"SchemaAttributes": rows}
     return reply(
         {"UserPool": {**pool, "AliasAttributes": aliases, "UsernameAttributes": usernames}}
@@ -265,6 +309,16 @@ def sent(scripted: ScriptedCognito) -> list[dict[str, Any]]:
 
 BOB = {"Username": "bob"}
 SILENT = {**BOB, "MessageAction": "SUPPRESS"}
+MAIL = {"email": "b@x.org"}
+PHONE = {"phoneNumber": "+15550100"}
+BY_MAIL: dict[str, list[Any]] = {
+    "DesiredDeliveryMediums": ["EMAIL"],
+    "UserAttributes": [{"Name": "email", "Value": "b@x.org"}],
+}
+BY_SMS: dict[str, list[Any]] = {
+    "DesiredDeliveryMediums": ["SMS"],
+    "UserAttributes": [{"Name": "phone_number", "Value": "+15550100"}],
+}
 
 
 @pytest.mark.parametrize(
@@ -272,14 +326,23 @@ SILENT = {**BOB, "MessageAction": "SUPPRESS"}
     [
         ({}, SILENT, False),
         ({"inviteBy": []}, SILENT, False),
-        ({"inviteBy": ["EMAIL"]}, {**BOB, "DesiredDeliveryMediums": ["EMAIL"]}, True),
-        ({"inviteBy": "SMS"}, {**BOB, "DesiredDeliveryMediums": ["SMS"]}, True),
+        ({"inviteBy": ["EMAIL"], **MAIL}, {**BOB, **BY_MAIL}, True),
+        ({"inviteBy": "SMS", **PHONE}, {**BOB, **BY_SMS}, True),
         (
-            {"inviteBy": ["SMS", "EMAIL", "SMS"]},
-            {**BOB, "DesiredDeliveryMediums": ["SMS", "EMAIL"]},
+            {"inviteBy": ["SMS", "EMAIL", "SMS"], **PHONE, **MAIL},
+            {
+                **BOB,
+                "DesiredDeliveryMediums": ["SMS", "EMAIL"],
+                "UserAttributes": BY_MAIL["UserAttributes"] + BY_SMS["UserAttributes"],
+            },
             True,
         ),
         ({"temporaryPassword": PASSWORD}, {**SILENT, "TemporaryPassword": PASSWORD}, False),
+        (
+            {"temporaryPassword": PASSWORD, "inviteBy": ["EMAIL"], **MAIL},
+            {**BOB, **BY_MAIL, "TemporaryPassword": PASSWORD},
+            True,
+        ),
         ({"temporaryPassword": None}, SILENT, False),
         ({"fullName": "", "email": None, "attributes": []}, SILENT, False),
         (
@@ -336,6 +399,10 @@ def test_creation_as_sent(  # noqa: PLR0917  # fixtures and parameters
         ({"attributes": [{"name": "sub", "value": "x"}]}, "attributes.sub"),
         ({"attributes": [{"name": "email", "value": "x"}]}, "attributes.email"),
         ({"attributes": [{"name": "locale"}]}, "attributes.locale"),
+        ({"inviteBy": ["EMAIL"]}, "email"),
+        ({"inviteBy": ["EMAIL"], "email": ""}, "email"),
+        ({"inviteBy": ["EMAIL"], **PHONE}, "email"),
+        ({"inviteBy": ["EMAIL", "SMS"], **MAIL}, "phoneNumber"),
     ],
 )
 def test_values_that_cannot_be(
@@ -383,6 +450,18 @@ def test_values_of_other_types(
             None,
         ),
         ({}, {"attributes": [{"name": "custom:other", "value": "x"}]}, "attributes.custom:other"),
+        ({"usernames": ["email"]}, {"username": "b@x.org", "inviteBy": ["EMAIL"]}, None),
+        ({"usernames": ["email"]}, {"username": "b@x.org", "inviteBy": ["SMS"]}, "phoneNumber"),
+        ({"usernames": ["phone_number"]}, {"username": "+15550100", "inviteBy": ["SMS"]}, None),
+        ({}, {"username": "b@x.org", "inviteBy": ["EMAIL"]}, "email"),
+        ({"aliases": ["phone_number"]}, {"username": "b@x.org", "inviteBy": ["EMAIL"]}, "email"),
+        ({"required": ["custom:badge"]}, {}, "attributes.custom:badge"),
+        ({"required": ["given_name"]}, {"givenName": ""}, "givenName"),
+        ({"required": ["email"]}, {}, "email"),
+        ({"required": ["email"]}, {"email": "b@x.org"}, None),
+        ({"required": ["email"], "usernames": ["email"]}, {"username": "b@x.org"}, None),
+        ({"required": ["sub", "dev:custom:old", "identities"]}, {}, None),
+        ({"required": ["locale"], "mutable": True}, {}, None),
     ],
 )
 def test_names_by_the_pool(  # noqa: PLR0917  # fixtures and parameters
@@ -467,7 +546,7 @@ def test_invitation_that_was_not_sent_to_who_is_not_seen(
     path = tmp_path / "audit.jsonl"
     backend.on("AdminCreateUser", failure("CodeDeliveryFailureException"))
     backend.on("AdminGetUser", answer)
-    done = ask(serve(backend.url, audit_file=path), inviteBy=["EMAIL"])
+    done = ask(serve(backend.url, audit_file=path), inviteBy=["EMAIL"], **MAIL)
     assert errors_of(done) == [("DELIVERY_FAILED", None)]
     assert [(each["outcome"], each["code"]) for each in events_in(path)] == [
         ("unknown", "DELIVERY_FAILED")
@@ -505,7 +584,7 @@ def test_created_in_doubt(
 ) -> None:
     """A user who is there, new and as asked for, was created: it is not tried again."""
     backend.on("AdminCreateUser", DOUBT[trouble])
-    backend.on("AdminGetUser", there(**MADE, locale="de"))
+    backend.on("AdminGetUser", there(**MADE, locale="de", ago=40.0))
     done = ask(doubtful, CREATE, **ASKED, inviteBy=invite)
     assert (done["errors"], done["invited"]) == ([], None)
     assert (done["user"]["username"], done["user"]["fullName"]) == ("bob", "Bob")
@@ -535,7 +614,7 @@ def test_created_in_doubt_in_another_case(doubtful: Api, backend: ScriptedCognit
     ],
     ids=["a minute old", "older", "another name", "without a name", "an alias of eve", "undated"],
 )
-def test_namesake(doubtful: Api, backend: ScriptedCognito, tmp_path: Path, found: Reply) -> None:
+def test_namesake(doubtful: Api, backend: ScriptedCognito, tmp_path: Path, found: Any) -> None:
     """A user who was there before, or is another, was not created by this."""
     backend.on("AdminCreateUser", DOUBT["500"])
     backend.on("AdminGetUser", found)
@@ -582,7 +661,7 @@ def test_time_is_kept_to_look(
     assert (done["user"], done["invited"]) == ({"username": "bob"}, None)
 
 
-def test_in_a_pool_of_addresses(doubtful: Api, backend: ScriptedCognito) -> None:
+def test_in_a_pool_of_addresses(doubtful: Api, backend: ScriptedCognito, tmp_path: Path) -> None:
     """There the user has another name, and is looked for by the one that was given."""
     backend.on("DescribeUserPool", described(usernames=["email"]))
     backend.on("AdminCreateUser", DOUBT["500"])
@@ -591,6 +670,8 @@ def test_in_a_pool_of_addresses(doubtful: Api, backend: ScriptedCognito) -> None
     assert (done["user"], done["errors"]) == ({"username": "sub-of-bob"}, [])
     asked = [each.parameters for each in backend.requests if each.operation == "AdminGetUser"]
     assert [each["Username"] for each in asked] == ["b@x.org"]
+    (event,) = events_in(tmp_path / "audit.jsonl")
+    assert event["target"] == {"username": "sub-of-bob", "group": None}
 
 
 class Pool:

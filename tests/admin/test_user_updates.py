@@ -11,7 +11,7 @@ import pytest
 
 from graphql_admin.admin import described_pool
 from tests.support.api import Api
-from tests.support.changes import errors_of, events_in
+from tests.support.changes import errors_of, events_in, go_without_plans
 from tests.support.directory import Directory
 from tests.support.memory_pool import MemoryPool
 from tests.support.scripted import ScriptedCognito, failure, held, reply
@@ -244,6 +244,7 @@ def test_addresses_of(  # noqa: PLR0917  # fixtures and parameters
     (event,) = events_in(path)
     assert (event["outcome"], event["code"]) == ("refused" if code else "done", code)
     assert event["attributes"] == ["email", "email_verified"]
+    assert event["target"]["username"] == target  # whom the name means
 
 
 @pytest.mark.parametrize("given", [{"fullName": "Ada"}, {"preferredUsername": "queen"}])
@@ -339,9 +340,7 @@ def deleted(*names: str) -> dict[str, Any]:
 def paths(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """By a plan, and by graphql-core alone."""
     if request.param == "ordinary":
-        module = "graphql_admin.admin.schema"
-        monkeypatch.setattr(f"{module}.other_versions", lambda: {"graphql-core": "0"})
-        monkeypatch.setattr(f"{module}.plans_hold", lambda *_: False)
+        go_without_plans(monkeypatch)
     return
 
 

@@ -39,22 +39,32 @@ from graphql_admin.cognito.quotas import Quotas
 from graphql_admin.errors import (
     AdminError,
     AlreadyExists,
+    AuthEventNotFound,
     BadUserInput,
+    CannotLink,
     CannotReset,
+    CannotSetMfa,
     DeliveryFailed,
+    DeviceNotFound,
+    DevicesNotShown,
     Forbidden,
     GroupNotFound,
+    IdentityNotFound,
+    IdentityTaken,
     Internal,
     InvitationNotSent,
     LimitExceeded,
     NotEnabled,
     NotInvited,
+    NoTotp,
     PasswordRejected,
     PasswordUsedBefore,
     RejectedByTrigger,
+    SessionNotFound,
     TemporaryPasswordRejected,
     Throttled,
     TimedOut,
+    TooManyIdentities,
     UpstreamFailed,
     UsernameTaken,
     UserNotFound,
@@ -123,6 +133,21 @@ MEANINGS_BY_OPERATION: dict[tuple[str, str], type[AdminError]] = {
     ("AdminCreateUser", "InvalidPasswordException"): TemporaryPasswordRejected,
     ("AdminCreateUser", "UnsupportedUserStateException"): NotInvited,
     ("AdminCreateUser", "UsernameExistsException"): UsernameTaken,
+    ("AdminForgetDevice", "ResourceNotFoundException"): DeviceNotFound,
+    ("AdminUpdateDeviceStatus", "ResourceNotFoundException"): DeviceNotFound,
+    ("AdminListDevices", "NotAuthorizedException"): DevicesNotShown,
+    ("AdminListDevices", "ResourceNotFoundException"): DevicesNotShown,
+    ("AdminUpdateAuthEventFeedback", "InvalidParameterException"): AuthEventNotFound,
+    ("AdminUpdateAuthEventFeedback", "ResourceNotFoundException"): AuthEventNotFound,
+    ("AdminLinkProviderForUser", "AliasExistsException"): IdentityTaken,
+    ("AdminLinkProviderForUser", "InvalidParameterException"): CannotLink,
+    ("AdminLinkProviderForUser", "LimitExceededException"): TooManyIdentities,
+    ("AdminLinkProviderForUser", "ResourceNotFoundException"): CannotLink,
+    ("AdminDisableProviderForUser", "ResourceNotFoundException"): IdentityNotFound,
+    ("AdminDeleteSoftwareToken", "InvalidParameterException"): NoTotp,
+    ("AdminDeleteSoftwareToken", "ResourceNotFoundException"): NoTotp,
+    ("AdminRevokeUserSession", "ResourceNotFoundException"): SessionNotFound,
+    ("AdminSetUserMFAPreference", "InvalidParameterException"): CannotSetMfa,
 }
 """What an error means of one operation."""
 
@@ -138,16 +163,15 @@ def meaning(operation: str, code: str) -> type[AdminError]:
     Raises:
         KeyError: There is no expectation for it.
     """
+    if (operation, code) in MEANINGS_BY_OPERATION:
+        return MEANINGS_BY_OPERATION[operation, code]
     if code == "ResourceNotFoundException":
         names_group = "GroupName" in MODEL.operation_model(operation).input_shape.members
         return GroupNotFound if names_group else UpstreamFailed
-    if (operation, code) in MEANINGS_BY_OPERATION:
-        return MEANINGS_BY_OPERATION[operation, code]
     reads = operation.startswith(("AdminGet", "AdminList", "Describe", "Get", "List"))
     if code == "NotAuthorizedException":
         return UpstreamFailed if reads else WrongState
-    # A read has no outcome, and no caller can do anything about a pool without a feature.
-    return UpstreamFailed if reads and MEANINGS[code] is NotEnabled else MEANINGS[code]
+    return MEANINGS[code]
 
 
 OWN_CREDENTIALS_REFUSED = (
@@ -832,64 +856,179 @@ def test_credentials_that_cannot_be_had(
 # Reads that are the same
 
 
-def test_confirmed_when_the_turn_has_come(backend: ScriptedCognito) -> None:
-    """A write is confirmed after its wait, which may take reads of the pool; or it is not sent."""
+class Approval:
+    """An approval that a test gives.
+
+    Args:
+        backend: Its requests are noted with each call.
+        holds: What `confirm` says, in turn; an error is raised. Afterwards it holds.
+        error: What `renew` raises.
+    """
+
+    def __init__(
+        self, backend: ScriptedCognito, *holds: bool | AdminError, error: AdminError | None = None
+    ) -> None:
+        self.is_sent = False
+        self.told: list[tuple[str, int]] = []
+        """What was called, each after how many requests."""
+        self.pool: UserPool | None = None
+        self._backend = backend
+        self._holds = list(holds)
+        self._error = error
+
+    async def confirm(self) -> bool:
+        self.told.append(("confirm", len(self._backend.requests)))
+        holds = self._holds.pop(0) if self._holds else True
+        if isinstance(holds, AdminError):
+            raise holds
+        return holds
+
+    async def renew(self) -> None:
+        self.told.append(("renew", len(self._backend.requests)))
+        if self._error is not None:
+            raise self._error
+        assert self.pool is not None
+        await ask(self.pool, READ)
+
+
+async def ask_with(pool: UserPool, approval: Approval, operation: str, within: float = 20) -> Any:
+    """Write, as long as an approval holds."""
+    approval.pool = pool
+    deadline = asyncio.get_running_loop().time() + within
+    return await pool.writer.write(operation, ANN, deadline=deadline, approval=approval)
+
+
+def test_approval_that_holds(backend: ScriptedCognito) -> None:
+    """A write is confirmed once, before it is sent."""
+    backend.on(WRITE, reply({}))
+    approval = Approval(backend)
+    assert with_pool(lambda pool: ask_with(pool, approval, WRITE)) == {}
+    assert approval.told == [("confirm", 0)]
+    assert approval.is_sent
+
+
+def test_approval_that_is_renewed(backend: ScriptedCognito) -> None:
+    """It takes reads over the only connection, and the only call about one user at a time."""
     backend.on(WRITE, reply({}))
     backend.on(READ, reply({}))
-    seen: list[str] = []
+    approval = Approval(backend, False, False)
 
     async def act(pool: UserPool) -> None:
-        deadline = asyncio.get_running_loop().time() + 20
-        refuses = False
+        assert await ask_with(pool, approval, WRITE) == {}
 
-        async def confirm() -> None:
-            seen.extend(each.operation for each in backend.requests)
-            await pool.reader.read(READ, ANN, deadline=deadline, anew=True)
-            if refuses:
-                raise Forbidden
-
-        for refuses in (False, True, False):
-            writing = pool.writer.write(WRITE, ANN, deadline=deadline, before_send=confirm)
-            if refuses:
-                with pytest.raises(Forbidden):
-                    await writing
-            else:
-                assert await writing == {}
-            seen.append("|")
-
-    # A connection, and a call about one user, at a time.
     with_pool(act, connections=1, quotas=Quotas({Quota.PER_USER: 2}))
-    sent = [each.operation for each in backend.requests]
-    assert sent == [READ, WRITE, READ, READ, WRITE]
-    assert seen == ["|", READ, WRITE, "|", READ, WRITE, READ, "|"]
+    assert backend.operations() == [READ, READ, WRITE]
+    steps = [("confirm", 0), ("renew", 0), ("confirm", 1), ("renew", 1), ("confirm", 2)]
+    assert approval.told == steps
 
 
 @pytest.mark.parametrize(
-    ("trouble", "operation", "times"),
-    [
-        (failure("TooManyRequestsException"), WRITE, 2),
-        (failure("InternalErrorException", 500), "AdminDeleteUser", 1),
-    ],
-    ids=["throttled", "in doubt"],
+    "holds", [[Forbidden()], [False, Forbidden()]], ids=["at once", "after it was renewed"]
 )
-def test_confirmed_again(
-    backend: ScriptedCognito, trouble: Reply, operation: str, times: int
-) -> None:
-    """It is before each attempt, unless one may have been carried out."""
-    backend.on(operation, [trouble, reply({})])
-    confirmed = 0
-
-    async def confirm() -> None:
-        nonlocal confirmed
-        confirmed += 1
+def test_approval_that_has_ended(backend: ScriptedCognito, holds: list[bool | AdminError]) -> None:
+    """The write is not sent, and its connection is free for others."""
+    backend.on(READ, reply({}))
+    approval = Approval(backend, *holds)
 
     async def act(pool: UserPool) -> None:
-        deadline = asyncio.get_running_loop().time() + 20
-        await pool.writer.write(operation, ANN, deadline=deadline, before_send=confirm)
+        with pytest.raises(Forbidden):
+            await ask_with(pool, approval, WRITE)
+        await ask(pool, READ)
+
+    with_pool(act, connections=1)
+    assert WRITE not in backend.operations()
+    assert not approval.is_sent
+
+
+def test_confirmed_after_the_wait_for_a_connection(backend: ScriptedCognito) -> None:
+    """What ends the approval while the write waits for a connection keeps it from being sent."""
+    gate = threading.Event()
+    backend.on(READ, held(gate, reply({})))
+    approval = Approval(backend, Forbidden())
+
+    async def act(pool: UserPool) -> None:
+        reading = asyncio.create_task(ask(pool, READ))
+        await until(lambda: len(backend.requests) == 1)
+        with pytest.raises(TimedOut) as caught:
+            await ask_with(pool, approval, WRITE, within=0.05)
+        assert "Nothing was changed" in caught.value.message
+        assert approval.told == []
+        writing = asyncio.create_task(ask_with(pool, approval, WRITE))
+        await until(lambda: bool(pool._slots._queues))  # noqa: SLF001
+        gate.set()
+        await reading
+        with pytest.raises(Forbidden):
+            await writing
+
+    with_pool(act, connections=1)
+    assert backend.operations() == [READ]
+    assert not approval.is_sent
+
+
+def test_confirmed_after_a_throttle(backend: ScriptedCognito) -> None:
+    """It is before each attempt. What was throttled was not carried out."""
+    backend.on(WRITE, [failure("TooManyRequestsException"), reply({})])
+    approval = Approval(backend, True, Forbidden())
+
+    async def act(pool: UserPool) -> None:
+        with pytest.raises(Forbidden):
+            await ask_with(pool, approval, WRITE)
 
     with_pool(act)
-    assert confirmed == times
-    assert len(backend.requests) == 2
+    assert approval.told == [("confirm", 0), ("confirm", 1)]
+    assert not approval.is_sent
+
+
+def test_renewed_in_doubt(backend: ScriptedCognito) -> None:
+    """It is renewed before each attempt after one that may have been carried out."""
+    backend.on(READ, reply({}))
+    backend.on("AdminDeleteUser", [failure("InternalErrorException", 500), reply({})])
+    approval = Approval(backend)
+    assert with_pool(lambda pool: ask_with(pool, approval, "AdminDeleteUser")) == {}
+    assert approval.told == [("confirm", 0), ("renew", 1), ("confirm", 2)]
+
+
+@pytest.mark.parametrize("way", ["confirm", "renew"])
+def test_refused_in_doubt(backend: ScriptedCognito, way: str) -> None:
+    """Nothing more is sent, and it remains in doubt."""
+    backend.on(READ, reply({}))
+    backend.on("AdminDeleteUser", failure("InternalErrorException", 500))
+    refused = Forbidden()
+    approval = (
+        Approval(backend, True, refused) if way == "confirm" else Approval(backend, error=refused)
+    )
+
+    async def act(pool: UserPool) -> None:
+        with pytest.raises(UpstreamFailed) as caught:
+            await ask_with(pool, approval, "AdminDeleteUser")
+        assert caught.value.__cause__ is refused
+
+    with_pool(act)
+    assert backend.operations().count("AdminDeleteUser") == 1
+    assert approval.is_sent
+
+
+def test_gone_when_it_is_renewed(backend: ScriptedCognito) -> None:
+    """Who is gone after an attempt to delete them was deleted by it."""
+    backend.on("AdminDeleteUser", failure("InternalErrorException", 500))
+    approval = Approval(backend, error=UserNotFound())
+    assert with_pool(lambda pool: ask_with(pool, approval, "AdminDeleteUser")) == {}
+    assert backend.operations() == ["AdminDeleteUser"]
+
+
+def test_approval_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is listening, nothing was carried out."""
+    with ScriptedCognito() as stopped:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", stopped.url)
+    approval = Approval(stopped)
+
+    async def act(pool: UserPool) -> None:
+        with pytest.raises(UpstreamFailed):
+            await ask_with(pool, approval, WRITE)
+
+    with_pool(act)
+    assert len(approval.told) == ATTEMPTS
+    assert not approval.is_sent
 
 
 def test_same_reads_share_a_call(backend: ScriptedCognito) -> None:

@@ -166,6 +166,17 @@ def test_what_can_be_tried(users: list[dict[str, Any]], state: str) -> None:
     assert any(STATES[state](user, attributes(user)) for user in others)
 
 
+def test_mfa(cognito: EmbeddedCognito, users: list[dict[str, Any]]) -> None:
+    """Users with a verified phone number are asked for a code, and the others are not."""
+    client = plain_client(cognito)
+    factors = Counter[tuple[bool, tuple[str, ...]]]()
+    for user in users:
+        has_phone = attributes(user).get("phone_number_verified") == "true"
+        found = client.admin_get_user(UserPoolId=cognito.pool_id, Username=user["Username"])
+        factors[has_phone, tuple(found["UserMFASettingList"])] += 1
+    assert factors.keys() == {(True, ("SMS_MFA",)), (False, ())}
+
+
 def test_groups(cognito: EmbeddedCognito, users: list[dict[str, Any]]) -> None:
     """Groups come with and without precedence and description; people are in none, one, several."""
     client = plain_client(cognito)

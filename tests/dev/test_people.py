@@ -180,6 +180,11 @@ CHANGES = {
         # moto makes another user of whom it invites again.
         lambda pool: not pool.has_address(),
     ),
+    Action.SET_USER_MFA: Change(
+        Pool.settle,
+        lambda pool: pool.user()["PreferredMfaSetting"] == "SMS_MFA",
+        f'username: "{TARGET}", sms: PREFERRED',
+    ),
     Action.END_USER_SESSIONS: Change(Pool.sign_in, lambda pool: not pool.is_signed_in()),
     Action.DELETE_USER: Change(Pool.invite, lambda pool: not pool.is_there()),
     Action.CREATE_GROUP: Change(
@@ -196,6 +201,9 @@ CHANGES = {
 }
 
 READS = {
+    Action.GET_USER_AUTH_FACTORS: (
+        f'{{ user(by: {{username: "{TARGET}"}}) {{ authFactors {{ mfa }} }} }}'
+    ),
     Action.LIST_USERS: "{ users { nodes { email } } }",
     Action.GET_USER: f'{{ user(by: {{username: "{TARGET}"}}) {{ username }} }}',
     Action.LIST_GROUPS: "{ groups { nodes { name } } }",
@@ -241,12 +249,23 @@ def send(
         yield post
 
 
+LACKING = {
+    Action.END_USER_SESSION: 'sessionId: "tkn0123456789abcdefghijklmno"',
+    Action.DELETE_USER_TOTP: "",
+    Action.FORGET_USER_DEVICE: 'deviceKey: "eu-west-1_0a"',
+    Action.SET_USER_DEVICE_REMEMBERED: 'deviceKey: "eu-west-1_0a", remembered: true',
+    Action.RATE_USER_AUTH_EVENT: 'eventId: "e", wasTheUser: true',
+    Action.LINK_USER_IDENTITY: 'provider: "Google", value: "1"',
+}
+"""Changes that moto does not have, with their input."""
+
 PEOPLE = ["admin", "helper", "ordinary user"]
 
 
 def test_every_change_is_tried() -> None:
     """Every action that changes something is tried in dev mode, by every person."""
-    assert CHANGES.keys() | {Action.SIGN_USER_OUT} == {each for each in Action if each.write}
+    tried = CHANGES.keys() | LACKING.keys() | {Action.UNLINK_USER_IDENTITY, Action.SIGN_USER_OUT}
+    assert tried == {each for each in Action if each.write}
 
 
 @pytest.mark.parametrize("action", CHANGES, ids=lambda action: action.label)
@@ -268,6 +287,54 @@ def test_change(
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
         assert not change.done(pool)
     pool.tidy()
+
+
+@pytest.mark.parametrize("action", LACKING, ids=lambda action: action.label)
+def test_what_moto_lacks(
+    embedded: EmbeddedCognito, pool: Pool, send: Callable[..., Any], action: Action
+) -> None:
+    """The error says that the pool does not do it, and nothing is changed."""
+    pool.settle()
+    admin = next(person for person in embedded.people if person.role == "admin")
+    input_ = f'username: "{TARGET}", {LACKING[action]}'
+    answer = send(
+        f"mutation {{ {action.label}(input: {{{input_}}}) {{ errors {{ code }} }} }}", admin.token
+    )
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["UPSTREAM_ERROR"]
+    assert pool.is_there()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "devices { nodes { key } }",
+        "authEvents { nodes { id } }",
+        "authFactors { firstFactors }",
+        "sessions { id }",
+    ],
+)
+def test_lists_that_moto_lacks(
+    embedded: EmbeddedCognito, send: Callable[..., Any], field: str
+) -> None:
+    """The user is shown without them."""
+    admin = next(person for person in embedded.people if person.role == "admin")
+    answer = send(f'{{ user(by: {{username: "otto"}}) {{ username {field} }} }}', admin.token)
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["UPSTREAM_ERROR"]
+    assert answer["data"]["user"] == {"username": "otto", field.split(maxsplit=1)[0]: None}
+
+
+def test_unlinking(embedded: EmbeddedCognito, send: Callable[..., Any]) -> None:
+    """Who came by another provider is that identity; a user without one has nothing to unlink."""
+    admin = next(person for person in embedded.people if person.role == "admin")
+    query = "{ users(filter: {status: EXTERNAL_PROVIDER}) { nodes { username identities { userId"
+    (user,) = send(f"{query} provider }} }} }} }}", admin.token)["data"]["users"]["nodes"]
+    assert user["username"] == "Google_" + user["identities"][0]["userId"]
+    for username, code in ((user["username"], "WRONG_STATE"), ("otto", "NOT_FOUND")):
+        given = f'username: "{username}", provider: "Google", '
+        given += f'userId: "{user["identities"][0]["userId"]}"'
+        change = f"unlinkUserIdentity(input: {{{given}}}) {{ errors {{ code }} }}"
+        answer = send(f"mutation {{ it: {change} }}", admin.token)
+        assert answer == {"data": {"it": {"errors": [{"code": code}]}}}
 
 
 @pytest.mark.parametrize("action", READS, ids=lambda action: action.label)
@@ -329,7 +396,7 @@ def test_what_a_helper_may_do_to_each(embedded: EmbeddedCognito, send: Callable[
         "ada": [],
         "sam": [
             *("removeUserFromGroup", "confirmUserSignUp", "enableUser", "updateUser"),
-            *("endUserSessions", "resendInvitation", "signUserOut"),
+            *("endUserSessions", "endUserSession", "resendInvitation", "signUserOut"),
         ],
         "otto": [
             "addUserToGroup",
@@ -339,8 +406,11 @@ def test_what_a_helper_may_do_to_each(embedded: EmbeddedCognito, send: Callable[
             "enableUser",
             "updateUser",
             "endUserSessions",
+            "endUserSession",
             "resetUserPassword",
             "resendInvitation",
+            "setUserMfa",
+            "deleteUserTotp",
         ],
     }
     groups = "{ groups { nodes { name allowedActions } } }"
@@ -405,6 +475,11 @@ def allowed(groups: tuple[str, ...]) -> frozenset[Action]:
                 Action.END_USER_SESSIONS,
                 Action.RESET_USER_PASSWORD,
                 Action.RESEND_INVITATION,
+                Action.GET_USER_AUTH_FACTORS,
+                Action.LIST_USER_SESSIONS,
+                Action.END_USER_SESSION,
+                Action.SET_USER_MFA,
+                Action.DELETE_USER_TOTP,
             }
         )
     return frozenset()

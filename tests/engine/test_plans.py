@@ -5,8 +5,7 @@ import json
 from collections.abc import Iterator
 from itertools import product
 from random import Random
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import orjson
 import pytest
@@ -30,6 +29,7 @@ from structlog.testing import capture_logs
 
 from graphql_admin.actions import Action
 from graphql_admin.admin.attempts import Attempts
+from graphql_admin.admin.authorization import Attempt, Authorization
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.admin.guards import guard_of
@@ -40,7 +40,7 @@ from graphql_admin.engine.fallbacks import Fallback
 from graphql_admin.engine.fields import reader_of
 from graphql_admin.engine.limits import Limits
 from graphql_admin.errors import UpstreamFailed, UserNotFound
-from graphql_admin.policy.decisions import Decisions
+from graphql_admin.policy.decisions import Allowed, Decisions
 from graphql_admin.policy.grants import Grants, Policy, Rights
 from graphql_admin.targets import Target
 from graphql_admin.tokens.caller import Caller
@@ -142,13 +142,10 @@ class Lenient:
 
     def check(self, context: Context, action: Action, target: Target) -> Any:
         context.demand(action)
-        attempt = {"context": context, "action": action, "target": target, "row": None}
-        return SimpleNamespace(**attempt, is_sent=False)
+        given = cast("Authorization", self), context, action, target, context.rights
+        return Attempt(*given, Allowed())
 
     async def allow(self, attempt: object) -> None:
-        """Reject nothing."""
-
-    async def confirm(self, attempt: object) -> None:
         """Reject nothing."""
 
     async def settle(self, *_: object) -> None:

@@ -42,6 +42,12 @@ TAKING_OVER = frozenset(
         Action.DELETE_USER,
         Action.SET_USER_PASSWORD,
         Action.RESET_USER_PASSWORD,
+        Action.SET_USER_DEVICE_REMEMBERED,
+        Action.RATE_USER_AUTH_EVENT,
+        Action.LINK_USER_IDENTITY,
+        Action.UNLINK_USER_IDENTITY,
+        Action.SET_USER_MFA,
+        Action.DELETE_USER_TOTP,
     }
 )
 """What no caller may do to themselves."""
@@ -144,6 +150,16 @@ LIMITED: dict[tuple[Action, str | None], list[str]] = {
         "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", f"{OWN} U"],
     (Action.RESET_USER_PASSWORD, None): [
         "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", f"{OWN} U"],
+    (Action.FORGET_USER_DEVICE, None): [
+        "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", "none UG"],
+    (Action.SET_USER_DEVICE_REMEMBERED, None): [
+        "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", f"{OWN} U"],
+    (Action.RATE_USER_AUTH_EVENT, None): [
+        "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", f"{OWN} U"],
+    (Action.LINK_USER_IDENTITY, None): [
+        "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", f"{OWN} U"],
+    (Action.UNLINK_USER_IDENTITY, None): [
+        "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG", f"{OWN} U"],
     (Action.ADD_USER_TO_GROUP, "Customers"): [
         "none UG", "none UG", "none UG", f"{SCOPE} UG", f"{SCOPE} U", f"{SCOPE} UG",
         f"{OWN} U"],
@@ -174,6 +190,11 @@ EVERY: dict[tuple[Action, str | None], list[str]] = {
     (Action.UPDATE_USER, None): ["none "] * 7,
     (Action.SET_USER_PASSWORD, None): ["none U"] * 6 + [f"{OWN} U"],
     (Action.RESET_USER_PASSWORD, None): ["none U"] * 6 + [f"{OWN} U"],
+    (Action.FORGET_USER_DEVICE, None): ["none "] * 7,
+    (Action.SET_USER_DEVICE_REMEMBERED, None): ["none U"] * 6 + [f"{OWN} U"],
+    (Action.RATE_USER_AUTH_EVENT, None): ["none U"] * 6 + [f"{OWN} U"],
+    (Action.LINK_USER_IDENTITY, None): ["none U"] * 6 + [f"{OWN} U"],
+    (Action.UNLINK_USER_IDENTITY, None): ["none U"] * 6 + [f"{OWN} U"],
     (Action.ADD_USER_TO_GROUP, "Beta"): ["none "] * 7,
     (Action.ADD_USER_TO_GROUP, "Admins"): ["gives "] * 7,
     (Action.REMOVE_USER_FROM_GROUP, "Beta"): ["none "] * 7,

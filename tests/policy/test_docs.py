@@ -36,7 +36,9 @@ POLICY = f"""
 Admins = ["*"]
 Helpers = ["addUserToGroup", "removeUserFromGroup", "confirmUserSignUp", "disableUser",
            "enableUser", "deleteUser", "endUserSessions", "setUserPassword", "resetUserPassword",
-           "resendInvitation", "updateUser"]
+           "resendInvitation", "updateUser", "endUserSession", "setUserMfa", "deleteUserTotp",
+           "forgetUserDevice", "setUserDeviceRemembered", "rateUserAuthEvent", "linkUserIdentity",
+           "unlinkUserIdentity"]
 Readers = ["listUsers"]
 [writes]
 Helpers = ["*"]
@@ -48,19 +50,28 @@ GRANTS = Grants(read_policy(POLICY))
 DECISIONS = Decisions(GRANTS)
 
 ROWS = {
-    "confirm, enable, end sessions, invite again, set a name": [
+    "confirm, enable, end sessions, invite again, set a name, forget a device": [
         (Action.CONFIRM_USER_SIGN_UP, None),
         (Action.ENABLE_USER, None),
         (Action.END_USER_SESSIONS, None),
+        (Action.END_USER_SESSION, None),
         (Action.RESEND_INVITATION, None),
         (Action.UPDATE_USER, None),
+        (Action.FORGET_USER_DEVICE, None),
     ],
-    "disable, delete, set or reset the password, set an address, remove from a group that gives "
-    "rights": [
+    "disable, delete, set or reset the password, set MFA, delete the authenticator app, set an "
+    "address, remember a device, rate a sign-in, link or unlink an identity, remove from a group "
+    "that gives rights": [
         (Action.DISABLE_USER, None),
         (Action.DELETE_USER, None),
         (Action.SET_USER_PASSWORD, None),
         (Action.RESET_USER_PASSWORD, None),
+        (Action.SET_USER_MFA, None),
+        (Action.DELETE_USER_TOTP, None),
+        (Action.SET_USER_DEVICE_REMEMBERED, None),
+        (Action.RATE_USER_AUTH_EVENT, None),
+        (Action.LINK_USER_IDENTITY, None),
+        (Action.UNLINK_USER_IDENTITY, None),
         (Action.UPDATE_USER, None, True),
         (Action.REMOVE_USER_FROM_GROUP, "Helpers"),
     ],

@@ -5,19 +5,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from graphql import get_nullable_type, is_input_object_type
+import pytest
+from graphql import get_nullable_type, is_enum_type, is_input_object_type
 
 from graphql_admin.actions import Action
 from graphql_admin.targets import TargetKind
 from graphql_admin.web.amplify import ADMIN_QUERIES
 from tests.support.api import Api
-from tests.support.ways import SCHEMA, is_required
+from tests.support.ways import IDENTITY, SCHEMA, SESSION_ID, is_required
 
 STATUSES = {"OUT_OF_SCOPE": 403, "OWN_ACCOUNT": 403, "FORBIDDEN": 403, "CONFLICT": 409}
 """HTTP statuses of refusals over REST."""
 
-OPTIONAL = frozenset({"precedence", "fullName"})
+OPTIONAL = frozenset({"precedence", "fullName", "sms"})
 """Input fields that are given too, although each may be left out, since an update names one."""
+
+NAMED: dict[str, str | None] = {
+    "deviceKey": "eu-west-1_0a",
+    "sessionId": SESSION_ID,
+    "userId": IDENTITY,
+}
+"""Values of input fields that must be of a form, or be there."""
 
 SAMPLES_BY_TYPE: dict[str, Any] = {"Boolean": True, "Int": 1, "String": "sample"}
 """Values of input fields that name no target, by their types."""
@@ -46,7 +54,7 @@ def input_type(action: Action) -> Any:
 
 def input_of(action: Action, user: str | None, group: str | None) -> dict[str, Any]:
     """Return an input of an action's mutation: the target, and samples of what else it takes."""
-    named = {"username": user, "groupName": group}
+    named = {"username": user, "groupName": group, **NAMED}
     fields = input_type(action).fields
     return {
         name: named[name] if name in named else _sample(field.type)
@@ -57,6 +65,8 @@ def input_of(action: Action, user: str | None, group: str | None) -> dict[str, A
 
 def _sample(type_: Any) -> Any:
     type_ = get_nullable_type(type_)
+    if is_enum_type(type_):
+        return next(iter(type_.values))
     if is_input_object_type(type_):
         required = {name: each for name, each in type_.fields.items() if is_required(each)}
         return {name: _sample(each.type) for name, each in required.items()}
@@ -121,3 +131,10 @@ def events_in(path: Path) -> list[dict[str, Any]]:
 def errors_of(payload: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     """Return the codes and fields of a payload's errors."""
     return [(error["code"], error["field"]) for error in payload["errors"]]
+
+
+def go_without_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let servers that start from now on execute every operation by graphql-core alone."""
+    module = "graphql_admin.admin.schema"
+    monkeypatch.setattr(f"{module}.other_versions", lambda: {"graphql-core": "0"})
+    monkeypatch.setattr(f"{module}.plans_hold", lambda *_: False)

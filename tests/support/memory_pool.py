@@ -11,6 +11,7 @@ from typing import Any
 
 from graphql_admin.cognito.operations import translate
 from tests.support.scripted import Reply, ScriptedCognito, failure, reply
+from tests.support.ways import IDENTITIES
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,9 @@ class MemoryPool:
             "AdminSetUserPassword": self._nothing,
             "AdminResetUserPassword": self._nothing,
             "AdminCreateUser": self._nothing,  # as RESEND
+            "AdminDeleteSoftwareToken": self._nothing,
+            "AdminRevokeUserSession": self._nothing,
+            "AdminSetUserMFAPreference": self._nothing,
             "AdminUpdateUserAttributes": self._nothing,
             "AdminDeleteUserAttributes": self._nothing,
         }
@@ -173,7 +177,10 @@ class MemoryPool:
     def _get(self, person: Person, _: str) -> dict[str, Any]:
         return {
             "Username": person.username,
-            "UserAttributes": [{"Name": n, "Value": v} for n, v in person.attributes.items()],
+            "UserAttributes": [
+                *({"Name": n, "Value": v} for n, v in person.attributes.items()),
+                {"Name": "identities", "Value": IDENTITIES},
+            ],
             "Enabled": person.enabled,
             "UserStatus": person.status,
         }

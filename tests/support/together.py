@@ -16,7 +16,7 @@ from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.admin.mutations import Input
 from graphql_admin.audit.log import AuditLog
-from graphql_admin.cognito.access import PoolReader, PoolWriter
+from graphql_admin.cognito.access import Approval, PoolReader, PoolWriter
 from graphql_admin.cognito.replies import Reply
 from graphql_admin.errors import AdminError
 from graphql_admin.policy.authority import MAX_AGE, Authority
@@ -108,13 +108,16 @@ class Together:
         operation: str,
         parameters: Mapping[str, object],
         *,
-        before_send: Callable[[], Awaitable[None]] | None = None,
+        approval: Approval | None = None,
+        user: str | None = None,  # noqa: ARG002
         **_: object,
     ) -> Reply:
         await self._steps()
-        if before_send is not None:
+        if approval is not None:
             await self.turn()
-            await before_send()
+            while not await approval.confirm():
+                await approval.renew()
+            approval.is_sent = True
             await self._steps()
             await self.arrival()
         if self._chance is not None:
@@ -128,8 +131,14 @@ class Together:
         for _step in range(self._chance.randrange(4) if self._chance else 0):
             await asyncio.sleep(0)
 
-    async def attempt(
-        self, caller: str, action: Action, target: str, group: str | None = None, gate: int = 0
+    async def attempt(  # noqa: PLR0917  # a change, and how it is made
+        self,
+        caller: str,
+        action: Action,
+        target: str,
+        group: str | None = None,
+        gate: int = 0,
+        within: float = 60,
     ) -> str | None:
         """Return the code of the error, if there is one."""
         groups = GROUPS.get(caller, frozenset({"Admins"}))
@@ -139,7 +148,7 @@ class Together:
             decisions=self.decisions,
             pool=PoolReader("pool", self._call),
             gate=self.gates[gate],
-            deadline=asyncio.get_running_loop().time() + 60,
+            deadline=asyncio.get_running_loop().time() + within,
             max_calls=100,
         )
         try:

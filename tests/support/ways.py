@@ -14,6 +14,7 @@ from graphql import (
     GraphQLUnionType,
     get_named_type,
     get_nullable_type,
+    is_enum_type,
     is_input_object_type,
     is_leaf_type,
     is_required_argument,
@@ -25,21 +26,34 @@ from graphql_admin.admin.guards import Guard, Requires, RequiresByType, guard_of
 from graphql_admin.admin.nodes import global_id
 from graphql_admin.admin.schema import AdminSchema
 
+IDENTITY = "id-at-provider"
+"""The id of a user at the provider `sample`."""
+IDENTITIES = f'[{{"providerName": "sample", "userId": "{IDENTITY}", "primary": "false"}}]'
+
 USER = {
     "Username": "bob",
     "Enabled": True,
     "UserStatus": "FORCE_CHANGE_PASSWORD",
-    "Attributes": [{"Name": "sub", "Value": "sub-of-bob"}, {"Name": "email", "Value": "b@x.org"}],
+    "Attributes": [
+        {"Name": "sub", "Value": "sub-of-bob"},
+        {"Name": "email", "Value": "b@x.org"},
+        {"Name": "identities", "Value": IDENTITIES},
+    ],
 }
 GROUP = {"GroupName": "Editors"}
+SESSION_ID = "tkn0123456789abcdefghijklmno"
 REPLIES = {
     "ListUsers": {"Users": [USER]},
     "AdminGetUser": {**USER, "UserAttributes": USER["Attributes"]},
     "ListUsersInGroup": {"Users": [USER]},
+    "AdminListDevices": {"Devices": [{"DeviceKey": "eu-west-1_0a"}]},
+    "AdminListUserAuthEvents": {"AuthEvents": [{"EventId": "e-1"}]},
     "GetGroup": {"Group": GROUP},
     "ListGroups": {"Groups": [GROUP]},
     "AdminListGroupsForUser": {"Groups": [GROUP]},
     "AdminCreateUser": {"User": USER},
+    "AdminGetUserAuthFactors": {"Username": "bob", "ConfiguredUserAuthFactors": ["PASSWORD"]},
+    "AdminListUserSessions": {"Sessions": [{"SessionId": SESSION_ID, "SessionType": "TOKEN"}]},
     "CreateGroup": {"Group": GROUP},
     "DescribeUserPool": {
         "UserPool": {
@@ -60,10 +74,13 @@ SAMPLES = {
     "groupName": '"Editors"',
     "name": '"Editors"',
     "email": '"sample@example.com"',
+    "deviceKey": '"eu-west-1_0a"',
+    "userId": f'"{IDENTITY}"',
+    "sessionId": f'"{SESSION_ID}"',
 }
 """Values of arguments and input fields, by name."""
 
-OPTIONAL = frozenset({"withMembers", "precedence", "email", "emailVerified"})
+OPTIONAL = frozenset({"withMembers", "precedence", "email", "emailVerified", "sms"})
 """What is given too, although it need not be, so that an action is carried out."""
 
 ALTERNATIVES = {
@@ -141,6 +158,8 @@ def sample(members: dict[str, Any]) -> str:
 def sample_value(name: str, type_: Any) -> str:
     """Return a value of an argument or input field."""
     type_ = get_nullable_type(type_)
+    if is_enum_type(type_):
+        return next(iter(type_.values))
     if not is_input_object_type(type_):
         return SAMPLES.get(name) or SAMPLES_BY_TYPE[type_.name]
     one_of = type_.extensions["strawberry-definition"].is_one_of

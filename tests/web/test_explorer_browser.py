@@ -184,6 +184,15 @@ def test_every_allowed_action_has_an_example(visit: Visit) -> None:
     assert sorted(visit.examples()) == sorted(action.label for action in Action)
 
 
+LACKING = {"listUserDevices", "listUserAuthEvents"}
+"""What moto does not have."""
+TO_BE_EDITED = {
+    *("forgetUserDevice", "setUserDeviceRemembered", "rateUserAuthEvent"),
+    *("linkUserIdentity", "unlinkUserIdentity"),
+}
+"""Changes of what the page does not know; their examples name none."""
+
+
 @pytest.mark.parametrize("role", ["admin", "helper", "clerk", "ordinary user"])
 def test_no_example_is_refused(visit: Visit, role: str) -> None:
     """Each example runs as it is offered: about things that exist, by a way that is allowed."""
@@ -191,6 +200,13 @@ def test_no_example_is_refused(visit: Visit, role: str) -> None:
     for action in visit.examples():
         visit.choose(action)
         result = json.loads(visit.run())
+        if action in LACKING:
+            assert [each["extensions"]["code"] for each in result["errors"]] == ["UPSTREAM_ERROR"]
+            continue
+        if action in TO_BE_EDITED:
+            (error,) = result["data"][action]["errors"]
+            assert error["code"] == "INVALID_VALUE"
+            continue
         assert "errors" not in result, (action, result)
         assert None not in result["data"].values(), (action, result)
         if Action.labelled(action).write:

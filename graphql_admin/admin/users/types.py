@@ -35,6 +35,7 @@ from graphql_admin.admin.users.filters import (
     UserStatus,
     read_attributes,
 )
+from graphql_admin.admin.users.identities import ATTRIBUTE, UserIdentity, read_identities
 from graphql_admin.admin.users.views import demand_filter, seen_with
 from graphql_admin.cognito.operations import Timestamp, to_timestamp
 from graphql_admin.engine.fields import FieldReader, held, shown
@@ -170,6 +171,13 @@ class User(Node):
         present = ((name, value) for name, value in self.values.items() if value)
         return [UserAttribute(name=name, value=value) for name, value in present]
 
+    @shown(
+        "The identities at other providers that sign in as the user; null if Cognito's list cannot "
+        "be read."
+    )
+    def identities(self) -> list[UserIdentity] | None:
+        return read_identities(self.values.get(ATTRIBUTE))
+
     @guarded(
         Action.LIST_GROUPS_FOR_USER,
         description="The user's groups, ordered by precedence, then by name.",
@@ -177,14 +185,7 @@ class User(Node):
     async def groups(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Group] | None:
-        key = self.key
-        if "sub" not in self.values and info.context.rights.sight.hides_aliases:
-            # Only a name is known, which may be an alias that the caller does not see.
-            found = await find_user(info.context, key, Action.LIST_GROUPS_FOR_USER)
-            if found is None:
-                raise UserNotFound
-            key = found.key
-        listing = list_groups_of(key)
+        listing = list_groups_of(await key_of(self, info.context, Action.LIST_GROUPS_FOR_USER))
         return await paginate(info.context, listing, Group, first=first, after=after)
 
     @classmethod
@@ -281,6 +282,29 @@ async def find_user(
     if sight.hides_aliases and not sight.tells(username, reply["Username"], read_attributes(reply)):
         return None
     return user_maker(context)(reply)
+
+
+async def key_of(user: User, context: Context, action: Action) -> str:
+    """Return the name by which to read more of a user.
+
+    That of a user of whom only a name is known may be an alias. Whoever does not see its attribute
+    would learn from what is read that the user has it, so their username is looked up first.
+
+    Args:
+        user: The user.
+        context: The request's context.
+        action: The action that more is read for.
+
+    Raises:
+        UserNotFound: There is no such user, or not by a name that the caller may know.
+        AdminError: The call failed.
+    """
+    if "sub" in user.values or not context.rights.sight.hides_aliases:
+        return user.key
+    found = await find_user(context, user.key, action)
+    if found is None:
+        raise UserNotFound
+    return found.key
 
 
 async def find_user_by(context: Context, attribute: str, value: str, *, field: str) -> User | None:

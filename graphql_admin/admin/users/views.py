@@ -15,6 +15,8 @@ from graphql_admin.policy.sight import Seen, Sight, mask
 Item = TypeVar("Item")
 
 _MEMBERS = ("Attributes", "UserAttributes")
+"""What has the attributes in Cognito's replies: the latter in that of AdminGetUser."""
+
 _OWN = frozenset({"username", "sub", "status", "cognito:user_status"})
 """What ListUsers filters by, and every caller sees who sees the user."""
 
@@ -32,13 +34,12 @@ def seen_with(sight: Sight, make: Callable[[Row], Item]) -> Callable[[Row], Item
 
 
 def _seen(sight: Sight, row: Row) -> Row:
-    seen = {name: value for name, value in row.items() if name not in _MEMBERS}
-    seen["Attributes"] = [
+    attributes = [
         {"Name": name, "Value": value if much is Seen.WHOLE else mask(name, value)}
         for name, value in read_attributes(row).items()
         if (much := sight.of(name)) is not Seen.NOTHING
     ]
-    return seen
+    return {name: attributes if name in _MEMBERS else value for name, value in row.items()}
 
 
 def demand_filter(sight: Sight, criterion: Criterion) -> None:

@@ -57,9 +57,24 @@ function examplesThatRead({ username, actions }, { users, groups }) {
   ];
   // What hangs below a user or a group can be read by a caller who may read that user or group.
   if (may("getUser")) {
-    examples.push(reading("listGroupsForUser", GROUPS_OF_ONE, { by }));
+    examples.push(
+      reading("listGroupsForUser", GROUPS_OF_ONE, { by }),
+      reading("listUserDevices", DEVICES_OF_ONE, { by }),
+      reading("listUserAuthEvents", AUTH_EVENTS_OF_ONE, { by }),
+    );
   } else if (may("listUsers")) {
-    examples.push(reading("listGroupsForUser", GROUPS_OF_MANY, { first: 5 }));
+    examples.push(
+      reading("listGroupsForUser", GROUPS_OF_MANY, { first: 5 }),
+      reading("listUserDevices", DEVICES_OF_MANY, { first: 5 }),
+      reading("listUserAuthEvents", AUTH_EVENTS_OF_MANY, { first: 5 }),
+    );
+  }
+  if (may("getUser")) {
+    examples.push(reading("getUserAuthFactors", FACTORS_OF_ONE, { by }));
+    examples.push(reading("listUserSessions", SESSIONS_OF_ONE, { by }));
+  } else if (may("listUsers")) {
+    examples.push(reading("getUserAuthFactors", FACTORS_OF_MANY, { first: 5 }));
+    examples.push(reading("listUserSessions", SESSIONS_OF_MANY, { first: 5 }));
   }
   if (may("getGroup")) {
     examples.push(reading("listUsersInGroup", USERS_OF_ONE, { name }));
@@ -78,6 +93,7 @@ const FITS = {
   setUserPassword: ({ status }) => status !== "EXTERNAL_PROVIDER",
   resetUserPassword: ({ status, enabled, emailVerified }) =>
     status === "CONFIRMED" && enabled && emailVerified === true,
+  linkUserIdentity: ({ status }) => status !== "EXTERNAL_PROVIDER",
   resendInvitation: ({ status }) => status === "FORCE_CHANGE_PASSWORD",
   deleteGroup: ({ members }) => members?.length === 0,
   addUserToGroup: ({ isMember }) => isMember === false,
@@ -86,6 +102,9 @@ const FITS = {
 
 // What an example changes, where an action need not be told.
 const VALUES = {
+  // One that no user has: an example ends no session.
+  endUserSession: { sessionId: "tkn0000000000000000000000000" },
+  setUserMfa: { sms: "OFF" },
   updateUser: { fullName: "Changed in the explorer" },
   updateGroup: { description: "Changed in the explorer." },
 };
@@ -294,6 +313,51 @@ const GROUPS_OF_ONE = `query ListGroupsForUser($by: UserBy!) {
   }
 }`;
 
+const DEVICES = `devices(first: 10) {
+      nodes {
+        key
+        name
+        remembered
+        lastSignInAt
+        lastIpAddress
+      }
+    }`;
+
+const AUTH_EVENTS = `authEvents(first: 10) {
+      nodes {
+        id
+        kind
+        at
+        response
+        riskLevel
+        ipAddress
+        city
+        country
+        wasTheUser
+      }
+    }`;
+
+const ofOne = (name, list) => `query ${name}($by: UserBy!) {
+  user(by: $by) {
+    username
+    ${list}
+  }
+}`;
+
+const ofMany = (name, list) => `query ${name}($first: Int!) {
+  users(first: $first) {
+    nodes {
+      username
+      ${list.replaceAll("\n", "\n  ")}
+    }
+  }
+}`;
+
+const DEVICES_OF_ONE = ofOne("ListUserDevices", DEVICES);
+const DEVICES_OF_MANY = ofMany("ListUserDevices", DEVICES);
+const AUTH_EVENTS_OF_ONE = ofOne("ListUserAuthEvents", AUTH_EVENTS);
+const AUTH_EVENTS_OF_MANY = ofMany("ListUserAuthEvents", AUTH_EVENTS);
+
 const GROUPS_OF_MANY = `query ListGroupsForUser($first: Int!) {
   users(first: $first) {
     nodes {
@@ -303,6 +367,58 @@ const GROUPS_OF_MANY = `query ListGroupsForUser($first: Int!) {
           name
           precedence
         }
+      }
+    }
+  }
+}`;
+
+const FACTORS_OF_ONE = `query GetUserAuthFactors($by: UserBy!) {
+  user(by: $by) {
+    username
+    authFactors {
+      preferredMfa
+      mfa
+    }
+  }
+}`;
+
+const FACTORS_OF_MANY = `query GetUserAuthFactors($first: Int!) {
+  users(first: $first) {
+    nodes {
+      username
+      authFactors {
+        preferredMfa
+        mfa
+        firstFactors
+      }
+    }
+  }
+}`;
+
+const SESSIONS_OF_ONE = `query ListUserSessions($by: UserBy!) {
+  user(by: $by) {
+    username
+    sessions {
+      id
+      kind
+      createdAt
+      lastActiveAt
+      deviceType
+      city
+    }
+  }
+}`;
+
+const SESSIONS_OF_MANY = `query ListUserSessions($first: Int!) {
+  users(first: $first) {
+    nodes {
+      username
+      sessions {
+        id
+        kind
+        lastActiveAt
+        deviceType
+        city
       }
     }
   }

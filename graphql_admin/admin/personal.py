@@ -1,0 +1,13 @@
+"""Objects of the schema whose values are personal."""
+
+
+class Personal:
+    """A type whose objects do not repeat their values in a log or a traceback."""
+
+    def __init_subclass__(cls) -> None:
+        # Set before Strawberry makes a dataclass of it, whose own `__repr__` would contain every
+        # value.
+        cls.__repr__ = Personal.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
