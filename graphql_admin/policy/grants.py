@@ -114,8 +114,8 @@ class Rights:
     `[grants]` restricts them."""
 
     has_every: bool = False
-    """Whether these are all groups, all attributes (to see and to set) and all actions, apart from
-    those that every signed-in user has."""
+    """Whether these are all groups, all attributes to set and all actions, apart from those that
+    every signed-in user has, and no group sees more of any attribute."""
 
     writes: frozenset[str] = frozenset({ALL})
     """The attributes that the caller may set, as far as the table `[writes]` restricts them."""
@@ -164,6 +164,7 @@ class Grants:
         self._lists_of_groups = _of(groups, policy.grants), _of(groups, writes)
         self._lists_of_scopes = _of(scopes, policy.grants), _of(scopes, writes)
         self._seen_by_groups = _of(groups, reads), _of(groups, masks)
+        self._seen_by_any = _sight_of(self._seen_by_groups, policy.groups, groups | {ANYONE})
         self._seen_by_scopes = _of(scopes, reads), _of(scopes, masks)
         self._all_names = policy.named_in_lists.union(
             policy.groups, *grants.values(), policy.protected_groups
@@ -212,10 +213,11 @@ class Grants:
         actions = always.union(*(each.actions for each in given.values()))
         grants, writes = (_listed_for(each, given, names) for each in lists)
         sight = _sight_of(seen, given, names)
+        is_all = self._every <= actions and ALL in grants and ALL in writes
         return Rights(
             actions=actions - self._disabled,
             grants=grants,
-            has_every=self._every <= actions and ALL in grants and ALL in writes and sight.is_whole,
+            has_every=is_all and sight.covers(self._seen_by_any),
             writes=writes,
             sight=sight,
             disabled=actions & self._disabled,

@@ -36,10 +36,11 @@ from graphql_admin.admin.users.filters import (
     read_attributes,
 )
 from graphql_admin.admin.users.identities import ATTRIBUTE, UserIdentity, read_identities
-from graphql_admin.admin.users.views import demand_filter, seen_with
+from graphql_admin.admin.users.views import demand_filter, seen
 from graphql_admin.cognito.operations import Timestamp, to_timestamp
 from graphql_admin.engine.fields import FieldReader, held, shown
 from graphql_admin.errors import AmbiguousUser, UpstreamFailed, UserNotFound
+from graphql_admin.policy.sight import WHOLE, Seen, Sight
 
 log = structlog.get_logger(__name__)
 
@@ -100,10 +101,14 @@ class User(Node):
     values: strawberry.Private[Row]
     """Its attributes by name."""
 
-    def __init__(self, row: Row) -> None:
+    sight: strawberry.Private[Sight]
+    """What the caller sees of its attributes."""
+
+    def __init__(self, row: Row, sight: Sight = WHOLE) -> None:
         self.key = row["Username"]
         self.row = row
         self.values = read_attributes(row)
+        self.sight = sight
 
     username = held(
         KEY,
@@ -172,10 +177,12 @@ class User(Node):
         return [UserAttribute(name=name, value=value) for name, value in present]
 
     @shown(
-        "The identities at other providers that sign in as the user; null if Cognito's list cannot "
-        "be read."
+        "The identities at other providers that sign in as the user; null if the caller does not "
+        "see the whole attribute `identities`, or if Cognito's list cannot be read."
     )
     def identities(self) -> list[UserIdentity] | None:
+        if self.sight.of(ATTRIBUTE) is not Seen.WHOLE:
+            return None
         return read_identities(self.values.get(ATTRIBUTE))
 
     @guarded(
@@ -209,7 +216,8 @@ def user_maker(context: Context) -> Callable[[Row], User]:
 
     Every user whom a caller sees is made here, or of what the caller sent.
     """
-    return seen_with(context.rights.sight, User)
+    sight = context.rights.sight
+    return User if sight.is_whole else lambda row: User(seen(sight, row), sight)
 
 
 def list_users(

@@ -4,15 +4,10 @@ Replies from Cognito are shared between requests, and the server's own checks ne
 this is done for each caller, after the reply was read.
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from graphql_admin.admin.pagination import Row
 from graphql_admin.admin.users.filters import Criterion, read_attributes
 from graphql_admin.errors import Forbidden
 from graphql_admin.policy.sight import Seen, Sight, mask
-
-Item = TypeVar("Item")
 
 _MEMBERS = ("Attributes", "UserAttributes")
 """What has the attributes in Cognito's replies: the latter in that of AdminGetUser."""
@@ -21,19 +16,13 @@ _OWN = frozenset({"username", "sub", "status", "cognito:user_status"})
 """What ListUsers filters by, and every caller sees who sees the user."""
 
 
-def seen_with(sight: Sight, make: Callable[[Row], Item]) -> Callable[[Row], Item]:
-    """Return what makes a user from a row of Cognito: `make` itself for who sees every attribute.
+def seen(sight: Sight, row: Row) -> Row:
+    """Return what a caller sees of a row of Cognito.
 
     Args:
         sight: What the caller sees.
-        make: Makes a user from a row.
+        row: Cognito's UserType, or the reply of AdminGetUser.
     """
-    if sight.is_whole:
-        return make
-    return lambda row: make(_seen(sight, row))
-
-
-def _seen(sight: Sight, row: Row) -> Row:
     attributes = [
         {"Name": name, "Value": value if much is Seen.WHOLE else mask(name, value)}
         for name, value in read_attributes(row).items()
