@@ -177,7 +177,7 @@ def test_every_right_with_less_than_others_see(limit: str) -> None:
 
 @pytest.mark.parametrize("limit", SIGHTED[1:])
 def test_every_right_with_what_all_see(limit: str) -> None:
-    """Who sees as much as anybody, and has all else, has every right."""
+    """Who sees as much as every group, and has all else, has every right."""
     for_all = limit + limit.replace(".A", ".B")
     assert of_group("A", SIGHTED[0] + for_all).has_every
     assert not of_group("A", SIGHTED[0].replace("*", "getUser", 1) + for_all).has_every

@@ -295,8 +295,8 @@ async def find_user(
 async def key_of(user: User, context: Context, action: Action) -> str:
     """Return the name by which to read more of a user.
 
-    That of a user of whom only a name is known may be an alias. Whoever does not see its attribute
-    would learn from what is read that the user has it, so their username is looked up first.
+    That of a user of whom only a name is known may be an alias. A caller who does not see its
+    attribute would learn from what is read that the user has it, so the username is looked up.
 
     Args:
         user: The user.
