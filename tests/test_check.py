@@ -202,7 +202,7 @@ def test_trigger_not_looked_at(
 ) -> None:
     """Without the permission to check for a trigger, a note says that it was not checked."""
     backend.on("DescribeUserPool", answer)
-    found = run(backend.url, disabled_actions="getUserPool,createUser,updateUser")
+    found = run(backend.url, disabled_actions="getUserPool,createUser,updateUser,resendInvitation")
     assert found.problems == []
     assert ["trigger was not checked" in note for note in found.notes] == [True]
 
@@ -234,7 +234,7 @@ def test_attributes_not_compared(
 ) -> None:
     """Without the permission to read them, a note says that they were not compared."""
     backend.on("DescribeUserPool", answer)
-    disabled = "getUserPool,createUser,updateUser"
+    disabled = "getUserPool,createUser,updateUser,resendInvitation"
     found = run(backend.url, policy=POLICY + WRITES, disabled_actions=disabled)
     assert found.problems == []
     assert [note for note in found.notes if note.startswith("The attributes in the policy were")]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -42,6 +42,27 @@ def blocks_of(page: Path) -> list[Block]:
     """Return a page's blocks of code, in their order."""
     found = _BLOCK.finditer(page.read_text(encoding="utf-8"))
     return [Block(match[2], match[3], dedent(match[4])) for match in found]
+
+
+def is_like(actual: Any, expected: Any) -> bool:
+    """Whether a value is what a page shows, where `…` stands for anything."""
+    match expected:
+        case dict():
+            return (
+                isinstance(actual, dict)
+                and actual.keys() == expected.keys()
+                and all(is_like(actual[key], value) for key, value in expected.items())
+            )
+        case list():
+            return (
+                isinstance(actual, list)
+                and len(actual) == len(expected)
+                and all(map(is_like, actual, expected))
+            )
+        case str():
+            pattern = ".*".join(map(re.escape, expected.split("…")))
+            return isinstance(actual, str) and re.fullmatch(pattern, actual) is not None
+    return bool(actual == expected)
 
 
 def links_of(page: Path) -> Iterator[Link]:

@@ -1,4 +1,4 @@
-"""The blocks of pages that the embedded Cognito cannot run are run on a scripted one."""
+"""The recipes for a stolen laptop and a wrong identity, carried out on a scripted Cognito."""
 
 import json
 from collections.abc import Callable
@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.docs.test_blocks import is_like
 from tests.support.api import Api
-from tests.support.pages import ROOT, blocks_of
+from tests.support.pages import ROOT, blocks_of, is_like
 from tests.support.scripted import ScriptedCognito, failure, reply, user_of
 
 PAGE = ROOT / "docs" / "administration.md"
@@ -107,7 +106,7 @@ def test_page(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     story = Story()
     story.install(scripted)
     api = serve(scripted.url)
-    blocks = [block for block in blocks_of(PAGE) if block.label == "scripted"]
+    blocks = [block for block in blocks_of(PAGE) if block.label == "scripted laptop"]
     documents = [block.text for block in blocks if block.language == "graphql"]
     answers = [json.loads(block.text) for block in blocks if block.language == "json"]
     assert len(blocks) == 2 * len(documents) >= 10

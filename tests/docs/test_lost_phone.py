@@ -1,4 +1,4 @@
-"""Recipes for what moto does not have: their blocks are carried out on a scripted Cognito."""
+"""The recipe for a lost phone, carried out on a scripted Cognito."""
 
 import json
 from collections.abc import Callable
@@ -98,7 +98,7 @@ def test_lost_phone(serve: Callable[..., Api], scripted: ScriptedCognito, tmp_pa
     lena = Lena()
     lena.install(scripted)
     api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
-    blocks = [block for block in blocks_of(PAGE) if block.label == "scripted"]
+    blocks = [block for block in blocks_of(PAGE) if block.label == "scripted phone"]
     asked = [pair for pair in pairwise(blocks) if pair[0].language == "graphql"]
     assert len(asked) == 2
     for document, shown in asked:
