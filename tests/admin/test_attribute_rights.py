@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -387,3 +388,295 @@ def test_rights_to_see_are_rights(serve_policy: Callable[..., Api], pool: Script
     payload = api.send(document, token=machine(api)).data["disableUser"]
     assert payload == {"errors": [{"code": "OUT_OF_SCOPE"}]}
     assert "AdminDisableUser" not in pool.operations()
+
+
+# Several groups, with both tables, or one of them
+
+GROUPS = ("Admins", "Support", "Readers")
+ATTRIBUTES = ("email", "email_verified", "phone_number", "name", "identities", "custom:plan")
+
+
+@st.composite
+def tables_of(draw: st.DrawFn) -> dict[str, dict[str, list[str]]]:
+    """Draw tables that a server starts with."""
+    tables: dict[str, dict[str, list[str]]] = {"reads": {}, "masks": {}}
+    for group in GROUPS:
+        kind = draw(st.sampled_from(["none", "all read", "all masked", "some"]))
+        if kind == "some":
+            by_name = draw(
+                st.dictionaries(
+                    st.sampled_from([name for name in ATTRIBUTES if name != "email_verified"]),
+                    st.sampled_from(["reads", "masks"]),
+                )
+            )
+            for table in draw(st.sampled_from([("reads", "masks"), ("reads",), ("masks",)])):
+                listed = [name for name, each in by_name.items() if each == table]
+                tables[table][group] = listed
+        elif kind != "none":
+            tables["reads" if kind == "all read" else "masks"][group] = ["*"]
+    return {table: lists for table, lists in tables.items() if lists}
+
+
+def is_in(name: str, listed: list[str] | None) -> bool:
+    return listed is not None and ("*" in listed or name in listed)
+
+
+def expected(name: str, groups: set[str], tables: dict[str, dict[str, list[str]]]) -> str | None:
+    """Return what is seen of one attribute, by the words of the documentation; None if nothing."""
+    value = dict(VALUES, email_verified="true")[name]
+    seen: list[str] = []
+    for group in groups:
+        read = tables.get("reads", {}).get(group)
+        masked = tables.get("masks", {}).get(group)
+        everything = read is None and ("reads" not in tables or group == "Admins")
+        if name == "email_verified":
+            whole = is_in(name, read) or is_in("email", read) or is_in("email", masked)
+        else:
+            whole = is_in(name, read)
+        if whole or (everything and not is_in(name, masked)):
+            return value
+        if is_in(name, masked):
+            seen.append(MASKED.get(name, "***"))
+    return seen[0] if seen else None
+
+
+@pytest.mark.usefixtures("pool")
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(tables=tables_of(), groups=st.sets(st.sampled_from(GROUPS), min_size=1))
+def test_several_groups(
+    serve_policy: Callable[..., Api],
+    tables: dict[str, dict[str, list[str]]],
+    groups: set[str],
+) -> None:
+    """A member of several groups sees of each attribute the most that one of them gives."""
+    text = f'[groups]\nAdmins = ["*"]\nSupport = {LABELS}\nReaders = {LABELS}\n'
+    text += '[writes]\nSupport = ["*"]\nReaders = ["*"]\n'
+    for table, lists in tables.items():
+        text += f"[{table}]\n"
+        text += "".join(f"{group} = {json.dumps(listed)}\n" for group, listed in lists.items())
+    api = serve_policy(text)
+    document = """{
+        user(by: {username: "bob"}) { ...F }
+        users { nodes { ...F } }
+        group(name: "Editors") { users { nodes { ...F } } }
+    }
+    fragment F on User { email attributes { name value } identities { userId } }"""
+    answer = api.send(document, token=api.token(*groups))
+    users = [
+        answer.data["user"],
+        *answer.data["users"]["nodes"],
+        *answer.data["group"]["users"]["nodes"],
+    ]
+    wanted = {name: expected(name, groups, tables) for name in ATTRIBUTES}
+    for user in users:
+        shown = {each["name"]: each["value"] for each in user["attributes"]}
+        assert {name: shown.get(name) for name in ATTRIBUTES} == wanted
+        assert user["email"] == wanted["email"]
+        is_whole = wanted["identities"] == VALUES["identities"]
+        assert (user["identities"] is not None) is is_whole
+    for name, part in PARTS.items():
+        if name in wanted and wanted[name] != VALUES[name]:
+            assert part not in answer.response.text
+
+
+# What starts from a name
+
+BELOW = {
+    "groups { nodes { name } }": "AdminListGroupsForUser",
+    "devices { nodes { key } }": "AdminListDevices",
+    "authEvents { nodes { id } }": "AdminListUserAuthEvents",
+    "sessions { id }": "AdminListUserSessions",
+    "authFactors { firstFactors }": "AdminGetUserAuthFactors",
+}
+
+
+def entity(name: str, below: str) -> str:
+    reference = f'{{__typename: "User", username: "{name}"}}'
+    return f"{{ _entities(representations: [{reference}]) {{ ... on User {{ {below} }} }} }}"
+
+
+@pytest.mark.parametrize("below", BELOW)
+@pytest.mark.parametrize("name", [VALUES["email"], "bob", VALUES["phone_number"]])
+def test_what_starts_from_a_name(
+    serve_policy: Callable[..., Api], pool: ScriptedCognito, below: str, name: str
+) -> None:
+    """Nothing is read of a user by a hidden alias; by a name that may be known, all is."""
+    api = serve_policy(policy('["name"]', '["phone_number"]'))
+    answer = api.send(entity(name, below), token=machine(api))
+    if name == VALUES["email"]:
+        assert pool.operations() == ["AdminGetUser"]
+        (found,) = answer.partial["_entities"]
+        assert not any((found or {}).values())
+    else:
+        assert answer.codes == []
+        assert pool.operations() == ["AdminGetUser", BELOW[below]]
+        # By the username, whatever was given.
+        assert pool.requests[-1].parameters["Username"] == "bob"
+
+
+def test_what_starts_from_a_name_is_priced(
+    serve_policy: Callable[..., Api], pool: ScriptedCognito
+) -> None:
+    """The user is looked up once for all, and the price of the reference is enough for it."""
+    api = serve_policy(policy('["name"]'), max_calls=1 + len(BELOW))
+    answer = api.send(entity("bob", " ".join(BELOW)), token=machine(api))
+    assert answer.codes == []
+    assert sorted(pool.operations()) == sorted(["AdminGetUser", *BELOW.values()])
+
+
+def test_what_hangs_below_a_payload_is_priced(
+    serve_policy: Callable[..., Api], pool: ScriptedCognito
+) -> None:
+    """So is the price of a payload whose user is not read back."""
+    document = """mutation {
+        enableUser(input: {username: "bob"}) { user { groups { nodes { name } } } }
+    }"""
+    api = serve_policy(policy('["name"]'), max_calls=5)
+    answer = api.send(document, token=machine(api))
+    assert answer.data["enableUser"]["user"]["groups"]["nodes"] == [{"name": "Editors"}]
+    assert len(pool.operations()) <= 5
+
+
+@pytest.mark.parametrize("masks", ["", '["email"]'])
+def test_factors_come_with_the_user(
+    serve_policy: Callable[..., Api], pool: ScriptedCognito, masks: str
+) -> None:
+    """What AdminGetUser says of MFA is no attribute: it is shown, without a call more."""
+    row = {**USER, "UserAttributes": USER["Attributes"], "UserMFASettingList": ["EMAIL_OTP"]}
+    del row["Attributes"]
+    pool.on("AdminGetUser", reply(row))
+    api = serve_policy(policy('["name"]', masks))
+    document = '{ user(by: {username: "bob"}) { authFactors { mfa } email } }'
+    answer = api.send(document, token=machine(api))
+    assert answer.data["user"] == {
+        "authFactors": {"mfa": ["EMAIL_OTP"]},
+        "email": MASKED["email"] if masks else None,
+    }
+    assert pool.operations() == ["AdminGetUser"]
+
+
+@pytest.mark.parametrize("masks", ["", '["identities"]'])
+def test_identities_that_are_not_seen(
+    serve_policy: Callable[..., Api], pool: ScriptedCognito, masks: str
+) -> None:
+    """They are null, whether there are some or not; changes read them whatever the caller sees."""
+    api = serve_policy(policy('["name"]', masks))
+    token, document = machine(api), '{ user(by: {username: "bob"}) { identities { userId } } }'
+    assert api.send(document, token=token).data["user"] == {"identities": None}
+    unlink = """mutation ($id: String!) {
+        unlinkUserIdentity(input: {username: "bob", provider: "sample", userId: $id}) {
+            user { identities { userId } }
+            errors { code }
+        }
+    }"""
+    for id_, errors in (("unknown", [{"code": "NOT_FOUND"}]), ("id-at-provider", [])):
+        payload = api.send(unlink, {"id": id_}, token=token).data["unlinkUserIdentity"]
+        assert payload["errors"] == errors
+        assert (payload["user"] or {"identities": None}) == {"identities": None}
+    assert pool.operations().count("AdminDisableProviderForUser") == 1
+    without = [each for each in USER["Attributes"] if each["Name"] != "identities"]
+    pool.on("AdminGetUser", reply({**USER, "UserAttributes": without}))
+    assert api.send(document, token=token).data["user"] == {"identities": None}
+
+
+def test_administrators_who_see_less(
+    serve_policy: Callable[..., Api], pool: ScriptedCognito
+) -> None:
+    """Where groups come from the token, who has every action and sees what all see may write."""
+    pool.on("AdminGetUser", reply({**USER, "UserAttributes": USER["Attributes"]}))
+    text = '[groups]\nAdmins = ["*"]\n%s[reads]\nAdmins = ["name"]\n'
+    document = (
+        "mutation ($name: String!) { enableUser(input: {username: $name}) { errors { code } } }"
+    )
+    for owners, name, errors in (
+        ("", "bob", []),
+        ("", VALUES["email"], [{"code": "USER_NOT_FOUND"}]),
+        ('Owners = ["*"]\n', "bob", [{"code": "OUT_OF_SCOPE"}]),
+    ):
+        api = serve_policy(text % owners, authority_max_age="token")
+        token = api.token("Admins", username="bob", sub="sub-of-bob")
+        payload = api.send(document, {"name": name}, token=token).data["enableUser"]
+        assert payload["errors"] == errors, (owners, name)
+
+
+# By other doors
+
+
+@pytest.mark.usefixtures("pool")
+def test_two_callers_at_once(serve_policy: Callable[..., Api]) -> None:
+    """Requests that share a call to Cognito show each caller what that caller sees."""
+    api = serve_policy(policy('["name"]', '["email"]'))
+    document = '{ user(by: {username: "bob"}) { email } users { nodes { email } } }'
+    tokens = [(api.token("Admins"), VALUES["email"]), (api.token("Support"), MASKED["email"])] * 16
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda each: api.send(document, token=each[0]).data, tokens))
+    for (_, email), data in zip(tokens, answers, strict=True):
+        assert data == {"user": {"email": email}, "users": {"nodes": [{"email": email}]}}
+
+
+def test_cursors_of_others(serve_policy: Callable[..., Api], pool: ScriptedCognito) -> None:
+    """With the cursor of a search that another caller may make, the search is still refused."""
+    pool.on("ListUsers", reply({"Users": [USER], "PaginationToken": "more"}))
+    api = serve_policy(policy('["name"]'))
+    search = '{ users(first: 1, %s filter: {email: {startsWith: "w"}}) { pageInfo { endCursor } } }'
+    page = api.send(search % "", token=api.token("Admins")).data["users"]["pageInfo"]
+    asked = len(pool.requests)
+    cursor = f'after: "{page["endCursor"]}",'
+    denied = api.send(search % cursor, token=machine(api))
+    assert denied.codes == ["FORBIDDEN"]
+    plain = f"{{ users(first: 1, {cursor[:-1]}) {{ nodes {{ username }} }} }}"
+    assert api.send(plain, token=machine(api)).codes == ["INVALID_CURSOR"]
+    assert len(pool.requests) == asked
+
+
+@pytest.mark.usefixtures("pool")
+def test_requests_by_get(serve_policy: Callable[..., Api]) -> None:
+    """A query by GET is a query."""
+    api = serve_policy(policy('["name"]'))
+    headers = {"Authorization": f"Bearer {machine(api)}"}
+    for query, said in (
+        ("{ users { nodes { email name: fullName } } }", '{"email":null,"name":"Quagga Narwhal"}'),
+        ('{ users(filter: {email: {equals: "x@y.z"}}) { nodes { sub } } }', "FORBIDDEN"),
+    ):
+        answer = api.client.get("/graphql", params={"query": query}, headers=headers)
+        assert said in answer.text
+        assert "walrus" not in answer.text
+
+
+def test_guesses_in_references(serve_policy: Callable[..., Api], pool: ScriptedCognito) -> None:
+    """An attribute in a reference is no key, and right or wrong the answer is the same."""
+    api = serve_policy(policy('["name"]'))
+    document = """query ($of: [_Any!]!) {
+        _entities(representations: $of) { ... on User { username fullName email } }
+    }"""
+    answers = set()
+    for email in (VALUES["email"], "x@y.z"):
+        of = [
+            {"__typename": "User", "email": email},
+            {"__typename": "User", "username": "bob", "email": email},
+            {"__typename": "User", "id": global_id("User", email)},
+        ]
+        answer = api.send(document, {"of": of[:2]}, token=machine(api))
+        answers.add(answer.response.text)
+        pool.on("AdminGetUser", reply({**USER, "UserAttributes": USER["Attributes"]}))
+        alone = api.send(document, {"of": of[2:]}, token=machine(api))
+        assert alone.codes == ["USER_NOT_FOUND"]
+    assert len(answers) == 1
+    assert "BAD_USER_INPUT" in answers.pop()
+
+
+@pytest.mark.parametrize("route", ["enableUser", "disableUser", "confirmUserSignUp"])
+def test_changes_by_rest(
+    serve_policy: Callable[..., Api], pool: ScriptedCognito, route: str
+) -> None:
+    """The routes do not change a user by a hidden alias either."""
+    api = serve_policy(policy('["name"]'))
+    answer = api.client.post(
+        f"/AdminQueries/{route}",
+        json={"username": VALUES["email"]},
+        headers={"Authorization": f"Bearer {machine(api)}"},
+    )
+    assert answer.status_code == 404
+    assert set(pool.operations()) == {"AdminGetUser"}
