@@ -40,9 +40,7 @@ _KINDS: Mapping[object, SessionKind] = {kind.value: kind for kind in SessionKind
 
 @strawberry.type(description="A session of a user that has not ended.")
 class UserSession:
-    id: str = strawberry.field(
-        description="Cognito's id of the session; `endUserSession` takes it."
-    )
+    id: str = strawberry.field(description="Cognito's id of the session, by which it can be ended.")
     kind: SessionKind = strawberry.field(description="What the session was made for.")
     client_id: str | None = strawberry.field(
         description="The app client that the user signed in to."
