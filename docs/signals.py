@@ -42,6 +42,9 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         ),
         "reply from Cognito is too large": "A reply above the limit was not read.",
         "reply from Cognito without its list": "The reply does not match Cognito's model.",
+        "reply from Cognito with an invalid page token": (
+            "The reply does not match Cognito's model; the list is not shown."
+        ),
         "reply from Cognito without its group": "The reply does not match Cognito's model.",
         "reply from Cognito without its user": "The reply does not match Cognito's model.",
         "reply from Cognito without its user pool": "The reply does not match Cognito's model.",

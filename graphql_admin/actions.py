@@ -355,6 +355,8 @@ class Action(Enum):
         open_to_signed_in=True,
     )
 
+    __hash__ = object.__hash__  # an Enum's own is a function in Python, called for each lookup
+
     def __init__(self, row: Row) -> None:
         self.row = row
         self.label = row.name

@@ -1,6 +1,7 @@
 """`graphql-admin check`: what it finds wrong with a pool, and what it could not look at."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,8 +15,8 @@ from graphql_admin.cognito.operations import is_read
 from graphql_admin.settings import load_settings
 from tests.support.api import Api
 from tests.support.directory import Directory
-from tests.support.scripted import ScriptedCognito, failure, reply, user_of
-from tests.support.started import NO_QUOTAS
+from tests.support.scripted import ScriptedCognito, failure, hang_up, held, raw, reply, user_of
+from tests.support.started import NO_QUOTAS, NOT_IN_MOTO
 from tests.support.tokens import CLIENT_ID, POOL_ID
 
 POLICY = """
@@ -32,8 +33,8 @@ Support = ["Customers"]
 groups = ["Billing"]
 """
 OPERATIONS = {operation for action in Action for operation in action.operations}
-NOT_IN_MOTO = "getUserAuthFactors,listUserSessions,listUserDevices,listUserAuthEvents"
-"""Actions whose operations moto does not have."""
+DESCRIBING = ",".join(each.label for each in Action if "DescribeUserPool" in each.operations)
+"""Actions that read the pool."""
 TRIGGER = "arn:aws:lambda:eu-west-1:123456789012:function:secret-name"
 
 
@@ -157,6 +158,71 @@ def test_what_the_pool_does_not_have(
     assert found.notes == [f"The user pool's plan or settings do not support {operation}."]
 
 
+LACKS = {
+    "500": raw(b"<html>", 500),
+    "UnsupportedOperation": failure("UnsupportedOperation"),
+    "InvalidAction": failure("InvalidAction"),
+}
+
+
+@pytest.mark.parametrize("said", LACKS)
+@pytest.mark.parametrize("operation", ["AdminListDevices", "AdminGetUserAuthFactors", "GetGroup"])
+def test_operation_that_fails(
+    run: Callable[..., Findings], backend: ScriptedCognito, operation: str, said: str
+) -> None:
+    """An operation that fails, or that an emulator lacks, is named; the others are checked."""
+    names = ("Admins", "Support", "Customers", "Billing")
+    backend.on("ListGroups", reply({"Groups": [{"GroupName": name} for name in names]}))
+    backend.on("ListUsers", failure("AccessDeniedException"))
+    backend.on("ListUsersInGroup", failure("OperationNotEnabledException"))
+    backend.on(operation, LACKS[said])
+    found = run(backend.url, policy=POLICY.replace("Support =", "Suport ="))
+    begins = [each.split(".")[0] for each in found.problems]
+    assert f"The call of {operation} failed (UPSTREAM_ERROR); see the log" in begins
+    assert "The server's own credentials may not call ListUsers" in begins
+    assert ("have: 'Suport'" in "".join(found.problems)) == (operation == "GetGroup")
+    assert len(begins) == 2 + (operation == "GetGroup")
+    assert "The user pool's plan or settings do not support ListUsersInGroup." in found.notes
+
+
+def test_emulator(run: Callable[..., Findings], pool: Directory, moto_url: str) -> None:
+    """What moto lacks is named, and the rest of the pool is checked."""
+    found = run(moto_url, pool.pool_id, POLICY.replace("Support =", "Suport ="))
+    *lacking, groups = found.problems
+    assert [each.split(" failed")[0].removeprefix("The call of ") for each in lacking] == [
+        "AdminGetUserAuthFactors",
+        "AdminListDevices",
+        "AdminListUserAuthEvents",
+        "AdminListUserSessions",
+    ]
+    assert groups == "The policy has groups that the pool does not have: 'Suport'."
+
+
+@pytest.mark.parametrize("said", ["500", "no pool", "hang up"])
+def test_no_operation_answers(
+    run: Callable[..., Findings], backend: ScriptedCognito, said: str
+) -> None:
+    """Where every call fails, it is the pool, which is said once."""
+    answers = {**LACKS, "no pool": failure("ResourceNotFoundException"), "hang up": hang_up()}
+    for operation in filter(is_read, OPERATIONS):
+        backend.on(operation, answers[said])
+    found = run(backend.url)
+    (problem,) = found.problems
+    assert "The call to the user pool failed (UPSTREAM_ERROR)" in problem
+    assert found.notes == []
+
+
+def test_pool_that_does_not_answer(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
+    """It is not asked again by each operation, which would take the time of each."""
+    never = threading.Event()
+    for operation in filter(is_read, OPERATIONS):
+        backend.on(operation, held(never, reply({})))
+    (problem,) = run(backend.url, deadline=1).problems
+    never.set()
+    assert "The call to the user pool failed (TIMEOUT)" in problem
+    assert len(set(backend.operations())) == 1
+
+
 def test_reads_alone_need_no_checks(run: Callable[..., Findings], backend: ScriptedCognito) -> None:
     """A server that changes nothing needs no right to check who may."""
     changes = ",".join(each.label for each in Action if each.write)
@@ -202,7 +268,7 @@ def test_trigger_not_looked_at(
 ) -> None:
     """Without the permission to check for a trigger, a note says that it was not checked."""
     backend.on("DescribeUserPool", answer)
-    found = run(backend.url, disabled_actions="getUserPool,createUser,updateUser,resendInvitation")
+    found = run(backend.url, disabled_actions=DESCRIBING)
     assert found.problems == []
     assert ["trigger was not checked" in note for note in found.notes] == [True]
 
@@ -234,7 +300,7 @@ def test_attributes_not_compared(
 ) -> None:
     """Without the permission to read them, a note says that they were not compared."""
     backend.on("DescribeUserPool", answer)
-    disabled = "getUserPool,createUser,updateUser,resendInvitation"
+    disabled = DESCRIBING
     found = run(backend.url, policy=POLICY + WRITES, disabled_actions=disabled)
     assert found.problems == []
     assert [note for note in found.notes if note.startswith("The attributes in the policy were")]

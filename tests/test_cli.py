@@ -18,7 +18,7 @@ from graphql_admin.dev.cognito import EmbeddedCognito, isolated_environment
 from tests.support.pages import ROOT
 from tests.support.patience import PATIENCE
 from tests.support.slowness import slow
-from tests.support.started import SETTINGS, environment, invoke, run, started
+from tests.support.started import NOT_IN_MOTO, SETTINGS, environment, invoke, run, started
 
 SERVICE = "COGNITO_IDENTITY_PROVIDER"
 
@@ -335,7 +335,7 @@ def named_pages(text: str) -> list[str]:
 
 def test_check(cognito: EmbeddedCognito) -> None:
     """With a pool and keys that answer, check says so and succeeds."""
-    reply = run("check", **cognito.environment)
+    reply = run("check", **cognito.environment, GRAPHQL_ADMIN_DISABLED_ACTIONS=NOT_IN_MOTO)
     assert (reply.returncode, reply.stderr) == (0, "")
     assert "can be reached" in reply.stdout
 
@@ -345,6 +345,7 @@ def test_check_of_the_policy(cognito: EmbeddedCognito) -> None:
     variables = dict(cognito.environment)
     del variables["GRAPHQL_ADMIN_POLICY_FILE"]
     variables["GRAPHQL_ADMIN_ADMIN_GROUPS"] = "Admins,Owners"
+    variables["GRAPHQL_ADMIN_DISABLED_ACTIONS"] = NOT_IN_MOTO
     reply = invoke("check", **variables)
     assert (reply.returncode, reply.stdout) == (1, "")
     assert reply.stderr == (

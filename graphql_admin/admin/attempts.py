@@ -13,7 +13,7 @@ from graphql_admin.admin.authorization import Attempt, Authorization, find_sub
 from graphql_admin.admin.cognito_names import check_name
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
-from graphql_admin.admin.preparation import prepare
+from graphql_admin.admin.preparation import AttemptReads, prepare
 from graphql_admin.audit.log import AuditLog, Event, Outcome, outcome_of
 from graphql_admin.cognito.access import PoolWriter
 from graphql_admin.cognito.operations import describe
@@ -75,10 +75,11 @@ class Attempts:
                 self._authorization.check_attributes(attempt, change.attributes())
             self._audit.demand()
             await self._authorization.allow(attempt)
-            prepared = await prepare(context, action, change, attempt, self._described)
-            operation = _operation(action, change)
-            told = {**parameters, **_names(operation, prepared.target), **prepared.parameters}
-            reply = await self._carry_out(attempt, change, prepared.reads, operation, told)
+            reads = AttemptReads(attempt, self._described)
+            prepared = await prepare(change, reads, attempt)
+            operation, target = _operation(action, change), attempt.target
+            told = {**parameters, **_names(operation, target), **prepared}
+            reply = await self._carry_out(attempt, change, reads, operation, told)
         except AdminError as error:
             outcome, code = outcome_of(error, is_sent=_is_sent(attempt)), payload_code(error)
             raise
@@ -87,7 +88,7 @@ class Attempts:
             raise
         else:
             outcome, code = Outcome.DONE, None
-            return Done(prepared.target, reply)
+            return Done(target, reply)
         finally:
             if outcome is None:
                 outcome = Outcome.UNKNOWN if _is_sent(attempt) else Outcome.FAILED

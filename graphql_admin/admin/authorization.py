@@ -6,7 +6,7 @@ users.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -101,6 +101,9 @@ class Attempt:
     the authorization."""
     is_sent: bool = False
     """Whether Cognito may have carried the change out."""
+    look_anew: Callable[[], Awaitable[None]] | None = field(default=None, repr=False)
+    """Checks the state that the change depends on again, or raises an error. It is called after
+    each later decision."""
 
     def find(self, row: Reply) -> PoolUser:
         """Return the user in a reply of AdminGetUser, and make the change to them.
@@ -119,9 +122,15 @@ class Attempt:
         """Tell whether the change is still allowed; see `Authorization.confirm`."""
         return self.authorization.confirm(self)
 
-    def renew(self) -> Coroutine[Any, Any, None]:
-        """Decide again on the change; see `Authorization.renew`."""
-        return self.authorization.renew(self)
+    async def renew(self) -> None:
+        """Decide again on the change, and on the state that it depends on.
+
+        Raises:
+            AdminError: As for `Authorization.renew`, and as for `look_anew`.
+        """
+        await self.authorization.renew(self)
+        if self.look_anew is not None:
+            await self.look_anew()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +208,13 @@ class Authorization:
         await self._look_at_caller(attempt)
         if self._may_conflict(attempt):
             await self._demand_no_conflict(attempt)
-        effect = await self._resolve(attempt)
+        decision = attempt.decision
+        effect = decision.effect if isinstance(decision, Allowed) else await self._resolve(attempt)
         if effect is Effect.TAKES:
             await self._reserve(attempt)
         elif effect is Effect.GIVES and _is_on_oneself(attempt):
             await self._hold(attempt)
-        elif self._may_conflict(attempt):
+        elif attempt.decision is not decision and self._may_conflict(attempt):  # by now
             await self._demand_no_conflict(attempt)
         if attempt.held is not None:
             await self._decide_again(attempt)

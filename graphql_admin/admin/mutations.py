@@ -13,22 +13,15 @@ from graphql_admin.admin.action_errors import ActionError
 from graphql_admin.admin.context import Info
 from graphql_admin.admin.guards import Gated
 from graphql_admin.admin.payloads import GroupPayload, MembershipPayload, Payload, UserPayload
+from graphql_admin.admin.personal import Personal
 from graphql_admin.errors import ActionFailed, BadUserInput
 from graphql_admin.targets import Reads, Target, TargetKind
 
 
-class Input(ABC):
+class Input(Personal, ABC):
     """The input of a mutation: the requested change."""
 
     kind: ClassVar[TargetKind]
-
-    def __init_subclass__(cls) -> None:
-        # Set before Strawberry makes a dataclass of it, whose own `__repr__` would contain every
-        # value.
-        cls.__repr__ = Input.__repr__  # type: ignore[method-assign]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
 
     @abstractmethod
     def target(self) -> Target:

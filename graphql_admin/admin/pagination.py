@@ -303,7 +303,10 @@ async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[
             raise
         raise InvalidCursor from error
     rows = _named(reply.get(listing.rows, []), listing)
-    token: str | None = reply.get(listing.token)
+    token = reply.get(listing.token)
+    if not isinstance(token, str | None):
+        log.error("reply from Cognito with an invalid page token", operation=listing.operation)
+        raise UpstreamFailed
     if token is not None and token == at.token:
         raise UpstreamFailed  # otherwise the list would never end
     if listing.keep is not None:
@@ -313,14 +316,14 @@ async def _call(context: Context, listing: Listing, at: Position) -> tuple[list[
 
 def _named(rows: Any, listing: Listing) -> list[Row]:
     """Return the rows that have a name; in a valid reply, all have one."""
-    try:
-        if set(map(type, map(itemgetter(listing.key), rows))) <= _TEXT:
-            return rows  # type: ignore[no-any-return]  # checked above
-    except (KeyError, TypeError):
-        pass
     if not isinstance(rows, list):
         log.error("reply from Cognito without its list", operation=listing.operation)
         raise UpstreamFailed
+    try:
+        if set(map(type, map(itemgetter(listing.key), rows))) <= _TEXT:
+            return rows
+    except (KeyError, TypeError):
+        pass
     named = [row for row in rows if isinstance(row, dict) and type(row.get(listing.key)) is str]
     log.error(
         "left out rows from Cognito without a name",

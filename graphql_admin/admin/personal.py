@@ -1,4 +1,4 @@
-"""Objects of the schema whose values are personal."""
+"""Types and inputs of the schema whose values are personal, or secret."""
 
 
 class Personal:

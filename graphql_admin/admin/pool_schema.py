@@ -100,7 +100,7 @@ def read_time(value: Any) -> Timestamp | None:
         return None
     try:
         return to_timestamp(value)
-    except (ValueError, OverflowError):  # beyond the years of `datetime`
+    except (ValueError, OverflowError, OSError):  # beyond the years of `datetime` or the system
         return None
 
 

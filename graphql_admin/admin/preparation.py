@@ -2,60 +2,54 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from graphql_admin.actions import Action
 from graphql_admin.admin.authorization import Attempt, demand_attributes
-from graphql_admin.admin.context import Context
 from graphql_admin.admin.described_pool import DescribedPool
 from graphql_admin.cognito.replies import Reply
-from graphql_admin.errors import Internal, TimedOut
+from graphql_admin.errors import Internal, Stale, TimedOut
 from graphql_admin.targets import Change, Reads, Target
 
 
-class Prepared(NamedTuple):
-    """An authorized change that the target's state allows."""
+async def prepare(change: Change, reads: Reads, attempt: Attempt) -> Mapping[str, object]:
+    """Read what an authorized change depends on, and again whenever it is decided on again.
 
-    target: Target
-    """The target, as it must be sent to Cognito."""
-    parameters: Mapping[str, object]
-    """Parameters of Cognito's operation beyond those of the input."""
-    reads: Reads
-    """Reads more, should the result be in doubt."""
-
-
-async def prepare(
-    context: Context, action: Action, change: Change, attempt: Attempt, described: DescribedPool
-) -> Prepared:
-    """Read what an authorized change depends on.
+    Returns:
+        Parameters of Cognito's operation beyond those of the input.
 
     Raises:
         AdminError: The target's state does not allow the change, or could not be read. Nothing was
             changed.
     """
-    reads = _Reads(context, action, attempt, described)
+    parameters = await _prepare(change, reads)
+
+    async def look_anew() -> None:
+        if await _prepare(change, reads) != parameters:  # with which the call was made up
+            raise Stale
+
+    attempt.look_anew = look_anew
+    return parameters
+
+
+async def _prepare(change: Change, reads: Reads) -> Mapping[str, object]:
     try:
-        parameters = await change.prepare(reads)
+        return await change.prepare(reads)
     except TimedOut as error:
         raise TimedOut("The user pool did not answer in time. Nothing was changed.") from error
-    return Prepared(reads.target, parameters, reads)
 
 
-class _Reads:
+class AttemptReads:
     """Reads for one change, with no other operations than those in its action's row.
 
     Args:
-        context: The context of the request, which the calls count for.
-        action: The action.
-        attempt: The authorized attempt, with what has been read for the decision.
+        attempt: The authorized attempt, with what has been read for the decision. The calls count
+            for its request.
         described: Describes the pool.
     """
 
-    def __init__(
-        self, context: Context, action: Action, attempt: Attempt, described: DescribedPool
-    ) -> None:
-        self._context = context
-        self._action = action
+    __slots__ = ("_attempt", "_described")
+
+    def __init__(self, attempt: Attempt, described: DescribedPool) -> None:
         self._attempt = attempt
         self._described = described
 
@@ -81,15 +75,15 @@ class _Reads:
 
     async def pool(self) -> Mapping[str, Any] | None:
         """Return the user pool, which may have been read for another request."""
-        if DescribedPool.OPERATION not in self._action.row.checks:
+        if DescribedPool.OPERATION not in self._attempt.action.row.checks:
             raise Internal
-        return await self._described.get(self._context)
+        return await self._described.get(self._attempt.context)
 
     async def read(self, operation: str, **parameters: object) -> Reply:
         """Call a read operation, without the cache."""
-        if operation not in self._action.row.checks:  # so that IAM's policy has it
+        if operation not in self._attempt.action.row.checks:  # so that IAM's policy has it
             raise Internal
-        read = partial(self._context.pool.read, anew=True)
-        reply = await self._context.count(read, operation, parameters)
-        self._context.charge(reply)
+        context = self._attempt.context
+        reply = await context.count(partial(context.pool.read, anew=True), operation, parameters)
+        context.charge(reply)
         return reply

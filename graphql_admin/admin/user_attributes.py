@@ -11,6 +11,7 @@ from strawberry.types.unset import UNSET
 from strawberry.utils.str_converters import to_camel_case
 
 from graphql_admin.admin.mutations import UserInput
+from graphql_admin.admin.personal import Personal
 from graphql_admin.admin.pool_schema import (
     AttributeSchema,
     AttributeType,
@@ -63,7 +64,7 @@ class Given(NamedTuple):
 
 
 @strawberry.input(description="An attribute to set.")
-class UserAttributeInput:
+class UserAttributeInput(Personal):
     name: str = strawberry.field(
         description="Name, such as `locale` or `custom:department`. An attribute that has its own "
         "input field, such as `email`, must be set with that."
@@ -73,9 +74,6 @@ class UserAttributeInput:
         description="Value: at most 2,048 bytes in UTF-8. Null deletes the attribute; the value "
         "must not be left out.",
     )
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
 
 
 _VERIFIED = (

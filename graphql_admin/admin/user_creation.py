@@ -33,6 +33,7 @@ from graphql_admin.errors import (
     UpstreamFailed,
     UsernameTaken,
 )
+from graphql_admin.policy.sight import BROUGHT
 from graphql_admin.targets import Reads
 
 log = structlog.get_logger(__name__)
@@ -71,7 +72,7 @@ class UserCreationInput(AttributesInput):
     def parameters(self) -> Mapping[str, object]:
         told: dict[str, object] = {}
         # Whatever the pool is like, a name that looks like no address is none.
-        _check_media(self.invite_by, {*self._given_values(), *_addresses_in(self.username)})
+        self._check_addresses(_addresses_in(self.username))
         if asked := self._asked():
             told["UserAttributes"] = [
                 {"Name": name, "Value": value} for name, value in asked.items()
@@ -94,6 +95,16 @@ class UserCreationInput(AttributesInput):
     def _asked(self) -> Mapping[str, str]:
         return {name: given.value for name, given in self.given().items() if given.value}
 
+    def _check_addresses(self, implied: Collection[str]) -> None:
+        """Check that the user has each address that the input relies on.
+
+        Args:
+            implied: The attributes that the username may set.
+        """
+        given = self._given_values()
+        _check_media(self.invite_by, {*given, *implied})
+        _check_verified(given, {*given, *implied})
+
     async def prepare(self, reads: Reads) -> Mapping[str, object]:
         described = await reads.pool()
         given = self._given_values()
@@ -102,7 +113,7 @@ class UserCreationInput(AttributesInput):
         reads.demand_attributes(dict.fromkeys(implied - given.keys(), "username"))
         if described is not None:
             _check_username(described, self.username, given)
-            _check_media(self.invite_by, implied.union(given))
+            self._check_addresses(implied)
             check_schema(described, given, creates=True)
             check_immutable(described, implied.union(given))
             await check_aliases(reads, described, given, creates=True)
@@ -178,6 +189,14 @@ def _check_media(media: Collection[DeliveryMedium], addresses: Collection[str]) 
             )
 
 
+def _check_verified(given: Mapping[str, Given], addresses: Collection[str]) -> None:
+    """Check that a user has each address that is verified: none can be it before it is there."""
+    for address, verified in BROUGHT.items():
+        claimed = given.get(verified)
+        if claimed is not None and claimed.value == "true" and address not in addresses:
+            raise BadUserInput("Give the address that is verified, too.", field=claimed.field)
+
+
 def _check_username(
     described: Mapping[str, Any], username: str, given: Mapping[str, Given]
 ) -> None:
@@ -188,6 +207,14 @@ def _check_username(
     if patterns and not any(pattern.fullmatch(username) for pattern in patterns):
         raise BadUserInput(
             "In this pool, the username of a new user is their address.", field="username"
+        )
+    preferred = given.get("preferred_username")
+    if "preferred_username" in aliases and preferred and _is_same(preferred.value, username):
+        # Cognito says that there is no such user: https://github.com/aws/aws-sdk-net/issues/761
+        raise BadUserInput(
+            "Users of this pool can sign in with their preferred usernames, so one must not be a "
+            "username.",
+            field=preferred.field,
         )
     for name, pattern in _ADDRESSES.items():
         if not pattern.fullmatch(username):
@@ -216,9 +243,10 @@ class UserCreation:
         "Create a user, who is in no group. If the pool's usernames are e-mail addresses or phone "
         "numbers, `username` is the address, and the pool generates the user's actual username. An "
         "attribute that is null or an empty string is not set; one that is required and cannot be "
-        "changed later must be. The server's policy may limit which attributes a caller can set; "
-        "an address as `username` is one of them. If Cognito does not say whether the user was "
-        "created, the server reads the user instead of trying again.",
+        "changed later must be, and an address can be verified only if it is given. The server's "
+        "policy may limit which attributes a caller can set; an address as `username` is one of "
+        "them. If Cognito does not say whether the user was created, the server reads the user "
+        "instead of trying again.",
         input=UserCreationInput,
         payload=CreatedUserPayload,
     )

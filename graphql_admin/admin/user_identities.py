@@ -134,10 +134,13 @@ class LinkInput(IdentityInput):
 
         def is_added(identities: list[UserIdentity]) -> bool:
             added = set(map(_name, identities)) - before
-            if self.attribute == _SUBJECT:
-                return (self.provider, self.value) in added
-            # The identity may have another id than the value of the attribute.
-            return self.provider in {provider for provider, _ in added}
+            if (self.provider, self.value) in added:
+                return True
+            if self.attribute != _SUBJECT and self.provider in {name for name, _ in added}:
+                # The identity may have another id than the value of the attribute. Or this one is
+                # of a concurrent change.
+                raise UpstreamFailed from error
+            return False
 
         return await self._look_whether(is_added, error, reads)
 

@@ -12,9 +12,10 @@ from graphql_admin.admin.features import Feature
 from graphql_admin.admin.guards import guarded
 from graphql_admin.admin.mutations import UserInput, mutation
 from graphql_admin.admin.pagination import Listing, Row, read_all
-from graphql_admin.admin.pool_schema import read_object, read_text
+from graphql_admin.admin.personal import Personal
+from graphql_admin.admin.pool_schema import read_object, read_text, read_time
 from graphql_admin.admin.users.types import User, find_user
-from graphql_admin.cognito.operations import Timestamp, to_timestamp
+from graphql_admin.cognito.operations import Timestamp
 from graphql_admin.errors import BadUserInput, UserNotFound
 from graphql_admin.targets import Reads
 
@@ -39,7 +40,7 @@ _KINDS: Mapping[object, SessionKind] = {kind.value: kind for kind in SessionKind
 
 
 @strawberry.type(description="A session of a user that has not ended.")
-class UserSession:
+class UserSession(Personal):
     id: str = strawberry.field(description="Cognito's id of the session, by which it can be ended.")
     kind: SessionKind = strawberry.field(description="What the session was made for.")
     client_id: str | None = strawberry.field(
@@ -59,9 +60,6 @@ class UserSession:
         description="Id of the session of the sign-in page that this one came from, if any."
     )
 
-    def __repr__(self) -> str:  # without personal data
-        return f"{type(self).__name__}(…)"
-
 
 def _read_session(row: Row) -> UserSession:
     """Pick what is shown from a SessionDescriptionType of Cognito."""
@@ -70,18 +68,14 @@ def _read_session(row: Row) -> UserSession:
         id=row["SessionId"],
         kind=_KINDS.get(read_text(row.get("SessionType")), SessionKind.UNKNOWN),
         client_id=read_text(row.get("ClientId")),
-        created_at=_read_date(row.get("CreateDate")),
-        last_active_at=_read_date(row.get("LastActiveDate")),
+        created_at=read_time(row.get("CreateDate")),
+        last_active_at=read_time(row.get("LastActiveDate")),
         device_type=read_text(row.get("DeviceType")),
         last_ip_address=read_text(row.get("LastIPAddress")),
         city=read_text(place.get("City")),
         country=read_text(place.get("Country")),
         origin_session_id=read_text(row.get("OriginSessionId")),
     )
-
-
-def _read_date(value: object) -> Timestamp | None:
-    return to_timestamp(value) if isinstance(value, int | float) else None
 
 
 @guarded(

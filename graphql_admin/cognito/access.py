@@ -35,7 +35,11 @@ class Approval(Protocol):
         """
 
 
-class MissingRight(UpstreamFailed):
+class CallRejected(UpstreamFailed):
+    """AWS rejected the call before Cognito carried anything out."""
+
+
+class MissingRight(CallRejected):
     """The server's own AWS credentials are not allowed to call the operation."""
 
 

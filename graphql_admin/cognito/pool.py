@@ -23,7 +23,13 @@ from botocore.httpsession import ProxyConfiguration, where
 from botocore.model import OperationNotFoundError
 from botocore.utils import get_environ_proxies
 
-from graphql_admin.cognito.access import Approval, MissingRight, PoolReader, PoolWriter
+from graphql_admin.cognito.access import (
+    Approval,
+    CallRejected,
+    MissingRight,
+    PoolReader,
+    PoolWriter,
+)
 from graphql_admin.cognito.coalescing import SharedReads
 from graphql_admin.cognito.credentials import Keyring
 from graphql_admin.cognito.operations import (
@@ -347,16 +353,11 @@ class UserPool:
                 await self._slots.wait(call.caller)
         try:
             signer = self.keyring.ready or await self._wait_for_signer(call)
-            if (approval := call.approval) is not None:
-                # Last, so that the call waits for nothing between this and being sent.
-                if not await approval.confirm():
-                    return None
-                approval.is_sent = True
             limit = asyncio.get_running_loop().time() + self._attempt_timeout
             headers = signer.sign(operation.headers, call.body)
             try:
-                status, error_type, reply = await transport.post(
-                    headers, call.body, min(limit, deadline)
+                response = await transport.post(
+                    headers, call.body, min(limit, deadline), call.approval
                 )
             except TimeoutError as error:
                 if deadline <= limit:
@@ -373,6 +374,9 @@ class UserPool:
             raise UpstreamFailed from error
         finally:
             self._slots.give_back(call.caller)
+        if response is None:
+            return None
+        status, error_type, reply = response
         if status == 200:
             return _read_result(operation, reply)
         raise _read_error(operation, status, _find_code(error_type, reply))
@@ -414,6 +418,8 @@ def _end(call: _PendingCall, error: AdminError, in_doubt: AdminError | None) -> 
         in_doubt: The error of the last attempt that Cognito may have carried out.
     """
     if in_doubt is None:
+        if isinstance(error, CallRejected) and call.approval is not None:
+            call.approval.is_sent = False
         raise error
     gone = DONE_IF_GONE.get(call.operation.name)
     if gone is not None and isinstance(error, gone):
@@ -448,6 +454,7 @@ def _read_error(operation: Operation, status: int, code: str) -> Exception:
         failure = MissingRight()
     elif code.removesuffix("Exception") in OWN_CREDENTIALS_REFUSED:
         event = "AWS rejected this server's own credentials: wrong or expired"
+        failure = CallRejected()
     elif code == "ResourceNotFoundException":
         event = "there is no such user pool in this account and region"
     else:

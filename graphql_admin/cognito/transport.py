@@ -13,6 +13,7 @@ import aiohttp
 import yarl
 
 from graphql_admin import __version__
+from graphql_admin.cognito.access import Approval
 
 CONSTANT_HEADERS = {
     "Accept-Encoding": "identity",
@@ -58,13 +59,24 @@ class Transport(Protocol):
     closed within one event loop.
     """
 
-    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> HttpResponse:
+    async def post(
+        self,
+        headers: Mapping[str, str],
+        body: bytes,
+        limit: float,
+        approval: Approval | None = None,
+    ) -> HttpResponse | None:
         """Send a request, and return the reply.
 
         Args:
             headers: `Host` among them.
             body: The body.
             limit: When to give up, in seconds of the event loop's clock.
+            approval: Confirmed last, so that the request waits for nothing between this and being
+                sent.
+
+        Returns:
+            The reply; None if nothing was sent, since the approval must be renewed first.
 
         Raises:
             TimeoutError: There was no reply in time. The request may have arrived.
@@ -72,6 +84,7 @@ class Transport(Protocol):
             ConnectionBroke: It may have arrived.
             ReplyTooBig: It arrived.
             ValueError: A header has a line break in it; nothing was sent.
+            AdminError: What `approval` raised; nothing was sent.
         """
 
     async def close(self) -> None:
@@ -79,7 +92,7 @@ class Transport(Protocol):
 
 
 class AiohttpTransport:
-    """A transport over aiohttp.
+    """A transport over aiohttp, which connects on its own: approvals are confirmed before that.
 
     Args:
         url: Where to send to. It is used as it is, without further percent-encoding.
@@ -110,8 +123,18 @@ class AiohttpTransport:
             proxy=proxy,
         )
 
-    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> HttpResponse:
+    async def post(
+        self,
+        headers: Mapping[str, str],
+        body: bytes,
+        limit: float,
+        approval: Approval | None = None,
+    ) -> HttpResponse | None:
         """Send a request; see `Transport`."""
+        if approval is not None:
+            if not await approval.confirm():
+                return None
+            approval.is_sent = True
         async with asyncio.timeout_at(limit):
             return await self._post(headers, body)
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httptools
 from aiohappyeyeballs import start_connection
 
+from graphql_admin.cognito.access import Approval
 from graphql_admin.cognito.transport import (
     CONSTANT_HEADERS,
     ERROR_TYPE,
@@ -75,12 +76,19 @@ class WireTransport:
         self._head = f"POST {parts.path or '/'} HTTP/1.1\r\n{constant}"
         self._loop = asyncio.get_running_loop()
         self._connections: set[_HttpConnection] = set()
-        self._idle: list[_HttpConnection] = []  # the one that has been idle longest comes first
+        # The one that has been idle longest comes first, except those put back unused.
+        self._idle: list[_HttpConnection] = []
         self._sweep: asyncio.TimerHandle | None = None
         self._look_up: asyncio.Task[list[_Address]] | None = None
         self._closed = False
 
-    async def post(self, headers: Mapping[str, str], body: bytes, limit: float) -> HttpResponse:
+    async def post(
+        self,
+        headers: Mapping[str, str],
+        body: bytes,
+        limit: float,
+        approval: Approval | None = None,
+    ) -> HttpResponse | None:
         """Send a request; see `Transport`."""
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         if not lines.count("\r") == lines.count("\n") == len(headers):
@@ -90,6 +98,16 @@ class WireTransport:
         if connection is None:
             async with asyncio.timeout_at(limit):
                 connection = await self._connect()
+        if approval is not None:
+            is_confirmed = False
+            try:
+                is_confirmed = await approval.confirm()
+            finally:
+                if not is_confirmed:
+                    self._keep(connection)
+            if not is_confirmed:
+                return None
+            approval.is_sent = True
         timer = self._loop.call_at(limit, connection.time_out)
         try:
             reply = await connection.ask(request)
@@ -99,6 +117,7 @@ class WireTransport:
         finally:
             timer.cancel()
         if connection.reusable and not connection.is_closing():
+            connection.idle_since = self._loop.time()
             self._keep(connection)
         else:
             connection.abort()
@@ -127,7 +146,6 @@ class WireTransport:
         return None
 
     def _keep(self, connection: "_HttpConnection") -> None:
-        connection.idle_since = self._loop.time()
         self._idle.append(connection)
         if self._sweep is None:
             self._sweep = self._loop.call_later(self._idle_timeout, self._close_old)
@@ -198,8 +216,8 @@ class _HttpConnection(asyncio.Protocol):
     ) -> None:
         self.lost = loop.create_future()
         """Done when the connection is closed."""
-        self.idle_since = 0.0
-        """When it became idle, in seconds of the event loop's clock."""
+        self.idle_since = loop.time()
+        """When it was made or last used, in seconds of the event loop's clock."""
         self._loop = loop
         self._siblings = siblings
         self._largest_reply = largest_reply

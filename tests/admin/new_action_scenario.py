@@ -52,7 +52,7 @@ def test_actions(
     }
     assert {"Name": "nickname", "Value": NICKNAME} in directory.user("bob")["UserAttributes"]
     refused = api.send(
-        """mutation { deleteUserTotp(input: {username: "bob"}) { errors { code } } }""",
+        """mutation { expireUserPassword(input: {username: "bob"}) { errors { code } } }""",
         groups=("Readers",),
     )
     assert refused.codes == ["FORBIDDEN"]
@@ -61,7 +61,7 @@ def test_actions(
         ("setUserNickname", "bob", "done", None),
         ("setUserNickname", "bob", "failed", "INVALID_VALUE"),
         ("setUserNickname", "eve", "failed", "USER_NOT_FOUND"),
-        ("deleteUserTotp", "bob", "refused", "FORBIDDEN"),
+        ("expireUserPassword", "bob", "refused", "FORBIDDEN"),
     ]
     printed = "".join(capfd.readouterr())
     assert "setUserNickname" in printed
@@ -72,11 +72,11 @@ def test_price(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """The mutation costs its call, and what decides on it; its payload, what reads it back."""
     body = {
         "query": """mutation {
-            deleteUserTotp(input: {username: "bob"}) { user { status } errors { code } }
+            expireUserPassword(input: {username: "bob"}) { user { status } errors { code } }
         }""",
         "extensions": {"cost": True},
     }
-    scripted.on("AdminDeleteSoftwareToken", reply({}))
+    scripted.on("AdminResetUserPassword", reply({}))
     scripted.on("AdminGetUser", reply(user_of("bob")))
     api = serve(scripted.url)
     headers = {"Authorization": api.token("Admins")}
@@ -86,15 +86,15 @@ def test_price(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     assert answer["extensions"]["cost"]["estimated"] == 7
     # Who it is comes first: no caller does this to themselves.
     reads = "AdminGetUser"
-    assert scripted.operations() == [reads, "AdminDeleteSoftwareToken", reads]
+    assert scripted.operations() == [reads, "AdminResetUserPassword", reads]
 
 
 def test_iam() -> None:
     """The IAM policy has the operation of the row."""
-    actions = [Action.labelled("deleteUserTotp"), Action.labelled("setUserNickname")]
+    actions = [Action.labelled("expireUserPassword"), Action.labelled("setUserNickname")]
     (statement,) = iam_policy("arn", actions)["Statement"]
     assert set(statement["Action"]) == {
-        "cognito-idp:AdminDeleteSoftwareToken",
+        "cognito-idp:AdminResetUserPassword",
         "cognito-idp:AdminGetUser",
         "cognito-idp:AdminListGroupsForUser",
         "cognito-idp:AdminUpdateUserAttributes",

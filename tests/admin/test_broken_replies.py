@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from tests.support.api import Api
-from tests.support.scripted import ScriptedCognito, reply
+from tests.support.scripted import ScriptedCognito, reply, user_of
 
 BOB = {"Username": "bob", "Attributes": [{"Name": "sub", "Value": "s-bob"}], "Enabled": True}
+
+SESSIONS = '{ user(by: {username: "bob"}) { sessions { id } } }'
 
 NAMELESS: list[Any] = [{}, {"Attributes": []}, {"Username": None}, {"Username": 5}, None, "bob", []]
 
@@ -96,13 +98,41 @@ def test_nameless_row_in_every_list(serve: Callable[..., Api], scripted: Scripte
     }
 
 
-@pytest.mark.parametrize("answer", [{"Users": None}, {"Users": "x"}, {"Users": {"a": 1}}])
+@pytest.mark.parametrize(
+    "answer", [{"Users": None}, {"Users": "x"}, {"Users": {"a": 1}}, {"Users": {}}, {"Users": ""}]
+)
 def test_list_that_is_none(
     serve: Callable[..., Api], scripted: ScriptedCognito, answer: dict[str, Any]
 ) -> None:
     """A list that is no list is an error of Cognito's."""
     scripted.on("ListUsers", reply(answer))
     assert serve(scripted.url).send("{ users { nodes { username } } }").codes == ["UPSTREAM_ERROR"]
+
+
+@pytest.mark.parametrize("token", [[], {}, ["t"], {"a": 1}, 0, True, 1.5], ids=repr)
+@pytest.mark.parametrize(
+    ("operation", "rows", "name", "query"),
+    [
+        ("ListUsers", "Users", "PaginationToken", "{ users { nodes { username } } }"),
+        ("ListUsers", "Users", "PaginationToken", '{ user(by: {email: "b@x.org"}) { username } }'),
+        ("AdminListUserSessions", "Sessions", "NextToken", SESSIONS),
+    ],
+    ids=["page", "lookup", "whole"],
+)
+def test_page_token_that_is_none(  # noqa: PLR0917  # fixtures and parameters
+    serve: Callable[..., Api],
+    scripted: ScriptedCognito,
+    operation: str,
+    rows: str,
+    name: str,
+    query: str,
+    token: Any,
+) -> None:
+    """So is a page token that is not a string; Cognito is not asked with it."""
+    scripted.on("AdminGetUser", reply(user_of("bob")))
+    scripted.on(operation, reply({rows: [], name: token}))
+    assert serve(scripted.url).send(query).codes == ["UPSTREAM_ERROR"]
+    assert scripted.operations().count(operation) == 1
 
 
 @pytest.mark.parametrize(("lost", "field"), [("Attributes", "sub"), ("Enabled", "enabled")])

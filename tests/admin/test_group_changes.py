@@ -254,6 +254,14 @@ def test_what_is_not_there_is_not_sent(
     assert (sent, said) == ({"Description": "New"}, [])
 
 
+def test_highest_precedence_is_kept(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """A precedence of 0 is not none."""
+    was = {"GroupName": "Editors", "Precedence": 0}
+    sent, said = updated(serve, scripted, was, 'description: "New"')
+    assert (sent, said) == ({"Description": "New", "Precedence": 0}, [])
+
+
+@pytest.mark.parametrize("precedence", [3, 0])
 @pytest.mark.parametrize(
     ("given", "ending"),
     [
@@ -261,17 +269,18 @@ def test_what_is_not_there_is_not_sent(
         ('precedence: null, description: "New"', ("Editors", "unknown", "WRONG_STATE")),
     ],
 )
-def test_precedence_that_stays(
+def test_precedence_that_stays(  # noqa: PLR0917  # fixtures and parameters
     serve: Callable[..., Api],
     scripted: ScriptedCognito,
     tmp_path: Path,
     given: str,
     ending: tuple[str, str, str],
+    precedence: int,
 ) -> None:
     """Where the pool keeps a precedence that was to go, that is not called done."""
     path = tmp_path / "audit.jsonl"
     sent, said = updated(
-        lambda url: serve(url, audit_file=path), scripted, WAS, given, {"Precedence": 3}
+        lambda url: serve(url, audit_file=path), scripted, WAS, given, {"Precedence": precedence}
     )
     assert sent is not None
     assert "Precedence" not in sent
@@ -479,7 +488,7 @@ def test_members_are_not_looked_for(serve: Callable[..., Api], scripted: Scripte
         ("UpdateGroup", failure("ResourceNotFoundException"), "GROUP_NOT_FOUND", "failed"),
         ("UpdateGroup", failure("InvalidAction"), "UPSTREAM_ERROR", "unknown"),
         ("UpdateGroup", raw(b"<html>", 500), "UPSTREAM_ERROR", "unknown"),
-        ("UpdateGroup", failure("AccessDeniedException"), "UPSTREAM_ERROR", "unknown"),
+        ("UpdateGroup", failure("AccessDeniedException"), "UPSTREAM_ERROR", "failed"),
         ("DeleteGroup", failure("ResourceNotFoundException"), "GROUP_NOT_FOUND", "failed"),
         ("DeleteGroup", failure("OperationNotEnabledException"), "NOT_ENABLED", "failed"),
     ],

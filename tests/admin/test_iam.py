@@ -10,14 +10,16 @@ from typing import Any
 import botocore.session
 import pytest
 from click.testing import CliRunner
+from graphql import get_named_type
 
 from graphql_admin.actions import Action
+from graphql_admin.admin.guards import Requires, guard_of
 from graphql_admin.cli import main
 from graphql_admin.web.amplify import ADMIN_QUERIES
 from tests.support.api import Api
 from tests.support.scripted import Reply, ScriptedCognito, failure, reply
 from tests.support.tokens import CLIENT_ID, POOL_ID
-from tests.support.ways import ALTERNATIVES, MAX_CALLS, REPLIES, WAYS
+from tests.support.ways import ALTERNATIVES, MAX_CALLS, REPLIES, SCHEMA, WAYS, leaf_selection
 
 pytestmark = pytest.mark.slow
 
@@ -25,12 +27,13 @@ ACCOUNT = "111122223333"
 SINGLES = [frozenset({action}) for action in Action]
 PAIRS = [frozenset(pair) for pair in combinations(Action, 2)]
 EVERY = frozenset(Action)
-BY_KEY = {
-    Action.LIST_GROUPS_FOR_USER: "allowedActions",
-    Action.GET_USER_AUTH_FACTORS: "authFactors { mfa }",
-    Action.LIST_USER_SESSIONS: "sessions { id }",
-}
-"""What each reads of a user of whom only the key is known."""
+USER = SCHEMA.graphql_schema.type_map["User"]
+BY_KEY = [
+    (guard.action, f"{name} {leaf_selection(get_named_type(field.type))}")
+    for name, field in USER.fields.items()
+    if isinstance(guard := guard_of(field.extensions["strawberry-definition"]), Requires)
+]
+"""Actions, each with what it reads of a user of whom only the key is known."""
 NAMES = {"username": "bob", "groupname": "Editors"}
 
 
@@ -89,9 +92,9 @@ def drive(api: Api, enabled: frozenset[Action], group: str) -> None:
     for action, document in ALTERNATIVES.items():
         if action in enabled:
             api.send(document, token=token)
-    for action in enabled & BY_KEY.keys():
+    for selection in (selection for action, selection in BY_KEY if action in enabled):
         bob = '[{__typename: "User", username: "bob"}]'
-        fields = f"{{ ... on User {{ {BY_KEY[action]} }} }}"
+        fields = f"{{ ... on User {{ {selection} }} }}"
         api.send(f"{{ _entities(representations: {bob}) {fields} }}", token=token)
     if Action.DELETE_GROUP in enabled:
         api.send(

@@ -67,6 +67,11 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     insert(
         folder / "graphql_admin" / "admin" / "user_pool.py", f"\n{query}", ending="UserPoolQuery"
     )
+    (example,) = blocks("text query")
+    examples = folder / "graphql_admin" / "web" / "explorer" / "assets" / "examples.js"
+    text = examples.read_text(encoding="utf-8")
+    at = text.index("    reading(")
+    examples.write_text(text[:at] + example + text[at:], encoding="utf-8")
     run(folder, "ruff", "check", "--fix", "--select", "I", "--quiet", "graphql_admin")
     run(folder, "graphql_admin", "schema", "--output", "schema.graphql")
     run(folder, "docs.tables")
@@ -89,7 +94,7 @@ def run(folder: Path, module: str, *arguments: str) -> str:
     return ended.stdout
 
 
-NEW_ACTIONS = "deleteUserTotp or setUserNickname or DELETE_USER_TOTP or SET_USER_NICKNAME"
+NEW_ACTIONS = "expireUserPassword or setUserNickname or EXPIRE_USER_PASSWORD or SET_USER_NICKNAME"
 EVERY_ACTION = [
     "tests/admin/test_guards.py::test_ways_lead_through_every_action",
     "tests/admin/test_guards.py::test_payloads_require_what_reads_their_objects",
@@ -156,13 +161,13 @@ def test_schema(copy: Path) -> None:
     run(copy, "pytest", "-n0", "tests/admin/test_schema.py")
     sdl = (copy / "schema.graphql").read_text(encoding="utf-8")
     assert re.search(r"input SetUserNicknameInput \{.*?nickname: String!\n\}", sdl, re.DOTALL)
-    assert "deleteUserTotp(" in sdl
+    assert "expireUserPassword(" in sdl
 
 
 def test_table_of_actions(copy: Path) -> None:
     """The page of actions has the rows."""
     page = (copy / "docs" / "actions.md").read_text(encoding="utf-8")
-    assert "| `deleteUserTotp` | `deleteUserTotp` | – | AdminDeleteSoftwareToken |\n" in page
+    assert "| `expireUserPassword` | `expireUserPassword` | – | AdminResetUserPassword |\n" in page
     assert "| `setUserNickname` | `setUserNickname` | – | AdminUpdateUserAttributes |\n" in page
     assert "| `getCsvHeader` | `csvHeader` | – | GetCSVHeader |\n" in page
     run(copy, "docs.tables", "--check")

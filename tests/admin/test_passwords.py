@@ -255,12 +255,6 @@ def test_no_second_message_in_doubt(
 # What is sent
 
 
-def sent(scripted: ScriptedCognito, operation: str) -> dict[str, Any]:
-    """Return the parameters of the one call of an operation."""
-    (request,) = [each for each in scripted.requests if each.operation == operation]
-    return {name: value for name, value in request.parameters.items() if name != "UserPoolId"}
-
-
 @pytest.mark.parametrize(
     ("given", "media"),
     [
@@ -282,7 +276,7 @@ def test_invitation_as_sent(
     scripted.on("AdminCreateUser", CREATED)
     api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
     assert codes(ask(api, RESEND, username="bob@example.com", **given)) == []
-    assert sent(scripted, "AdminCreateUser") == {
+    assert scripted.sent("AdminCreateUser") == {
         "Username": "bob",
         "MessageAction": "RESEND",
         "DesiredDeliveryMediums": media,
@@ -343,7 +337,7 @@ def test_invitation_by_the_address(  # noqa: PLR0917  # fixtures and parameters
     api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
     media = ["EMAIL" if "email" in attributes else "SMS"]
     assert codes(ask(api, RESEND, username=given, inviteBy=media)) == []
-    assert sent(scripted, "AdminCreateUser")["Username"] == address
+    assert scripted.sent("AdminCreateUser")["Username"] == address
 
 
 def test_invitation_of_another_user(
@@ -394,7 +388,7 @@ def test_password_as_sent(
     scripted.on("AdminSetUserPassword", OK)
     api = serve(scripted.url)
     assert codes(ask(api, SET, username="bob", password=password, permanent=True)) == []
-    assert sent(scripted, "AdminSetUserPassword") == {
+    assert scripted.sent("AdminSetUserPassword") == {
         "Username": "bob",
         "Password": password,
         "Permanent": True,

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from tests.support.api import Api
 from tests.support.changes import ask, endings
 from tests.support.memory_pool import MemoryPool
 from tests.support.patience import PATIENCE
-from tests.support.scripted import Reply, ScriptedCognito, reply
+from tests.support.scripted import Reply, ScriptedCognito, failure, reply, user_of
 from tests.support.started import until
 from tests.support.together import Together, at_once
 
@@ -149,6 +150,27 @@ def test_calls_of_what_waited(together: Together, waited: float) -> None:
         assert await play("alan", ADD, "bob", "Admins") == []
 
     asyncio.run(plays())
+
+
+def test_reads_that_take_long(together: Together) -> None:
+    """A change whose decision takes longer than it may be old is sent after it, still."""
+
+    async def play() -> None:
+        turn = Turn(together)
+        kept = await turn.keep("sam", Action.CONFIRM_USER_SIGN_UP, "eve")
+        before, call = len(together.calls), together.pool.call
+
+        def slow(operation: str, parameters: Any) -> Any:
+            together.time += MAX_WAIT
+            return call(operation, parameters)
+
+        together.pool.call = slow  # type: ignore[method-assign]
+        together.time += MAX_WAIT
+        turn.go_on()
+        assert await kept is None
+        assert together.calls[before:-1] == ["AdminGetUser", "AdminListGroupsForUser"]
+
+    asyncio.run(play())
 
 
 def test_what_is_believed_no_longer(together: Together) -> None:
@@ -395,3 +417,100 @@ def test_queue_of_who_lost_their_rights(
         said = Counter(each.result(PATIENCE) for each in adds)
     assert pool.writes[-1] == ("AdminRemoveUserFromGroup", "mal")
     assert said == {None: len(pool.writes) - 1, CONFLICT: 5 - len(pool.writes)}
+
+
+def _bob(status: str = "CONFIRMED", changed: float = 1, identities: str = "[]") -> dict[str, Any]:
+    row = user_of("bob")
+    row["UserAttributes"].append({"Name": "identities", "Value": identities})
+    return {**row, "UserStatus": status, "UserLastModifiedDate": changed}
+
+
+LINKED = '[{"providerName": "Google", "userId": "id-1", "primary": "false"}]'
+
+
+@pytest.mark.parametrize(
+    ("document", "read", "before", "after", "code"),
+    [
+        (
+            'unlinkUserIdentity(input: {username: "bob", provider: "Google", userId: "id-1"})',
+            "AdminGetUser",
+            _bob(identities=LINKED),
+            _bob(),
+            "NOT_FOUND",
+        ),
+        (
+            'linkUserIdentity(input: {username: "bob", provider: "Google", value: "id-1"})',
+            "AdminGetUser",
+            _bob(),
+            _bob(identities=LINKED),
+            "ALREADY_EXISTS",
+        ),
+        (
+            'setUserPassword(input: {username: "bob", password: "Canary-9-password"})',
+            "AdminGetUser",
+            _bob(),
+            _bob(status="EXTERNAL_PROVIDER"),
+            "WRONG_STATE",
+        ),
+        (
+            """updateUser(input: {username: "bob", fullName: "Bob",
+                ifUpdatedAt: "1970-01-01T00:00:01Z"})""",
+            "AdminGetUser",
+            _bob(),
+            _bob(changed=2),
+            "STALE",
+        ),
+        (
+            'updateGroup(input: {groupName: "Editors", description: "New"})',
+            "GetGroup",
+            {"Group": {"GroupName": "Editors", "Precedence": 1}},
+            {"Group": {"GroupName": "Editors", "Precedence": 2}},
+            "STALE",
+        ),
+        (
+            'deleteGroup(input: {groupName: "Editors"})',
+            "ListUsersInGroup",
+            {"Users": []},
+            {"Users": [{"Username": "bob"}]},
+            "WRONG_STATE",
+        ),
+    ],
+    ids=lambda value: value.partition("(")[0] if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("changes", [True, False])
+def test_state_that_a_change_depends_on(  # noqa: PLR0917  # fixtures and parameters
+    serve: Callable[..., Api],
+    scripted: ScriptedCognito,
+    monkeypatch: pytest.MonkeyPatch,
+    document: str,
+    read: str,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    code: str,
+    changes: bool,
+) -> None:
+    """What was read before the wait is read again, and what depends on it is not sent by then."""
+    monkeypatch.setattr("graphql_admin.admin.authorization.MAX_WAIT", 0.5)
+    action = Action.labelled(document.partition("(")[0])
+    assert action.write is not None
+    now = before
+    sent = []
+
+    def write(parameters: dict[str, Any]) -> Reply:
+        nonlocal now
+        sent.append(parameters)
+        if len(sent) > 1:
+            return reply({"Group": {"GroupName": "Editors", "Precedence": 1}})
+        now = after if changes else before
+        time.sleep(0.6)  # more than a decision may be old
+        return failure("TooManyRequestsException")
+
+    scripted.on("AdminListGroupsForUser", reply({"Groups": []}))
+    scripted.on("DescribeUserPool", failure("AccessDeniedException"))
+    scripted.on(read, lambda _: reply(now))
+    scripted.on(action.write, write)
+    api = serve(scripted.url)
+    (payload,) = api.send(f"mutation {{ {document} {{ errors {{ code }} }} }}").data.values()
+    assert payload["errors"] == ([{"code": code}] if changes else [])
+    assert len(sent) == (1 if changes else 2)
+    assert changes or sent[0] == sent[1]

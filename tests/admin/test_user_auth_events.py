@@ -1,7 +1,7 @@
 """Sign-in events of users: listed and rated; by a scripted Cognito, since moto has none."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,30 +68,12 @@ RATE = """mutation ($input: RateUserAuthEventInput!) {
 }"""
 
 
-@pytest.fixture(params=["planned", "ordinary"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """By a plan, and by graphql-core alone."""
-    if request.param == "ordinary":
-        module = "graphql_admin.admin.schema"
-        monkeypatch.setattr(f"{module}.other_versions", lambda: {"graphql-core": "0"})
-        monkeypatch.setattr(f"{module}.plans_hold", lambda *_: False)
-    return str(request.param)
-
-
 @pytest.fixture
 def backend(scripted: ScriptedCognito) -> ScriptedCognito:
     """bob, and a Cognito that carries out what it is asked."""
     scripted.on("AdminGetUser", reply(user_of("bob")))
     scripted.on("AdminUpdateAuthEventFeedback", reply({}))
     return scripted
-
-
-def sent(backend: ScriptedCognito, operation: str) -> list[Mapping[str, Any]]:
-    return [
-        {name: value for name, value in each.parameters.items() if name != "UserPoolId"}
-        for each in backend.requests
-        if each.operation == operation
-    ]
 
 
 def pages(rows: list[dict[str, Any]], size: int) -> Callable[[dict[str, Any]], Reply]:
@@ -109,13 +91,13 @@ def pages(rows: list[dict[str, Any]], size: int) -> Callable[[dict[str, Any]], R
     return script
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("paths")
 def test_list(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
     """What Cognito says of an event is shown."""
     backend.on("AdminListUserAuthEvents", reply({"AuthEvents": [EVENT]}))
     answer = serve(backend.url).send(LIST)
     assert answer.data["user"]["authEvents"]["nodes"] == [SHOWN]
-    assert sent(backend, "AdminListUserAuthEvents") == [{"Username": "bob", "MaxResults": 25}]
+    assert backend.all_sent("AdminListUserAuthEvents") == [{"Username": "bob", "MaxResults": 25}]
 
 
 ODD = [
@@ -124,6 +106,11 @@ ODD = [
     {"EventId": "e3", "EventRisk": None, "EventContextData": 7, "ChallengeResponses": "none"},
     {"EventId": "e4", "EventFeedback": {"FeedbackValue": "Maybe"}, "CreationDate": -1e30},
     {"EventId": "e5", "EventFeedback": {"FeedbackValue": ["Valid"]}, "EventType": 7},
+    {
+        "EventId": "e6",
+        "CreationDate": 10**18,
+        "EventRisk": {"CompromisedCredentialsDetected": "yes"},
+    },
     {"EventType": "SignIn"},
     None,
 ]
@@ -133,16 +120,17 @@ def test_unknown_values(serve: Callable[..., Api], backend: ScriptedCognito) -> 
     """Names that AWS adds are shown as they are; what cannot be read is null."""
     backend.on("AdminListUserAuthEvents", reply({"AuthEvents": [*ODD, EVENT]}))
     nodes = serve(backend.url).send(LIST).data["user"]["authEvents"]["nodes"]
-    assert [node["id"] for node in nodes] == ["e1", "e2", "e3", "e4", "e5", "canary-event-1"]
+    assert [node["id"] for node in nodes] == ["e1", "e2", "e3", "e4", "e5", "e6", "canary-event-1"]
     assert (nodes[0]["kind"], nodes[0]["response"]) == ("Teleport", "Perhaps")
     assert (nodes[1]["riskLevel"], nodes[1]["riskDecision"]) == ("Absurd", "Shrug")
     assert nodes[2]["challenges"] == []
-    assert [node["wasTheUser"] for node in nodes] == [None] * 5 + [False]
-    assert (nodes[3]["at"], nodes[4]["kind"]) == (None, None)
+    assert [node["wasTheUser"] for node in nodes] == [None] * 6 + [False]
+    assert (nodes[3]["at"], nodes[4]["kind"], nodes[5]["at"]) == (None, None, None)
+    assert nodes[5]["compromisedCredentials"] is None
     assert nodes[-1] == SHOWN
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("paths")
 @pytest.mark.parametrize("first", [1, 7, 60])
 def test_each_once(serve: Callable[..., Api], backend: ScriptedCognito, first: int) -> None:
     """Paged with `MaxResults`, every event comes once, however short Cognito's pages are."""
@@ -157,7 +145,7 @@ def test_each_once(serve: Callable[..., Api], backend: ScriptedCognito, first: i
         assert len(page["nodes"]) == first
         after = page["pageInfo"]["endCursor"]
     assert found == [row["EventId"] for row in rows]
-    limits = {each["MaxResults"] for each in sent(backend, "AdminListUserAuthEvents")}
+    limits = {each["MaxResults"] for each in backend.all_sent("AdminListUserAuthEvents")}
     assert limits == {first}
 
 
@@ -167,7 +155,7 @@ def test_sizes_that_cannot_be(
 ) -> None:
     """0 would be 60 to Cognito: it is refused, as elsewhere, before a call for the list."""
     assert serve(backend.url).send(LIST, {"first": first}).codes == ["BAD_USER_INPUT"]
-    assert sent(backend, "AdminListUserAuthEvents") == []
+    assert backend.all_sent("AdminListUserAuthEvents") == []
 
 
 def test_cursor_of_another_list(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
@@ -182,7 +170,7 @@ def test_cursor_of_another_list(serve: Callable[..., Api], backend: ScriptedCogn
     backend.on("AdminGetUser", reply(user_of("eve")))
     answer = api.send(LIST.replace('"bob"', '"eve"'), {"first": 2, "after": after})
     assert answer.codes == ["INVALID_CURSOR"]
-    assert len(sent(backend, "AdminListUserAuthEvents")) == 1
+    assert len(backend.all_sent("AdminListUserAuthEvents")) == 1
 
 
 @pytest.mark.parametrize(
@@ -209,7 +197,7 @@ def test_errors_of_the_list(
     assert "arn" not in answer.response.text
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("paths")
 def test_pool_without_the_plan(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
     """A list of users stays whole, whichever of their lists the pool does not have."""
     users = [{"Username": f"u{n}", "Attributes": [], "Enabled": True} for n in range(3)]
@@ -245,7 +233,7 @@ def test_sixty_users(serve: Callable[..., Api], backend: ScriptedCognito) -> Non
     assert len(backend.requests) == 121
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("paths")
 @pytest.mark.parametrize("literal", [True, False], ids=["literal", "variable"])
 @pytest.mark.parametrize(("was", "value"), [(True, "Valid"), (False, "Invalid")])
 def test_as_sent(
@@ -259,7 +247,7 @@ def test_as_sent(
         document = "mutation" + RATE[RATE.index(" {") :].replace("$input)", f"{{{text}}})")
     payload = serve(backend.url).send(document, None if literal else {"input": given}).data["done"]
     assert payload == {"user": {"username": "bob"}, "errors": []}
-    assert sent(backend, "AdminUpdateAuthEventFeedback") == [
+    assert backend.all_sent("AdminUpdateAuthEventFeedback") == [
         {"Username": "bob", "EventId": "a+B-_9", "FeedbackValue": value}
     ]
 
@@ -329,7 +317,7 @@ def test_missing_user(serve: Callable[..., Api], backend: ScriptedCognito) -> No
     given = {"username": "nobody", "eventId": "e-1", "wasTheUser": False}
     payload = serve(backend.url).send(RATE, {"input": given}).data["done"]
     assert errors_of(payload) == [("USER_NOT_FOUND", "username")]
-    assert sent(backend, "AdminUpdateAuthEventFeedback") == []
+    assert backend.all_sent("AdminUpdateAuthEventFeedback") == []
 
 
 def test_personal_values_are_nowhere(

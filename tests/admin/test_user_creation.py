@@ -218,7 +218,7 @@ def test_who_may_set_the_address_that_is_the_username(
     is_attribute = pool != {}
     is_refused = is_attribute and group == "Makers"
     assert errors_of(done) == ([("INVALID_VALUE", "username")] if is_refused else [])
-    assert len(sent(backend)) == (not is_refused)
+    assert len(backend.all_sent("AdminCreateUser")) == (not is_refused)
     (event,) = events_in(path)
     assert event["outcome"] == ("failed" if is_refused else "done")
     assert event.get("attributes", []) == (["email"] if is_attribute else [])
@@ -270,6 +270,16 @@ def there(
 ABSENT_USER = failure("UserNotFoundException")
 
 
+STANDARD = (
+    "email",
+    "email_verified",
+    "phone_number",
+    "phone_number_verified",
+    "name",
+    "preferred_username",
+)
+
+
 def described(
     *names: str,
     aliases: Any = (),
@@ -277,11 +287,7 @@ def described(
     required: Any = (),
     mutable: bool = False,
 ) -> Reply:
-    rows = [
-        {"Name": name}
-        for name in ("email", "email_verified", "phone_number", "phone_number_verified", "name")
-        if name not in required
-    ]
+    rows = [{"Name": name} for name in STANDARD if name not in required]
     rows += [{"Name": name, "Mutable": False} for name in names]
     rows += [{"Name": name, "Mutable": mutable, "Required": True} for name in required]
     pool = {"SchemaAttributes": rows}
@@ -296,15 +302,6 @@ def backend(scripted: ScriptedCognito) -> ScriptedCognito:
     scripted.on("DescribeUserPool", described("custom:badge"))
     scripted.on("AdminCreateUser", lambda sent: reply({"User": row(sent["Username"])}))
     return scripted
-
-
-def sent(scripted: ScriptedCognito) -> list[dict[str, Any]]:
-    """Return what was sent to create users."""
-    return [
-        {name: value for name, value in each.parameters.items() if name != "UserPoolId"}
-        for each in scripted.requests
-        if each.operation == "AdminCreateUser"
-    ]
 
 
 BOB = {"Username": "bob"}
@@ -380,7 +377,7 @@ def test_creation_as_sent(  # noqa: PLR0917  # fixtures and parameters
     """Whether to send a message is always said: Cognito's own default would send one by SMS."""
     done = ask(serve(backend.url, audit_file=tmp_path / "audit.jsonl"), **given)
     assert (done["errors"], done["invited"]) == ([], invited)
-    assert sent(backend) == [parameters]
+    assert backend.all_sent("AdminCreateUser") == [parameters]
     # The user is as the reply has them: nothing is read back.
     assert backend.operations() == ["DescribeUserPool", "AdminCreateUser"]
 
@@ -399,6 +396,8 @@ def test_creation_as_sent(  # noqa: PLR0917  # fixtures and parameters
         ({"attributes": [{"name": "sub", "value": "x"}]}, "attributes.sub"),
         ({"attributes": [{"name": "email", "value": "x"}]}, "attributes.email"),
         ({"attributes": [{"name": "locale"}]}, "attributes.locale"),
+        ({"emailVerified": True}, "emailVerified"),
+        ({"emailVerified": True, "email": None, **PHONE}, "emailVerified"),
         ({"inviteBy": ["EMAIL"]}, "email"),
         ({"inviteBy": ["EMAIL"], "email": ""}, "email"),
         ({"inviteBy": ["EMAIL"], **PHONE}, "email"),
@@ -449,11 +448,22 @@ def test_values_of_other_types(
             {"username": "+15550100", "email": "c@x.org"},
             None,
         ),
+        ({"aliases": ["preferred_username"]}, {"preferredUsername": "BOB"}, "preferredUsername"),
+        ({"aliases": ["preferred_username"]}, {"preferredUsername": "bobby"}, None),
+        ({"aliases": ["email"]}, {"preferredUsername": "bob"}, None),
         ({}, {"attributes": [{"name": "custom:other", "value": "x"}]}, "attributes.custom:other"),
         ({"usernames": ["email"]}, {"username": "b@x.org", "inviteBy": ["EMAIL"]}, None),
         ({"usernames": ["email"]}, {"username": "b@x.org", "inviteBy": ["SMS"]}, "phoneNumber"),
         ({"usernames": ["phone_number"]}, {"username": "+15550100", "inviteBy": ["SMS"]}, None),
         ({}, {"username": "b@x.org", "inviteBy": ["EMAIL"]}, "email"),
+        ({"usernames": ["email"]}, {"username": "b@x.org", "emailVerified": True}, None),
+        (
+            {"usernames": ["email"]},
+            {"username": "b@x.org", "phoneNumberVerified": True},
+            "phoneNumberVerified",
+        ),
+        ({}, {"username": "b@x.org", "emailVerified": True}, "emailVerified"),
+        ({}, {"username": "b@x.org", "emailVerified": False}, None),
         ({"aliases": ["phone_number"]}, {"username": "b@x.org", "inviteBy": ["EMAIL"]}, "email"),
         ({"required": ["custom:badge"]}, {}, "attributes.custom:badge"),
         ({"required": ["given_name"]}, {"givenName": ""}, "givenName"),
@@ -476,7 +486,7 @@ def test_names_by_the_pool(  # noqa: PLR0917  # fixtures and parameters
     backend.on("DescribeUserPool", described(**pool))
     api = serve(backend.url, audit_file=tmp_path / "audit.jsonl")
     assert errors_of(ask(api, **given)) == ([("INVALID_VALUE", field)] if field else [])
-    assert len(sent(backend)) == (field is None)
+    assert len(backend.all_sent("AdminCreateUser")) == (field is None)
 
 
 def test_alias_of_another(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
@@ -487,8 +497,8 @@ def test_alias_of_another(serve: Callable[..., Api], backend: ScriptedCognito) -
     api = serve(backend.url)
     for verified, code in ((True, [("ALREADY_EXISTS", "email")]), (False, [])):
         assert errors_of(ask(api, email="e@x.org", emailVerified=verified)) == code
-    assert len(sent(backend)) == 1
-    assert "ForceAliasCreation" not in sent(backend)[0]
+    assert len(backend.all_sent("AdminCreateUser")) == 1
+    assert "ForceAliasCreation" not in backend.all_sent("AdminCreateUser")[0]
 
 
 # What Cognito says
@@ -551,7 +561,7 @@ def test_invitation_that_was_not_sent_to_who_is_not_seen(
     assert [(each["outcome"], each["code"]) for each in events_in(path)] == [
         ("unknown", "DELIVERY_FAILED")
     ]
-    assert len(sent(backend)) == 1
+    assert len(backend.all_sent("AdminCreateUser")) == 1
 
 
 # In doubt
@@ -588,9 +598,22 @@ def test_created_in_doubt(
     done = ask(doubtful, CREATE, **ASKED, inviteBy=invite)
     assert (done["errors"], done["invited"]) == ([], None)
     assert (done["user"]["username"], done["user"]["fullName"]) == ("bob", "Bob")
-    assert len(sent(backend)) == 1
+    assert len(backend.all_sent("AdminCreateUser")) == 1
     (event,) = events_in(tmp_path / "audit.jsonl")
     assert (event["outcome"], event["code"]) == ("done", None)
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ExpiredTokenException"])
+def test_call_that_aws_rejects(
+    doubtful: Api, backend: ScriptedCognito, tmp_path: Path, code: str
+) -> None:
+    """AWS has created no user then: one who is there is another, however new."""
+    backend.on("AdminCreateUser", failure(code))
+    backend.on("AdminGetUser", there())
+    assert doubtful.send(KEY, {"input": {"username": "bob"}}).codes == ["UPSTREAM_ERROR"]
+    assert backend.operations() == ["DescribeUserPool", "AdminCreateUser"]
+    (event,) = events_in(tmp_path / "audit.jsonl")
+    assert (event["outcome"], event["code"]) == ("failed", "UPSTREAM_ERROR")
 
 
 def test_created_in_doubt_in_another_case(doubtful: Api, backend: ScriptedCognito) -> None:
@@ -621,7 +644,7 @@ def test_namesake(doubtful: Api, backend: ScriptedCognito, tmp_path: Path, found
     done = ask(doubtful, **ASKED)
     assert errors_of(done) == [("ALREADY_EXISTS", "username")]
     assert done["user"] is None
-    assert len(sent(backend)) == 1
+    assert len(backend.all_sent("AdminCreateUser")) == 1
     (event,) = events_in(tmp_path / "audit.jsonl")
     assert (event["outcome"], event["code"]) == ("failed", "ALREADY_EXISTS")
 
@@ -645,7 +668,7 @@ def test_still_in_doubt(
     code = "TIMEOUT" if trouble == "timeout" else "UPSTREAM_ERROR"
     answer = doubtful.send(KEY, {"input": {"username": "bob"}})
     assert answer.codes == [code]
-    assert len(sent(backend)) == 1
+    assert len(backend.all_sent("AdminCreateUser")) == 1
     (event,) = events_in(tmp_path / "audit.jsonl")
     assert (event["outcome"], event["code"]) == ("unknown", code)
 
@@ -720,4 +743,4 @@ def test_many_at_once(doubtful: Api, backend: ScriptedCognito, lost: int) -> Non
     assert said == [[("ALREADY_EXISTS", "username")]] * 9
     (user,) = pool.users.values()
     assert {"Name": "name", "Value": f"Bob {made[0]}"} in user["Attributes"]
-    assert len(sent(backend)) == 10
+    assert len(backend.all_sent("AdminCreateUser")) == 10

@@ -42,12 +42,6 @@ def backend(scripted: ScriptedCognito) -> ScriptedCognito:
     return scripted
 
 
-def sent(backend: ScriptedCognito, operation: str) -> dict[str, Any]:
-    """Return the parameters of the one call of an operation."""
-    (request,) = [each for each in backend.requests if each.operation == operation]
-    return {name: value for name, value in request.parameters.items() if name != "UserPoolId"}
-
-
 # Against moto, checked by a plain client of it
 
 
@@ -262,7 +256,7 @@ def test_mfa_as_sent(  # noqa: PLR0917  # fixtures and parameters
         go_without_plans(monkeypatch)
     api = serve(backend.url)
     assert api.send(document, variables).data["done"] == {"errors": []}
-    assert sent(backend, "AdminSetUserMFAPreference") == {"Username": "bob", **body}
+    assert backend.sent("AdminSetUserMFAPreference") == {"Username": "bob", **body}
 
 
 @pytest.mark.parametrize(
@@ -289,7 +283,7 @@ def test_totp_as_sent(serve: Callable[..., Api], backend: ScriptedCognito) -> No
     """The user who was found loses the app, whatever name was given; the payload shows them."""
     answer = serve(backend.url).send(DELETE, {"input": {"username": "alias-of-bob"}})
     assert answer.data["done"] == {"user": {"username": "bob"}, "errors": []}
-    assert sent(backend, "AdminDeleteSoftwareToken") == {"Username": "bob"}
+    assert backend.sent("AdminDeleteSoftwareToken") == {"Username": "bob"}
 
 
 # What comes of it

@@ -87,24 +87,6 @@ BEFORE = {"AdminLinkProviderForUser": WITHOUT, "AdminDisableProviderForUser": WI
 AFTER = {"AdminLinkProviderForUser": WITH, "AdminDisableProviderForUser": WITHOUT}
 
 
-@pytest.fixture(params=["planned", "ordinary"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """By a plan, and by graphql-core alone."""
-    if request.param == "ordinary":
-        module = "graphql_admin.admin.schema"
-        monkeypatch.setattr(f"{module}.other_versions", lambda: {"graphql-core": "0"})
-        monkeypatch.setattr(f"{module}.plans_hold", lambda *_: False)
-    return str(request.param)
-
-
-def sent(backend: ScriptedCognito, operation: str) -> list[Mapping[str, Any]]:
-    return [
-        {name: value for name, value in each.parameters.items() if name != "UserPoolId"}
-        for each in backend.requests
-        if each.operation == operation
-    ]
-
-
 def ask(api: Api, operation: str, **given: Any) -> Mapping[str, Any]:
     document, values = CHANGES[operation]
     payload: Mapping[str, Any] = api.send(document, {"input": {**values, **given}}).data["done"]
@@ -114,7 +96,7 @@ def ask(api: Api, operation: str, **given: Any) -> Mapping[str, Any]:
 # What is shown
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("paths")
 def test_shown(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """They are in the user's attributes, so they take no call of their own."""
     texts = {
@@ -151,7 +133,7 @@ def test_shown(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
 # What is sent
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("paths")
 @pytest.mark.parametrize("literal", [True, False], ids=["literal", "variable"])
 @pytest.mark.parametrize(
     ("given", "attribute"), [({}, "Cognito_Subject"), ({"attribute": "email"}, "email")]
@@ -176,7 +158,7 @@ def test_link_as_sent(
         "user": {"username": "bob", "identities": [{"provider": "Google", "userId": CANARY}]},
         "errors": [],
     }
-    assert sent(scripted, "AdminLinkProviderForUser") == [
+    assert scripted.all_sent("AdminLinkProviderForUser") == [
         {
             "DestinationUser": {"ProviderName": "Cognito", "ProviderAttributeValue": "bob"},
             "SourceUser": {
@@ -188,14 +170,14 @@ def test_link_as_sent(
     ]
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("paths")
 def test_unlink_as_sent(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
     """The identity is named by the person's id at the provider."""
     scripted.on("AdminGetUser", [WITH, WITHOUT])
     scripted.on("AdminDisableProviderForUser", reply({}))
     payload = ask(serve(scripted.url), "AdminDisableProviderForUser", username="sub-of-bob")
     assert payload == {"user": {"username": "bob", "identities": []}, "errors": []}
-    assert sent(scripted, "AdminDisableProviderForUser") == [
+    assert scripted.all_sent("AdminDisableProviderForUser") == [
         {
             "User": {
                 "ProviderName": "Google",
@@ -272,7 +254,7 @@ def test_only_what_is_theirs_is_unlinked(
     api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
     payload = ask(api, "AdminDisableProviderForUser")
     assert [error["code"] for error in payload["errors"]] == ([code] if code else [])
-    assert len(sent(scripted, "AdminDisableProviderForUser")) == (0 if code else 1)
+    assert len(scripted.all_sent("AdminDisableProviderForUser")) == (0 if code else 1)
     assert endings(tmp_path / "audit.jsonl") == [("failed" if code else "done", code)]
 
 
@@ -285,7 +267,7 @@ def test_identities_that_cannot_be_read(
     document, given = CHANGES[operation]
     answer = serve(scripted.url).send(document, {"input": given})
     assert answer.codes == ["UPSTREAM_ERROR"]
-    assert sent(scripted, operation) == []
+    assert scripted.all_sent(operation) == []
 
 
 @pytest.mark.parametrize(
@@ -303,7 +285,7 @@ def test_link_that_cannot_be(
     scripted.on("AdminGetUser", found)
     payload = ask(serve(scripted.url), "AdminLinkProviderForUser")
     assert errors_of(payload) == [(code, field)]
-    assert sent(scripted, "AdminLinkProviderForUser") == []
+    assert scripted.all_sent("AdminLinkProviderForUser") == []
 
 
 POLICY = """
@@ -348,7 +330,7 @@ def test_on_whom(  # noqa: PLR0917  # fixtures and parameters
     keys = document.replace("identities { provider userId }", "")
     errors = api.send(keys, {"input": given}, token=token).data["done"]["errors"]
     assert [error["code"] for error in errors] == ([code] if code else [])
-    assert len(sent(scripted, operation)) == (0 if code else 1)
+    assert len(scripted.all_sent(operation)) == (0 if code else 1)
 
 
 # What Cognito says, and whether it is so
@@ -366,7 +348,7 @@ def test_error_although_it_was_made(  # fixtures and parameters
     payload = ask(api, operation)
     assert payload["errors"] == []
     assert len(payload["user"]["identities"]) == (operation == "AdminLinkProviderForUser")
-    assert len(sent(scripted, operation)) == 1
+    assert len(scripted.all_sent(operation)) == 1
     assert endings(tmp_path / "audit.jsonl") == [("done", None)]
 
 
@@ -383,7 +365,7 @@ def test_error_and_it_was_not_made(  # fixtures and parameters
     answer = api.send(document, {"input": given})
     codes = answer.codes or [each["code"] for each in answer.data["done"]["errors"]]
     assert codes == [CODES[doubt]]
-    assert len(sent(scripted, operation)) == 1
+    assert len(scripted.all_sent(operation)) == 1
     outcome = "unknown" if CODES[doubt] == "UPSTREAM_ERROR" else "failed"
     assert endings(tmp_path / "audit.jsonl") == [(outcome, CODES[doubt])]
     assert CANARY not in json.dumps([answer.errors, answer.partial])
@@ -411,21 +393,32 @@ def test_error_and_it_cannot_be_told(  # noqa: PLR0917  # fixtures and parameter
     answer = api.send(document, {"input": given})
     assert answer.codes == ["UPSTREAM_ERROR"]
     assert endings(tmp_path / "audit.jsonl") == [("unknown", "UPSTREAM_ERROR")]
-    assert len(sent(scripted, operation)) == 1
+    assert len(scripted.all_sent(operation)) == 1
 
 
+@pytest.mark.parametrize(
+    ("added", "code"),
+    [(CANARY, None), ("another", "UPSTREAM_ERROR"), (None, "INVALID_VALUE")],
+)
 def test_link_by_another_attribute_in_doubt(
-    serve: Callable[..., Api], scripted: ScriptedCognito
+    serve: Callable[..., Api],
+    scripted: ScriptedCognito,
+    tmp_path: Path,
+    added: str | None,
+    code: str | None,
 ) -> None:
-    """The identity may have another id then: a new one of the provider is it."""
-    old, new = identity(user_id="old"), identity(user_id="new")
-    scripted.on("AdminGetUser", [user(old), user(old, new), user(old, new)])
-    scripted.on("AdminLinkProviderForUser", failure("InternalErrorException", 500))
-    payload = ask(serve(scripted.url), "AdminLinkProviderForUser", attribute="email")
-    assert payload["errors"] == []
-    scripted.on("AdminGetUser", user(old))
-    given = {**GIVEN_LINK, "attribute": "email"}
-    assert serve(scripted.url).send(LINK, {"input": given}).codes == ["UPSTREAM_ERROR"]
+    """A new one of the provider with another id may be it, or of a concurrent change."""
+    old = identity(user_id="old")
+    new = [] if added is None else [identity(user_id=added)]
+    after = user(old, *new)
+    scripted.on("AdminGetUser", [user(old), after, after])
+    scripted.on("AdminLinkProviderForUser", failure("InvalidParameterException"))
+    api = serve(scripted.url, audit_file=tmp_path / "audit.jsonl")
+    answer = api.send(LINK, {"input": {**GIVEN_LINK, "attribute": "email"}})
+    codes = answer.codes or [each["code"] for each in answer.data["done"]["errors"]]
+    assert codes == ([] if code is None else [code])
+    outcome = {None: "done", "UPSTREAM_ERROR": "unknown"}.get(code, "failed")
+    assert endings(tmp_path / "audit.jsonl") == [(outcome, code)]
 
 
 @EACH
@@ -437,7 +430,7 @@ def test_time_is_kept_to_look(
     scripted.on("AdminGetUser", [BEFORE[operation], AFTER[operation], AFTER[operation]])
     scripted.on(operation, held(never, reply({})))
     assert ask(serve(scripted.url, deadline=2), operation)["errors"] == []
-    assert len(sent(scripted, operation)) == 1
+    assert len(scripted.all_sent(operation)) == 1
     never.set()
 
 

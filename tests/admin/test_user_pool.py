@@ -183,7 +183,9 @@ def test_what_is_not_told(
     }
 
 
-@pytest.mark.parametrize("value", ["", "-1", "1.5", "²", "9" * 20, None, [], {}, True])
+@pytest.mark.parametrize(
+    "value", ["", "-1", "1.5", "²", "\N{ARABIC-INDIC DIGIT THREE}", "9" * 20, None, [], {}, True]
+)
 def test_constraints_that_are_no_numbers(
     serve: Callable[..., Api], scripted: ScriptedCognito, value: Any
 ) -> None:
@@ -195,6 +197,18 @@ def test_constraints_that_are_no_numbers(
     scripted.on("DescribeUserPool", reply({"UserPool": {"SchemaAttributes": [row]}}))
     answer = serve(scripted.url).send("{ userPool { attributes { minLength maxLength } } }")
     assert answer.data["userPool"]["attributes"] == [{"minLength": None, "maxLength": 2048}]
+
+
+def test_flags_that_are_no_booleans(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """They are as if Cognito had left them out."""
+    flags = dict.fromkeys(("Required", "Mutable", "DeveloperOnlyAttribute"), "no")
+    row = {"Name": "custom:x", **flags}
+    scripted.on("DescribeUserPool", reply({"UserPool": {"SchemaAttributes": [row]}}))
+    answer = serve(scripted.url).send(
+        "{ userPool { attributes { required mutable developerOnly } } }"
+    )
+    (shown,) = answer.data["userPool"]["attributes"]
+    assert shown == {"required": False, "mutable": True, "developerOnly": False}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 
 from graphql_admin.admin import described_pool
 from tests.support.api import Api
-from tests.support.changes import errors_of, events_in, go_without_plans
+from tests.support.changes import errors_of, events_in
 from tests.support.directory import Directory
 from tests.support.memory_pool import MemoryPool
 from tests.support.scripted import ScriptedCognito, failure, held, reply
@@ -336,14 +336,6 @@ def deleted(*names: str) -> dict[str, Any]:
     return {"UserAttributeNames": list(names)}
 
 
-@pytest.fixture(params=["planned", "ordinary"])
-def paths(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """By a plan, and by graphql-core alone."""
-    if request.param == "ordinary":
-        go_without_plans(monkeypatch)
-    return
-
-
 @pytest.mark.usefixtures("paths")
 @pytest.mark.parametrize("way", ["literal", "variable", "within a variable"])
 @pytest.mark.parametrize(
@@ -490,6 +482,18 @@ def test_values_that_cannot_be(
     """They are refused before anything is read."""
     assert errors_of(ask(serve(scripted.url), **given)) == [("INVALID_VALUE", field)]
     assert scripted.requests == scripted.authority == []
+
+
+def test_many_attributes(serve: Callable[..., Api], backend: ScriptedCognito) -> None:
+    """All those that a pool can have, beyond the ones with a field, are set at once."""
+    standard = ["address", "birthdate", "gender", "locale", "middle_name", "nickname", "picture"]
+    standard += ["profile", "updated_at", "website", "zoneinfo"]
+    names = standard + [f"custom:{number}" for number in range(50)]
+    pool = {"SchemaAttributes": [{"Name": name} for name in names]}
+    backend.on("DescribeUserPool", reply({"UserPool": pool}))
+    given = [{"name": name, "value": "a"} for name in names]
+    assert ask(serve(backend.url), attributes=given)["errors"] == []
+    assert written(backend) == [updated(**dict.fromkeys(names, "a"))]
 
 
 @pytest.mark.parametrize("place", ["fullName", "value", "name"])

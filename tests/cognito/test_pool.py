@@ -965,6 +965,37 @@ def test_confirmed_after_the_wait_for_a_connection(backend: ScriptedCognito) -> 
     assert not approval.is_sent
 
 
+def test_confirmed_after_connecting(
+    backend: ScriptedCognito, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends the approval while a connection is made for the write keeps it from being sent."""
+    backend.on(READ, reply({}))
+    approval = Approval(backend, Forbidden())
+
+    async def act(pool: UserPool) -> None:
+        loop = asyncio.get_running_loop()
+        is_asked, goes_on, look_up = asyncio.Event(), asyncio.Event(), loop.getaddrinfo
+
+        async def slow(*name: Any, **options: Any) -> Any:
+            is_asked.set()
+            await goes_on.wait()
+            return await look_up(*name, **options)
+
+        monkeypatch.setattr(loop, "getaddrinfo", slow)
+        writing = asyncio.create_task(ask_with(pool, approval, WRITE))
+        await until(is_asked.is_set)
+        assert approval.told == []
+        goes_on.set()
+        with pytest.raises(Forbidden):
+            await writing
+        await ask(pool, READ)  # over the same connection
+        assert len(pool._transport._connections) == 1  # type: ignore[union-attr]  # noqa: SLF001
+
+    with_pool(act)
+    assert backend.operations() == [READ]
+    assert not approval.is_sent
+
+
 def test_confirmed_after_a_throttle(backend: ScriptedCognito) -> None:
     """It is before each attempt. What was throttled was not carried out."""
     backend.on(WRITE, [failure("TooManyRequestsException"), reply({})])
@@ -1027,7 +1058,7 @@ def test_approval_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
             await ask_with(pool, approval, WRITE)
 
     with_pool(act)
-    assert len(approval.told) == ATTEMPTS
+    assert approval.told == []
     assert not approval.is_sent
 
 

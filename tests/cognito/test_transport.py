@@ -216,7 +216,9 @@ def in_a_minute() -> float:
 
 
 async def ask(transport: Transport) -> HttpResponse:
-    return await transport.post(HEADERS, BODY, in_a_minute())
+    response = await transport.post(HEADERS, BODY, in_a_minute())
+    assert response is not None
+    return response
 
 
 # What is sent

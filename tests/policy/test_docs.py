@@ -113,6 +113,12 @@ def test_table_is_whole() -> None:
     }
 
 
+def test_table_has_every_action() -> None:
+    """Every action on a user stands in the table, so its row is not tested by itself alone."""
+    named = {action for changes in ROWS.values() for action, *_ in changes}
+    assert named == {action for action in Action if action.row.is_on_existing_user}
+
+
 @pytest.mark.parametrize(("caller", "what", "said"), cells())
 def test_table(caller: str, what: str, said: list[str]) -> None:
     """Each cell says what is decided."""
@@ -154,7 +160,7 @@ def test_policies_keep_helpers_down() -> None:
 
 def test_figures() -> None:
     """The figures on the page are those of the code."""
-    text = " ".join(PAGE.split())  # whatever the lines are
+    text = " ".join(PAGE.split())
     assert f"for {KEPT:.0f} seconds after" in text
     assert f"more than {MAX_PER_CALLER} times" in text
     assert f"more than {MAX_WAIT:.0f} seconds ago" in text

@@ -185,6 +185,19 @@ class ScriptedCognito:
         """Return the names of the operations that were asked for, in their order."""
         return [request.operation for request in self.requests]
 
+    def all_sent(self, operation: str) -> list[dict[str, Any]]:
+        """Return the parameters of each call of an operation, without the pool's id."""
+        return [
+            {name: value for name, value in each.parameters.items() if name != "UserPoolId"}
+            for each in self.requests
+            if each.operation == operation
+        ]
+
+    def sent(self, operation: str) -> dict[str, Any]:
+        """Return the parameters of the one call of an operation, without the pool's id."""
+        (only,) = self.all_sent(operation)
+        return only
+
     def _take(self, request: Request) -> Reply:
         with self._lock:
             told = self._tell_of_caller(request)

@@ -51,6 +51,9 @@ SETTINGS = {
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that the command line handles."""
 
+NOT_IN_MOTO = "getUserAuthFactors,listUserSessions,listUserDevices,listUserAuthEvents"
+"""Actions that read what moto does not have."""
+
 NO_QUOTAS = ",".join(f"{quota}=1e6" for quota in Quota)
 """Quotas, as the setting has them, that no test reaches."""
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import xform_name
+from moto.cognitoidp.responses import CognitoIdpResponse
 from playwright.sync_api import Browser
 
 from graphql_admin.actions import Action
@@ -185,10 +187,12 @@ def test_every_allowed_action_has_an_example(visit: Visit) -> None:
 
 
 LACKING = {
-    *("listUserDevices", "listUserAuthEvents", "listUserSessions", "endUserSession"),
-    "deleteUserTotp",
-}
-"""What moto does not have."""
+    action.label
+    for action in Action
+    for operation in (*action.writes, *action.row.reads)
+    if not hasattr(CognitoIdpResponse, xform_name(operation))
+} - {"getUserAuthFactors"}
+"""Actions that moto does not have; the example of the last takes no call of its own."""
 TO_BE_EDITED = {
     *("forgetUserDevice", "setUserDeviceRemembered", "rateUserAuthEvent"),
     *("linkUserIdentity", "unlinkUserIdentity"),
@@ -203,12 +207,13 @@ def test_no_example_is_refused(visit: Visit, role: str) -> None:
     for action in visit.examples():
         visit.choose(action)
         result = json.loads(visit.run())
-        if action in LACKING:
-            assert [each["extensions"]["code"] for each in result["errors"]] == ["UPSTREAM_ERROR"]
-            continue
         if action in TO_BE_EDITED:
             (error,) = result["data"][action]["errors"]
-            assert error["code"] == "INVALID_VALUE"
+            assert error["code"] == "INVALID_VALUE", (action, result)
+            continue
+        if action in LACKING:
+            codes = [each["extensions"]["code"] for each in result["errors"]]
+            assert codes == ["UPSTREAM_ERROR"], (action, result)
             continue
         assert "errors" not in result, (action, result)
         assert None not in result["data"].values(), (action, result)
