@@ -73,7 +73,7 @@ class ReferenceQuery:
         ids: Annotated[
             list[strawberry.ID], strawberry.argument(description="Global ids, as of `node`.")
         ],
-    ) -> list[Node | None]:
+    ) -> list[Node | None] | None:
         if len(ids) > MAX_IDS:
             raise BadUserInput(f"At most {MAX_IDS} ids can be given.", field="ids")
         return await _each(info, ids, partial(_find_node, info, field="ids"))  # type: ignore[return-value]

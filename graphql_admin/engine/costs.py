@@ -36,8 +36,30 @@ TakesCall: TypeAlias = Callable[[GraphQLField], bool]
 PAGE_SIZE = "first"
 """The argument for the number of items of a page."""
 
-REFERENCES = ("representations", "ids")
-"""The arguments that list objects to fetch, one call each."""
+
+def _count_different_ids(ids: list[Any]) -> int:
+    """Return the number of distinct ids; each that is no string counts as one."""
+    texts = [each for each in ids if isinstance(each, str)]
+    return len(set(texts)) + len(ids) - len(texts)
+
+
+def _count_different_keys(references: list[Any]) -> int:
+    """Return the number of distinct references by key; each invalid one counts as one."""
+    # Type names and keys are strings; nothing else distinguishes references.
+    texts = [
+        frozenset((name, value) for name, value in reference.items() if isinstance(value, str))
+        for reference in references
+        if isinstance(reference, dict)
+    ]
+    referring = [each for each in texts if len(each) > 1]
+    return len(set(referring)) + len(references) - len(referring)
+
+
+REFERENCES: Mapping[str, Callable[[list[Any]], int]] = {
+    "representations": _count_different_keys,
+    "ids": _count_different_ids,
+}
+"""The arguments that list objects to fetch, one call each, and what counts those that differ."""
 
 
 _MAX_INT = 2**31 - 1
@@ -54,14 +76,14 @@ class Size:
     variable: str | None = None
     """The variable that sets it, if any."""
 
-    distinct: bool = False
-    """Whether equal items count once."""
+    count: Callable[[list[Any]], int] = len
+    """Counts the items of a list."""
 
     def given(self, variables: Mapping[str, Any]) -> int:
         """Return the size for these variables, which are not coerced yet."""
         value = variables.get(self.variable, self.number) if self.variable else self.number
         if isinstance(value, list):
-            value = _count_different(value) if self.distinct else len(value)
+            value = self.count(value)
         elif isinstance(value, float) and value.is_integer():
             value = int(value)  # as GraphQL coerces an `Int`
         # An invalid size counts as one: it is rejected before any call is made.
@@ -182,7 +204,7 @@ class _Walk:
                 size = self._size(nodes[0], listed, field)
                 self.references.append(size)
                 # Two references to one object share a call, but not the calls of the fields below.
-                own, below = (*sizes, replace(size, distinct=True)), (*sizes, size)
+                own, below = (*sizes, replace(size, count=REFERENCES[listed])), (*sizes, size)
             if self._takes_call(field):
                 terms[own] += 1
                 self._left -= 1
@@ -210,20 +232,6 @@ class _Walk:
             variable = value.name.value
             return Size(_number(self._defaults.get(variable), fallback), variable)
         return Size(_number(value, fallback))
-
-
-def _count_different(references: list[Any]) -> int:
-    """Return the number of distinct references or ids; each invalid one counts as one."""
-    if all(isinstance(each, str) for each in references):
-        return len(set(references))
-    # Type names and keys are strings; nothing else distinguishes references.
-    texts = [
-        frozenset((name, value) for name, value in reference.items() if isinstance(value, str))
-        for reference in references
-        if isinstance(reference, dict)
-    ]
-    referring = [each for each in texts if len(each) > 1]
-    return len(set(referring)) + len(references) - len(referring)
 
 
 def _number(value: ValueNode | None, fallback: int) -> int:

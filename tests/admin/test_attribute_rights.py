@@ -1,6 +1,8 @@
 """What callers see of the attributes of users, by every way through the schema to a user."""
 
 import json
+import random
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from graphql_admin.admin.guards import RequiresByType, guard_of
 from graphql_admin.admin.nodes import global_id
 from graphql_admin.admin.schema import AdminSchema
 from tests.support.api import Api
-from tests.support.scripted import ScriptedCognito, reply
+from tests.support.scripted import ScriptedCognito, UserDirectory, failure, reply
 from tests.support.tokens import ABSENT, CLIENT_ID
 from tests.support.ways import GROUP, IDENTITIES, MAX_CALLS, REPLIES, sample
 
@@ -93,6 +95,11 @@ class UserPath:
 
     document: str
 
+    @property
+    def root(self) -> str:
+        """The operation, and the root field."""
+        return self.document.partition("(")[0]
+
     def __str__(self) -> str:
         return " ".join(self.document.split())[:120]
 
@@ -138,6 +145,8 @@ def _find(type_: Any, prefix: str, path: tuple[str, ...]) -> Iterator[UserPath]:
 
 
 PATHS = list(find_paths())
+FIRST_PATHS = list({each.root: each for each in reversed(PATHS)}.values())
+"""One path for each root field."""
 REST = [
     ("getUser", {"username": "bob"}),
     ("listUsers", {}),
@@ -187,28 +196,23 @@ def everything_said(api: Api, token: str, capture: Any, events: Path) -> str:
     )
 
 
-@pytest.mark.usefixtures("pool")
-@settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+TABLES = st.dictionaries(
+    st.sampled_from([*VALUES, "*"]), st.sampled_from(["reads", "masks"]), max_size=5
 )
-@given(
-    seen=st.dictionaries(
-        st.sampled_from([*VALUES, "*"]), st.sampled_from(["reads", "masks"]), max_size=5
-    )
-)
-def test_nothing_hidden_is_said(
-    serve_policy: Callable[..., Api],
-    capfd: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    seen: dict[str, str],
+"""Attributes, and in which table a policy names them."""
+ANY_FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+def check_nothing_hidden(
+    serve_policy: Callable[..., Api], capture: Any, events: Path, seen: dict[str, str]
 ) -> None:
-    """No byte of a reply, an error, a log line, an event or a metric has what is hidden."""
+    """Ask by every path under a policy, and look for what is hidden in all that is said."""
     reads = [name for name, table in seen.items() if table == "reads"]
     masks = [name for name, table in seen.items() if table == "masks" and seen.get("*") != "reads"]
     if "*" in masks:
         reads, masks = [], ["*"]
     api = serve_policy(policy(json.dumps(reads), json.dumps(masks)), max_calls=MAX_CALLS)
-    said = everything_said(api, machine(api), capfd, tmp_path / "audit.jsonl")
+    said = everything_said(api, machine(api), capture, events)
     for name, text in PARTS.items():
         if name in reads or "*" in reads:
             assert text in said
@@ -216,6 +220,98 @@ def test_nothing_hidden_is_said(
             assert text not in said
         if name in masks or "*" in masks:
             assert MASKED.get(name, "***") in said
+
+
+@pytest.mark.usefixtures("pool")
+@settings(max_examples=4, deadline=None, suppress_health_check=ANY_FIXTURES)
+@given(seen=TABLES)
+def test_nothing_hidden_is_said(
+    serve_policy: Callable[..., Api],
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    seen: dict[str, str],
+) -> None:
+    """No byte of a reply, an error, a log line, an event or a metric has what is hidden."""
+    check_nothing_hidden(serve_policy, capfd, tmp_path / "audit.jsonl", seen)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("pool", "paths")
+@settings(max_examples=40, deadline=None, suppress_health_check=ANY_FIXTURES)
+@given(seen=TABLES)
+def test_nothing_hidden_is_said_by_many_policies(
+    serve_policy: Callable[..., Api],
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    seen: dict[str, str],
+) -> None:
+    """So it is under many more policies, with plans and without."""
+    check_nothing_hidden(serve_policy, capfd, tmp_path / "audit.jsonl", seen)
+
+
+READS = {each for action in Action for each in (*action.row.reads, *action.row.checks)}
+WRITES = {each for action in Action for each in action.writes}
+
+
+def say_by_first_paths(api: Api, capture: Any, events: Path) -> list[str]:
+    """Ask by one path for each root field; return what was answered, logged and recorded."""
+    said = [api.send(path.document, token=asker(api, path)).response.text for path in FIRST_PATHS]
+    logged = capture.readouterr()
+    return [*said, logged.out, logged.err, events.read_text()]
+
+
+@pytest.mark.parametrize("failing", [WRITES, READS - {"AdminGetUser"}, READS], ids=len)
+def test_nothing_hidden_is_said_by_errors(
+    serve_policy: Callable[..., Api],
+    pool: ScriptedCognito,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    failing: set[str],
+) -> None:
+    """What Cognito's errors say of a user is passed on by none of this server's."""
+    for operation in failing:
+        detail = f"no {' '.join(PARTS.values())}"
+        pool.on(operation, failure("InvalidParameterException", detail=detail))
+    api = serve_policy(policy("[]"), max_calls=MAX_CALLS)
+    said = say_by_first_paths(api, capfd, tmp_path / "audit.jsonl")
+    assert "INVALID" in "".join(said) or "BAD_USER_INPUT" in "".join(said)
+    for part in PARTS.values():
+        assert not [each for each in said if part in each]
+
+
+BROKEN: dict[str, dict[str, Any]] = {
+    "no name": {"Username": None},
+    "no sub": {"Attributes": USER["Attributes"][1:]},
+    "no state": {"Enabled": None, "UserStatus": 5, "UserCreateDate": "never"},
+    "values of other types": {
+        "Attributes": [
+            *USER["Attributes"],
+            *({"Name": name, "Value": {value: [value]}} for name, value in PARTS.items()),
+            {"Name": ["email", PARTS["email"]], "Value": "x"},
+        ]
+    },
+    "no list": {"Attributes": PARTS},
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_nothing_hidden_is_said_of_broken_users(
+    serve_policy: Callable[..., Api],
+    pool: ScriptedCognito,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    broken: str,
+) -> None:
+    """A reply that cannot be read is an error without its values, in the log, too."""
+    user = {**USER, **BROKEN[broken]}
+    pool.on("ListUsers", reply({"Users": [user]}))
+    pool.on("ListUsersInGroup", reply({"Users": [user]}))
+    pool.on("AdminGetUser", reply({**user, "UserAttributes": user["Attributes"]}))
+    pool.on("AdminCreateUser", reply({"User": user}))
+    api = serve_policy(policy("[]"), max_calls=MAX_CALLS)
+    said = say_by_first_paths(api, capfd, tmp_path / "audit.jsonl")
+    for part in PARTS.values():
+        assert not [each for each in said if part in each]
 
 
 @pytest.mark.usefixtures("pool")
@@ -267,6 +363,7 @@ FORMS = [
 ]
 
 
+@pytest.mark.usefixtures("paths")
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form[0][:40])
 @pytest.mark.parametrize(
     ("match", "is_denied"),
@@ -302,6 +399,47 @@ def test_filters(
     answer = api.send(document, variables, token=machine(api))
     assert answer.codes == (["FORBIDDEN"] if is_denied else [])
     assert pool.operations() == ([] if is_denied else ["ListUsers"])
+
+
+IDENTIFYING = {
+    "literal": ("{ user(by: {email: %s}) { sub } }", None),
+    "alias": ("{ other: user(by: {email: %s}) { email: username } }", None),
+    "fragment": ("{ ... { ...F } } fragment F on Query { user(by: {email: %s}) { id } }", None),
+    "condition": (
+        "query ($yes: Boolean! = true) { user(by: {email: %s}) @include(if: $yes) { sub } }",
+        None,
+    ),
+    "beside the schema": ("{ __schema { __typename } user(by: {email: %s}) { sub } }", None),
+    "default": ("query ($email: String! = %s) { user(by: {email: $email}) { sub } }", None),
+    "variable": (
+        "query ($email: String!) { user(by: {email: $email}) { sub } }",
+        lambda email: {"email": email},
+    ),
+    "variable of the whole": (
+        "query ($by: UserBy!) { user(by: $by) { sub } }",
+        lambda email: {"by": {"email": email}},
+    ),
+}
+"""Documents that search for an e-mail address, and what makes their variables."""
+
+
+@pytest.mark.usefixtures("paths")
+@pytest.mark.parametrize("form", IDENTIFYING)
+def test_identifiers_in_every_form(
+    serve_policy: Callable[..., Api], pool: ScriptedCognito, form: str
+) -> None:
+    """By a hidden attribute nobody is found, and no call is made, however that is written."""
+    api = serve_policy(policy('["name"]'))
+    document, variables = IDENTIFYING[form]
+    for email in (VALUES["email"], "nobody@example.com"):
+        text = document % json.dumps(email) if "%s" in document else document
+        denied = api.send(text, variables and variables(email), token=machine(api))
+        assert denied.codes == ["FORBIDDEN"]
+        assert "bob" not in denied.response.text
+    assert pool.operations() == []
+    seeing = api.send(text, variables and variables(email), token=api.token("Admins"))
+    assert seeing.codes == []
+    assert pool.operations() == ["ListUsers"]
 
 
 def test_identifiers(serve_policy: Callable[..., Api], pool: ScriptedCognito) -> None:
@@ -359,6 +497,50 @@ def test_hidden_aliases(
     for known in (VALUES["phone_number"], "bob", "BOB", "sub-of-bob"):
         found = api.send(f'{{ user(by: {{username: "{known}"}}) {{ sub }} }}', token=token).data
         assert found == {"user": {"sub": "sub-of-bob"}}
+
+
+def on_existing_users() -> Iterator[tuple[str, str]]:
+    """Yield the mutations on a user who is there already, each with a document for a `%s`."""
+    for action in Action:
+        if action.write and action.row.is_on_existing_user and not action.is_for_oneself:
+            field = SCHEMA.mutation_type.fields[action.label]
+            arguments = sample(field.args).replace('username: "bob"', "username: %s")
+            payload = get_named_type(field.type).fields
+            below = f"user {FIELDS}" if "user" in payload else ""
+            shown = f"{{ {below} errors {{ code message field }} }}"
+            yield action.label, f"mutation {{ payload: {action.label}({arguments}) {shown} }}"
+
+
+CHANGES = dict(on_existing_users())
+
+
+@pytest.mark.parametrize("groups", [[], ["Chiefs"]], ids=["machine", "who sees less than others"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_changes_by_hidden_aliases(
+    serve_policy: Callable[..., Api], pool: ScriptedCognito, change: str, groups: list[str]
+) -> None:
+    """Every change by a hidden alias is answered as for a name that nobody has, and not made."""
+
+    def find(parameters: dict[str, Any]) -> Any:
+        if parameters["Username"] in {"bob", *VALUES.values()}:
+            return reply({**USER, "UserAttributes": USER["Attributes"]})
+        return failure("UserNotFoundException")
+
+    pool.on("AdminGetUser", find)
+    text = policy('["name"]').replace("[reads]", '[reads]\nChiefs = ["name"]')
+    api = serve_policy(text.replace("[groups]", '[groups]\nChiefs = ["*"]'))
+    token = api.token(*groups) if groups else machine(api)
+    pool.people["root"] = [*pool.people["root"], *groups]
+    unknown = api.send(CHANGES[change] % '"nobody"', token=token)
+    payload = unknown.data["payload"]
+    assert [each["code"] for each in payload["errors"]] == ["USER_NOT_FOUND"]
+    for alias in ("email", "phone_number", "preferred_username"):
+        answer = api.send(CHANGES[change] % json.dumps(VALUES[alias]), token=token)
+        assert answer.response.text == unknown.response.text
+        assert answer.response.headers.keys() == unknown.response.headers.keys()
+    assert not WRITES & set(pool.operations())
+    made = api.send(CHANGES[change] % '"bob"', token=token).data["payload"]
+    assert [each["code"] for each in made["errors"]] != ["USER_NOT_FOUND"]
 
 
 @pytest.mark.usefixtures("pool")
@@ -629,6 +811,66 @@ def test_cursors_of_others(serve_policy: Callable[..., Api], pool: ScriptedCogni
     plain = f"{{ users(first: 1, {cursor[:-1]}) {{ nodes {{ username }} }} }}"
     assert api.send(plain, token=machine(api)).codes == ["INVALID_CURSOR"]
     assert len(pool.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("route", "parameters"), [("listUsers", {}), ("listUsersInGroup", {"groupname": "Support"})]
+)
+def test_page_tokens_of_others(
+    serve_policy: Callable[..., Api],
+    pool: ScriptedCognito,
+    route: str,
+    parameters: dict[str, str],
+) -> None:
+    """A page token of Admin Queries' routes shows its sender what the sender sees, on every page.
+
+    It names a place in a list: of the users themselves there is nothing in it.
+    """
+    users = UserDirectory(10, random.Random(5)).users
+
+    def list_users(parameters: dict[str, Any]) -> Any:
+        start = int(parameters.get("PaginationToken", parameters.get("NextToken", "0")))
+        following = str(start + 3) if start + 3 < len(users) else None
+        token = "PaginationToken" if route == "listUsers" else "NextToken"
+        return reply({"Users": users[start : start + 3], token: following})
+
+    pool.on("ListUsers", list_users)
+    pool.on("ListUsersInGroup", list_users)
+    api = serve_policy(policy('["name"]', '["phone_number"]'))
+
+    def page(token: str, position: str | None) -> dict[str, Any]:
+        answer = api.client.get(
+            f"/AdminQueries/{route}",
+            params={**parameters, "limit": "3", **({"token": position} if position else {})},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        assert answer.status_code == 200
+        seen: dict[str, Any] = answer.json()
+        return seen
+
+    position, pages, found = None, 0, 0
+    while position is not None or not pages:
+        whole = page(api.token("Admins"), position)
+        part = page(machine(api), position)
+        emails = [
+            each["Value"]
+            for user in whole["Users"]
+            for each in user["Attributes"]
+            if each["Name"] == "email"
+        ]
+        assert len(emails) == len(whole["Users"])
+        assert [user["Username"] for user in part["Users"]] == [
+            user["Username"] for user in whole["Users"]
+        ]
+        assert {each["Name"] for user in part["Users"] for each in user["Attributes"]} <= {"sub"}
+        # Either's token leads both to the same place.
+        following = whole.get("NextToken"), part.get("NextToken")
+        for token in filter(None, following):
+            held = urlsafe_b64decode(token)
+            assert not any(email.encode() in held for email in emails)
+        pages, found = pages + 1, found + len(emails)
+        position = following[pages % 2]
+    assert found == len(users)
 
 
 @pytest.mark.usefixtures("pool")

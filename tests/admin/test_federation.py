@@ -379,9 +379,11 @@ def test_nodes_cost_a_call_each(serve: Callable[..., Api], scripted: ScriptedCog
 
 
 def test_too_many_nodes(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
-    """More ids than a page has items are refused before any call."""
-    refused = serve(scripted.url).send(NODES, {"ids": [global_id("User", "bob")] * 61})
+    """More ids than a page has items are refused before any call, and alone."""
+    document = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } viewer { username } }"
+    refused = serve(scripted.url).send(document, {"ids": [global_id("User", "bob")] * 61})
     assert refused.codes == ["BAD_USER_INPUT"]
+    assert refused.partial == {"nodes": None, "viewer": {"username": "root"}}
     assert scripted.requests == []
 
 

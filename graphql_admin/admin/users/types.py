@@ -101,14 +101,15 @@ class User(Node):
     values: strawberry.Private[Row]
     """Its attributes by name."""
 
-    sight: strawberry.Private[Sight]
+    sight: strawberry.Private[Sight] = WHOLE
     """What the caller sees of its attributes."""
 
     def __init__(self, row: Row, sight: Sight = WHOLE) -> None:
         self.key = row["Username"]
         self.row = row
         self.values = read_attributes(row)
-        self.sight = sight
+        if sight is not WHOLE:  # which it is for most
+            self.sight = sight
 
     username = held(
         KEY,
