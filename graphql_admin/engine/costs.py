@@ -38,7 +38,7 @@ PAGE_SIZE = "first"
 
 
 def _count_different_ids(ids: list[Any]) -> int:
-    """Return the number of distinct ids; each that is no string counts as one."""
+    """Return the number of distinct ids; each that is not a string counts as one."""
     texts = [each for each in ids if isinstance(each, str)]
     return len(set(texts)) + len(ids) - len(texts)
 

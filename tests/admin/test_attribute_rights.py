@@ -428,7 +428,7 @@ IDENTIFYING = {
 def test_identifiers_in_every_form(
     serve_policy: Callable[..., Api], pool: ScriptedCognito, form: str
 ) -> None:
-    """By a hidden attribute nobody is found, and no call is made, however that is written."""
+    """By a hidden attribute no user is found, and no call is made, however that is written."""
     api = serve_policy(policy('["name"]'))
     document, variables = IDENTIFYING[form]
     for email in (VALUES["email"], "nobody@example.com"):
@@ -519,7 +519,7 @@ CHANGES = dict(on_existing_users())
 def test_changes_by_hidden_aliases(
     serve_policy: Callable[..., Api], pool: ScriptedCognito, change: str, groups: list[str]
 ) -> None:
-    """Every change by a hidden alias is answered as for a name that nobody has, and not made."""
+    """Every change by a hidden alias is answered as for a name that no user has, and not made."""
 
     def find(parameters: dict[str, Any]) -> Any:
         if parameters["Username"] in {"bob", *VALUES.values()}:

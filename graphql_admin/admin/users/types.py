@@ -36,7 +36,7 @@ from graphql_admin.admin.users.filters import (
     read_attributes,
 )
 from graphql_admin.admin.users.identities import ATTRIBUTE, UserIdentity, read_identities
-from graphql_admin.admin.users.views import demand_filter, seen
+from graphql_admin.admin.users.views import View, demand_filter, view_of
 from graphql_admin.cognito.operations import Timestamp, to_timestamp
 from graphql_admin.engine.fields import FieldReader, held, shown
 from graphql_admin.errors import AmbiguousUser, UpstreamFailed, UserNotFound
@@ -96,20 +96,23 @@ def _member(name: str) -> FieldReader:
 )
 class User(Node):
     row: strawberry.Private[Row]
-    """Cognito's UserType, or the reply of AdminGetUser, with what the caller sees of it."""
+    """Cognito's UserType, or the reply of AdminGetUser; without its attributes, where the caller
+    does not see the whole of all."""
 
     values: strawberry.Private[Row]
-    """Its attributes by name."""
+    """What the caller sees of its attributes, by name."""
 
     sight: strawberry.Private[Sight] = WHOLE
     """What the caller sees of its attributes."""
 
-    def __init__(self, row: Row, sight: Sight = WHOLE) -> None:
+    def __init__(self, row: Row, view: View | None = None) -> None:
         self.key = row["Username"]
-        self.row = row
-        self.values = read_attributes(row)
-        if sight is not WHOLE:  # which it is for most
-            self.sight = sight
+        if view is None:
+            self.row = row
+            self.values = read_attributes(row)
+        else:
+            self.row, self.values = view.of(row)
+            self.sight = view.sight
 
     username = held(
         KEY,
@@ -218,7 +221,10 @@ def user_maker(context: Context) -> Callable[[Row], User]:
     Every user whom a caller sees is made here, or of what the caller sent.
     """
     sight = context.rights.sight
-    return User if sight.is_whole else lambda row: User(seen(sight, row), sight)
+    if sight.is_whole:
+        return User
+    view = view_of(sight)
+    return lambda row: User(row, view)
 
 
 def list_users(

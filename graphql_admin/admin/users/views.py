@@ -4,6 +4,8 @@ Replies from Cognito are shared between requests, and the server's own checks ne
 this is done for each caller, after the reply was read.
 """
 
+from functools import lru_cache
+
 from graphql_admin.admin.pagination import Row
 from graphql_admin.admin.users.filters import Criterion, read_attributes
 from graphql_admin.errors import Forbidden
@@ -16,19 +18,51 @@ _OWN = frozenset({"username", "sub", "status", "cognito:user_status"})
 """What ListUsers filters by, and every caller sees who sees the user."""
 
 
-def seen(sight: Sight, row: Row) -> Row:
-    """Return what a caller sees of a row of Cognito.
+class View:
+    """What callers with one sight see of users.
 
     Args:
-        sight: What the caller sees.
-        row: Cognito's UserType, or the reply of AdminGetUser.
+        sight: What they see of attributes.
     """
-    attributes = [
-        {"Name": name, "Value": value if much is Seen.WHOLE else mask(name, value)}
-        for name, value in read_attributes(row).items()
-        if (much := sight.of(name)) is not Seen.NOTHING
-    ]
-    return {name: attributes if name in _MEMBERS else value for name, value in row.items()}
+
+    __slots__ = ("_in_part", "_whole", "sight")
+
+    def __init__(self, sight: Sight) -> None:
+        self.sight = sight
+        # A pool has some seventy attributes at most, and all its users have the same ones.
+        self._whole: set[str] = set()
+        self._in_part: dict[str, bool] = {}
+
+    def of(self, row: Row) -> tuple[Row, Row]:
+        """Return a row of Cognito without its attributes, and what is seen of those, by name.
+
+        Args:
+            row: Cognito's UserType, or the reply of AdminGetUser.
+        """
+        values = read_attributes(row)
+        for name in values.keys() - self._whole:
+            in_part = self._in_part.get(name)
+            if in_part is None:
+                much = self.sight.of(name)
+                if much is Seen.WHOLE:
+                    self._whole.add(name)
+                    continue
+                in_part = self._in_part[name] = much is Seen.IN_PART
+            if in_part:
+                values[name] = mask(name, values[name])
+            else:
+                del values[name]
+        bare = row.copy()
+        for member in _MEMBERS:
+            if member in bare:
+                bare[member] = ()
+        return bare, values
+
+
+@lru_cache(maxsize=1024)
+def view_of(sight: Sight) -> View:
+    """Return the view of a sight."""
+    return View(sight)
 
 
 def demand_filter(sight: Sight, criterion: Criterion) -> None:
