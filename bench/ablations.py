@@ -7,7 +7,7 @@ bench --ablate` measures what every fast path saves.
 import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from starlette.requests import Request
 
 from bench.seams import Seams
 from graphql_admin.engine.fields import definition_of
+from graphql_admin.policy.sight import ALL, Sight
 
 Apply = Callable[[Seams], None]
 
@@ -167,6 +168,21 @@ def _policy(seams: Seams) -> None:
         return init
 
     seams.replace("policy.grants:Grants.__init__", make)
+
+
+@ablation(
+    "sight",
+    "users shown as they were read to who sees everything",
+    "attributes picked for each caller, and one masked",
+)
+def _sight(seams: Seams) -> None:
+    # One that no operation asks for: the answers stay as they are.
+    sight = Sight(frozenset({ALL}), frozenset({"locale"}))
+
+    def make(original: Any) -> Any:
+        return lambda *given: replace(original(*given), sight=sight)
+
+    seams.replace("policy.grants:Grants._rights", make)
 
 
 # Cognito

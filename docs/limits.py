@@ -76,6 +76,12 @@ LISTS = (
         "Cognito's own bounds",
     ),
     Limit(
+        "Ids of one `nodes`",
+        "{admin.MAX_IDS}",
+        "`BAD_USER_INPUT`",
+        "As many as a page has items",
+    ),
+    Limit(
         "Key of a device, id of a sign-in event, name of an identity provider",
         "{admin.MAX_DEVICE_KEY}, {admin.MAX_EVENT_ID} and {admin.MAX_PROVIDER} characters",
         "`INVALID_VALUE` in the payload",

@@ -45,8 +45,8 @@ from graphql_admin.errors import (
     leaves,
     payload_code,
 )
-from graphql_admin.policy.grants import ALL
 from graphql_admin.policy.iam import iam_policy
+from graphql_admin.policy.sight import ALL
 from graphql_admin.settings import Settings
 from graphql_admin.telemetry.metrics import ENDINGS
 from graphql_admin.web.amplify import ADMIN_QUERIES

@@ -138,7 +138,7 @@ class Action(Enum):
     GET_USER_AUTH_FACTORS = Row(
         name="getUserAuthFactors",
         sentence="Read which factors a user can sign in with.",
-        reads=("AdminGetUserAuthFactors",),
+        reads=("AdminGetUserAuthFactors", "AdminGetUser"),  # the latter for the username
     )
     LIST_USER_SESSIONS = Row(
         name="listUserSessions",
@@ -261,7 +261,7 @@ class Action(Enum):
     LIST_USER_DEVICES = Row(
         name="listUserDevices",
         sentence="List a user's remembered devices.",
-        reads=("AdminListDevices",),
+        reads=("AdminListDevices", "AdminGetUser"),  # the latter for the username
     )
     FORGET_USER_DEVICE = Row(
         name="forgetUserDevice",
@@ -282,7 +282,7 @@ class Action(Enum):
     LIST_USER_AUTH_EVENTS = Row(
         name="listUserAuthEvents",
         sentence="List a user's sign-in events.",
-        reads=("AdminListUserAuthEvents",),
+        reads=("AdminListUserAuthEvents", "AdminGetUser"),  # the latter for the username
     )
     RATE_USER_AUTH_EVENT = Row(
         name="rateUserAuthEvent",

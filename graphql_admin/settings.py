@@ -289,7 +289,8 @@ class Settings(BaseSettings):
     """Who may read the schema from the server."""
 
     node_field: bool = True
-    """Whether the schema has the field `node`; a federated graph may have only one."""
+    """Whether the schema has the fields `node` and `nodes`; a federated graph may have only one of
+    each."""
 
     auth_directives: bool = False
     """Whether the schema has `@authenticated` and `@policy` directives with the names of actions,

@@ -48,15 +48,12 @@ from graphql_admin.policy.decisions import (
 )
 from graphql_admin.policy.grants import Grants, Rights
 from graphql_admin.policy.reservations import CONFLICT, LOSING, Reservation, Reservations
+from graphql_admin.policy.sight import ALIASES
 from graphql_admin.targets import Target
 from graphql_admin.tokens.caller import Caller
 
 PAGE = 60
 """Groups of a user per page; Cognito allows no more."""
-
-ALIASES = ("email", "phone_number", "preferred_username")
-"""The attributes by which a pool may know a user beside username and `sub`; botocore's model of
-cognito-idp, AliasAttributeType. Which of them a pool takes for one is its own setting."""
 
 MAX_WAIT = 2.0
 """Seconds after which a change that has not been sent is decided on again. Most are sent within a
@@ -113,8 +110,10 @@ class Attempt:
 
         Raises:
             UpstreamFailed: Something that must be in it is missing.
+            UserNotFound: The user has the given name by an attribute that the caller does not see.
         """
         found = _to_user(row)
+        _demand_known_name(self, row)
         self.row = row
         self.target = self.target._replace(user=found.username)
         return found
@@ -488,6 +487,19 @@ def _to_user(row: Mapping[str, Any]) -> PoolUser:
     # What is longer than a name names no user.
     short = (each for each in aliases if isinstance(each, str) and len(each) <= MAX_LENGTH)
     return PoolUser(name, sub, enabled, frozenset(short))
+
+
+def _demand_known_name(attempt: Attempt, row: Reply) -> None:
+    """Reject a change of a user who has the given name by an attribute the caller does not see.
+
+    Otherwise the result would tell that the user has it.
+    """
+    name, sight = attempt.target.user, attempt.rights.sight
+    assert name is not None  # noqa: S101  # a user was read by it
+    if sight.hides_aliases:
+        attributes = {each.get("Name"): each.get("Value") for each in row["UserAttributes"]}
+        if not sight.tells(name, row["Username"], attributes):
+            raise UserNotFound
 
 
 def demand_attributes(attempt: Attempt, attributes: Mapping[str, str]) -> None:

@@ -1,9 +1,11 @@
-"""Fetches objects by global id (`node`), and by key for other subgraphs (`_entities`)."""
+"""Fetches objects by global id (`node`, `nodes`), and by key for other subgraphs (`_entities`)."""
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from functools import partial
+from typing import Annotated, TypeVar
 
 import strawberry
 from strawberry.federation.schema import FederationAny
@@ -19,6 +21,11 @@ from graphql_admin.admin.guards import RequiresByType, guarded, key_fields, sele
 from graphql_admin.admin.nodes import Node, parse_global_id
 from graphql_admin.admin.users.types import User, find_user, find_user_by
 from graphql_admin.errors import BadUserInput, GroupNotFound, UserNotFound
+
+MAX_IDS = 60
+"""Ids of one `nodes`."""
+
+Asked = TypeVar("Asked", bound=Hashable)
 
 ACTIONS = {"User": Action.GET_USER, "Group": Action.GET_GROUP}
 """The action that fetching an object of each type requires."""
@@ -51,14 +58,25 @@ class ReferenceQuery:
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="A global id.")],
     ) -> Node | None:
-        typename, key = parse_global_id(id)
-        if typename not in ACTIONS:
-            raise BadUserInput("This is not an id of this server.", field="id")
-        info.context.demand(ACTIONS[typename])
-        check_name(key, "id")
-        if typename == "Group":
-            return await find_group(info.context, key)
-        return await find_user_by_key(info, key)
+        return await _find_node(info, id)
+
+    @guarded(
+        RequiresByType(ACTIONS, has_key=False),
+        name="nodes",
+        description="The objects with the global ids `ids`, in the same order; null for one that "
+        f"does not exist. At most {MAX_IDS}; equal ones are fetched once. One that is denied or "
+        "malformed is an error in its place, and does not affect the others.",
+    )
+    async def nodes(
+        self,
+        info: Info,
+        ids: Annotated[
+            list[strawberry.ID], strawberry.argument(description="Global ids, as of `node`.")
+        ],
+    ) -> list[Node | None] | None:
+        if len(ids) > MAX_IDS:
+            raise BadUserInput(f"At most {MAX_IDS} ids can be given.", field="ids")
+        return await _each(info, ids, partial(_find_node, info, field="ids"))  # type: ignore[return-value]
 
     @guarded(
         RequiresByType(ACTIONS, has_key=True),
@@ -76,15 +94,33 @@ class ReferenceQuery:
         ],
     ) -> list[Entity | None]:
         references = [Reference.parse(representation) for representation in representations]
-        unique = Counter(references)
-        # Equal references share a reply, which the response then contains that often.
-        info.context.repeats *= max(unique.values(), default=1)
-        results = await asyncio.gather(
-            *(_resolve(info, reference) for reference in unique), return_exceptions=True
-        )
-        resolved = dict(zip(unique, results, strict=True))
-        # graphql-core reports an exception in a list as an error at that index, with null.
-        return [resolved[reference] for reference in references]  # type: ignore[misc]
+        return await _each(info, references, partial(_resolve, info))  # type: ignore[return-value]
+
+
+async def _each(
+    info: Info, given: Sequence[Asked], find: Callable[[Asked], Awaitable[Node | None]]
+) -> list[Node | BaseException | None]:
+    """Return the object of each of some ids or references, or the error in its place.
+
+    graphql-core reports an exception in a list as an error at that index, with null.
+    """
+    unique = Counter(given)
+    # Equal ones share a reply, which the response then contains that often.
+    info.context.repeats *= max(unique.values(), default=1)
+    results = await asyncio.gather(*map(find, unique), return_exceptions=True)
+    found = dict(zip(unique, results, strict=True))
+    return [found[each] for each in given]
+
+
+async def _find_node(info: Info, id_: str, *, field: str = "id") -> User | Group | None:
+    typename, key = parse_global_id(id_, field)
+    if typename not in ACTIONS:
+        raise BadUserInput("This is not an id of this server.", field=field)
+    info.context.demand(ACTIONS[typename])
+    check_name(key, field)
+    if typename == "Group":
+        return await find_group(info.context, key)
+    return await find_user_by_key(info, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +149,24 @@ class Reference:
         for field in KEYS[typename]:
             value = representation.get(field)
             if isinstance(value, str) and value:
-                return cls(typename, field, value)
+                return cls._of_id(typename, value) if field == "id" else cls(typename, field, value)
         return BadUserInput(
             f"A representation of {typename} needs one of its keys as a string.",
             field="representations",
         )
+
+    @classmethod
+    def _of_id(cls, typename: str, id_: str) -> "Reference | BadUserInput":
+        """Make a reference from a global id, which has the object's first key in it."""
+        try:
+            named, key = parse_global_id(id_, "representations")
+        except BadUserInput as error:
+            return error
+        if named != typename or not key:
+            return BadUserInput(
+                f"This is not an id of a {typename} of this server.", field="representations"
+            )
+        return cls(typename, KEYS[typename][0], key)
 
 
 async def _resolve(info: Info, reference: Reference | BadUserInput) -> User | Group:

@@ -13,7 +13,7 @@ class Node:
     key: strawberry.Private[str]
     """What identifies the object in Cognito, among those of its type."""
 
-    @shown("The object's global id, an opaque string; `node` takes it.", of_key=True)
+    @shown("The object's global id, an opaque string; `node` and `nodes` take it.", of_key=True)
     def id(self) -> strawberry.ID:
         return global_id(type(self).__name__, self.key)  # type: ignore[return-value]  # it is one
 
@@ -30,8 +30,12 @@ def global_id(typename: str, key: str) -> str:
     return b2a_base64(f"{typename}:{key}".encode(), newline=False).decode()
 
 
-def parse_global_id(id_: str) -> tuple[str, str]:
+def parse_global_id(id_: str, field: str) -> tuple[str, str]:
     """Return the type name and the key in a global id.
+
+    Args:
+        id_: The id.
+        field: The field of the request that it comes from, for the error.
 
     Raises:
         BadUserInput: It is not a global id of this server.
@@ -39,8 +43,8 @@ def parse_global_id(id_: str) -> tuple[str, str]:
     try:
         text = a2b_base64(id_).decode()
     except ValueError as error:
-        raise BadUserInput("This is not an id of this server.", field="id") from error
+        raise BadUserInput("This is not an id of this server.", field=field) from error
     typename, _, key = text.partition(":")
     if global_id(typename, key) != id_:
-        raise BadUserInput("This is not an id of this server.", field="id")
+        raise BadUserInput("This is not an id of this server.", field=field)
     return typename, key

@@ -12,7 +12,7 @@ from graphql_admin.admin.context import Info
 from graphql_admin.admin.groups.types import Group, find_group
 from graphql_admin.admin.guards import Requires, guarded, selects_beyond_key, selects_name
 from graphql_admin.admin.nodes import global_id
-from graphql_admin.admin.users.types import User, find_user
+from graphql_admin.admin.users.types import User, find_user, user_maker
 from graphql_admin.engine.fields import shown
 from graphql_admin.targets import Target
 
@@ -66,9 +66,9 @@ class CreatedUserPayload(Payload):
         description="The user as created, whose username may differ from the one given; null if no "
         "user was created.",
     )
-    async def user(self, info: Info) -> User | None:  # noqa: ARG002  # which its guard takes
+    async def user(self, info: Info) -> User | None:
         row = self.reply.get("User")
-        return User(row) if row else None
+        return user_maker(info.context)(row) if row else None
 
     @shown("Whether an invitation was sent; null if it is not known, or if no user was created.")
     def invited(self) -> bool | None:

@@ -87,6 +87,20 @@ class CallerKind(Enum):
     )
 
 
+@strawberry.type(
+    description="Names of attributes of users, as the server's policy has them for the caller; `*` "
+    "is every attribute that no other list here names. The actions say whether users can be read "
+    "and changed at all."
+)
+class AttributeRights:
+    read: list[str] = strawberry.field(
+        description="Attributes that the caller sees. The username, `sub`, status and dates of a "
+        "user are always seen, and not listed."
+    )
+    masked: list[str] = strawberry.field(description="Attributes that the caller sees in part.")
+    write: list[str] = strawberry.field(description="Attributes that the caller may set.")
+
+
 @strawberry.type(description="The caller, as identified by their token.")
 class Viewer:
     kind: CallerKind = strawberry.field(description="Whether the caller is a person or a machine.")
@@ -100,19 +114,27 @@ class Viewer:
     actions: list[str] = strawberry.field(
         description="Names of the actions that the caller may take."
     )
+    attributes: AttributeRights = strawberry.field(
+        description="The attributes of users that the caller sees, and may set."
+    )
 
 
 @strawberry.type
 class ViewerQuery:
     @guarded(Action.VIEWER, description="The caller and their rights.")
     async def viewer(self, info: Info) -> Viewer | None:
-        caller = info.context.demand_token()
+        caller, rights = info.context.demand_token(), info.context.rights
         return Viewer(
             kind=CallerKind.MACHINE if caller.is_machine else CallerKind.PERSON,
             username=caller.username or caller.sub,
             sub=caller.sub,
             groups=sorted(caller.groups),
-            actions=[action.label for action in Action if action in info.context.rights.actions],
+            actions=[action.label for action in Action if action in rights.actions],
+            attributes=AttributeRights(
+                read=sorted(rights.sight.reads),
+                masked=sorted(rights.sight.masks),
+                write=sorted(rights.writes),
+            ),
         )
 
 
@@ -162,7 +184,7 @@ class AdminSchema(FederationSchema):
         disabled: The disabled actions.
         features: The features of the schema.
         service: Whether there is the field `_service`, for gateways.
-        node_field: Whether there is the field `node`.
+        node_field: Whether there are the fields `node` and `nodes`.
         auth_directives: Whether guarded fields also have the directives of federation for what they
             require.
 
@@ -237,7 +259,7 @@ class AdminSchema(FederationSchema):
     def _is_disabled(self, field: StrawberryField) -> bool:
         if field.graphql_name == "_service" and not self._service:
             return True
-        if field.graphql_name == "node" and not self._node_field:
+        if field.graphql_name in {"node", "nodes"} and not self._node_field:
             return True
         guard = guard_of(field)
         return guard is not None and guard.is_closed(self._disabled)

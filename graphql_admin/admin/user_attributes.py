@@ -22,7 +22,7 @@ from graphql_admin.admin.users import filters
 from graphql_admin.admin.users.filters import Criterion
 from graphql_admin.admin.values import check_attribute_name, check_attribute_value, is_settable
 from graphql_admin.errors import AlreadyExists, BadUserInput, UpstreamFailed
-from graphql_admin.policy.grants import BROUGHT
+from graphql_admin.policy.sight import BROUGHT
 from graphql_admin.targets import Reads
 
 MAX_ATTRIBUTES = 70

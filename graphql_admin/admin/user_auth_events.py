@@ -21,7 +21,7 @@ from graphql_admin.admin.pagination import (
 )
 from graphql_admin.admin.personal import Personal
 from graphql_admin.admin.pool_schema import read_list, read_object, read_text, read_time
-from graphql_admin.admin.users.types import User
+from graphql_admin.admin.users.types import User, key_of
 from graphql_admin.cognito.operations import Timestamp
 from graphql_admin.errors import BadUserInput
 
@@ -114,13 +114,14 @@ def _read(row: Row) -> UserAuthEvent:
 async def auth_events_of_user(
     user: strawberry.Parent[User], info: Info, first: First = DEFAULT_FIRST, after: After = None
 ) -> Connection[UserAuthEvent] | None:
+    key = await key_of(user, info.context, Action.LIST_USER_AUTH_EVENTS)
     listing = Listing(
         Action.LIST_USER_AUTH_EVENTS,
         "AdminListUserAuthEvents",
         rows="AuthEvents",
         key="EventId",
         token="NextToken",
-        parameters={"Username": user.key},
+        parameters={"Username": key},
         size="MaxResults",
     )
     return await paginate(info.context, listing, _read, first=first, after=after)

@@ -33,7 +33,7 @@ from graphql_admin.errors import (
     UpstreamFailed,
     UsernameTaken,
 )
-from graphql_admin.policy.grants import BROUGHT
+from graphql_admin.policy.sight import BROUGHT
 from graphql_admin.targets import Reads
 
 log = structlog.get_logger(__name__)

@@ -21,7 +21,7 @@ from graphql_admin.admin.pagination import (
 )
 from graphql_admin.admin.personal import Personal
 from graphql_admin.admin.pool_schema import read_list, read_text, read_time
-from graphql_admin.admin.users.types import User
+from graphql_admin.admin.users.types import User, key_of
 from graphql_admin.cognito.operations import Timestamp
 from graphql_admin.errors import BadUserInput
 
@@ -107,13 +107,14 @@ def _read(row: Row) -> UserDevice:
 async def devices_of_user(
     user: strawberry.Parent[User], info: Info, first: First = DEFAULT_FIRST, after: After = None
 ) -> Connection[UserDevice] | None:
+    key = await key_of(user, info.context, Action.LIST_USER_DEVICES)
     listing = Listing(
         Action.LIST_USER_DEVICES,
         "AdminListDevices",
         rows="Devices",
         key="DeviceKey",
         token="PaginationToken",
-        parameters={"Username": user.key},
+        parameters={"Username": key},
     )
     return await paginate(info.context, listing, _read, first=first, after=after)
 

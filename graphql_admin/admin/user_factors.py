@@ -12,7 +12,7 @@ from graphql_admin.admin.guards import guarded, selects_beyond
 from graphql_admin.admin.mutations import UserInput, mutation
 from graphql_admin.admin.pagination import Row
 from graphql_admin.admin.pool_schema import read_list, read_text
-from graphql_admin.admin.users.types import User
+from graphql_admin.admin.users.types import User, key_of
 from graphql_admin.errors import BadUserInput, UserNotFound
 
 _IN_USER = frozenset({"__typename", "preferredMfa", "mfa"})
@@ -47,10 +47,10 @@ async def auth_factors_of_user(user: strawberry.Parent[User], info: Info) -> Use
     # a list has neither of the members, whatever their MFA.
     row: Row | None = user.row if "UserAttributes" in user.row else None
     if row is None or selects_beyond(info, UserAuthFactors.__name__, _IN_USER):
+        action = Action.GET_USER_AUTH_FACTORS
         try:
-            row = await info.context.read(
-                Action.GET_USER_AUTH_FACTORS, "AdminGetUserAuthFactors", Username=user.key
-            )
+            key = await key_of(user, info.context, action)
+            row = await info.context.read(action, "AdminGetUserAuthFactors", Username=key)
         except UserNotFound:
             return None
     return UserAuthFactors(

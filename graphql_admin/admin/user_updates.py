@@ -15,7 +15,7 @@ from graphql_admin.admin.user_attributes import (
 )
 from graphql_admin.cognito.operations import Timestamp, is_at
 from graphql_admin.errors import BadUserInput, Stale
-from graphql_admin.policy.grants import BROUGHT
+from graphql_admin.policy.sight import BROUGHT
 from graphql_admin.targets import Reads
 
 

@@ -18,7 +18,7 @@ from botocore.config import Config
 from graphql_admin.actions import Action
 from graphql_admin.dev.moto_server import moto_server
 from graphql_admin.dev.people import ADMIN, HELPER, ORDINARY_USER, Person, make_people
-from graphql_admin.policy.grants import ALL
+from graphql_admin.policy.sight import ALL
 from graphql_admin.settings import PREFIX
 
 if TYPE_CHECKING:

@@ -41,8 +41,30 @@ TakesCall: TypeAlias = Callable[[GraphQLField], bool]
 PAGE_SIZE = "first"
 """The argument for the number of items of a page."""
 
-REFERENCES = "representations"
-"""The argument that lists objects to fetch, one call each."""
+
+def _count_different_ids(ids: list[Any]) -> int:
+    """Return the number of distinct ids; each that is not a string counts as one."""
+    texts = [each for each in ids if isinstance(each, str)]
+    return len(set(texts)) + len(ids) - len(texts)
+
+
+def _count_different_keys(references: list[Any]) -> int:
+    """Return the number of distinct references by key; each invalid one counts as one."""
+    # Type names and keys are strings; nothing else distinguishes references.
+    texts = [
+        frozenset((name, value) for name, value in reference.items() if isinstance(value, str))
+        for reference in references
+        if isinstance(reference, dict)
+    ]
+    referring = [each for each in texts if len(each) > 1]
+    return len(set(referring)) + len(references) - len(referring)
+
+
+REFERENCES: Mapping[str, Callable[[list[Any]], int]] = {
+    "representations": _count_different_keys,
+    "ids": _count_different_ids,
+}
+"""The arguments that list objects to fetch, one call each, and what counts those that differ."""
 
 COUNTED = "upTo"
 """The argument for how far a field counts the rows of a list, one call for each page."""
@@ -74,8 +96,8 @@ class Size:
     variable: str | None = None
     """The variable that sets it, if any."""
 
-    distinct: bool = False
-    """Whether equal items count once."""
+    count: Callable[[list[Any]], int] = len
+    """Counts the items of a list."""
 
     per_call: int = 1
     """Items that one call returns."""
@@ -84,7 +106,7 @@ class Size:
         """Return the size for these variables, which are not coerced yet."""
         value = variables.get(self.variable, self.number) if self.variable else self.number
         if isinstance(value, list):
-            value = _count_different(value) if self.distinct else len(value)
+            value = self.count(value)
         elif isinstance(value, float) and value.is_integer():
             value = int(value)  # as GraphQL coerces an `Int`
         # An invalid size counts as one: it is rejected before any call is made.
@@ -286,11 +308,11 @@ class _Walk:
                 continue
             if PAGE_SIZE in field.args:
                 below = (*sizes, self._size(nodes[0], PAGE_SIZE, field))
-            elif REFERENCES in field.args:
-                size = self._size(nodes[0], REFERENCES, field)
+            elif listed := next((name for name in REFERENCES if name in field.args), None):
+                size = self._size(nodes[0], listed, field)
                 self.references.append(size)
                 # Two references to one object share a call, but not the calls of the fields below.
-                own, below = (*sizes, replace(size, distinct=True)), (*sizes, size)
+                own, below = (*sizes, replace(size, count=REFERENCES[listed])), (*sizes, size)
             elif COUNTED in field.args:
                 size = self._size(nodes[0], COUNTED, field)
                 own = (*sizes, replace(size, per_call=ROWS_PER_CALL))
@@ -332,18 +354,6 @@ def _is_batch(field: GraphQLField) -> bool:
     argument = field.args.get(INPUT)
     type_ = get_named_type(argument.type) if argument else None
     return isinstance(type_, GraphQLInputObjectType) and STEPS in type_.fields
-
-
-def _count_different(references: list[Any]) -> int:
-    """Return the number of distinct references; each invalid one counts as one."""
-    # Type names and keys are strings; nothing else distinguishes references.
-    texts = [
-        frozenset((name, value) for name, value in reference.items() if isinstance(value, str))
-        for reference in references
-        if isinstance(reference, dict)
-    ]
-    referring = [each for each in texts if len(each) > 1]
-    return len(set(referring)) + len(references) - len(referring)
 
 
 def _number(value: ValueNode | None, fallback: int) -> int:

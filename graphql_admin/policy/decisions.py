@@ -360,7 +360,9 @@ class Decisions:
         """Decide by who the user is; None if that does not matter, or allows the action."""
         has_every = principal.rights.has_every
         on_oneself = not sign_in and _may_be_on_oneself(rule, effect, has_every=has_every)
-        matters = not has_every or not on_oneself or self._grants.protects_users
+        # The name may be an alias that the caller does not see: the user must be looked up.
+        hides_aliases = principal.rights.sight.hides_aliases
+        matters = not has_every or not on_oneself or self._grants.protects_users or hides_aliases
         if not matters:
             return None
         if user.sub is None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from graphql_admin.actions import Action
-from graphql_admin.policy.grants import ALL, ANYONE, FOR_ANYONE, Given, Policy, is_listed
-from graphql_admin.policy.tables import LATER, SETTING, Names, Table, make_tables
+from graphql_admin.policy.grants import ANYONE, FOR_ANYONE, Given, Policy, is_listed
+from graphql_admin.policy.sight import ALL, with_brought
+from graphql_admin.policy.tables import SETTING, Names, Table, make_tables
 from graphql_admin.policy.toml_lines import Path, find_lines
 
 _SYNTAX = re.compile(
@@ -94,13 +95,12 @@ def _check(document: Mapping[str, Any], tables: Mapping[str, Table], problems: _
     for name, content in document.items():
         if name in tables:
             _check_table(name, tables[name], content, problems)
-        elif name in LATER:
-            problems.add((name,), f"[{name}] ({LATER[name]}) comes with a later version")
         else:
             known = ", ".join(f"[{each}]" for each in tables)
             problems.add((name,), f"there is no table {name!r}; the tables are {known}")
     _check_protected(document, problems)
     _check_writes(document, problems)
+    _check_masks(document, problems)
 
 
 def _check_table(name: str, table: Table, content: object, problems: _Problems) -> None:
@@ -172,6 +172,19 @@ def _check_writes(document: Mapping[str, Any], problems: _Problems) -> None:
                 problems.add((table, key, index), f"[{table}] {key!r}: {problem}")
 
 
+def _check_masks(document: Mapping[str, Any], problems: _Problems) -> None:
+    """Find what is both seen and masked for one group."""
+    for key, index, name in _strings(document.get("masks")):
+        read = frozenset(each for *_, each in _strings(document.get("reads"), key))
+        if name == ALL and read:
+            problem = "[reads] gives attributes whole, so not all can be masked"
+        elif is_listed(name, with_brought(read)):
+            problem = f"[reads] gives {name!r} whole, so it cannot be masked"
+        else:
+            continue
+        problems.add(("masks", key, index), f"[masks] {key!r}: {problem}")
+
+
 def _strings(table: object, only: str | None = None) -> Iterator[tuple[str, int, str]]:
     """Yield the strings in a table's lists, with their keys and indices."""
     for key, names in table.items() if isinstance(table, dict) else ():
@@ -184,7 +197,6 @@ def _strings(table: object, only: str | None = None) -> Iterator[tuple[str, int,
 def _make(document: Mapping[str, Any], for_anyone: frozenset[Action]) -> Policy:
     """Return the policy of a valid document."""
     groups, scopes = document.get("groups"), document.get("scopes")
-    grants, writes = document.get("grants"), document.get("writes")
     protected = document.get("protected", {})
     everything = frozenset(Action)
     return Policy(
@@ -193,11 +205,17 @@ def _make(document: Mapping[str, Any], for_anyone: frozenset[Action]) -> Policy:
             for group, labels in (groups or {}).items()
         },
         scopes=scopes and {name: _read_given(scopes[name], everything) for name in scopes},
-        grants=None if grants is None else {name: frozenset(grants[name]) for name in grants},
-        writes=None if writes is None else {name: frozenset(writes[name]) for name in writes},
+        grants=_read_lists(document.get("grants")),
+        writes=_read_lists(document.get("writes")),
+        reads=_read_lists(document.get("reads")),
+        masks=_read_lists(document.get("masks")),
         protected_groups=frozenset(protected.get("groups", ())),
         protected_users=frozenset(sub.lower() for sub in protected.get("users", ())),
     )
+
+
+def _read_lists(table: Mapping[str, list[str]] | None) -> Mapping[str, frozenset[str]] | None:
+    return None if table is None else {name: frozenset(table[name]) for name in table}
 
 
 def _read_given(labels: list[str], everything: frozenset[Action]) -> Given:

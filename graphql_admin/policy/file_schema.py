@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from graphql_admin.actions import Action
-from graphql_admin.policy.grants import ALL
+from graphql_admin.policy.sight import ALL
 from graphql_admin.policy.tables import Names, Table, Word, make_tables
 
 PATH = Path(__file__).with_name("policy.schema.json")
@@ -19,8 +19,8 @@ PATH = Path(__file__).with_name("policy.schema.json")
 def make_schema() -> dict[str, Any]:
     """Return the schema, of draft 7, which taplo and VS Code support.
 
-    Rules across two tables are left to the parser: a protected group in `[grants]`, and who must
-    have a line in `[writes]`.
+    Rules across two tables are left to the parser: a protected group in `[grants]`, who must have a
+    line in `[writes]`, and what is both in `[reads]` and `[masks]`.
     """
     tables = make_tables()
     return {

@@ -6,9 +6,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from graphql_admin.actions import Action
-
-ALL = "*"
-"""In a list of names: all of them."""
+from graphql_admin.policy.sight import ALL, WHOLE, Sight, sight_of, with_brought
 
 ANYONE = "*"
 """In place of a group: every signed-in user."""
@@ -39,13 +37,6 @@ NOT_FOR_MACHINES = frozenset({Action.SIGN_USER_OUT})
 """The actions that a machine cannot be given: it has no sessions to end."""
 
 
-BROUGHT: Mapping[str, str] = {
-    "email": "email_verified",
-    "phone_number": "phone_number_verified",
-}
-"""Attributes of users, each with one that comes with it wherever a policy names it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Given:
     """The rights that a policy gives a group or a scope."""
@@ -73,6 +64,13 @@ class Policy:
     """The attributes that members of a group, or clients with a scope, may set; None if this
     depends on the actions alone."""
 
+    reads: Mapping[str, frozenset[str]] | None = None
+    """The attributes that members of a group, or clients with a scope, see; None if they see all
+    but the masked ones."""
+
+    masks: Mapping[str, frozenset[str]] | None = None
+    """The attributes that they see in part; None if none are masked."""
+
     protected_groups: frozenset[str] = frozenset()
     protected_users: frozenset[str] = frozenset()
     """By `sub`, in lower case."""
@@ -80,15 +78,22 @@ class Policy:
     @property
     def named_groups(self) -> frozenset[str]:
         """The groups of the pool that the policy names, and that should exist."""
-        grants = self.grants or {}
         others = (self.scopes or {}).keys() - self.groups.keys() | {ANYONE, ALL}
-        given = frozenset(self.groups).union(grants, *grants.values(), self.writes or {})
+        given = self.named_in_lists.union(self.groups, *(self.grants or {}).values())
         return (given - others) | (self.protected_groups - {ALL})
 
     @property
     def named_attributes(self) -> frozenset[str]:
         """The attributes that the policy names, and that the pool should have."""
-        return frozenset[str]().union(*(self.writes or {}).values()) - {ALL}
+        tables = (self.writes, self.reads, self.masks)
+        lists = (listed for table in tables if table for listed in table.values())
+        return frozenset[str]().union(*lists) - {ALL}
+
+    @property
+    def named_in_lists(self) -> frozenset[str]:
+        """The groups and scopes that have a list of groups or attributes."""
+        tables = (self.grants, self.writes, self.reads, self.masks)
+        return frozenset[str]().union(*(table for table in tables if table))
 
     @classmethod
     def of_administrators(cls, groups: Collection[str]) -> "Policy":
@@ -109,8 +114,8 @@ class Rights:
     `[grants]` restricts them."""
 
     has_every: bool = False
-    """Whether these are all groups, all attributes and all actions, apart from those that every
-    signed-in user has."""
+    """Whether these are all groups, all attributes to set and all actions, apart from those that
+    every signed-in user has, and no group sees more of any attribute."""
 
     writes: frozenset[str] = frozenset({ALL})
     """The attributes that the caller may set, as far as the table `[writes]` restricts them."""
@@ -118,6 +123,8 @@ class Rights:
     groups_attribute: str | None = None
     """The attribute from which tokens have their groups. To set it is to give any right, so only
     who has every right may, whatever `[writes]` lists."""
+    sight: Sight = WHOLE
+    """The attributes of users that the caller sees."""
 
     disabled: frozenset[Action] = frozenset()
     """The actions that the policy gives, and that are disabled in this process. They count for
@@ -163,19 +170,18 @@ class Grants:
             if name != ANYONE
         }
         grants = policy.grants or {}
-        writes = policy.writes and {
-            name: attributes.union(BROUGHT[each] for each in attributes & BROUGHT.keys())
-            for name, attributes in policy.writes.items()
-        }
+        writes = _with_brought(policy.writes)
+        reads, masks = _with_brought(policy.reads), policy.masks
         scopes = frozenset(policy.scopes or ())
-        groups = (frozenset(policy.groups) | grants.keys() | (writes or {}).keys()) - (
-            scopes - policy.groups.keys()
-        )
+        groups = policy.named_in_lists.union(policy.groups) - (scopes - policy.groups.keys())
         # A group in the pool may have the name of a scope, and a scope that of a group.
         self._lists_of_groups = _of(groups, policy.grants), _of(groups, writes)
         self._lists_of_scopes = _of(scopes, policy.grants), _of(scopes, writes)
-        self._all_names = frozenset(policy.groups).union(
-            grants, *grants.values(), policy.writes or {}, policy.protected_groups
+        self._seen_by_groups = _of(groups, reads), _of(groups, masks)
+        self._seen_by_any = _sight_of(self._seen_by_groups, policy.groups, groups | {ANYONE})
+        self._seen_by_scopes = _of(scopes, reads), _of(scopes, masks)
+        self._all_names = policy.named_in_lists.union(
+            policy.groups, *grants.values(), policy.protected_groups
         )
         self._other = "?" * (1 + max(map(len, self._all_names), default=0))
         # Tokens repeat, and a write asks for what a group gives more than once.
@@ -194,7 +200,8 @@ class Grants:
             groups: The user's groups, without `ANYONE`.
         """
         names = groups | {ANYONE}
-        return self._rights(self._policy.groups, names, self._of_signed_in, self._lists_of_groups)
+        lists, seen = self._lists_of_groups, self._seen_by_groups
+        return self._rights(self._policy.groups, names, self._of_signed_in, lists, seen)
 
     def _of_machine(self, scopes: frozenset[str]) -> Rights:
         """Return the rights of a machine, which is not a signed-in user.
@@ -205,7 +212,7 @@ class Grants:
         always = self._of_signed_in - NOT_FOR_MACHINES
         # A scope may be named `*`, which means every user in `[grants]`.
         table, names = self._policy.scopes or {}, scopes - {ANYONE}
-        rights = self._rights(table, names, always, self._lists_of_scopes)
+        rights = self._rights(table, names, always, self._lists_of_scopes, self._seen_by_scopes)
         return replace(rights, actions=rights.actions - NOT_FOR_MACHINES)
 
     def _rights(
@@ -214,16 +221,20 @@ class Grants:
         names: frozenset[str],
         always: frozenset[Action],
         lists: "_Lists",
+        seen: "_Lists",
     ) -> Rights:
         given = {name: table[name] for name in names if name in table}
         actions = always.union(*(each.actions for each in given.values()))
         grants, writes = (_listed_for(each, given, names) for each in lists)
+        sight = _sight_of(seen, given, names)
+        is_all = self._every <= actions and ALL in grants and ALL in writes
         return Rights(
             actions=actions - self._disabled,
             grants=grants,
-            has_every=self._every <= actions and ALL in grants and ALL in writes,
+            has_every=is_all and sight.covers(self._seen_by_any),
             writes=writes,
             groups_attribute=self.groups_attribute,
+            sight=sight,
             disabled=actions & self._disabled,
         )
 
@@ -240,15 +251,20 @@ class Grants:
         table = self._policy.groups
         names = frozenset(groups) - {ANYONE}
         given = {name: table[name] for name in names if name in table}
+        if not rights.sight.is_whole:
+            sight = _sight_of(self._seen_by_groups, given, names)
+            if not rights.sight.covers(sight):
+                return False
         lists = zip(self._lists_of_groups, (rights.grants, rights.writes), strict=True)
         return all(ALL in own or _listed_for(each, given, names) <= own for each, own in lists)
 
     def gives_rights(self, group: str) -> bool:
         """Tell whether the group gives its members any right.
 
-        That is an action, a group in `[grants]` or an attribute in `[writes]`.
+        That is an action, a group in `[grants]`, or an attribute in `[writes]`, `[reads]` or
+        `[masks]`.
         """
-        tables = (self._of_group, *self._lists_of_groups)
+        tables = (self._of_group, *self._lists_of_groups, *self._seen_by_groups)
         return group != ANYONE and any(table.get(group) for table in tables if table)
 
     @property
@@ -284,7 +300,18 @@ class Grants:
 
 _Table: TypeAlias = Mapping[str, frozenset[str]] | None
 _Lists: TypeAlias = tuple[_Table, _Table]
-"""The tables `[grants]` and `[writes]`."""
+"""The tables `[grants]` and `[writes]`, or `[reads]` and `[masks]`."""
+
+
+def _with_brought(table: _Table) -> _Table:
+    return table and {name: with_brought(listed) for name, listed in table.items()}
+
+
+def _sight_of(seen: _Lists, given: Mapping[str, Given], names: frozenset[str]) -> Sight:
+    """Return what members of some groups, or clients with some scopes, see; as `_listed_for`."""
+    reads, masks = seen
+    everything = {name for name, each in given.items() if each.is_everything}
+    return sight_of(names, acting=given, everything=everything, reads=reads, masks=masks)
 
 
 def _of(names: frozenset[str], table: _Table) -> _Table:

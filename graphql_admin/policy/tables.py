@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from graphql_admin.actions import Action
-from graphql_admin.policy.grants import ALL, ANYONE, FOR_ANYONE, NOT_FOR_MACHINES
+from graphql_admin.policy.grants import ANYONE, FOR_ANYONE, NOT_FOR_MACHINES
+from graphql_admin.policy.sight import ALL
 
 _NOT_BLANK = r"^[\s\S]*\S[\s\S]*$"
 _SCOPE = (
@@ -37,6 +38,15 @@ SETTABLE = Word(
 )
 """The name of an attribute, without those that Cognito sets itself, and the legacy attributes that
 only developers see."""
+
+SEEN = Word("the name of an attribute", r"^[^\s\x00-\x1f\x7f-\x9f\ufeff]{1,32}$")
+
+MASKED = Word(
+    "an attribute that can be masked",
+    r"^(?!(sub|email_verified|phone_number_verified)$)[^\s\x00-\x1f\x7f-\x9f\ufeff]{1,32}$",
+)
+"""The name of an attribute, without those that are always seen, or come with another one: there is
+no part of "true" to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +157,34 @@ def make_tables(for_anyone: frozenset[Action] = FOR_ANYONE) -> Mapping[str, Tabl
             ),
             key=Word("the name of a group or scope", _NOT_BLANK),
         ),
+        "reads": Table(
+            "Which attributes of users members of a group, or clients with a scope, see. Without "
+            "this table: all that [masks] does not name for them. With it, those that it does not "
+            f'name see none, except groups and scopes with ["{ALL}"]. Username, `sub`, status and '
+            "dates are always seen.",
+            {},
+            others=Names(
+                "Names of attributes. `email` brings `email_verified`, and `phone_number` its own.",
+                '["email", "name", "custom:plan"]',
+                word=SEEN,
+                may_be_empty=True,
+            ),
+            key=Word("the name of a group or scope", _NOT_BLANK),
+        ),
+        "masks": Table(
+            "Which attributes of users members of a group, or clients with a scope, see in part: "
+            "`a***@e***` of an e-mail address, `+*******1234` of a phone number, and `***` of any "
+            "other. If another group gives it as a whole, it is seen as a whole.",
+            {},
+            others=Names(
+                "Names of attributes. With `email`, `email_verified` is seen; with `phone_number`, "
+                "its own.",
+                '["phone_number"]',
+                word=MASKED,
+                may_be_empty=True,
+            ),
+            key=Word("the name of a group or scope", _NOT_BLANK),
+        ),
         "protected": Table(
             "What cannot be changed through this server.",
             {
@@ -160,10 +198,3 @@ def make_tables(for_anyone: frozenset[Action] = FOR_ANYONE) -> Mapping[str, Tabl
             },
         ),
     }
-
-
-LATER = {
-    "reads": "which attributes are seen",
-    "masks": "which attributes are seen in part",
-}
-"""Tables that are not supported yet, and what they will mean."""

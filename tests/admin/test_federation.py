@@ -376,3 +376,84 @@ def test_service_shows_auth_directives(
     """The auth directives are in what gateways are given, where the setting says so."""
     sdl = serve(scripted.url, auth_directives=True).send("{ _service { sdl } }").data
     assert 'import: ["@authenticated", "@key", "@policy", "@shareable"]' in sdl["_service"]["sdl"]
+
+
+NODES = """query ($ids: [ID!]!) {
+    nodes(ids: $ids) { __typename id ... on User { email } ... on Group { description } }
+}"""
+
+
+def test_nodes(serve: Callable[..., Api], directory: Directory, moto_url: str) -> None:
+    """Objects come in the order of their ids, with null for what is gone."""
+    directory.add_group("Editors", Description="Who edits")
+    directory.add_user("bob", email="bob@example.com")
+    bob, editors = global_id("User", "bob"), global_id("Group", "Editors")
+    ids = [editors, bob, global_id("User", "gone"), global_id("Group", "gone"), bob]
+    user = {"__typename": "User", "id": bob, "email": "bob@example.com"}
+    group = {"__typename": "Group", "id": editors, "description": "Who edits"}
+    api = serve(moto_url, directory.pool_id)
+    assert api.send(NODES, {"ids": ids}).data["nodes"] == [group, user, None, None, user]
+
+
+def test_nodes_cost_a_call_each(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """Each different id is priced as a call, and takes one."""
+    scripted.on("AdminGetUser", reply({"Username": "bob", "UserAttributes": []}))
+    api = serve(scripted.url, max_calls=2)
+    bob = global_id("User", "bob")
+    found = api.send(NODES, {"ids": [bob] * 60})
+    assert found.data["nodes"] == [{"__typename": "User", "id": bob, "email": None}] * 60
+    assert scripted.operations() == ["AdminGetUser"]
+    ids = [global_id("User", str(number)) for number in range(3)]
+    assert api.send(NODES, {"ids": ids}).codes == ["QUERY_TOO_EXPENSIVE"]
+    assert scripted.operations() == ["AdminGetUser"]
+
+
+def test_too_many_nodes(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """More ids than a page has items are refused before any call, and alone."""
+    document = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } viewer { username } }"
+    refused = serve(scripted.url).send(document, {"ids": [global_id("User", "bob")] * 61})
+    assert refused.codes == ["BAD_USER_INPUT"]
+    assert refused.partial == {"nodes": None, "viewer": {"username": "root"}}
+    assert scripted.requests == []
+
+
+def test_nodes_that_are_denied(serve_policy: Callable[..., Api], scripted: ScriptedCognito) -> None:
+    """What is denied, or no id, is an error in its place, and the others are there."""
+    scripted.on("GetGroup", reply({"Group": {"GroupName": "Editors"}}))
+    api = serve_policy('[groups]\nStaff = ["getGroup"]')
+    ids = [global_id("User", "bob"), global_id("Group", "Editors"), "no id", global_id("Pet", "x")]
+    answer = api.send(NODES, {"ids": ids}, token=api.token("Staff"))
+    assert [(each["path"], each["extensions"]["code"]) for each in answer.errors] == [
+        (["nodes", 0], "FORBIDDEN"),
+        (["nodes", 2], "BAD_USER_INPUT"),
+        (["nodes", 3], "BAD_USER_INPUT"),
+    ]
+    group = {"__typename": "Group", "id": ids[1], "description": None}
+    assert answer.partial["nodes"] == [None, group, None, None]
+    assert scripted.operations() == ["GetGroup"]
+
+
+def test_entities_by_id(api: Api, directory: Directory) -> None:
+    """Another subgraph may refer to an object by its id alone."""
+    directory.add_group("Editors", Description="Who edits")
+    directory.add_user("bob", email="bob@example.com")
+    references = [
+        {"__typename": "User", "id": global_id("User", "bob")},
+        {"__typename": "Group", "id": global_id("Group", "Editors")},
+    ]
+    assert api.send(ENTITIES, {"representations": references}).data["_entities"] == [
+        {"__typename": "User", "username": "bob", "email": "bob@example.com"},
+        {"__typename": "Group", "name": "Editors", "description": "Who edits"},
+    ]
+
+
+@pytest.mark.parametrize("id_", ["no id", global_id("Group", "bob"), global_id("User", "")])
+def test_entities_by_other_ids(
+    serve: Callable[..., Api], scripted: ScriptedCognito, id_: str
+) -> None:
+    """What is not an id of an object of the type is refused before any call."""
+    references = [{"__typename": "User", "id": id_}]
+    assert serve(scripted.url).send(ENTITIES, {"representations": references}).codes == [
+        "BAD_USER_INPUT"
+    ]
+    assert scripted.requests == []

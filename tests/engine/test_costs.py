@@ -16,6 +16,7 @@ ENTITIES = (
     "query($r: [_Any!]!) { _entities(representations: $r) {"
     "  ... on User { email } ... on Group { description } } }"
 )
+NODES = "query($i: [ID!]!) { nodes(ids: $i) { ... on User { email } } }"
 PAGES = "{ users(first: 60) { nodes { groups { nodes { name } } } } }"
 
 
@@ -96,6 +97,18 @@ EXACT: dict[str, tuple[str, dict[str, Any] | None, int]] = {
         ),
         None,
         2,
+    ),
+    "nodes": (NODES, {"i": ["a", "b", "c"]}, 3),
+    "the same nodes again": (NODES, {"i": ["a", "b"] * 30}, 2),
+    "what is no id": (NODES, {"i": ["a", 5, None, [], {}]}, 5),
+    "nodes in the text": ('{ nodes(ids: ["a", "b"]) { id } }', None, 2),
+    "nodes with groups": (
+        (
+            "query($i: [ID!]!) { nodes(ids: $i) {"
+            " ... on User { groups { nodes { id } } } ... on Group { users { nodes { id } } } } }"
+        ),
+        {"i": ["a", "b"]},
+        4,
     ),
     "a payload": (
         'mutation { enableUser(input: {username: "b"}) { user { fullName groups { nodes { id }}}}}',

@@ -24,7 +24,8 @@ from graphql_admin.policy.decisions import (
     Reason,
     TargetRead,
 )
-from graphql_admin.policy.grants import ALL, FOR_ANYONE, Given, Grants, Policy, Rights
+from graphql_admin.policy.grants import FOR_ANYONE, Given, Grants, Policy, Rights
+from graphql_admin.policy.sight import ALL
 from graphql_admin.targets import TargetKind
 
 CHANGES = frozenset(

@@ -4,7 +4,8 @@ import pytest
 
 from graphql_admin.actions import Action
 from graphql_admin.policy.file import read_policy
-from graphql_admin.policy.grants import ALL, FOR_ANYONE, Grants, Policy, Rights
+from graphql_admin.policy.grants import FOR_ANYONE, Grants, Policy, Rights
+from graphql_admin.policy.sight import ALL
 
 OPEN = frozenset(action for action in Action if action.open_to_signed_in)
 POLICY = read_policy(

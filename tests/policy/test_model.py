@@ -18,8 +18,9 @@ from graphql_admin.policy.decisions import (
     KnownUser,
     Principal,
 )
-from graphql_admin.policy.grants import ALL, ANYONE, Given, Grants, Policy, Rights
+from graphql_admin.policy.grants import ANYONE, Given, Grants, Policy, Rights
 from graphql_admin.policy.reservations import LocalReservations, Reservation
+from graphql_admin.policy.sight import ALL
 from graphql_admin.targets import TargetKind
 
 DELETE = Action.DELETE_USER

@@ -77,7 +77,7 @@ class Visit:
         self.page.get_by_role("button", name="Use it").click()
 
     def examples(self) -> list[str]:
-        """Return the actions of which there are examples."""
+        """Return the names of the examples: the actions, and `nodes`."""
         return self.page.locator("#examples button").all_inner_texts()
 
     def choose(self, action: str) -> None:

@@ -3,6 +3,7 @@
 The ways are read off the built schema, so that a new field is tested as it is added.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -185,7 +186,8 @@ def uses(guard: Guard, field: Any, type_: Any) -> Iterator[Use]:
             yield Use(action, "", f"{{ {BEYOND_KEY[type_.name]} }}")
         case RequiresByType(actions=actions, has_key=False):
             for typename, key in (("User", "bob"), ("Group", "Editors")):
-                id_ = f'(id: "{global_id(typename, key)}")'
+                given = json.dumps(global_id(typename, key))
+                id_ = f"(id: {given})" if "id" in field.args else f"(ids: [{given}])"
                 yield Use(actions[typename], id_, "{ id }", typename)
         case RequiresByType(actions=actions):
             for typename, key in (

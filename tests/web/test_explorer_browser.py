@@ -182,9 +182,11 @@ def test_picking_a_person_shows_who_one_is(visit: Visit) -> None:
 
 
 def test_every_allowed_action_has_an_example(visit: Visit) -> None:
-    """A caller who may do everything is offered every example, and one of a batch."""
+    """A caller who may do everything is offered every example, and those of `batch` and `nodes`."""
     visit.pick("admin")
-    assert sorted(visit.examples()) == sorted(["batch", *(action.label for action in Action)])
+    assert sorted(visit.examples()) == sorted(
+        ["batch", "nodes", *(action.label for action in Action)]
+    )
 
 
 LACKING = {
@@ -218,7 +220,10 @@ def test_no_example_is_refused(visit: Visit, role: str) -> None:
             continue
         assert "errors" not in result, (action, result)
         assert None not in result["data"].values(), (action, result)
-        if action == "batch" or Action.labelled(action).write:
+        if action == "nodes":
+            assert len(result["data"]["nodes"]) == 3
+            assert None not in result["data"]["nodes"]
+        elif action == "batch" or Action.labelled(action).write:
             assert result["data"][action]["errors"] == [], (action, result)
 
 

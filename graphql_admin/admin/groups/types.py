@@ -33,7 +33,7 @@ def _member(name: str) -> FieldReader:
     )
 
 
-@strawberry.federation.type(keys=["name"], description="A group of the user pool.")
+@strawberry.federation.type(keys=["name", "id"], description="A group of the user pool.")
 class Group(Node):
     row: strawberry.Private[Row]
     """Cognito's GroupType."""

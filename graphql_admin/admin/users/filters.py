@@ -66,6 +66,11 @@ class Criterion:
     operator: Literal["=", "^="]
     value: str
 
+    @property
+    def is_met_by_all(self) -> bool:
+        """Whether every user meets it."""
+        return self.operator == "^=" and not self.value
+
     def expression(self, field: str) -> str:
         """Return the filter, with the value escaped.
 
@@ -144,8 +149,8 @@ class UserFilter:
         default=UNSET, description="By whether they are enabled."
     )
 
-    def criterion(self) -> Criterion | None:
-        """Return the condition that is set; None if every user meets it."""
+    def criterion(self) -> Criterion:
+        """Return the condition that is set."""
         field, value = next(item for item in vars(self).items() if item[1] is not UNSET)
         match value:
             case UserStatus():
@@ -154,8 +159,6 @@ class UserFilter:
                 return Criterion("status", "=", "Enabled" if value else "Disabled")
             case StringMatch(equals=str(text)):
                 return Criterion(_ATTRIBUTES.get(field, field), "=", text)
-            case StringMatch(starts_with=""):
-                return None
             case StringMatch(starts_with=str(text)):
                 return Criterion(_ATTRIBUTES.get(field, field), "^=", text)
         raise AssertionError(field)

@@ -1,6 +1,6 @@
 """Users of the user pool."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Self
 
@@ -37,9 +37,11 @@ from graphql_admin.admin.users.filters import (
     read_attributes,
 )
 from graphql_admin.admin.users.identities import ATTRIBUTE, UserIdentity, read_identities
+from graphql_admin.admin.users.views import View, demand_filter, view_of
 from graphql_admin.cognito.operations import Timestamp, to_timestamp
 from graphql_admin.engine.fields import FieldReader, held, shown
 from graphql_admin.errors import AmbiguousUser, BadUserInput, UpstreamFailed, UserNotFound
+from graphql_admin.policy.sight import WHOLE, Seen, Sight
 
 log = structlog.get_logger(__name__)
 
@@ -90,18 +92,31 @@ def _member(name: str) -> FieldReader:
     )
 
 
-@strawberry.federation.type(keys=["username", "sub"], description="A user of the user pool.")
+@strawberry.federation.type(
+    keys=["username", "sub", "id"],
+    description="A user of the user pool. The server's policy may hide attributes from a caller: "
+    "they are null, and missing in `attributes`. Others may be masked, such as `a***@e***` or "
+    "`+*******1234`.",
+)
 class User(Node):
     row: strawberry.Private[Row]
-    """Cognito's UserType, or the reply of AdminGetUser."""
+    """Cognito's UserType, or the reply of AdminGetUser; without its attributes, where the caller
+    does not see the whole of all."""
 
     values: strawberry.Private[Row]
-    """Its attributes by name."""
+    """What the caller sees of its attributes, by name."""
 
-    def __init__(self, row: Row) -> None:
+    sight: strawberry.Private[Sight] = WHOLE
+    """What the caller sees of its attributes."""
+
+    def __init__(self, row: Row, view: View | None = None) -> None:
         self.key = row["Username"]
-        self.row = row
-        self.values = read_attributes(row)
+        if view is None:
+            self.row = row
+            self.values = read_attributes(row)
+        else:
+            self.row, self.values = view.of(row)
+            self.sight = view.sight
 
     username = held(
         KEY,
@@ -165,16 +180,18 @@ class User(Node):
         convert=to_timestamp,
     )
 
-    @shown("Every attribute, standard and custom, as stored in Cognito.")
+    @shown("Every attribute that the caller sees, standard and custom, as stored in Cognito.")
     def attributes(self) -> list[UserAttribute]:
         present = ((name, value) for name, value in self.values.items() if value)
         return [UserAttribute(name=name, value=value) for name, value in present]
 
     @shown(
-        "The identities at other providers that sign in as the user; null if Cognito's list cannot "
-        "be read."
+        "The identities at other providers that sign in as the user; null if the caller does not "
+        "see the whole attribute `identities`, or if Cognito's list cannot be read."
     )
     def identities(self) -> list[UserIdentity] | None:
+        if self.sight.of(ATTRIBUTE) is not Seen.WHOLE:
+            return None
         return read_identities(self.values.get(ATTRIBUTE))
 
     @guarded(
@@ -184,7 +201,7 @@ class User(Node):
     async def groups(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Group] | None:
-        listing = list_groups_of(self.key)
+        listing = list_groups_of(await key_of(self, info.context, Action.LIST_GROUPS_FOR_USER))
         return await paginate(info.context, listing, Group, first=first, after=after)
 
     @classmethod
@@ -203,18 +220,36 @@ class User(Node):
         return cls({"Username": username, "Attributes": [{"Name": "sub", "Value": sub}]})
 
 
-def list_users(action: Action, criterion: Criterion | None, *, field: str) -> Listing:
+def user_maker(context: Context) -> Callable[[Row], User]:
+    """Return what makes users from Cognito's rows, with what the request's caller sees of them.
+
+    Every user whom a caller sees is made here, or of what the caller sent.
+    """
+    sight = context.rights.sight
+    if sight.is_whole:
+        return User
+    view = view_of(sight)
+    return lambda row: User(row, view)
+
+
+def list_users(
+    context: Context, action: Action, criterion: Criterion | None, *, field: str
+) -> Listing:
     """Return the list of all users, or of those that meet a criterion.
 
     Args:
+        context: The request's context.
         action: The action that the users are read for.
         criterion: The condition; None for all users.
         field: The field of the request that it comes from, for the error.
 
     Raises:
         BadUserInput: The criterion's value cannot be part of a filter.
+        Forbidden: The caller does not see the criterion's attribute.
     """
-    if criterion is None:
+    if criterion is not None:
+        demand_filter(context.rights.sight, criterion)
+    if criterion is None or criterion.is_met_by_all:
         return Listing(action, "ListUsers", rows="Users", key="Username", token="PaginationToken")
     return Listing(
         action,
@@ -252,7 +287,8 @@ async def find_user(
         action: The action that the user is read for.
 
     Raises:
-        AdminError: The call failed; a missing user is None, not an error.
+        AdminError: The call failed; a missing user is None, not an error. So is one whom the name
+            means by an attribute that the caller does not see.
     """
     try:
         reply = await context.read(action, "AdminGetUser", Username=username)
@@ -260,7 +296,35 @@ async def find_user(
         return None
     if not isinstance(reply.get("Username"), str):
         raise _incomplete("Username")
-    return User(reply)
+    sight = context.rights.sight
+    if sight.is_whole:
+        return User(reply)
+    if sight.hides_aliases and not sight.tells(username, reply["Username"], read_attributes(reply)):
+        return None
+    return user_maker(context)(reply)
+
+
+async def key_of(user: User, context: Context, action: Action) -> str:
+    """Return the name by which to read more of a user.
+
+    That of a user of whom only a name is known may be an alias. A caller who does not see its
+    attribute would learn from what is read that the user has it, so the username is looked up.
+
+    Args:
+        user: The user.
+        context: The request's context.
+        action: The action that more is read for.
+
+    Raises:
+        UserNotFound: There is no such user, or not by a name that the caller may know.
+        AdminError: The call failed.
+    """
+    if "sub" in user.values or not context.rights.sight.hides_aliases:
+        return user.key
+    found = await find_user(context, user.key, action)
+    if found is None:
+        raise UserNotFound
+    return found.key
 
 
 async def find_user_by(context: Context, attribute: str, value: str, *, field: str) -> User | None:
@@ -274,18 +338,20 @@ async def find_user_by(context: Context, attribute: str, value: str, *, field: s
 
     Raises:
         BadUserInput: The value cannot be part of a filter.
+        Forbidden: The caller does not see the attribute.
         AmbiguousUser: There is more than one.
         QueryTooExpensive: The request's calls were used up before the end of the list, so that it
             is not known whether there is a match, or a second one.
         AdminError: The call failed; a missing user is None, not an error.
     """
-    listing = list_users(Action.GET_USER, Criterion(attribute, "=", value), field=field)
+    criterion = Criterion(attribute, "=", value)
+    listing = list_users(context, Action.GET_USER, criterion, field=field)
     # A `sub` is unique, so after one match there is no need to look for a second.
     enough = 1 if attribute == "sub" else 2
     rows = await read_all(context, listing, enough=enough)
     if len(rows) > 1:
         raise AmbiguousUser
-    return User(rows[0]) if rows else None
+    return user_maker(context)(rows[0]) if rows else None
 
 
 @strawberry.type
@@ -320,10 +386,10 @@ class UserQuery:
             strawberry.argument(description="Return only the users that match; all by default."),
         ] = None,
     ) -> Connection[User] | None:
-        listing = list_users(
-            Action.LIST_USERS, filter.criterion() if filter else None, field="filter"
-        )
-        return await paginate(info.context, listing, User, first=first, after=after)
+        criterion = filter.criterion() if filter else None
+        listing = list_users(info.context, Action.LIST_USERS, criterion, field="filter")
+        make = user_maker(info.context)
+        return await paginate(info.context, listing, make, first=first, after=after)
 
 
 def _members_of(group: Group) -> Listing:
@@ -345,7 +411,8 @@ async def users_in_group(
     first: First = DEFAULT_FIRST,
     after: After = None,
 ) -> Connection[User] | None:
-    return await paginate(info.context, _members_of(group), User, first=first, after=after)
+    make = user_maker(info.context)
+    return await paginate(info.context, _members_of(group), make, first=first, after=after)
 
 
 @strawberry.type(description="The number of users in a group, as far as they were counted.")

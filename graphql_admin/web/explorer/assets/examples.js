@@ -1,10 +1,12 @@
-// An example for each action: an operation that the viewer may run, about things that exist.
+// An example for each action, and one of `nodes`: operations that the viewer may run, about things
+// that exist.
 
 /**
  * @typedef {import("./server.js").Viewer} Viewer
  * @typedef {import("./server.js").Surroundings} Surroundings
  * @typedef {{
  *   action: string,
+ *   label: string,
  *   changes: boolean,
  *   query: string,
  *   operationName: string,
@@ -69,6 +71,14 @@ function examplesThatRead({ username, actions }, { users, groups }) {
     reading("getGroup", GET_GROUP, { name }),
     reading("getUserPool", USER_POOL, {}),
   ];
+  const ids = [
+    ...(may("getUser") ? users.slice(0, 2) : []),
+    ...(may("getGroup") ? groups.slice(0, 1) : []),
+  ].flatMap(({ id }) => id ?? []);
+  if (ids.length > 0) {
+    const action = may("getUser") ? "getUser" : "getGroup";
+    examples.push(reading(action, NODES, { ids }, "nodes"));
+  }
   // What hangs below a user or a group can be read by a caller who may read that user or group.
   if (may("getUser")) {
     examples.push(
@@ -205,8 +215,8 @@ function examplesThatChange(viewer, { users, groups }, changes, spared) {
 const actionsOnBoth = (some, others) =>
   some && others ? some.filter((action) => others.includes(action)) : (some ?? others);
 
-function reading(action, query, variables) {
-  return { action, changes: false, query, operationName: capitalized(action), variables };
+function reading(action, query, variables, label = action) {
+  return { action, label, changes: false, query, operationName: capitalized(label), variables };
 }
 
 const indented = (line) => `  ${line}`;
@@ -223,7 +233,7 @@ function changing(action, shown, input) {
     }
   }
 }`;
-  return { action, changes: true, query, operationName: name, variables: { input } };
+  return { action, label: action, changes: true, query, operationName: name, variables: { input } };
 }
 
 const capitalized = (word) => word[0].toUpperCase() + word.slice(1);
@@ -287,6 +297,20 @@ const GET_USER = `query GetUser($by: UserBy!) {
     enabled
     createdAt
     updatedAt
+  }
+}`;
+
+const NODES = `query Nodes($ids: [ID!]!) {
+  nodes(ids: $ids) {
+    id
+    ... on User {
+      username
+      email
+    }
+    ... on Group {
+      name
+      description
+    }
   }
 }`;
 

@@ -208,7 +208,7 @@ function makeExample(example) {
   const button = make("button", {
     type: "button",
     className: example.changes ? "changes" : "",
-    textContent: example.action,
+    textContent: example.label,
     title: config.actions[example.action],
   });
   button.addEventListener("click", () => ide.open(example));

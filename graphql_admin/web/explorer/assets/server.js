@@ -5,12 +5,13 @@
  * @typedef {{
  *   users: {
  *     username: string,
+ *     id?: string,
  *     status?: string,
  *     enabled?: boolean,
  *     emailVerified?: boolean | null,
  *     allowedActions?: string[],
  *   }[],
- *   groups: {name: string, members?: string[], allowedActions?: string[]}[],
+ *   groups: {name: string, id?: string, members?: string[], allowedActions?: string[]}[],
  * }} Surroundings What the viewer may see of the pool; a group's members, and what the viewer may do
  * to each, where those are shown too.
  */
@@ -75,15 +76,16 @@ export async function lookAround({ actions, groups }, token) {
   const ofUser = may("listGroupsForUser") ? "allowedActions" : "";
   const parts = [];
   if (may("listUsers")) {
-    parts.push(`users(first: 25) { nodes { username status enabled emailVerified ${ofUser} } }`);
+    parts.push(`users(first: 25) { nodes { id username status enabled emailVerified ${ofUser} } }`);
   }
   if (may("listGroups")) {
-    parts.push(`groups(first: 5) { nodes { name allowedActions ${ofGroup} } }`);
+    parts.push(`groups(first: 5) { nodes { id name allowedActions ${ofGroup} } }`);
   }
   const query = `query LookAround { ${parts.join(" ")} }`;
   const data = parts.length > 0 ? (await send({ query }, token)).result.data : null;
   const seen =
-    data?.groups?.nodes.map(({ name, allowedActions, users }) => ({
+    data?.groups?.nodes.map(({ id, name, allowedActions, users }) => ({
+      id,
       name,
       allowedActions,
       members: users?.nodes.map(({ username }) => username),
