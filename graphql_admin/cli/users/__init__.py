@@ -150,6 +150,8 @@ def export_command(file: str, *, columns: str | None, groups: bool, **shared: An
             if target.is_continued:
                 click.echo("Run the same command again to go on.", err=True)
             raise
+        finally:
+            target.close()
         bar.end()
         _tell_exported(result, file, columns)
 

@@ -105,7 +105,11 @@ class Target:
             raise Unusable(f"{path} exists. Remove it, or name another file.")
         self.state = self._load()
         self._file = open_private(self._part, os.O_RDWR)
-        lock(self._file, self._part)
+        try:
+            lock(self._file, self._part)
+        except Unusable:
+            self._file.close()
+            raise
         self._file.truncate(self.state.size)
 
     @property
@@ -147,6 +151,9 @@ class Target:
         """
         give_name(self._part, self._path)
         self._state_path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file, complete or not."""
         self._file.close()
 
     def _load(self) -> _State:
@@ -187,6 +194,9 @@ class Stream:
 
     def complete(self) -> None:
         """Do nothing: it is written."""
+
+    def close(self) -> None:
+        """Do nothing: it is not this program's."""
 
 
 def export_users(

@@ -62,10 +62,14 @@ class Journal:
         self._sent_at: dict[int, float] = {}
         self.errors: dict[int, tuple[str, bool]] = {}
         self._file = open_private(path, os.O_RDWR)
-        lock(self._file, path)
-        self.is_continued = self._load(dict(identity))
-        if not self.is_continued:
-            self._append({"import": dict(identity)})
+        try:
+            lock(self._file, path)
+            self.is_continued = self._load(dict(identity))
+            if not self.is_continued:
+                self._append({"import": dict(identity)})
+        except BaseException:
+            self._file.close()
+            raise
 
     def state(self, row: int) -> State:
         """Return what has become of a row."""
@@ -127,7 +131,7 @@ class Journal:
                     break
                 self._apply(json.loads(line))
                 size += len(line)
-        except (ValueError, KeyError, TypeError, IndexError):
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             raise Unusable(f"{self._path} cannot be read. It is not a journal.") from None
         self._file.seek(size)
         self._file.truncate()
