@@ -160,19 +160,20 @@ class RestlessPool:
         self.repeated: Counter[str] = Counter()
         self._next = count
         self._lock = threading.Lock()
-        backend.on("ListUsers", self.list)
+        backend.on("ListUsers", self.show)
 
-    def list(self, parameters: dict[str, Any]) -> Reply:
+    def show(self, parameters: dict[str, Any]) -> Reply:
         with self._lock:
             limit = parameters["Limit"]
-            after = int(parameters.get("PaginationToken", -1))
+            after = int(parameters.get("PaginationToken", "-1 ").split()[0])
             places = sorted((place, name) for name, place in self.users.items() if place > after)
             size = self._chance.choice([0, limit, limit, self._chance.randint(1, limit)])
             taken = places[:size]
             result: dict[str, Any] = {"Users": [self._row(name) for _, name in taken]}
             self.repeated.update(name for _, name in taken)
             if len(taken) < len(places):
-                result["PaginationToken"] = str(taken[-1][0] if taken else after)
+                token = f"{taken[-1][0] if taken else after} {secrets.token_hex(8)}"
+                result["PaginationToken"] = token
                 self._change([name for _, name in places])
             return reply(result)
 
@@ -208,7 +209,7 @@ def test_5000_exported(
     pool = RestlessPool(scripted, 5000)
     scripted.on("DescribeUserPool", reply({"UserPool": {}}))
     file = tmp_path / "users.csv"
-    with served(scripted.url, jwks_url, QUOTAS="UserRead=10000") as server:
+    with served(scripted.url, jwks_url, QUOTAS="UserList=10000,PerPool=10000") as server:
         ended = run(
             "users",
             "export",

@@ -36,7 +36,7 @@ def look_at(server: Server) -> Pool:
     """
     try:
         viewer = (server.read(_VIEWER).data or {}).get("viewer")
-        actions = frozenset(map(str, _object(viewer).get("actions") or ()))
+        actions = frozenset(map(str, _list(_object(viewer).get("actions"))))
     except Rejected as error:
         raise Unusable(f"The server does not say what the token allows: {error}") from None
     if "getUserPool" not in actions:
