@@ -41,10 +41,10 @@ def main() -> None:
     """The admin API for Amazon Cognito: users and groups of a user pool over GraphQL.
 
     \b
-    graphql-admin dev      try it: a made-up pool, and tokens to paste
-    graphql-admin check    are the settings good, and does the pool answer?
-    graphql-admin serve    serve the pool
-    graphql-admin users    export users to a file, import them from one
+    graphql-admin dev                       try it: a made-up pool, and tokens to paste
+    graphql-admin check                     are the settings good, and does the pool answer?
+    graphql-admin serve                     serve the pool
+    graphql-admin users export users.csv    write its users to a file; import reads one
 
     The settings are environment variables that begin with GRAPHQL_ADMIN_.
 

@@ -1,6 +1,7 @@
 """`graphql-admin users export`: a file with each user once."""
 
 import csv
+import fcntl
 import io
 import json
 import stat
@@ -271,3 +272,23 @@ def test_reply_without_members(scripted: ScriptedCognito, tmp_path: Any, users: 
     ended = export(scripted, tmp_path)
     assert ended.returncode == 1
     assert ended.stderr.count("\n") <= 2
+
+
+def test_two_at_once(scripted: ScriptedCognito, tmp_path: Any) -> None:
+    """A second export to the same file is an error, and disturbs neither."""
+    with (tmp_path / "users.jsonl.part").open("wb") as part:
+        fcntl.flock(part, fcntl.LOCK_EX)
+        serve_pages(scripted, [])
+        ended = export(scripted, tmp_path)
+        assert ended.returncode == 1
+        assert "Another process is writing" in ended.stderr
+
+
+def test_no_link_is_followed(scripted: ScriptedCognito, tmp_path: Any) -> None:
+    """What is written goes through no link that others put there."""
+    other = tmp_path / "other"
+    other.write_text("precious")
+    (tmp_path / "users.jsonl.part").symlink_to(other)
+    serve_pages(scripted, [page("ann", after=None)])
+    assert export(scripted, tmp_path).returncode == 1
+    assert other.read_text() == "precious"

@@ -100,6 +100,18 @@ def test_report_can_be_imported(users: Users) -> None:
     assert not users.directory.user("ann")["Enabled"]
 
 
+def test_users_of_external_providers(users: Users) -> None:
+    """A user who signs in elsewhere is not made one with a password; the others are imported."""
+    rows = [{"username": "google_1", "status": "EXTERNAL_PROVIDER"}, {"username": "bob"}]
+    file = users.write_lines("users.jsonl", rows)
+    ended = users.run("import", file, "--dry-run")
+    assert "line 1: EXTERNAL_PROVIDER" in ended.stdout
+    assert users.run("import", file).returncode == 1
+    assert users.usernames() == {"bob"}
+    (row,) = map(json.loads, (users.folder / "users.failed.jsonl").read_text().splitlines())
+    assert row["username"] == "google_1"
+
+
 def test_dry_run(users: Users) -> None:
     """A dry run changes nothing, writes no file, and tells what would be refused."""
     users.directory.add_user("ann")
@@ -121,7 +133,6 @@ def test_dry_run(users: Users) -> None:
         (f"{HEADER}ann,,yes,,,\n", "line 2: `email_verified` must be true or false"),
         ("cognito:username,shoe,hat\nann,1,2\n", "no such attributes: 'hat', 'shoe'"),
         (f"{HEADER}ann,,,,,A A\n", "line 2: `groups` has a group twice"),
-        ("cognito:username,status\nann,EXTERNAL_PROVIDER\n", "external provider"),
         (f'{HEADER}ann,"\n', "line 2: not CSV"),
     ],
 )
@@ -445,3 +456,65 @@ def test_progress(scripted: ScriptedCognito, fake: Scripted, tmp_path: Path) -> 
     assert len(fake.created) == 60
     fake.users.clear()
     assert "\r" not in import_(scripted, file).stderr
+
+
+def test_a_pipe(scripted: ScriptedCognito, fake: Scripted, tmp_path: Path) -> None:
+    """A pipe, which can be read only once, is no file to import."""
+    pipe = tmp_path / "users.csv"
+    os.mkfifo(pipe)
+    ended = import_(scripted, pipe)
+    assert ended.returncode == 2
+    assert "not a regular file" in ended.stderr
+    assert not fake.batches
+
+
+@pytest.mark.parametrize("is_sensitive", [False, True])
+def test_usernames_that_differ_in_case(
+    scripted: ScriptedCognito, fake: Scripted, tmp_path: Path, is_sensitive: bool
+) -> None:
+    """Two usernames that differ in case alone are two users only where the pool says so."""
+    answer = fake.answer
+    fake.actions.append("getUserPool")
+    pool = {
+        "attributes": [{"name": "name"}],
+        "usernameAttributes": [],
+        "usernameCaseSensitive": is_sensitive,
+        "estimatedUsers": 0,
+    }
+
+    def describe(request: dict[str, Any]) -> Reply:
+        if "userPool" in request["query"]:
+            return reply({"data": {"userPool": pool}})
+        return answer(request)
+
+    scripted.on("POST", describe)
+    ended = import_(scripted, write(tmp_path, "ann", "Ann"))
+    assert ended.returncode == (0 if is_sensitive else 2)
+    assert fake.created == (["ann", "Ann"] if is_sensitive else [])
+
+
+def test_addresses_as_usernames(scripted: ScriptedCognito, fake: Scripted, tmp_path: Path) -> None:
+    """In a pool whose usernames are addresses, the username that it generated is not used."""
+    answer = fake.answer
+    fake.actions.append("getUserPool")
+    pool = {
+        "attributes": [{"name": "email"}],
+        "usernameAttributes": ["email"],
+        "usernameCaseSensitive": False,
+        "estimatedUsers": None,
+    }
+
+    def describe(request: dict[str, Any]) -> Reply:
+        if "userPool" in request["query"]:
+            return reply({"data": {"userPool": pool}})
+        return answer(request)
+
+    scripted.on("POST", describe)
+    file = write(
+        tmp_path, "6f1c0000-0000-4000-8000-000000000000", attributes={"email": "a@example.com"}
+    )
+    assert import_(scripted, file).returncode == 0
+    assert fake.created == ["a@example.com"]
+    ended = import_(scripted, write(tmp_path, "6f1c0000-0000-4000-8000-000000000000"))
+    assert ended.returncode == 2
+    assert "line 1: there is no username" in ended.stderr

@@ -33,12 +33,16 @@ _PAGE = "docs/files.md"
 def group() -> None:
     """Export users to a file, or import them from one.
 
+    \b
+    graphql-admin users export users.csv --url https://admin.example.com/graphql
+    graphql-admin users import users.csv --url https://admin.example.com/graphql
+
     Both speak to a running server with a token, and may do what the token's owner may. The token is
     GRAPHQL_ADMIN_TOKEN, or read with --token-stdin, or printed by --token-command, which is run
     again before the token expires.
 
     docs/files.md describes the files, and what can go wrong.
-    """
+    """  # noqa: D301  # for Click, which keeps the lines after it
 
 
 _SHARED = [
@@ -104,16 +108,18 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--groups", is_flag=True, help="Export groups too: a call to Cognito for each user.")
 def export_command(file: str, *, columns: str | None, groups: bool, **shared: Any) -> None:
-    """Export all users to FILE, in CSV or JSON Lines; `-` is standard output.
+    """Export all users to FILE.
 
     \b
     graphql-admin users export users.csv --url https://admin.example.com/graphql
     graphql-admin users export users.jsonl --groups --token-command 'get-token --admin'
 
-    It takes the action listUsers, and with --groups listGroupsForUser. FILE appears when it is
-    complete. If the export is interrupted, run the same command again: it goes on.
+    FILE is CSV or JSON Lines; `-` is standard output. It takes the action listUsers, and with
+    --groups listGroupsForUser. FILE appears when it is complete. If the export is interrupted, run
+    the same command again: it goes on.
 
-    Ends with 1 where it cannot go on, and with 2 where an argument is wrong.
+    Ends with 1 where it cannot go on, and with 2 where an argument is wrong. docs/files.md has the
+    columns.
     """  # noqa: D301  # for Click, which keeps the lines after it
     from graphql_admin.cli.users.exporting import (  # noqa: PLC0415
         Export,
@@ -197,21 +203,25 @@ def _attributes(columns: str | None, pool: "Pool") -> list[str]:
 )
 @click.option("--dry-run", is_flag=True, help="Change nothing, and tell what would be refused.")
 def import_command(file: Path, *, dry_run: bool, **shared: Any) -> None:
-    """Import the users in FILE, which is CSV or JSON Lines.
+    """Import the users in FILE.
 
     \b
     graphql-admin users import users.csv --dry-run --url https://admin.example.com/graphql
     graphql-admin users import users.csv --token-command 'get-token --admin'
 
-    It takes the action createUser, for groups addUserToGroup, and for users who are disabled
-    disableUser. If the import is interrupted, run the same command again: it goes on, by the
-    journal beside FILE. Rows that failed are then in a file of their own, which can be imported.
+    FILE is CSV or JSON Lines. It takes the action createUser, for groups addUserToGroup, and for
+    users who are disabled disableUser. If the import is interrupted, run the same command again: it
+    goes on, by the journal beside FILE. Rows that failed are then in a file of their own, which can
+    be imported.
 
     Ends with 1 where rows failed or it cannot go on, and with 2 where an argument or FILE is wrong.
+    docs/files.md has the columns.
     """  # noqa: D301  # for Click, which keeps the lines after it
     from graphql_admin.cli.users.importing import Options  # noqa: PLC0415
     from graphql_admin.cli.users.pool import look_at  # noqa: PLC0415
 
+    if not file.is_file():  # a pipe can be read only once
+        raise click.BadParameter("it is not a regular file.", param_hint="FILE")
     format_ = _format(file.name, shared["format_name"])
     options = Options(
         format_, shared["plain"], tuple(shared["invite"]), shared["existing"] == "skip"

@@ -103,14 +103,14 @@ class Target:
         self._export = export
         if path.exists():
             raise Unusable(f"{path} exists. Remove it, or name another file.")
-        self.state = self._load()
         self._file = open_private(self._part, os.O_RDWR)
         try:
             lock(self._file, self._part)
-        except Unusable:
+            self.state = self._load()
+            self._file.truncate(self.state.size)
+        except BaseException:
             self._file.close()
             raise
-        self._file.truncate(self.state.size)
 
     @property
     def is_continued(self) -> bool:
@@ -158,10 +158,12 @@ class Target:
 
     def _load(self) -> _State:
         fresh = _State(asdict(self._export))
+        size = os.fstat(self._file.fileno()).st_size
+        if size == 0:
+            return fresh
         try:
             told = json.loads(self._state_path.read_bytes())
-            state = _State(told["export"], told["after"], told["size"])
-            size = self._part.stat().st_size
+            state = _State(told["export"], told["after"], int(told["size"]))
         except FileNotFoundError:
             return fresh
         except (OSError, ValueError, KeyError, TypeError):

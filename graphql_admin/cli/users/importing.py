@@ -171,7 +171,7 @@ def _survey_row(row: Record, found: Survey, usernames: set[bytes], pool: Pool) -
     if not username:
         found.problems.append(f"line {row.line}: there is no username")
         return
-    digest = digest_of(username.casefold())
+    digest = digest_of(username if pool.is_case_sensitive else username.casefold())
     if digest in usernames:
         found.problems.append(f"line {row.line}: the username occurs on a line before")
     usernames.add(digest)
@@ -350,12 +350,15 @@ class Importer:
     def _rows(self, path: Path) -> Iterator[_Row]:
         """Yield the rows that are not finished."""
         for number, record in enumerate(records_of(path, self._options)):
+            if number >= self._journal.rows:
+                raise Unusable(f"{path} was changed meanwhile.")
             state = self._journal.state(number)
             if state.is_final:
                 continue
             row = _make_row(number, record, username_of(record, self._pool), state)
             if row.is_created and not row.todo:
                 self._go_on(row)
+            if row.state.is_final:
                 self._record([row])
             yield row
 
@@ -554,18 +557,21 @@ def _try_window(server: Server, batches: Batches, options: Options, rows: Sequen
 
 
 def find_missing_groups(server: Server, groups: Iterable[str]) -> Iterator[str]:
-    """Yield the names of the groups that the pool does not have.
+    """Yield the names of the groups that the pool does not have, or cannot have.
 
     Args:
         server: The server.
         groups: The names.
 
     Raises:
-        Rejected: The caller may not read groups.
         Unusable: There is no answer.
     """
     for name in groups:
-        if (server.read(_GROUP, {"name": name}).data or {}).get("group") is None:
+        try:
+            found = (server.read(_GROUP, {"name": name}).data or {}).get("group")
+        except Rejected:
+            found = None
+        if found is None:
             yield name
 
 
@@ -633,7 +639,7 @@ def _make_row(number: int, record: Record, username: str, state: State) -> _Row:
         {"addUserToGroup": {"username": username, "groupName": name}}
         for name in record.groups or ()
     ]
-    return _Row(
+    row = _Row(
         number,
         record,
         username,
@@ -642,6 +648,9 @@ def _make_row(number: int, record: Record, username: str, state: State) -> _Row:
         is_created=is_created,
         was_sent=state is State.SENT,
     )
+    if record.is_external and not is_created:
+        row.fail("EXTERNAL_PROVIDER: The first sign-in creates this user, and not an import.")
+    return row
 
 
 def _creations(rows: Sequence[_Row], options: Options) -> list[dict[str, Any]]:

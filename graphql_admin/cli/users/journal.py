@@ -49,6 +49,7 @@ class Journal:
         rows: How many rows there are.
 
     Attributes:
+        rows: How many rows there are.
         is_continued: Whether there was an earlier run.
         errors: Why rows failed, and whether their users were created, by their numbers.
 
@@ -58,6 +59,7 @@ class Journal:
 
     def __init__(self, path: Path, identity: Mapping[str, Any], rows: int) -> None:
         self._path = path
+        self.rows = rows
         self._states = bytearray(rows)
         self._sent_at: dict[int, float] = {}
         self.errors: dict[int, tuple[str, bool]] = {}

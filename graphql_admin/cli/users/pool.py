@@ -8,7 +8,9 @@ from graphql_admin.cli.users.server import Rejected, Server, Unusable
 
 _VIEWER = "{ viewer { actions } }"
 
-_POOL = "{ userPool { attributes { name } usernameAttributes estimatedUsers } }"
+_POOL = (
+    "{ userPool { attributes { name } usernameAttributes usernameCaseSensitive estimatedUsers } }"
+)
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,14 @@ class Pool:
         actions: Names of the actions that the caller may take.
         attributes: Names of the attributes that users can have; None if the caller may not know.
         username_attributes: The attributes that the pool has as usernames.
+        is_case_sensitive: Whether two usernames may differ in the case of their letters alone.
         estimate: About how many users there are; None if that is not known.
     """
 
     actions: frozenset[str]
     attributes: tuple[str, ...] | None = None
     username_attributes: tuple[str, ...] = ()
+    is_case_sensitive: bool = True
     estimate: int | None = None
 
 
@@ -51,6 +55,7 @@ def look_at(server: Server) -> Pool:
         actions,
         tuple(name for name in names if isinstance(name, str)) or None,
         tuple(map(str, _list(found.get("usernameAttributes")))),
+        found.get("usernameCaseSensitive") is not False,
         estimate if isinstance(estimate, int) else None,
     )
 

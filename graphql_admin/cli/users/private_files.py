@@ -32,12 +32,16 @@ def lock(file: IO[bytes], path: Path) -> None:
     """Keep other processes from writing a file, until it is closed.
 
     Raises:
-        Unusable: Another process writes it.
+        Unusable: Another process writes it, or did so until now.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # It may have been renamed or removed between its opening and the lock.
+        is_there = os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except OSError:
-        raise Unusable(f"Another process is writing {path}.") from None
+        is_there = False
+    if not is_there:
+        raise Unusable(f"Another process is writing {path}.")
 
 
 def sync(file: IO[bytes]) -> None:

@@ -77,6 +77,11 @@ class Record:
     line: int = 0
 
     @property
+    def is_external(self) -> bool:
+        """Whether the user is one of an external provider, created by their first sign-in."""
+        return self.others.get(STATUS) == "EXTERNAL_PROVIDER"
+
+    @property
     def settable(self) -> dict[str, str]:
         """The attributes that an import sets."""
         return {name: each for name, each in self.attributes.items() if name not in NOT_SET}
@@ -106,9 +111,4 @@ def check(record: Record) -> list[str]:
             problems.append(f"`{name}` {error}")
     if len(set(record.groups or ())) < len(record.groups or ()):
         problems.append(f"`{GROUPS}` has a group twice")
-    if record.others.get(STATUS) == "EXTERNAL_PROVIDER":
-        problems.append(
-            "a user of an external provider (`status`) is created by their first sign-in, "
-            "not by an import"
-        )
     return problems

@@ -75,7 +75,7 @@ class Rejected(Exception):
     """
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
+        super().__init__(printable(f"{code}: {message}"))
         self.code = code
         self.message = message
 
