@@ -284,7 +284,7 @@ class Batches:
         Raises:
             NoAnswer: It is not known.
             Rejected: The server rejects it as it is; no step was tried.
-            Unusable: There is no answer to be had.
+            Unusable: No answer came that can be used.
         """
         try:
             answer = self._server.send(BATCH, {"steps": list(steps), "dryRun": dry})

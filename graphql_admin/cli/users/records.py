@@ -23,7 +23,7 @@ ERROR = "error"
 """In a report: why the user was not imported. An import ignores it."""
 
 READ_ONLY = (STATUS, CREATED_AT, UPDATED_AT)
-"""What an export tells, and Cognito lets nobody set."""
+"""What an export tells, and cannot be set."""
 
 OWN_COLUMNS = frozenset({USERNAME, MFA, ENABLED, GROUPS, CREATED, ERROR, *READ_ONLY})
 """Every other column is an attribute. No attribute of Cognito has one of these names."""
