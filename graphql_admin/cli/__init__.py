@@ -1,4 +1,4 @@
-"""The command line: serve, dev, schema, iam-policy and check.
+"""The command line: serve, dev, schema, iam-policy, check, and users from and to files.
 
 Commands import modules when they run, so that `--help` is fast.
 """
@@ -9,18 +9,18 @@ import json
 import os
 import re
 import shlex
-import signal
 import socket
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from graphql_admin import __version__
+from graphql_admin.cli.stopping import Stop, stopped_quietly
+from graphql_admin.cli.users import group as users_group
 from graphql_admin.telemetry.lines import printable
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _DRIFT = 1
 _POOL_OR_KEYS = 1
 _INVALID_SETTINGS = 2
-_INTERRUPTED = 130
 
 _QUERY = "{ users(first: 3) { nodes { username email status groups { nodes { name } } } } }"
 
@@ -42,9 +41,10 @@ def main() -> None:
     """The admin API for Amazon Cognito: users and groups of a user pool over GraphQL.
 
     \b
-    graphql-admin dev      try it: a made-up pool, and tokens to paste
-    graphql-admin check    are the settings good, and does the pool answer?
-    graphql-admin serve    serve the pool
+    graphql-admin dev                       try it: a made-up pool, and tokens to paste
+    graphql-admin check                     are the settings good, and does the pool answer?
+    graphql-admin serve                     serve the pool
+    graphql-admin users export users.csv    write its users to a file; import reads one
 
     The settings are environment variables that begin with GRAPHQL_ADMIN_.
 
@@ -78,7 +78,7 @@ def serve() -> None:
         settings = _load_settings()
         app = _create_app(settings)
     with (
-        _stopped_quietly() as stop,
+        stopped_quietly() as stop,
         _listen(settings.host, settings.port, remedy=_setting_of_port("PORT")) as listener,
         _metrics_served(settings),
     ):
@@ -126,7 +126,7 @@ def dev(users: int, port: int, origins: tuple[str, ...]) -> None:
 
     try:
         with (
-            _stopped_quietly() as stop,
+            stopped_quietly() as stop,
             _listen("127.0.0.1", port, remedy="Choose another with --port.") as listener,
             isolated_environment() as hidden,
             EmbeddedCognito() as cognito,
@@ -286,6 +286,9 @@ def check() -> None:
     click.echo("The settings are valid; the user pool and its keys can be reached.")
 
 
+main.add_command(users_group)
+
+
 def _load_settings() -> "Settings":
     from graphql_admin.settings import load_settings  # noqa: PLC0415
 
@@ -320,55 +323,6 @@ def _complain(problems: Collection[str]) -> None:
 
 def _point_to(pages: Collection[str]) -> None:
     click.echo(f"See {' and '.join(pages)}.", err=True)
-
-
-class _Stop:
-    """Records that a signal to stop was received.
-
-    Python discards a KeyboardInterrupt that is raised within a finalizer or a callback, which
-    happens on a busy machine. So it is raised again at the next step that may be stopped.
-    """
-
-    def __init__(self) -> None:
-        self._is_asked = False
-
-    def __call__(self, _: int, __: FrameType | None) -> None:
-        """Handle the signal."""
-        self._is_asked = True
-        raise KeyboardInterrupt
-
-    def check(self) -> None:
-        """Raise KeyboardInterrupt if a signal to stop was received.
-
-        Raises:
-            KeyboardInterrupt: One was received.
-        """
-        if self._is_asked:
-            raise KeyboardInterrupt
-
-    def pass_on(self) -> None:
-        """Send the signal again, if there was one, to its current handler."""
-        if self._is_asked:
-            signal.raise_signal(signal.SIGINT)
-
-
-@contextmanager
-def _stopped_quietly() -> Iterator[_Stop]:
-    """Let SIGTERM unwind everything like Ctrl-C, and exit without a traceback.
-
-    SIGHUP, which is sent when a terminal is closed, is passed on as SIGTERM to its current handler;
-    unless it is ignored, as with `nohup`.
-    """
-    stop = _Stop()
-    signal.signal(signal.SIGTERM, stop)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, stop)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
-    try:
-        yield stop
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
 
 
 def _listen(host: str, port: int, *, remedy: str) -> socket.socket:
@@ -428,7 +382,7 @@ def _run(
     app: "Application",
     settings: "Settings",
     listener: socket.socket,
-    stop: _Stop,
+    stop: Stop,
     announce: Callable[[], None],
 ) -> None:
     """Serve until a signal to stop; requests in flight are answered first.

@@ -138,7 +138,7 @@ def run(block: Block, following: Block | None, page: Path, dev: Dev, folder: Pat
                 check(dev, following)
         case "sh":
             for line in commands_of(block):
-                run_command(line, following, dev)
+                run_command(line, following, dev, folder)
         case "json" if block.label == "audit":
             event = dev.event()
             assert is_like(event, json.loads(block.text)), event
@@ -183,7 +183,7 @@ def commands_of(block: Block) -> list[list[str]]:
     return [words for words in commands if words]
 
 
-def run_command(words: Sequence[str], following: Block | None, dev: Dev) -> None:
+def run_command(words: Sequence[str], following: Block | None, dev: Dev, folder: Path) -> None:
     """Carry out a command, or check that it could be."""
     match words:
         case ["curl", "-sS", url, *options]:
@@ -191,14 +191,8 @@ def run_command(words: Sequence[str], following: Block | None, dev: Dev) -> None
         case ["export", assignment]:
             name, _, value = assignment.partition("=")
             dev.variables[name] = value
-        case ["graphql-admin", name, *arguments] if name in ONLY_PARSED:
-            assert main.commands[name].make_context(name, list(arguments))
         case ["graphql-admin", *arguments]:
-            ended = run_to_end(*arguments, **dev.variables)
-            assert ended.returncode == 0, ended.stderr
-            assert ended.stdout
-            if following is not None and following.language == "json":
-                dev.reply = json.loads(ended.stdout)
+            run_graphql_admin(arguments, following, dev, folder)
         case ["make", target, *_]:
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
             assert re.search(rf"^{target}:", makefile, re.MULTILINE)
@@ -208,6 +202,34 @@ def run_command(words: Sequence[str], following: Block | None, dev: Dev) -> None
             assert importlib.util.find_spec(module)
         case [program, *_]:
             assert program in NOT_RUN
+
+
+def run_graphql_admin(
+    words: Sequence[str], following: Block | None, dev: Dev, folder: Path
+) -> None:
+    """Run this command line, or check that it could be."""
+    match words:
+        case [name, *arguments] if name in ONLY_PARSED:
+            assert main.commands[name].make_context(name, list(arguments))
+        case ["users", command, file, *arguments]:
+            run_users(command, folder / file, arguments, dev)
+        case _:
+            ended = run_to_end(*words, **dev.variables)
+            assert ended.returncode == 0, ended.stderr
+            assert ended.stdout
+            if following is not None and following.language == "json":
+                dev.reply = json.loads(ended.stdout)
+
+
+def run_users(command: str, file: Path, arguments: Sequence[str], dev: Dev) -> None:
+    """Export the pool's users to a file, or import them; a user who exists is not changed."""
+    assert "http://127.0.0.1:8000/graphql" in arguments
+    given = [argument.replace("http://127.0.0.1:8000", dev.url) for argument in arguments]
+    variables = {**dev.variables, "GRAPHQL_ADMIN_TOKEN": dev.token}
+    ended = run_to_end("users", command, str(file), *given, **variables)
+    # Some of the people there are of an external provider, and cannot be imported.
+    assert ended.returncode == (0 if command == "export" else 1), ended.stderr
+    assert file.exists()
 
 
 def run_curl(url: str, options: Sequence[str], following: Block | None, dev: Dev) -> None:
