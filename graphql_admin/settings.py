@@ -475,7 +475,7 @@ def _load(model: type[_Loaded], overrides: Mapping[str, object]) -> _Loaded:
         for name in quoted
     ]
     try:
-        settings = model(**overrides)
+        settings = model(**overrides)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
         for problem in error.errors():
             if problem["loc"] and PREFIX + str(problem["loc"][0]).upper() in quoted:
