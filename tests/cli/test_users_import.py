@@ -128,7 +128,7 @@ def test_dry_run(users: Users) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (f"{HEADER}ann,,,,,\nANN,,,,,\n", "line 3: the username occurs on a line before"),
+        (f"{HEADER}ann,,,,,\nann,,,,,\n", "line 3: the username occurs on a line before"),
         (f"{HEADER}ann,,,,,\n,,,,,\n", "line 3: there is no username"),
         (f"{HEADER}ann,,yes,,,\n", "line 2: `email_verified` must be true or false"),
         ("cognito:username,shoe,hat\nann,1,2\n", "no such attributes: 'hat', 'shoe'"),
