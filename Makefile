@@ -17,7 +17,8 @@ help:
 	@echo "             and gateways if there was a make gateways before"
 	@echo "make gateways  install gateways for the tests, which takes Node 20 or later and npm"
 	@echo "make check   lint, types, import floors, drift of the schemas and the docs, dead links"
-	@echo "make schema  write schema.graphql and the schema of policy files"
+	@echo "make schema  write schema.graphql, the same without federation, and the schema of"
+	@echo "             policy files"
 	@echo "make docs    write the tables of the documentation, and build it in build/docs"
 	@echo "make bench   measure the server beside its peers, and write the pages that show it;"
 	@echo "             takes Node 20 or later, npm, and a quarter of an hour"
@@ -50,7 +51,8 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/floors
 	$(BIN)/python .ci/words
-	$(BIN)/graphql-admin schema --check
+	$(SCHEMA) --check
+	$(SCHEMA) --plain --check --output $(PLAIN)
 	$(BIN)/python -m graphql_admin.policy.file_schema --check
 	$(BIN)/python -m docs.tables --check
 	$(BIN)/python -m docs.site
@@ -59,8 +61,13 @@ docs: $(INSTALLED)
 	$(BIN)/python -m docs.tables
 	$(BIN)/python -m docs.site
 
+# Without the settings of who runs it, since the files are those of default settings.
+SCHEMA = env -i PATH="$$PATH" $(BIN)/graphql-admin schema
+PLAIN = examples/schema.plain.graphql
+
 schema: $(INSTALLED)
-	$(BIN)/graphql-admin schema --output schema.graphql
+	$(SCHEMA) --output schema.graphql
+	$(SCHEMA) --plain --output $(PLAIN)
 	$(BIN)/python -m graphql_admin.policy.file_schema
 
 BENCH = build/bench/venv

@@ -7,10 +7,11 @@ This is the only module that reads the environment, except that boto3 reads AWS'
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -19,6 +20,7 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    create_model,
     field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -77,6 +79,12 @@ def _find_actions(labels: object) -> object:
 _ACTIONS = {action.label: action for action in Action}
 
 
+def _leave_some(disabled: frozenset[Action]) -> frozenset[Action]:
+    if disabled == frozenset(Action):
+        raise ValueError("disables every action")
+    return disabled
+
+
 def _read_quotas(items: object) -> object:
     if not isinstance(items, list):
         return items
@@ -128,9 +136,10 @@ def _require_hosts(hosts: frozenset[str]) -> frozenset[str]:
 
 _Strings = Annotated[frozenset[str], NoDecode, BeforeValidator(_split_at_commas)]
 _NonEmptyStrings = Annotated[_Strings, AfterValidator(_refuse_blanks)]
-_Actions = Annotated[
+_DisabledActions = Annotated[
     frozenset[Action],
     NoDecode,
+    AfterValidator(_leave_some),
     BeforeValidator(_find_actions),
     BeforeValidator(_split_at_commas),
 ]
@@ -186,7 +195,7 @@ class Settings(BaseSettings):
     changes. `0` asks the pool each time. `token` takes the groups from the token alone, for pools
     whose pre token generation trigger writes them."""
 
-    disabled_actions: _Actions = frozenset()
+    disabled_actions: _DisabledActions = frozenset()
     """Actions to remove from the schema."""
 
     token_use: Annotated[frozenset[TokenUse], NoDecode, BeforeValidator(_split_at_commas)] = (
@@ -384,13 +393,6 @@ class Settings(BaseSettings):
             raise ValueError(f"must be one of {PREFIX}CLIENT_IDS")
         return client
 
-    @field_validator("disabled_actions")
-    @classmethod
-    def _check_disabled(cls, actions: frozenset[Action]) -> frozenset[Action]:
-        if actions == frozenset(Action):
-            raise ValueError("disables every action")
-        return actions
-
 
 def load_settings(**overrides: object) -> Settings:
     """Read the settings from the environment.
@@ -401,13 +403,49 @@ def load_settings(**overrides: object) -> Settings:
     Raises:
         InvalidSettings: With all problems, not only the first.
     """
+    return _load(Settings, overrides)
+
+
+@dataclass(frozen=True)
+class SchemaSettings:
+    """The settings that change the schema; see those of `Settings`."""
+
+    disabled_actions: frozenset[Action]
+    node_field: bool
+    auth_directives: bool
+
+
+def load_schema_settings() -> SchemaSettings:
+    """Read the settings that change the schema; the server's others may be missing.
+
+    Raises:
+        InvalidSettings: With all problems, not only the first.
+    """
+    names = [field.name for field in fields(SchemaSettings)]
+    own: dict[str, Any] = {
+        name: (Settings.model_fields[name].annotation, Settings.model_fields[name])
+        for name in names
+    }
+    model = create_model("SchemaSettings", __base__=_SettingsOfPart, **own)
+    loaded = _load(model, {})
+    return SchemaSettings(**{name: getattr(loaded, name) for name in names})
+
+
+class _SettingsOfPart(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+
+
+_Loaded = TypeVar("_Loaded", bound=BaseSettings)
+
+
+def _load(model: type[_Loaded], overrides: Mapping[str, object]) -> _Loaded:
     problems = [
         f"{name}: there is no such setting"
         for name in sorted(os.environ)
         if name.startswith(PREFIX) and name[len(PREFIX) :].lower() not in Settings.model_fields
     ]
     try:
-        settings = Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
+        settings = model(**overrides)
     except ValidationError as error:
         for problem in error.errors():
             said = _WORDS.get(problem["type"], problem["msg"])

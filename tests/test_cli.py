@@ -377,18 +377,51 @@ def test_schema(tmp_path: Path) -> None:
     assert (tmp_path / "schema.graphql").read_text(encoding="utf-8") == printed.stdout
 
 
-def test_schema_check(tmp_path: Path) -> None:
+@pytest.mark.parametrize("plain", [False, True])
+def test_schema_check(tmp_path: Path, *, plain: bool) -> None:
     """A file that is missing or has drifted fails the check, which says what to run."""
     file = tmp_path / "schema.graphql"
-    check = ("schema", "--check", "--output", str(file))
+    form = ("--plain",) if plain else ()
+    check = ("schema", *form, "--check", "--output", str(file))
     missing = invoke(*check)
-    file.write_text(invoke("schema").stdout, encoding="utf-8")
+    file.write_text(invoke("schema", *form).stdout, encoding="utf-8")
     current = invoke(*check)
     file.write_text("type Query { old: Int }\n", encoding="utf-8")
     drifted = invoke(*check)
     assert [reply.returncode for reply in (missing, current, drifted)] == [1, 0, 1]
     assert "make schema" in drifted.stderr
     assert file.read_text(encoding="utf-8") == "type Query { old: Int }\n"
+
+
+@pytest.mark.parametrize("form", [(), ("--plain",)], ids=["federated", "plain"])
+def test_schema_follows_the_settings(form: tuple[str, ...]) -> None:
+    """Both forms are those of a server with these settings, of which no others are needed."""
+    ordinary = run("schema", *form)
+    reply = run(
+        "schema",
+        *form,
+        GRAPHQL_ADMIN_NODE_FIELD="false",
+        GRAPHQL_ADMIN_DISABLED_ACTIONS="disableUser",
+        GRAPHQL_ADMIN_AUTH_DIRECTIVES="true",
+    )
+    assert reply.returncode == 0, reply.stderr
+    for member in ("  node(\n", "  disableUser(\n", "input DisableUserInput"):
+        assert member in ordinary.stdout
+        assert member not in reply.stdout
+    assert "interface Node {" in reply.stdout
+    assert ("@authenticated" in reply.stdout) is (form == ())
+    assert "@authenticated" not in ordinary.stdout
+
+
+def test_schema_with_an_invalid_setting() -> None:
+    """What would give another schema than the server's is said, and no schema is printed."""
+    reply = run("schema", GRAPHQL_ADMIN_NODE_FIELD="perhaps", GRAPHQL_ADMIN_DISABLED_ACTION="x")
+    assert (reply.returncode, reply.stdout) == (2, "")
+    assert reply.stderr == (
+        "GRAPHQL_ADMIN_DISABLED_ACTION: there is no such setting\n"
+        "GRAPHQL_ADMIN_NODE_FIELD: must be true or false\n"
+        "See docs/settings.md.\n"
+    )
 
 
 def test_iam_policy() -> None:

@@ -39,6 +39,7 @@ from graphql_admin.admin.features import Feature
 from graphql_admin.admin.groups import types as groups
 from graphql_admin.admin.guards import Gated, Guard, Requires, guard_of, guarded
 from graphql_admin.admin.mutations import goes_through_gate
+from graphql_admin.admin.plain import plain_sdl
 from graphql_admin.admin.self_check import plans_hold
 from graphql_admin.admin.users import types as users
 from graphql_admin.cognito.operations import Timestamp, parse_timestamp
@@ -204,6 +205,10 @@ class AdminSchema(FederationSchema):
     def graphql_schema(self) -> GraphQLSchema:
         """graphql-core's schema."""
         return self._schema
+
+    def as_plain_str(self) -> str:
+        """Return the schema in SDL without Apollo Federation."""
+        return plain_sdl(self.as_str())
 
     def _make_runner(self) -> Runner:
         runner = Runner(self._schema, self.execution_context_class)

@@ -154,22 +154,36 @@ def dev(users: int, port: int) -> None:
     "--check",
     "only_check",
     is_flag=True,
-    help="Write nothing; fail if the file (schema.graphql, or --output) is not up to date.",
+    help="Write nothing; fail if the file (schema.graphql, with --plain schema.plain.graphql, or "
+    "--output) is not up to date.",
 )
-def schema(output: Path | None, *, only_check: bool) -> None:
-    """Print the schema of default settings, in SDL.
+@click.option("--plain", is_flag=True, help="Leave out Apollo Federation.")
+def schema(output: Path | None, *, only_check: bool, plain: bool) -> None:
+    """Print the schema, in SDL.
 
     \b
     graphql-admin schema
     graphql-admin schema --output schema.graphql
+    graphql-admin schema --plain --output schema.plain.graphql
+
+    It follows the settings DISABLED_ACTIONS, NODE_FIELD and AUTH_DIRECTIVES, and needs no others.
 
     It carries the directives of Apollo Federation 2; docs/federation.md says how to publish it.
+    Most code generators, linters and clients do not know these, and take the plain form.
     """  # noqa: D301  # for Click, which keeps the lines after it
     from graphql_admin.admin.schema import AdminSchema  # noqa: PLC0415
+    from graphql_admin.settings import load_schema_settings  # noqa: PLC0415
 
-    sdl = AdminSchema().as_str().rstrip("\n") + "\n"
+    with _settings_explained():
+        settings = load_schema_settings()
+    built = AdminSchema(
+        settings.disabled_actions,
+        node_field=settings.node_field,
+        auth_directives=settings.auth_directives,
+    )
+    sdl = (built.as_plain_str() if plain else built.as_str()).rstrip("\n") + "\n"
     if only_check:
-        file = output or Path("schema.graphql")
+        file = output or Path("schema.plain.graphql" if plain else "schema.graphql")
         if not file.exists() or file.read_text(encoding="utf-8") != sdl:
             click.echo(f"{file} is not up to date. Run: make schema", err=True)
             sys.exit(_DRIFT)

@@ -15,6 +15,10 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    build_schema,
+    print_type,
+    specified_directives,
+    validate_schema,
 )
 from strawberry.extensions import FieldExtension
 from strawberry.federation.schema_directives import Authenticated, Policy
@@ -49,10 +53,44 @@ OWN_TYPES = [
 ]
 
 
-def test_schema_file_is_up_to_date() -> None:
-    """`schema.graphql` is the schema under default settings."""
-    file = Path(__file__).parent.parent.parent / "schema.graphql"
-    assert file.read_text(encoding="utf-8").strip() == AdminSchema().as_str().strip()
+def test_schema_files_are_up_to_date() -> None:
+    """The files are the schema under default settings, with and without federation."""
+    schema, root = AdminSchema(), Path(__file__).parent.parent.parent
+    federated = (root / "schema.graphql").read_text(encoding="utf-8")
+    plain = (root / "examples" / "schema.plain.graphql").read_text(encoding="utf-8")
+    assert federated.strip() == schema.as_str().strip()
+    assert plain.strip() == schema.as_plain_str().strip()
+
+
+@pytest.mark.parametrize("auth_directives", [False, True])
+@pytest.mark.parametrize("node_field", [False, True])
+def test_plain_schema(*, auth_directives: bool, node_field: bool) -> None:
+    """It is complete by itself, and is what introspection shows, apart from federation."""
+    schema = AdminSchema(auth_directives=auth_directives, node_field=node_field)
+    plain = build_schema(schema.as_plain_str())
+    assert validate_schema(plain) == []
+    assert {each.name for each in plain.directives} == {each.name for each in specified_directives}
+    told = schema.graphql_schema.type_map
+    own = {name for name in told if not name.startswith("_") and not name.startswith("link__")}
+    assert {name for name in plain.type_map if not name.startswith("__")} == own
+    for name in own:
+        if name != "Query":
+            # Strawberry's types do not know that they are `@oneOf`; its SDL does.
+            shown = print_type(plain.type_map[name]).replace(" @oneOf", "")
+            assert shown == print_type(told[name])
+    assert {name for name in own if getattr(plain.type_map[name], "is_one_of", False)} == {
+        "StringMatch",
+        "UserBy",
+        "UserFilter",
+    }
+    assert plain.query_type is not None
+    queries = schema.graphql_schema.query_type
+    assert queries is not None
+    federation = {"_entities", "_service"}
+    assert plain.query_type.fields.keys() == queries.fields.keys() - federation
+    for name, field in plain.query_type.fields.items():
+        assert str(field.type) == str(queries.fields[name].type)
+        assert field.args.keys() == queries.fields[name].args.keys()
 
 
 def described() -> Iterator[tuple[str, Any]]:
