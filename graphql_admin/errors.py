@@ -11,6 +11,7 @@ AdminError
 │   ├── UriTooLong             URI_TOO_LONG
 │   ├── RequestTimedOut        REQUEST_TIMEOUT                the body came too slowly
 │   ├── MisdirectedRequest     MISDIRECTED_REQUEST            not an allowed host
+│   ├── PersistedQueryNotSupported  PERSISTED_QUERY_NOT_SUPPORTED  a hash without its document
 │   ├── ParseFailed            GRAPHQL_PARSE_FAILED           not GraphQL
 │   ├── ValidationFailed       GRAPHQL_VALIDATION_FAILED      not valid for the schema
 │   ├── QueryTooComplex        QUERY_TOO_COMPLEX              too deep, too many aliases, …
@@ -171,6 +172,19 @@ class MisdirectedRequest(Refusal):
     status = 421
     message = "This server does not serve the host that the request names."
     remedy = "Correct the URL, or the server's `ALLOWED_HOSTS`."
+
+
+class PersistedQueryNotSupported(Refusal):
+    """The request has the hash of a document in place of the document.
+
+    The message and the status are those by which clients of Apollo's automatic persisted queries
+    know that they have to send documents.
+    """
+
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+    status = 200
+    message = "PersistedQueryNotSupported"
+    remedy = "Send the document, and no hash. Apollo's clients and urql do so by themselves."
 
 
 class ParseFailed(Refusal):

@@ -119,10 +119,30 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[::1\](:\d+)?")
 
 
+_WEB_ORIGIN = re.compile(
+    r"(?P<origin>(?P<scheme>https?)://(?:[a-z0-9._-]+|\[[0-9a-f:]+\]))"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+)
+_APP_ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://[A-Za-z0-9._~-]+(?::[1-9][0-9]{0,4})?")
+"""The origin of an app or a browser extension, such as `capacitor://localhost`. Browsers change the
+letter case of hosts only in the schemes that they know."""
+
+_NO_ORIGINS = frozenset({"about", "blob", "data", "file", "ftp", "http", "https", "ws", "wss"})
+"""Schemes that browsers know. Pages with any but http and https have the origin `null`."""
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
 def _require_origins(origins: frozenset[str]) -> frozenset[str]:
     origins -= {""}
     for origin in origins:
-        if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?", origin):
+        web, app = _WEB_ORIGIN.fullmatch(origin), _APP_ORIGIN.fullmatch(origin)
+        if web is not None and web["port"] == _DEFAULT_PORTS[web["scheme"]]:
+            raise ValueError(
+                f"{origin!r} has the default port, which browsers leave out: write "
+                f"{web['origin']!r}"
+            )
+        if web is None and (app is None or app["scheme"] in _NO_ORIGINS):
             raise ValueError(
                 f"{origin!r} is not an origin as browsers send it, such as https://app.example.com"
             )
@@ -266,7 +286,8 @@ class Settings(BaseSettings):
     """Allowed values of the `Host` header: names, `*.example.com`, addresses, networks, or `*` for
     any. By default any, and with `dev` those of this machine."""
     cors_origins: Annotated[_Strings, AfterValidator(_require_origins)] = frozenset()
-    """Origins whose pages may call this server, such as `https://app.example.com`."""
+    """Origins whose pages may call this server, such as `https://app.example.com`,
+    `capacitor://localhost` or `chrome-extension://…`."""
 
     amplify: bool = False
     """Whether to serve the REST routes of Amplify's Admin Queries, too."""
@@ -444,15 +465,35 @@ def _load(model: type[_Loaded], overrides: Mapping[str, object]) -> _Loaded:
         for name in sorted(os.environ)
         if name.startswith(PREFIX) and name[len(PREFIX) :].lower() not in Settings.model_fields
     ]
+    quoted = [
+        name
+        for name, value in sorted(os.environ.items())
+        if name.startswith((PREFIX, "AWS_")) and _is_quoted(value)
+    ]
+    problems += [
+        f"{name}: has quotes at its ends, which would be part of the value; write it without them"
+        for name in quoted
+    ]
     try:
-        settings = model(**overrides)
+        settings = model(**overrides)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
         for problem in error.errors():
+            if problem["loc"] and PREFIX + str(problem["loc"][0]).upper() in quoted:
+                continue
             said = _WORDS.get(problem["type"], problem["msg"])
             problems += _sentences(problem["loc"], said, problem.get("ctx", {}))
     if problems:
         raise InvalidSettings(problems)
     return settings
+
+
+def _is_quoted(value: str) -> bool:
+    """Tell whether a value, or an item of a list, begins or ends with a quote.
+
+    Shells take quotes off; Docker's `--env-file` and systemd's units, among others, may keep them.
+    """
+    items = map(str.strip, value.split(","))
+    return any(item.startswith(("'", '"')) or item.endswith(("'", '"')) for item in items)
 
 
 _WORDS = {

@@ -131,3 +131,6 @@ class Done(NamedTuple):
 
     reply: Mapping[str, Any]
     """Cognito's reply, which may contain the target after the change."""
+
+    is_read: bool = False
+    """Whether the target is named as the pool names it, since it was read; else as given."""

@@ -108,6 +108,9 @@ def wait_for_health(server: subprocess.Popen[bytes], port: int) -> None:
     assert server.poll() is not None, "neither answered nor ended"
 
 
+IGNORED = "Ignored, since dev has its own settings: "
+
+
 def test_dev(tmp_path: Path) -> None:
     """Dev prints an address, three tokens, a query and a curl line that works; Ctrl-C ends it."""
     misleading = {
@@ -134,9 +137,38 @@ def test_dev(tmp_path: Path) -> None:
         assert dev.wait() == 0
         complaints = dev.log()
         assert dev.output().removeprefix(said).strip() == ""
-        assert complaints.splitlines()[0] == "Creating users"
+        assert complaints.splitlines()[:2] == [
+            f"{IGNORED}GRAPHQL_ADMIN_ADMIN_GROUPS, GRAPHQL_ADMIN_NO_SUCH_SETTING",
+            "Creating users",
+        ]
         assert "Traceback" not in complaints
     assert not list(tmp_path.iterdir())
+
+
+def test_dev_lets_pages_call_it_and_drops_no_setting_silently(tmp_path: Path) -> None:
+    """Pages of the origins of `--cors-origin` may call it; settings that do not count are named."""
+    options = ("--cors-origin", "http://localhost:5173", "--cors-origin", "capacitor://localhost")
+    environment = {
+        "TMPDIR": str(tmp_path),
+        "GRAPHQL_ADMIN_CORS_ORIGINS": "https://other.example",
+        "GRAPHQL_ADMIN_QUOTAS": "UserRead=1",
+    }
+    with started("dev", "--users", "4", "--port", "0", *options, **environment) as dev:
+        address = dev.wait_for(r"http://127\.0\.0\.1:\d+/graphql")[0]
+        for origin, allowed in (
+            ("http://localhost:5173", True),
+            ("capacitor://localhost", True),
+            ("https://other.example", False),
+        ):
+            request = urllib.request.Request(address, headers={"Origin": origin}, method="OPTIONS")
+            with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
+                assert (reply.headers["Access-Control-Allow-Origin"] == origin) is allowed
+        dev.send(signal.SIGINT)
+        assert dev.wait() == 0
+        assert dev.log().splitlines()[:2] == [
+            f"{IGNORED}GRAPHQL_ADMIN_CORS_ORIGINS, GRAPHQL_ADMIN_QUOTAS",
+            "In place of GRAPHQL_ADMIN_CORS_ORIGINS, use --cors-origin.",
+        ]
 
 
 def answer(program: str, quiet: str, url: str, *options: str) -> Any:

@@ -214,7 +214,6 @@ def test_nothing_left(environment: pytest.MonkeyPatch) -> None:
         "https://*.example.com",
         "https://App.example.com",
         "https://me@app.example.com",
-        "ftp://app.example.com",
         "https://",
         "https://app.example.com,*",
     ],
@@ -229,14 +228,84 @@ def test_origins_invalid(environment: pytest.MonkeyPatch, origins: str) -> None:
 def test_origins(environment: pytest.MonkeyPatch) -> None:
     """Origins are a list, and an empty one is none."""
     set_(environment, ADMIN_GROUPS="Admins")
-    set_(environment, CORS_ORIGINS="https://a.example, http://localhost:3000, http://[::1]:80")
+    set_(environment, CORS_ORIGINS="https://a.example, http://localhost:3000, http://[::1]:8080")
     assert load_settings().cors_origins == {
         "https://a.example",
         "http://localhost:3000",
-        "http://[::1]:80",
+        "http://[::1]:8080",
     }
     set_(environment, CORS_ORIGINS="")
     assert load_settings().cors_origins == frozenset()
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "capacitor://localhost",
+        "ionic://localhost",
+        "tauri://localhost",
+        "app://.",
+        "chrome-extension://cjpalhdlnbpafiamejdnhcphjbkeiagm",
+        "moz-extension://3f2b0c1e-6f0e-4f0e-9a39-1e8c1b6c8d11",
+        "safari-web-extension://B1A3D2C4-7A36-4D6E-8C64-2D3B6A1E7F55",
+        "com.example.app://callback:8080",
+        "http://my_app.local:3000",
+        "http://localhost:443",
+        "https://x.example:80",
+    ],
+)
+def test_origins_of_custom_schemes_and_other_ports(
+    environment: pytest.MonkeyPatch, origin: str
+) -> None:
+    """Apps and browser extensions have origins of their own schemes."""
+    set_(environment, ADMIN_GROUPS="Admins", CORS_ORIGINS=origin)
+    assert load_settings().cors_origins == {origin}
+
+
+@pytest.mark.parametrize(
+    ("origin", "sent"),
+    [
+        ("https://x.example:443", "https://x.example"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://[::1]:80", "http://[::1]"),
+    ],
+)
+def test_origins_with_a_default_port_are_refused_in_words(
+    environment: pytest.MonkeyPatch, origin: str, sent: str
+) -> None:
+    """No browser ever sends a default port, so such an origin would never match."""
+    set_(environment, ADMIN_GROUPS="Admins", CORS_ORIGINS=f"https://a.example,{origin}")
+    (problem,) = problems()
+    assert problem.endswith(f"browsers leave out: write '{sent}'")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "file://",
+        "file://localhost",
+        "ftp://app.example.com",
+        "ws://app.example.com",
+        "data://x",
+        "blob:https://app.example.com",
+        "https://app.example.com:0443",
+        "https://app.example.com:0",
+        "https://app.example.com:",
+        "https://app.example.com:123456",
+        "https://bücher.example",
+        "Capacitor://localhost",
+        "capacitor://localhost/",
+        "capacitor:localhost",
+        "capacitor://",
+        "chrome-extension://*",
+        "javascript:alert(1)",
+    ],
+)
+def test_origins_that_no_browser_sends(environment: pytest.MonkeyPatch, origin: str) -> None:
+    """Pages of some schemes have the origin `null`, which any site may have."""
+    set_(environment, ADMIN_GROUPS="Admins", CORS_ORIGINS=origin)
+    (problem,) = problems()
+    assert problem.startswith("GRAPHQL_ADMIN_CORS_ORIGINS: ")
 
 
 @pytest.mark.parametrize(
@@ -257,6 +326,38 @@ def test_dev_on_this_machine(environment: pytest.MonkeyPatch, endpoint: str) -> 
     set_(environment, ADMIN_GROUPS="Admins", DEV="1", JWKS_URL=f"{endpoint}/keys")
     environment.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", endpoint)
     assert create_app(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GRAPHQL_ADMIN_CLIENT_IDS", '"client1"'),
+        ("GRAPHQL_ADMIN_CLIENT_IDS", "'client1', 'client2'"),
+        ("GRAPHQL_ADMIN_CLIENT_IDS", 'client1,"client2"'),
+        ("GRAPHQL_ADMIN_CLIENT_IDS", '"client1,client2"'),
+        ("GRAPHQL_ADMIN_ADMIN_GROUPS", '"Admins"'),
+        ("GRAPHQL_ADMIN_USER_POOL_ID", '"eu-west-1_AbCdEf123"'),
+        ("GRAPHQL_ADMIN_ISSUER", "'https://issuer.example'"),
+        ("GRAPHQL_ADMIN_PORT", '"8000"'),
+        ("GRAPHQL_ADMIN_AUDIT_FILE", '"/var/log/audit.jsonl"'),
+        ("GRAPHQL_ADMIN_HOST", '"0.0.0.0"'),
+        ("GRAPHQL_ADMIN_ALLOWED_HOSTS", "'admin.example.com'"),
+        ("GRAPHQL_ADMIN_INTROSPECTION", "'off'"),
+        ("GRAPHQL_ADMIN_EXPLORER_CLIENT_ID", "'client1'"),
+        ("AWS_ACCESS_KEY_ID", '"AKIAEXAMPLE"'),
+        ("AWS_SECRET_ACCESS_KEY", "'secret'"),
+        ("AWS_PROFILE", '"production"'),
+    ],
+)
+def test_quoted_values_are_refused_and_not_repeated(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """An env-file that keeps quotes makes them a part of the value, which then is nobody's."""
+    set_(environment, ADMIN_GROUPS="Admins")
+    environment.setenv(name, value)
+    (problem,) = problems()
+    assert problem.startswith(f"{name}: has quotes at its ends")
+    assert value.strip("'\"") not in problem
 
 
 def test_docs_have_every_setting() -> None:

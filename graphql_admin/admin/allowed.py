@@ -15,6 +15,7 @@ from graphql_admin.admin.groups.types import Group
 from graphql_admin.admin.guards import guarded
 from graphql_admin.admin.pagination import read_all
 from graphql_admin.admin.users.types import User, find_user, list_groups_of
+from graphql_admin.errors import UserNotFound
 from graphql_admin.policy.decisions import KnownUser, Principal
 
 
@@ -46,7 +47,10 @@ async def allowed_on_user(user: strawberry.Parent[User], info: Info) -> list[str
     principal = _principal(context)
     groups = None
     if context.decisions.depends_on_groups(principal):
-        rows = await read_all(context, list_groups_of(user.key))
+        try:
+            rows = await read_all(context, list_groups_of(user.key))
+        except UserNotFound:
+            return None
         groups = frozenset(row["GroupName"] for row in rows)
     return _labels(context.decisions.allowed_on_user(principal, KnownUser(sub, groups)))
 

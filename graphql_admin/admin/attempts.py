@@ -88,7 +88,7 @@ class Attempts:
             raise
         else:
             outcome, code = Outcome.DONE, None
-            return Done(target, reply)
+            return Done(target, reply, is_read=attempt.row is not None)
         finally:
             if outcome is None:
                 outcome = Outcome.UNKNOWN if _is_sent(attempt) else Outcome.FAILED

@@ -204,6 +204,18 @@ def key_fields(info: Info, typename: str, *, known: frozenset[str] = frozenset()
     return _key_fields(_object_type(info, typename), known)
 
 
+def selects_name(info: Info, typename: str) -> bool:
+    """Whether a field that returns an object's key is selected below the current field."""
+    return selects_beyond(info, typename, _other_key_fields(_object_type(info, typename)))
+
+
+@lru_cache(maxsize=64)
+def _other_key_fields(type_: GraphQLObjectType) -> frozenset[str]:
+    """Return the names of the key fields that start from the key, and do not return it."""
+    of_key = {name for name, field in type_.fields.items() if is_of_key(definition_of(field))}
+    return _key_fields(type_, frozenset()) - of_key
+
+
 @lru_cache(maxsize=64)
 def _key_fields(type_: GraphQLObjectType, known: frozenset[str]) -> frozenset[str]:
     definitions = {name: definition_of(field) for name, field in type_.fields.items()}

@@ -185,7 +185,7 @@ def mutation(
         except (ActionFailed, BadUserInput) as error:
             return payload_(errors=[ActionError.from_error(error)])
         target = _shown(info, action, input.target(), done.target)
-        return payload_(target=target, reply=done.reply)
+        return payload_(target=target, reply=done.reply, is_read=done.is_read)
 
     _resolvers.add(resolve)
     resolve.__annotations__ |= {"input": Annotated[input_, _INPUT], "return": payload_ | None}

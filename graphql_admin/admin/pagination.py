@@ -22,7 +22,13 @@ from graphql_admin.actions import Action
 from graphql_admin.admin.context import Context
 from graphql_admin.admin.cursors import MAX_LIMIT, CursorCodec, Position
 from graphql_admin.engine.fields import shown
-from graphql_admin.errors import BadUserInput, InvalidCursor, UpstreamFailed
+from graphql_admin.errors import (
+    BadUserInput,
+    GroupNotFound,
+    InvalidCursor,
+    UpstreamFailed,
+    UserNotFound,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -184,8 +190,11 @@ async def paginate(
     *,
     first: int,
     after: str | None,
-) -> Connection[Item]:
+) -> Connection[Item] | None:
     """Return the page of `listing` that begins after the cursor `after`.
+
+    Cognito's lists of users lag behind, so a user in one may be gone by now. That is no error of
+    the request, and some clients would drop all of a response that has one.
 
     Args:
         context: The request's context.
@@ -193,6 +202,9 @@ async def paginate(
         make: Turns a row into an item.
         first: Number of items to return.
         after: A cursor of the same list, or None for its start.
+
+    Returns:
+        The page; None if the list is of a user or a group that does not exist.
 
     Raises:
         BadUserInput: `first` is out of range.
@@ -203,7 +215,10 @@ async def paginate(
         raise BadUserInput(f"`first` must be from 1 to {MAX_FIRST}.", field="first")
     codec = CursorCodec(context.pool.pool_id, listing.operation, listing.parameters)
     start = Position(None, listing.limit or first) if after is None else codec.decode(after)
-    page = await read_page(context, listing, start, first)
+    try:
+        page = await read_page(context, listing, start, first)
+    except (UserNotFound, GroupNotFound):
+        return None
     return Connection(
         nodes=[make(row) for row in page.rows],
         page=page,

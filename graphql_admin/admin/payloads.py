@@ -10,7 +10,7 @@ from graphql_admin.actions import Action
 from graphql_admin.admin.action_errors import ActionError
 from graphql_admin.admin.context import Info
 from graphql_admin.admin.groups.types import Group, find_group
-from graphql_admin.admin.guards import Requires, guarded, selects_beyond_key
+from graphql_admin.admin.guards import Requires, guarded, selects_beyond_key, selects_name
 from graphql_admin.admin.nodes import global_id
 from graphql_admin.admin.users.types import User, find_user
 from graphql_admin.engine.fields import shown
@@ -30,6 +30,8 @@ class Payload:
     """The target by the names that the caller may know; empty if the action was not carried out."""
     reply: strawberry.Private[Mapping[str, Any]] = field(default_factory=dict)
     """Cognito's reply."""
+    is_read: strawberry.Private[bool] = False
+    """Whether the target was read from the pool, and has its name there."""
 
 
 @strawberry.type
@@ -37,11 +39,24 @@ class UserPayload(Payload):
     @guarded(
         Requires(Action.GET_USER, key_of="User"),
         description="The user, read back after the action; null if it was not carried out. "
-        "Key fields alone are not read back: the username is as given in the input, unless it was "
-        "looked up for the decision and the caller may read users.",
+        "For callers who may not read users, `id` and `username` are as given in the input.",
     )
     async def user(self, info: Info) -> User | None:
-        return await _read_user(info, self.target)
+        username = self.target.user
+        if username is None:
+            return None
+        if not selects_beyond_key(info, "User") and not self._needs_name(info):
+            return User.from_username(username)
+        return await find_user(info.context, username)
+
+    def _needs_name(self, info: Info) -> bool:
+        """Tell whether the name in the pool is selected, may be shown, and is not known.
+
+        The given name may be an alias, or have other letters, and an `id` made of it would be
+        nobody's.
+        """
+        may_read = Action.GET_USER in info.context.rights.actions
+        return may_read and not self.is_read and selects_name(info, "User")
 
 
 @strawberry.type
@@ -129,11 +144,3 @@ class OneselfPayload(Payload):
         if not selects_beyond_key(info, "User", known=KNOWN_FROM_TOKEN):
             return User.from_token(self.target.user, info.context.demand_token().sub)
         return await find_user(info.context, self.target.user)
-
-
-async def _read_user(info: Info, target: Target) -> User | None:
-    if target.user is None:
-        return None
-    if not selects_beyond_key(info, "User"):
-        return User.from_username(target.user)
-    return await find_user(info.context, target.user)

@@ -100,15 +100,24 @@ def serve() -> None:
     show_default=True,
     help="TCP port to listen on; 0 takes a free one.",
 )
-def dev(users: int, port: int) -> None:
+@click.option(
+    "--cors-origin",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Origin whose pages may call the server, such as http://localhost:5173. Repeatable.",
+)
+def dev(users: int, port: int, origins: tuple[str, ...]) -> None:
     """Serve a made-up pool, and print tokens to try it with.
 
     \b
     graphql-admin dev
     graphql-admin dev --users 1000 --port 9000
+    graphql-admin dev --cors-origin http://localhost:5173
 
-    Cognito is embedded, so neither AWS nor a setting is needed, and nothing is kept. It needs the
-    extra `dev`: pip install 'graphql-admin[dev]'.
+    Cognito is embedded, so neither AWS nor a setting is needed, and nothing is kept. Settings in
+    the environment are for a pool of yours: they are ignored, and named. It needs the extra
+    `dev`: pip install 'graphql-admin[dev]'.
 
     docs/getting-started.md goes on from there.
     """  # noqa: D301  # for Click, which keeps the lines after it
@@ -119,9 +128,10 @@ def dev(users: int, port: int) -> None:
         with (
             _stopped_quietly() as stop,
             _listen("127.0.0.1", port, remedy="Choose another with --port.") as listener,
-            isolated_environment(),
+            isolated_environment() as hidden,
             EmbeddedCognito() as cognito,
         ):
+            _say_ignored(hidden)
             with click.progressbar(length=users, label="Creating users", file=sys.stderr) as bar:
 
                 def show_progress(_done: int, _users: int) -> None:
@@ -130,6 +140,7 @@ def dev(users: int, port: int) -> None:
 
                 cognito.seed(users, show_progress)
             os.environ.update(cognito.environment)
+            os.environ[_CORS_ORIGINS] = ",".join(origins)
             with _settings_explained():
                 settings = _load_settings()
                 app = _create_app(settings, cognito.ready_people)
@@ -142,6 +153,18 @@ def dev(users: int, port: int) -> None:
             )
     except MissingExtra as missing:
         raise click.ClickException(str(missing)) from missing
+
+
+_CORS_ORIGINS = "GRAPHQL_ADMIN_CORS_ORIGINS"
+
+
+def _say_ignored(hidden: Collection[str]) -> None:
+    """Name the settings in the environment that `dev` does not take."""
+    ignored = sorted(name for name in hidden if name.startswith("GRAPHQL_ADMIN_"))
+    if ignored:
+        click.echo(f"Ignored, since dev has its own settings: {', '.join(ignored)}", err=True)
+    if _CORS_ORIGINS in ignored:
+        click.echo(f"In place of {_CORS_ORIGINS}, use --cors-origin.", err=True)
 
 
 @main.command()

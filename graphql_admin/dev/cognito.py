@@ -269,18 +269,25 @@ class EmbeddedCognito:
 
 
 @contextmanager
-def isolated_environment() -> Iterator[None]:
+def isolated_environment() -> Iterator[frozenset[str]]:
     """Hide the environment variables that would lead to a real pool, within the context.
 
     These are those of this server, of AWS and for proxies. Variables set within the context are
     removed as well.
+
+    Yields:
+        The names of the hidden variables.
     """
     before = dict(os.environ)
-    for name in before:
-        if name.startswith((PREFIX, "AWS_")) or name.upper().endswith("_PROXY"):
-            del os.environ[name]
+    hidden = frozenset(
+        name
+        for name in before
+        if name.startswith((PREFIX, "AWS_")) or name.upper().endswith("_PROXY")
+    )
+    for name in hidden:
+        del os.environ[name]
     try:
-        yield
+        yield hidden
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -26,6 +26,7 @@ from graphql import (
 from graphql_admin.engine.caches import LruCache
 from graphql_admin.engine.costs import Cost, CostTable, TakesCall
 from graphql_admin.engine.fields import secret_fields
+from graphql_admin.engine.invalid_variables import find_invalid_variables
 from graphql_admin.engine.limits import (
     FragmentCycle,
     Limits,
@@ -189,6 +190,12 @@ class Documents:
             if keep and not document.has_secret:
                 self._cache.put(text, document, document.size)
         return document
+
+    def explain(
+        self, operation: OperationDefinitionNode, variables: Mapping[str, Any] | None
+    ) -> list[GraphQLError]:
+        """Return what is wrong with the variables of an operation; see `invalid_variables`."""
+        return find_invalid_variables(self._schema, operation, variables or {}, hidden=self._hidden)
 
     def _load(self, text: str) -> Document:
         try:

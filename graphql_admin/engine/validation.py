@@ -160,19 +160,30 @@ class OneOf(ValidationRule):
         self.report_error(GraphQLError(problem, node))
 
 
+MAX_ALIASED_TYPES = 10
+"""Aliased `__type` of a document. Tools ask so for what the server's introspection supports."""
+
+
 class PlainIntrospection(ASTValidationRule):
     """Introspection is allowed, but fields of the schema cannot be repeated under aliases.
 
     Introspection makes no calls, so it has no cost in `costs`, but it blocks the event loop and
     with it all other requests: a list of all types, each with all fields under a hundred aliases,
-    takes half a minute.
+    takes half a minute. A few aliased `__type` take no longer than one `__schema`.
     """
 
     context: ValidationContext
 
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        self._aliased_types = 0
+
     def enter_field(self, node: FieldNode, *_: Any) -> None:
         """Report an introspection field with an alias."""
         if not node.alias:
+            return
+        if node.name.value == "__type" and self._aliased_types < MAX_ALIASED_TYPES:
+            self._aliased_types += 1
             return
         parent = self.context.get_parent_type()
         if node.name.value in SCHEMA_FIELDS or (

@@ -24,7 +24,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _JWS = jwt.PyJWS(algorithms=[ALGORITHM])
 
-_MAX_TOKEN_LENGTH = 16 * 1024
+MAX_TOKEN_LENGTH = 16 * 1024
+"""Characters of a token. Cognito's have a few kB, unless a trigger adds claims to them."""
+
 _LEEWAY = 30.0
 """Seconds by which our clock may be behind Cognito's: `iat` and `nbf` may be this much later than
 now, or the first request after a sign-in might be rejected. RFC 7519 (4.1.4, 4.1.5) allows
@@ -142,7 +144,7 @@ class TokenVerifier:
         if not (
             authorization.startswith(_USUAL_SCHEME)
             and authorization.isascii()
-            and len(authorization) <= _MAX_TOKEN_LENGTH
+            and len(authorization) <= MAX_TOKEN_LENGTH
         ):
             return None
         self.keys.keep_fresh()
@@ -161,7 +163,9 @@ class TokenVerifier:
             Unauthenticated: The token is not valid.
             KeysUnavailable: There are no keys to verify it with.
         """
-        if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
+        if len(token) > MAX_TOKEN_LENGTH:
+            _refuse("too long")
+        if not token.isascii():
             _refuse("malformed")
         self.keys.keep_fresh()
         caller = self._remembered.find(token, self.keys.version, self._clock())

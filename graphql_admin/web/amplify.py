@@ -25,6 +25,7 @@ from graphql_admin.errors import (
     ActionFailed,
     AdminError,
     BadUserInput,
+    GroupNotFound,
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
@@ -34,7 +35,7 @@ from graphql_admin.errors import (
 )
 from graphql_admin.web.answers import Failure, classify, refuse_as
 from graphql_admin.web.executor import Executor
-from graphql_admin.web.incoming import JSON, Incoming, decode, to_object
+from graphql_admin.web.incoming import JSON, Incoming, decode, keep_plus, to_object
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -51,6 +52,9 @@ class AdminQuery:
 
     reply: Callable[[Members, Members], dict[str, Any]]
     """Makes the response from `data` and the parameters; raises the AdminError found in `data`."""
+
+    names_pool: bool = False
+    """Whether its groups have the pool's id."""
 
 
 def _message(message: str) -> Callable[[Members, Members], dict[str, Any]]:
@@ -75,8 +79,20 @@ def _show_user(data: Members, _: Members) -> dict[str, Any]:
 
 
 def _show_page(data: Members, _: Members) -> dict[str, Any]:
-    # If there is no such user or group, the page is an error, and this is not called.
-    page = data["page"] if "page" in data else data["_entities"][0]["page"]
+    return _to_page(data["page"])
+
+
+def _show_page_of(missing: type[AdminError]) -> Callable[[Members, Members], dict[str, Any]]:
+    def show(data: Members, _: Members) -> dict[str, Any]:
+        page = data["_entities"][0]["page"]
+        if page is None:
+            raise missing
+        return _to_page(page)
+
+    return show
+
+
+def _to_page(page: Members) -> dict[str, Any]:
     position = page["pageInfo"]
     reply = {
         rows: [_without_nulls(row) for row in page[rows]]
@@ -107,17 +123,28 @@ _USER = """
 
 _USERS = "{ Users: nodes { %s } pageInfo { hasNextPage endCursor } }" % (_USER % "Attributes")
 
-_GROUPS = """{
-    Groups: nodes {
-        GroupName: name
-        Description: description
-        Precedence: precedence
-        RoleArn: roleArn
-        CreationDate: createdAt
-        LastModifiedDate: updatedAt
-    }
-    pageInfo { hasNextPage endCursor }
-}"""
+_PAGE = "{ Groups: nodes { %s } pageInfo { hasNextPage endCursor } }"
+
+_GROUPS = (
+    _PAGE
+    % """
+    GroupName: name
+    Description: description
+    Precedence: precedence
+    RoleArn: roleArn
+    CreationDate: createdAt
+    LastModifiedDate: updatedAt
+"""
+)
+
+_GROUPS_OF_USER = (
+    _PAGE
+    % """
+    GroupName: name
+    Description: description
+"""
+)
+"""Admin Queries takes the other members out: apps of ordinary users may call this route."""
 
 
 def _of_user(mutation: str) -> str:
@@ -168,14 +195,15 @@ ADMIN_QUERIES: Mapping[Action, AdminQuery] = {
             page: groups(first: $limit, after: $token) {_GROUPS}
         }}""",
         _show_page,
+        names_pool=True,
     ),
     Action.LIST_GROUPS_FOR_USER: AdminQuery(
         f"""query listGroupsForUser($username: String!, $limit: Int!, $token: String) {{
             _entities(representations: [{{__typename: "User", username: $username}}]) {{
-                ... on User {{ page: groups(first: $limit, after: $token) {_GROUPS} }}
+                ... on User {{ page: groups(first: $limit, after: $token) {_GROUPS_OF_USER} }}
             }}
         }}""",
-        _show_page,
+        _show_page_of(UserNotFound),
     ),
     Action.LIST_USERS_IN_GROUP: AdminQuery(
         f"""query listUsersInGroup($groupname: String!, $limit: Int!, $token: String) {{
@@ -183,7 +211,7 @@ ADMIN_QUERIES: Mapping[Action, AdminQuery] = {
                 ... on Group {{ page: users(first: $limit, after: $token) {_USERS} }}
             }}
         }}""",
-        _show_page,
+        _show_page_of(GroupNotFound),
     ),
 }
 
@@ -219,7 +247,7 @@ class AdminQueriesEndpoint:
         )
         self._executor = executor
         self._routes = {
-            action.label: _Route(documents.load(query.document), query.reply)
+            action.label: _Route(documents.load(query.document), query.reply, query.names_pool)
             for action, query in ADMIN_QUERIES.items()
             if action not in disabled
         }
@@ -263,13 +291,16 @@ class AdminQueriesEndpoint:
         for error in execution.result.errors or ():
             raise classify(error) from error
         reply = route.reply(execution.result.data or {}, parameters)
-        for group in reply.get("Groups", ()):
-            group["UserPoolId"] = self._executor.reader.pool_id
+        if route.names_pool:
+            for group in reply["Groups"]:
+                group["UserPoolId"] = self._executor.reader.pool_id
         return Response(orjson.dumps(reply), media_type=JSON)
 
     async def _read(self, request: Incoming, deadline: float) -> Members:
         if request.method != "POST":
-            return request.query_string(max_size=self._max_body)
+            # Amplify's client for Swift writes the `+` of `bob+x@example.com` as it is, and no name
+            # has a space.
+            return request.query_string(max_size=self._max_body, has_spaces=False)
         media_type = request.media_type()
         # Amplify's client for iOS sends JSON without a content type.
         if media_type not in {"", JSON, FORM}:
@@ -286,6 +317,7 @@ class _Route:
 
     document: Document
     reply: Callable[[Members, Members], dict[str, Any]]
+    names_pool: bool
 
     @property
     def operation(self) -> OperationDefinitionNode:
@@ -341,7 +373,7 @@ _READERS: Mapping[str, Callable[[str, object], object]] = {
 def _decode_form(body: bytearray) -> dict[str, str]:
     try:
         fields = parse_qsl(
-            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100
+            keep_plus(body.decode()), keep_blank_values=True, errors="strict", max_num_fields=100
         )
     except ValueError as error:
         raise MalformedRequest("The body must be a form, in UTF-8.") from error

@@ -1,5 +1,6 @@
 """How errors become responses, in GraphQL and in REST."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import ceil
@@ -145,9 +146,26 @@ def classify(error: GraphQLError) -> AdminError:
     if isinstance(cause, GraphQLError) and cause.nodes:
         # An argument was invalid once the values of its variables were known. The message would
         # quote them.
-        return BadUserInput("An argument of this field is not valid.")
+        return _describe_argument(cause.message)
     log_fault(cause or error)
     return Internal()
+
+
+def _describe_argument(message: str) -> BadUserInput:
+    """Return an error of an argument, from the message that graphql-core has for it."""
+    found = _ARGUMENT.match(message)
+    if found is None:
+        return BadUserInput("An argument of this field is not valid.")
+    field = found["name"] + (found["path"] or "")
+    rule = "must not be null" if _NULL.search(message) else "is not valid"
+    return BadUserInput(f"`{field}` {rule}.", field=field)
+
+
+_ARGUMENT = re.compile(
+    r"Argument '(?P<name>\w+)'(?:[\w ]+ at (?P<path>(?:\.\w+|\[\d+\])+):)?", re.ASCII
+)
+_NULL = re.compile(r"non-null type '[\w!\[\]]+' (must not be null|not to be None)", re.ASCII)
+"""What messages of graphql-core begin with and contain."""
 
 
 def _describe_variable(error: GraphQLError) -> str | None:

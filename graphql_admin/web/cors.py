@@ -4,6 +4,7 @@ Cookies are neither set nor read: callers are identified by the `Authorization` 
 a page of another origin cannot send unless a preflight allows it.
 """
 
+import re
 from collections.abc import Collection, Iterable
 
 from starlette.datastructures import Headers
@@ -25,9 +26,12 @@ _PROTECTING = frozenset(name for name, _ in PROTECTION)
 
 PREFLIGHT = {
     "access-control-allow-methods": "GET, HEAD, POST",
-    "access-control-allow-headers": "authorization, content-type, x-request-id",
     "access-control-max-age": "7200",  # seconds; browsers have lower limits
 }
+
+_FIELD_NAME = r"[!#$%&'*+.^`|~\w-]+"
+_FIELD_NAMES = re.compile(rf"{_FIELD_NAME}(?:[ \t]*,[ \t]*{_FIELD_NAME})*", re.ASCII)
+"""A list of header names, by RFC 9110, section 5.1."""
 
 EXPOSED = b"retry-after, www-authenticate, x-request-id"
 """Response headers that pages may read, besides the CORS-safelisted ones."""
@@ -64,7 +68,8 @@ class BrowserSafety:
             await send(message)
 
         if allowed is not None and _is_preflight(scope):
-            await Response(status_code=204, headers=PREFLIGHT)(scope, receive, send_safely)
+            response = Response(status_code=204, headers={**PREFLIGHT, **_allow_headers(scope)})
+            await response(scope, receive, send_safely)
         else:
             await self._app(scope, receive, send_safely)
 
@@ -80,6 +85,20 @@ class BrowserSafety:
             added.append((b"access-control-allow-origin", origin.encode("latin-1")))
             added.append((b"access-control-expose-headers", EXPOSED))
         return added
+
+
+def _allow_headers(scope: Scope) -> dict[str, str]:
+    """Return the headers of a preflight's response that depend on the headers it asks for.
+
+    Those are allowed: clients of GraphQL and tracers add headers of their own, which this server
+    ignores. A list would be out of date with the next tracer, and a page of an allowed origin may
+    send the one header that counts, `Authorization`, anyway.
+    """
+    asked = Headers(scope=scope).get("access-control-request-headers", "").strip(" \t")
+    varies = {"vary": "Access-Control-Request-Headers"}
+    if not _FIELD_NAMES.fullmatch(asked):
+        return varies
+    return {**varies, "access-control-allow-headers": asked}
 
 
 def _is_preflight(scope: Scope) -> bool:

@@ -18,6 +18,7 @@ from graphql_admin.errors import (
     MalformedRequest,
     MethodNotAllowed,
     NotAcceptable,
+    PersistedQueryNotSupported,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -54,15 +55,18 @@ class GraphQLRequest(NamedTuple):
 
         Raises:
             MalformedRequest: A parameter is missing or not of its type.
+            PersistedQueryNotSupported: It has the hash of a document, and no document.
         """
         query = parameters.get("query")
+        extensions = _read_object(parameters, "extensions")
+        if not query and extensions and extensions.get("persistedQuery") is not None:
+            raise PersistedQueryNotSupported
         if not isinstance(query, str) or not query:
             raise MalformedRequest("`query` must be a string with a GraphQL document.")
         operation_name = parameters.get("operationName")
         if operation_name is not None and not isinstance(operation_name, str):
             raise MalformedRequest("`operationName` must be a string.")
         variables = _read_object(parameters, "variables")
-        extensions = _read_object(parameters, "extensions")
         wants_cost = extensions is not None and extensions.get("cost") is True
         return cls(query, operation_name or None, variables, wants_cost)
 
@@ -144,11 +148,13 @@ class GraphQLEndpoint:
         body: dict[str, Any] = {"data": result.data}
         status = 200
         if result.errors:
-            body = {"errors": describe_all(result.errors), **body}
-            if result.data is None and all(error.path is None for error in result.errors):
+            errors = result.errors
+            if result.data is None and all(error.path is None for error in errors):
                 # The variables were invalid: nothing was executed, so there is no `data`.
                 del body["data"]
                 status = 400 if media_type == GRAPHQL_RESPONSE else 200
+                errors = self._documents.explain(operation, request.variables) or errors
+            body = {"errors": describe_all(errors), **body}
             if any(isinstance(error.original_error, Unauthenticated) for error in result.errors):
                 return refuse(Unauthenticated(), media_type)
         if request.wants_cost:
@@ -199,7 +205,8 @@ def negotiate(accept: tuple[str, ...]) -> str:
     """Choose the media type of the response, by RFC 9110, section 12.5.1.
 
     Args:
-        accept: The `Accept` headers. Without one, or where any type is accepted, the result is
+        accept: The `Accept` headers. Without one, or where any type is accepted (also by `*`, as
+            some clients of Java write it), the result is
             `application/json`, as before the GraphQL-over-HTTP specification.
 
     Raises:
@@ -210,7 +217,7 @@ def negotiate(accept: tuple[str, ...]) -> str:
     qualities: dict[str, float] = {}
     for item in ",".join(accept).split(","):
         media_range, *parameters = (part.strip().lower() for part in item.split(";"))
-        qualities.setdefault(media_range, _quality(parameters))
+        qualities.setdefault("*/*" if media_range == "*" else media_range, _quality(parameters))
     best, best_quality = None, 0.0
     # Of two with equal quality, prefer an explicitly named one, and of those the first.
     for media_type in sorted(MEDIA_TYPES, key=[*qualities, *MEDIA_TYPES].index):
@@ -227,7 +234,7 @@ def negotiate(accept: tuple[str, ...]) -> str:
 def _quality(parameters: list[str]) -> float:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
-        if name == "q":
+        if name.strip() == "q":
             try:
                 return float(value)
             except ValueError:

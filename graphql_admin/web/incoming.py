@@ -106,11 +106,12 @@ class Incoming:
             if not message.get("more_body", False):
                 return body
 
-    def query_string(self, *, max_size: int) -> dict[str, Any]:
+    def query_string(self, *, max_size: int, has_spaces: bool = True) -> dict[str, Any]:
         """Return the parameters in the URL, without empty ones.
 
         Args:
             max_size: Bytes that the query string may have.
+            has_spaces: Whether `+` is a space, as browsers write it in forms.
 
         Raises:
             UriTooLong: It is longer.
@@ -121,7 +122,8 @@ class Incoming:
         if len(query) > max_size:
             raise UriTooLong
         try:
-            parameters = parse_qsl(query.decode(), keep_blank_values=True, errors="strict")
+            text = query.decode() if has_spaces else keep_plus(query.decode())
+            parameters = parse_qsl(text, keep_blank_values=True, errors="strict")
         except ValueError as error:
             raise MalformedRequest("The query string must be in UTF-8.") from error
         return {name: value for name, value in dict(parameters).items() if value}
@@ -141,10 +143,25 @@ def _media_type(content_type: bytes, content_encoding: bytes) -> str:
     media_type, *parameters = (
         part.strip().lower() for part in content_type.decode("latin-1").split(";")
     )
-    charset = next((p.partition("=")[2] for p in parameters if p.startswith("charset=")), "utf-8")
-    if charset.strip('"') != "utf-8" or content_encoding.lower() != b"identity":
+    if content_encoding.lower() not in _UNCOMPRESSED or not _UTF_8.issuperset(
+        value.strip(" \t\"'")
+        for name, _, value in (parameter.partition("=") for parameter in parameters)
+        if name.strip() == "charset"
+    ):
         raise UnsupportedMediaType
     return media_type
+
+
+_UTF_8 = frozenset({"", "us-ascii", "utf-8", "utf8"})
+"""Names by which clients call UTF-8 or a part of it. Of the two with one meaning, IANA lists the
+one with a hyphen only, but .NET, PHP and Node's clients write the other, too."""
+
+_UNCOMPRESSED = frozenset({b"", b"identity"})
+
+
+def keep_plus(form: str) -> str:
+    """Return a form, as in query strings, in which `+` is no space."""
+    return form.replace("+", "%2B")
 
 
 def decode(text: bytearray | str, what: str) -> Any:

@@ -1,5 +1,7 @@
 """Finding objects again: by global id, and by key from another subgraph."""
 
+import base64
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from graphql_admin.admin.nodes import global_id, parse_global_id
+from graphql_admin.errors import BadUserInput
 from tests.support.api import Api
 from tests.support.directory import Directory
 from tests.support.patience import PATIENCE
@@ -44,6 +48,33 @@ def test_node(api: Api, directory: Directory) -> None:
         "id": group["id"],
         "description": "Who edits",
     }
+
+
+DOCUMENTED = re.compile(r"that of the user `(\w+)` is\s+`([^`]+)`")
+
+
+@pytest.mark.parametrize("typename", ["User", "Group"])
+@pytest.mark.parametrize("name", ["bob", "b", "bo", "jürgen", "山田", "a?>~", "x" * 128])
+def test_a_global_id_has_one_form(typename: str, name: str) -> None:
+    """It is Base64 with padding, which every language has, and no other form is taken."""
+    id_ = global_id(typename, name)
+    assert id_ == base64.b64encode(f"{typename}:{name}".encode()).decode()
+    assert parse_global_id(id_) == (typename, name)
+    urlsafe = id_.replace("+", "-").replace("/", "_")
+    for other in {id_.rstrip("="), urlsafe, f"{id_}=", f" {id_}"} - {id_}:
+        with pytest.raises(BadUserInput):
+            parse_global_id(other)
+
+
+def test_the_global_id_in_the_documentation_is_that_of_the_user(
+    api: Api, directory: Directory
+) -> None:
+    """Who makes an id as the page on federation says finds the user by it."""
+    page = (Path(__file__).parents[2] / "docs" / "federation.md").read_text(encoding="utf-8")
+    ((username, id_),) = DOCUMENTED.findall(page)
+    directory.add_user(username)
+    query = "query ($id: ID!) { node(id: $id) { id ... on User { username } } }"
+    assert api.send(query, {"id": id_}).data == {"node": {"id": id_, "username": username}}
 
 
 def test_node_gone(api: Api, directory: Directory) -> None:

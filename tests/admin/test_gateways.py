@@ -101,6 +101,13 @@ def test_schema_file_is_composed(composer: str, others: Mapping[str, str]) -> No
         assert sentence in composition.supergraph
 
 
+@pytest.mark.parametrize(("composer", "kept"), [("apollo", False), ("hive", True)])
+def test_which_composer_keeps_one_of(composer: str, kept: bool) -> None:
+    """Apollo's leaves `@oneOf` out, as the page on federation says."""
+    composition = compose(composer, {"admin": SCHEMA_FILE.read_text(encoding="utf-8")})
+    assert ("@oneOf" in (composition.supergraph or "")) is kept
+
+
 @COMPOSERS
 def test_auth_directives_are_composed(composer: str) -> None:
     """Both composers hand the auth directives on to routers."""
@@ -324,6 +331,19 @@ def test_field_requires_email(gateway: Api) -> None:
         "documents": [{"owner": mailbox}],
         "user": mailbox,
     }
+
+
+def test_field_requires_what_the_caller_may_not_read(gateway: Api) -> None:
+    """Such a field is null, where its resolver does not trust what it is handed."""
+    query = (
+        "{ orders(first: 1) { id buyer { mailbox } } documents(first: 1) { owner { mailbox } } }"
+    )
+    answer = gateway.send(query, groups=("Readers",))
+    assert answer.partial == {
+        "orders": [{"id": "0", "buyer": {"mailbox": None}}],
+        "documents": [{"owner": {"mailbox": None}}],
+    }
+    assert set(answer.codes) <= {"FORBIDDEN"}
 
 
 def test_mutation(gateway: Api, backend: ScriptedCognito) -> None:

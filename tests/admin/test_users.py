@@ -1,10 +1,13 @@
 """Reading users, searching them, and every action on one of them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from graphql_admin.actions import Action
+from graphql_admin.admin.nodes import global_id
 from tests.support.api import Api
 from tests.support.directory import Directory
 from tests.support.scripted import ScriptedCognito, failure, reply
@@ -472,6 +475,75 @@ def test_sign_user_out_another_user(
     assert scripted.requests == []
 
 
+BELOW_USER = {
+    "groups { nodes { name } }": "AdminListGroupsForUser",
+    "devices { nodes { key } }": "AdminListDevices",
+    "authEvents { nodes { id } }": "AdminListUserAuthEvents",
+    "sessions { id }": "AdminListUserSessions",
+    "authFactors { mfa firstFactors }": "AdminGetUserAuthFactors",
+}
+
+
+@pytest.mark.usefixtures("paths")
+@pytest.mark.parametrize("field", BELOW_USER)
+def test_what_is_below_a_user_who_is_gone_by_now_is_null_without_an_error(
+    serve: Callable[..., Api], scripted: ScriptedCognito, field: str
+) -> None:
+    """The index of users lags, and some clients drop a page that has any error."""
+    scripted.on(
+        "ListUsers",
+        reply(
+            {
+                "Users": [
+                    {"Username": name, "Attributes": [{"Name": "sub", "Value": f"sub-of-{name}"}]}
+                    for name in ("eve", "bob")
+                ]
+            }
+        ),
+    )
+    scripted.on(BELOW_USER[field], failure("UserNotFoundException"))
+    answer = serve(scripted.url).send(f"{{ users {{ nodes {{ username {field} }} }} }}")
+    name = field.split(maxsplit=1)[0]
+    assert answer.data["users"]["nodes"] == [
+        {"username": "eve", name: None},
+        {"username": "bob", name: None},
+    ]
+
+
+@pytest.mark.usefixtures("paths")
+def test_users_of_a_group_that_is_gone_by_now_are_null_without_an_error(
+    serve: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """So are those below a group, whether from a list or by a reference."""
+    scripted.on("ListGroups", reply({"Groups": [{"GroupName": "Editors"}]}))
+    scripted.on("ListUsersInGroup", failure("ResourceNotFoundException"))
+    answer = serve(scripted.url).send("""{
+        groups { nodes { name users { nodes { username } } } }
+        _entities(representations: [{__typename: "Group", name: "Editors"}]) {
+            ... on Group { users { nodes { username } } }
+        }
+    }""")
+    assert answer.data == {
+        "groups": {"nodes": [{"name": "Editors", "users": None}]},
+        "_entities": [{"users": None}],
+    }
+
+
+def test_allowed_actions_on_a_user_who_is_gone_by_now_are_null_without_an_error(
+    serve: Callable[..., Api],
+    scripted: ScriptedCognito,
+    policy_for_staff: Callable[[frozenset[Action]], Path],
+) -> None:
+    """So is what the caller may do, where it depends on the user's groups."""
+    policy = policy_for_staff(frozenset({Action.LIST_USERS, Action.LIST_GROUPS_FOR_USER}))
+    bob = {"Username": "bob", "Attributes": [{"Name": "sub", "Value": "sub-of-bob"}]}
+    scripted.on("ListUsers", reply({"Users": [bob]}))
+    scripted.on("AdminListGroupsForUser", failure("UserNotFoundException"))
+    api = serve(scripted.url, policy_file=policy)
+    answer = api.send("{ users { nodes { username allowedActions } } }", groups=("Staff",))
+    assert answer.data["users"]["nodes"] == [{"username": "bob", "allowedActions": None}]
+
+
 @pytest.mark.parametrize(
     "action",
     ["disableUser", "enableUser", "confirmUserSignUp", "addUserToGroup", "removeUserFromGroup"],
@@ -505,12 +577,66 @@ def test_mutation_calls_cognito_once(serve: Callable[..., Api], scripted: Script
     scripted.on("AdminGetUser", reply({"Username": "bob", "UserAttributes": [], "Enabled": True}))
     api = serve(scripted.url)
     variables = {"input": {"username": "bob"}}
-    api.send(act("enableUser", "user { __typename id username }"), variables)
+    api.send(act("enableUser", "user { __typename }"), variables)
     assert scripted.operations() == ["AdminEnableUser"]
     fragment = " fragment F on User { ... @include(if: true) { enabled } }"
     answer = api.send(act("enableUser", "user { ...F }") + fragment, variables)
     assert answer.data["enableUser"]["user"] == {"enabled": True}
     assert scripted.operations()[1:] == ["AdminEnableUser", "AdminGetUser"]
+
+
+NAMED = {"Username": "6f1c-uuid", "UserAttributes": [{"Name": "sub", "Value": "6f1c-uuid"}]}
+
+
+@pytest.mark.usefixtures("paths")
+@pytest.mark.parametrize("given", ["alias-of-bob", "6F1C-UUID", "6f1c-uuid"])
+@pytest.mark.parametrize("selected", ["id", "username", "...F"])
+@pytest.mark.parametrize(
+    ("action", "more"),
+    [("addUserToGroup", {"groupName": "Editors"}), ("enableUser", {}), ("confirmUserSignUp", {})],
+)
+def test_a_payload_has_the_id_of_whoever_an_alias_or_other_letters_name(  # noqa: PLR0917
+    serve: Callable[..., Api],
+    scripted: ScriptedCognito,
+    action: str,
+    more: dict[str, str],
+    selected: str,
+    given: str,
+) -> None:
+    """An `id` made of what was given would be nobody's, and a client's cache would go stale."""
+    scripted.on_all({f"Admin{action[0].upper()}{action[1:]}": {}, "AdminGetUser": NAMED})
+    fragment = " fragment F on User { id ... on Node { id } }" if selected == "...F" else ""
+    document = act(action, f"user {{ {selected} }}") + fragment
+    api = serve(scripted.url)
+    payload = api.send(document, {"input": {"username": given, **more}}).data[action]
+    (value,) = set(payload["user"].values())
+    expected = "6f1c-uuid" if selected == "username" else global_id("User", "6f1c-uuid")
+    assert value == expected
+
+
+def test_a_payload_is_read_back_once_where_the_decision_has_read_the_user(
+    serve: Callable[..., Api], scripted: ScriptedCognito
+) -> None:
+    """The name that the pool has is known by then."""
+    scripted.on_all({"AdminDisableUser": {}, "AdminGetUser": NAMED})
+    answer = serve(scripted.url).send(
+        act("disableUser", "user { id }"), {"input": {"username": "alias-of-bob"}}
+    )
+    assert answer.data["disableUser"]["user"] == {"id": global_id("User", "6f1c-uuid")}
+    assert scripted.operations().count("AdminGetUser") == 1
+
+
+@pytest.mark.parametrize("selected", ["deletedId", "deletedUsername"])
+def test_a_deleted_user_has_the_id_of_whoever_an_alias_named(
+    serve: Callable[..., Api], scripted: ScriptedCognito, selected: str
+) -> None:
+    """A client takes the user with that `id` out of its cache."""
+    scripted.on_all({"AdminDeleteUser": {}, "AdminGetUser": NAMED})
+    answer = serve(scripted.url).send(
+        act("deleteUser", selected), {"input": {"username": "alias-of-bob"}}
+    )
+    expected = "6f1c-uuid" if selected == "deletedUsername" else global_id("User", "6f1c-uuid")
+    assert answer.data["deleteUser"][selected] == expected
 
 
 def test_mutation_read_back_fails(serve: Callable[..., Api], scripted: ScriptedCognito) -> None:

@@ -41,6 +41,8 @@ from tests.support.started import run as run_to_end
 
 NOT_RUN = {
     "hive": "publishes to a registry of schemas that needs an account",
+    "node": "runs a block of the page, which is checked, and which `tests/node` has as a file",
+    "npm": "installs what `tests/node` has in a lock",
     "npx": "is what the tests of gateways install and start, from a lock",
     ".": "puts on the `PATH` what `pip` installs",
     "pip": "is what installed this environment",

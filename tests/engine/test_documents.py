@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -145,9 +146,88 @@ def test_message_and_place(api: Api, query: str, message: str, line: int, column
 def test_argument_that_a_variable_spoils(api: Api) -> None:
     """A null in a variable that has a default elsewhere is the client's fault, where it is used."""
     query = "query($n: Int = 5) { users(first: $n) { nodes { sub } } }"
-    answer = api.send(query, {"n": None})
-    assert answer.codes == ["BAD_USER_INPUT"]
-    assert answer.errors[0]["path"] == ["users"]
+    (error,) = api.send(query, {"n": None}).errors
+    assert error == {
+        "message": "`first` must not be null.",
+        "path": ["users"],
+        "locations": [{"line": 1, "column": 35}],
+        "extensions": {"code": "BAD_USER_INPUT", "field": "first"},
+    }
+
+
+def test_field_of_an_argument_that_a_variable_spoils(api: Api) -> None:
+    """So is a null in a field of an input, which is named with the argument."""
+    query = 'mutation($u: String = "a") { disableUser(input: {username: $u}) { errors { code } } }'
+    (error,) = api.send(query, {"u": None}).errors
+    assert error["message"] == "`input.username` must not be null."
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "field": "input.username"}
+    assert error["path"] == ["disableUser"]
+
+
+FILTER = "query($f: UserFilter) { users(filter: $f) { nodes { sub } } }"
+INPUT = "mutation($i: CreateUserInput!) { createUser(input: $i) { errors { code } } }"
+ONE = "must set exactly one field of `%s`, and not to null"
+
+
+@pytest.mark.parametrize(
+    ("query", "value", "field", "rule"),
+    [
+        (FILTER, {}, "f", ONE % "UserFilter"),
+        (FILTER, {"email": None}, "f", ONE % "UserFilter"),
+        (FILTER, {"enabled": True, "status": "CONFIRMED"}, "f", ONE % "UserFilter"),
+        (FILTER, {"email": {}}, "f.email", ONE % "StringMatch"),
+        (FILTER, {"email": {"equals": None}}, "f.email", ONE % "StringMatch"),
+        (FILTER, {"email": {"equals": 1}}, "f.email.equals", "must be a `String`"),
+        (FILTER, {"email": "x"}, "f.email", "must be a `StringMatch`"),
+        (FILTER, {"eMail": {"equals": "x"}}, "f", "has an unknown field, `eMail`"),
+        (FILTER, {"e mail": {"equals": "x"}}, "f", "has an unknown field"),
+        (FILTER, {"email": {"contains": "x"}}, "f.email", "has an unknown field, `contains`"),
+        (FILTER, {"status": "confirmed"}, "f.status", "must be a `UserStatus`"),
+        (FILTER, {"enabled": "true"}, "f.enabled", "must be a `Boolean`"),
+        (INPUT, {}, "i.username", "is required"),
+        (INPUT, {"username": None}, "i.username", "must not be null"),
+        (INPUT, {"username": "x", "attributes": {"value": "b"}},
+         "i.attributes.name", "is required"),
+        (INPUT, {"username": "x", "attributes": [{"name": "a", "value": "b"}, 1]},
+         "i.attributes.1", "must be a `UserAttributeInput`"),
+        (INPUT, {"username": "x", "attributes": [{"name": "a", "value": "b"}, None]},
+         "i.attributes.1", "must not be null"),
+    ],
+)  # fmt: skip
+def test_a_variable_that_is_refused_is_named_with_its_part_and_the_rule(
+    api: Api, query: str, value: Any, field: str, rule: str
+) -> None:
+    """The client learns which part of which variable is wrong, by what rule, and where it is."""
+    name = field[0]
+    (error,) = api.send(query, {name: value}).errors
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "field": field}
+    assert error["locations"] == [{"line": 1, "column": query.index("$") + 1}]
+    assert error["message"] == f"Variable `${name}` is not valid: `{field}` {rule}."
+
+
+def test_every_variable_that_is_refused_is_named(api: Api) -> None:
+    """Each has an error of its own, those without a value too."""
+    query = (
+        "query($a: Int!, $b: UserBy!, $c: Int!) { users(first: $a) { nodes { sub } }"
+        " user(by: $b) { id } groups(first: $c) { nodes { id } } }"
+    )
+    errors = api.send(query, {"a": "1", "c": 1}).errors
+    assert [error["message"] for error in errors] == [
+        "Variable `$a` must be a `Int!`.",
+        "Variable `$b` must be a `UserBy!`.",
+    ]
+    assert [error["extensions"]["field"] for error in errors] == ["a", "b"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_literal_that_is_refused_is_named_with_the_rule(api: Api, count: int) -> None:
+    """In the document, too, the type, the rule and the place are said."""
+    members = ", ".join(['email: {equals: "a"}', "enabled: true"][:count])
+    if count == 1:
+        members = "email: null"
+    (error,) = api.send(f"{{ users(filter: {{{members}}}) {{ nodes {{ sub }} }} }}").errors
+    assert "'UserFilter': exactly one field must be set" in error["message"]
+    assert error["locations"] == [{"line": 1, "column": 17}]
 
 
 def test_endless_number(api: Api) -> None:
@@ -198,8 +278,11 @@ def test_few_errors_of_variables(api: Api) -> None:
     fields = " ".join(f"{name}: user(by: ${name}) {{ sub }}" for name in names)
     wrong = {f"k{number}": number for number in range(100)}
     answer = api.send(f"query({given}) {{ {fields} }}", dict.fromkeys(names, wrong))
-    assert answer.codes == ["BAD_USER_INPUT", "BAD_USER_INPUT"]
-    assert answer.errors[0]["message"] == "Variable `$v0` must be a `UserBy!`."
+    assert answer.codes == ["BAD_USER_INPUT"] * 10
+    assert (
+        answer.errors[0]["message"]
+        == "Variable `$v0` is not valid: `v0` has an unknown field, `k0`."
+    )
 
 
 def test_places_after_many_lines(api: Api) -> None:

@@ -133,6 +133,11 @@ def test_long_chain_of_fragments(serve: Callable[..., Api], scripted: ScriptedCo
     assert api.send(chain(100, "...F{0}")).data == {"__typename": "Query"}
 
 
+def aliased_types(name: str, count: int) -> str:
+    """Return as many fields `__type`, each with an alias of its own."""
+    return " ".join(f'{name}{i}: __type(name: "User") {{ name }}' for i in range(count))
+
+
 TOOLS = {
     "GraphiQL": get_introspection_query(
         descriptions=True,
@@ -142,6 +147,14 @@ TOOLS = {
         input_value_deprecation=True,
     ),
     "a gateway": "query SubgraphIntrospectQuery { _service { sdl } }",
+    "gql.tada": """query IntrospectionSupport {
+      directive: __type(name: "__Directive") { fields { name args { name } } }
+      field: __type(name: "__Field") { fields { name args { name } } }
+      type: __type(name: "__Type") { fields { name args { name } } }
+      schema: __type(name: "__Schema") { fields { name } }
+      inputValue: __type(name: "__InputValue") { fields { name } }
+    }""",
+    "a generator for .NET": f"query {{ {aliased_types('type', 10)} }}",
     "Apollo Client": "query Q { viewer { username __typename } __typename }",
     "Relay": """query Q($first: Int!, $after: String) {
       __typename
@@ -160,9 +173,12 @@ TOOLS = {
     "query",
     [
         "{ a: __schema { queryType { name } } }",
-        '{ a: __type(name: "User") { name } }',
         "{ __schema { types { a: fields { name } } } }",
         "{ __schema { ...A } } fragment A on __Schema { a: types { name } }",
+        f"{{ {aliased_types('a', 11)} }}",
+        f"{{ ...A {aliased_types('a', 5)} }} fragment A on Query {{ {aliased_types('b', 6)} }}",
+        '{ a: __type(name: "User") { b: fields { name } } }',
+        '{ a: __type(name: "User") { fields { b: type { name } c: type { name } } } }',
     ],
 )
 def test_schema_many_times(api: Api, query: str) -> None:

@@ -221,7 +221,8 @@ BAD_TOKENS = {
     "header not JSON": (f"{base64url(b'{')}.e30.e30", "malformed"),
     "header an array": (f"{base64url(b'[]')}.e30.e30", "malformed"),
     "header nested deeply": (f"{base64url(b'[' * 9000)}.e30.e30", "malformed"),
-    "too long": (POOL.access_token(padding="x" * 16384), "malformed"),
+    "too long": (POOL.access_token(padding="x" * 16384), "too long"),
+    "too long and not ASCII": ("é" * 16385, "too long"),
     "claims an array": (POOL.sign(["sub"]), "malformed"),
     # the header
     "alg none": (unsigned("none"), "algorithm"),

@@ -61,7 +61,7 @@ READING = {
     "listUsers": {"Users": [BOB_SHOWN]},
     "listUsersInGroup": {"Users": [BOB_SHOWN]},
     "listGroups": {"Groups": [EDITORS_SHOWN]},
-    "listGroupsForUser": {"Groups": [EDITORS_SHOWN]},
+    "listGroupsForUser": {"Groups": [{"GroupName": "Editors", "Description": "Who edit"}]},
 }
 WRITING = {
     "addUserToGroup": "Success adding bob to Editors",
@@ -291,8 +291,8 @@ def test_reply_that_makes_no_sense(routes: AdminQueries, scripted: ScriptedCogni
     [
         ("getUser", {}),
         ("getUser", {"username": ""}),
-        ("getUser", {"username": "a b"}),
-        ("listGroupsForUser", {"username": "a b"}),
+        ("getUser", {"username": "a\tb"}),
+        ("listGroupsForUser", {"username": "a\tb"}),
         ("listUsersInGroup", {"username": "bob"}),
         ("addUserToGroup", {"username": "bob"}),
         ("disableUser", {"username": None}),
@@ -478,6 +478,67 @@ def test_bodies(
     response = routes.send("disableUser", json=None, content=body, headers=headers)
     assert response.json() == {"message": "Disabled jürgen"}
     assert backend.requests[0].parameters["Username"] == "jürgen"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=utf8",
+        "application/json ; Charset = UTF8",
+        "application/json; charset='utf-8'; version=1",
+        "application/json; charset=us-ascii",
+    ],
+)
+def test_charsets_by_any_name_of_utf_8(routes: AdminQueries, content_type: str) -> None:
+    """UTF-8 has names that no registry lists, and clients write them."""
+    response = routes.send("disableUser", headers={"Content-Type": content_type})
+    assert response.json() == {"message": "Disabled bob"}
+
+
+PLUS = "bob+x"
+
+
+@pytest.mark.parametrize("written", [PLUS, "bob%2Bx", "bob%2bx"])
+@pytest.mark.parametrize(
+    ("route", "name", "parameter", "operation"),
+    [
+        ("getUser", "username", "Username", "AdminGetUser"),
+        ("listGroupsForUser", "username", "Username", "AdminListGroupsForUser"),
+        ("listUsersInGroup", "groupname", "GroupName", "ListUsersInGroup"),
+    ],
+)
+def test_a_plus_in_a_query_string_is_a_plus(  # noqa: PLR0917  # fixtures and parameters
+    routes: AdminQueries,
+    backend: ScriptedCognito,
+    route: str,
+    name: str,
+    parameter: str,
+    operation: str,
+    written: str,
+) -> None:
+    """No name has a space in it, and not every client escapes a plus."""
+    headers = {"Authorization": routes.api.token("Admins")}
+    response = routes.api.client.get(f"/AdminQueries/{route}?{name}={written}", headers=headers)
+    assert response.status_code == 200
+    assert backend.sent(operation)[parameter] == PLUS
+
+
+@pytest.mark.parametrize("written", [PLUS, "bob%2Bx"])
+def test_a_plus_in_a_form_is_a_plus(routes: AdminQueries, written: str) -> None:
+    """A form is read as a query string is."""
+    body = f"username={written}".encode()
+    response = routes.send("disableUser", json=None, content=body, headers=FORM)
+    assert response.json() == {"message": f"Disabled {PLUS}"}
+
+
+def test_a_space_in_a_query_string_is_in_no_name(
+    routes: AdminQueries, backend: ScriptedCognito
+) -> None:
+    """A space that is written as one is refused, as ever."""
+    headers = {"Authorization": routes.api.token("Admins")}
+    path = "/AdminQueries/getUser?username=bob%20x"
+    assert refusal(routes.api.client.get(path, headers=headers)) == INVALID
+    assert backend.requests == []
 
 
 @pytest.mark.parametrize(

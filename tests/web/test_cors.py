@@ -9,7 +9,14 @@ from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito
 
 ALLOWED = "https://app.example.com"
+ORIGINS = [
+    ALLOWED,
+    "http://localhost:3000",
+    "capacitor://localhost",
+    "chrome-extension://cjpalhdlnbpafiamejdnhcphjbkeiagm",
+]
 FOREIGN = [
+    "capacitor://localhost.evil.example",
     "https://evil.example.com",
     "https://app.example.com.evil.example",
     "https://evil.example/https://app.example.com",
@@ -25,8 +32,8 @@ ACCESS = "access-control-"
 
 @pytest.fixture
 def api(serve: Callable[..., Api], scripted: ScriptedCognito) -> Api:
-    """This server, open to the pages of two origins."""
-    return serve(scripted.url, cors_origins=f"{ALLOWED}, http://localhost:3000")
+    """This server, open to the pages of a few origins."""
+    return serve(scripted.url, cors_origins=",".join(ORIGINS))
 
 
 def answers(api: Api, origin: str) -> dict[int, httpx2.Response]:
@@ -50,7 +57,7 @@ def answers(api: Api, origin: str) -> dict[int, httpx2.Response]:
 KINDS = {200, 204, 400, 401, 404, 405, 406, 413, 415}
 
 
-@pytest.mark.parametrize("origin", [ALLOWED, "http://localhost:3000"])
+@pytest.mark.parametrize("origin", ORIGINS)
 def test_allowed_origin(api: Api, origin: str) -> None:
     """A page of an allowed origin may read every answer, refusals included."""
     found = answers(api, origin)
@@ -77,16 +84,27 @@ def test_no_origins_by_default(serve: Callable[..., Api], scripted: ScriptedCogn
         assert "vary" not in response.headers
 
 
-def preflight(api: Api, origin: str) -> httpx2.Response:
-    """Ask as a browser does before it sends a page's request."""
+def preflight(
+    api: Api, origin: str, asked: str = "authorization,content-type", path: str = "/graphql"
+) -> httpx2.Response:
+    """Ask as a browser does before it sends a page's request with these headers."""
     return api.client.options(
-        "/graphql",
+        path,
         headers={
             "Origin": origin,
             "Access-Control-Request-Method": "POST",
-            "Access-Control-Request-Headers": "authorization,content-type",
+            "Access-Control-Request-Headers": asked,
         },
     )
+
+
+def values_of(response: httpx2.Response, name: str) -> set[str]:
+    """Return the items of a header that is a list."""
+    return {
+        item.strip().lower()
+        for value in response.headers.get_list(name)
+        for item in value.split(",")
+    }
 
 
 def test_preflight(api: Api) -> None:
@@ -95,9 +113,42 @@ def test_preflight(api: Api) -> None:
     assert (response.status_code, response.content) == (204, b"")
     assert response.headers["access-control-allow-origin"] == ALLOWED
     assert "POST" in response.headers["access-control-allow-methods"]
-    allowed = response.headers["access-control-allow-headers"].split(", ")
-    assert {"authorization", "content-type"} <= set(allowed)
+    assert values_of(response, "access-control-allow-headers") == {"authorization", "content-type"}
     assert "*" not in "".join(response.headers.values())
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/AdminQueries/listUsers", "/explorer", "/healthz"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "authorization,baggage,content-type,sentry-trace",
+        "apollo-require-preflight,apollographql-client-name,apollographql-client-version",
+        "authorization, graphql-client-name, graphql-client-version",
+        "traceparent , tracestate,\tx-request-id",
+        "x-amz-user-agent,x-datadog-trace-id,x-requested-with",
+        "Authorization,X-Of-Its-Own!",
+        "authorization",
+    ],
+)
+def test_a_preflight_is_allowed_whatever_headers_it_asks_for(
+    serve: Callable[..., Api], scripted: ScriptedCognito, asked: str, path: str
+) -> None:
+    """Clients and tracers add headers of their own; a page whose origin is allowed may send any."""
+    api = serve(scripted.url, cors_origins=ALLOWED, amplify="1", explorer="1")
+    response = preflight(api, ALLOWED, asked, path)
+    assert response.status_code == 204
+    wanted = {name.strip().lower() for name in asked.split(",")}
+    assert values_of(response, "access-control-allow-headers") == wanted
+    assert values_of(response, "vary") == {"origin", "access-control-request-headers"}
+
+
+@pytest.mark.parametrize("asked", ["", " ", "a b", "authorization,", "a,,b", "a: b", '"a"'])
+def test_a_preflight_that_asks_for_no_headers_is_told_none(api: Api, asked: str) -> None:
+    """What is no list of header names is not repeated."""
+    response = preflight(api, ALLOWED, asked)
+    assert response.status_code == 204
+    assert "access-control-allow-headers" not in response.headers
+    assert response.headers["access-control-allow-origin"] == ALLOWED
 
 
 @pytest.mark.parametrize("origin", FOREIGN)

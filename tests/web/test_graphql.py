@@ -191,6 +191,9 @@ def test_body_admitted(api: Api) -> None:
         "text/json",
         "application/json; charset=utf-16",
         "application/json; charset=iso-8859-1",
+        "application/json; charset=utf-8; charset=utf-16",
+        "application/json; charset = utf-16",
+        "application/json; charset=utf-7",
     ],
 )
 def test_content_type_refused(api: Api, content_type: str) -> None:
@@ -199,13 +202,84 @@ def test_content_type_refused(api: Api, content_type: str) -> None:
     assert (response.status_code, code(response)) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("rest", [{}, {"query": ""}, {"variables": {}, "operationName": "A"}])
+@pytest.mark.parametrize("media_type", [JSON, RESPONSE_JSON, "*/*"])
+def test_a_hash_in_place_of_the_document_is_answered_as_clients_expect(
+    api: Api, method: str, rest: dict[str, Any], media_type: str
+) -> None:
+    """Apollo's and urql's clients then send the document."""
+    body = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}, **rest}
+    accept = {"Accept": media_type}
+    if method == "GET":
+        parameters = {k: v if isinstance(v, str) else json.dumps(v) for k, v in body.items()}
+        response = api.client.get("/graphql", params=parameters, headers=headers(api) | accept)
+    else:
+        response = post(api, body, **accept)
+    assert response.status_code == 200
+    assert response.json() == {
+        "errors": [
+            {
+                "message": "PersistedQueryNotSupported",
+                "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"},
+            }
+        ]
+    }
+
+
+def test_a_hash_beside_the_document_is_ignored(api: Api) -> None:
+    """With its document, the operation is executed."""
+    extensions = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
+    response = post(api, {"query": TYPENAME, "extensions": extensions})
+    assert response.json() == {"data": {"__typename": "Query"}}
+
+
+def test_a_hash_without_a_token_is_refused(api: Api) -> None:
+    """Who has no token learns nothing of what the server supports."""
+    body = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}}
+    assert api.client.post("/graphql", json=body).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        ("*", JSON),
+        ("text/html, image/gif, *; q=.2", JSON),
+        ("application/graphql-response+json; charset=utf8", RESPONSE_JSON),
+        (f"{JSON}; q = 0.2, {RESPONSE_JSON}; q = 0.9", RESPONSE_JSON),
+    ],
+)
+def test_accept_headers_are_read_however_they_are_written(
+    api: Api, accept: str, chosen: str
+) -> None:
+    """A lone asterisk, and spaces around an equals sign, are what clients send."""
+    response = post(api, {"query": TYPENAME}, Accept=accept)
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith(f"{chosen};")
+
+
 @pytest.mark.parametrize(
     "content_type",
-    ["application/json;charset=UTF-8", 'Application/JSON; charset="utf-8"', "application/json;"],
+    [
+        "application/json;charset=UTF-8",
+        'Application/JSON; charset="utf-8"',
+        "application/json;",
+        "application/json; charset=utf8",
+        'application/json ;Charset = "UTF8"',
+        "application/json; charset='utf-8'",
+        "application/json; charset=us-ascii",
+        "application/json; charset=",
+        "application/json; profile=x; charset=utf8",
+    ],
 )
 def test_content_type_admitted(api: Api, content_type: str) -> None:
     """JSON in UTF-8 is read however its type is written."""
     assert post(api, {"query": TYPENAME}, Content_Type=content_type).status_code == 200
+
+
+def test_an_empty_content_encoding_is_none(api: Api) -> None:
+    """Proxies that take a header's value out may leave its name."""
+    assert post(api, {"query": TYPENAME}, Content_Encoding="").status_code == 200
 
 
 def test_compressed_body_refused(api: Api) -> None:

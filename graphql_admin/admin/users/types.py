@@ -102,8 +102,9 @@ class User(Node):
     username = held(
         KEY,
         str,
-        "The username, which never changes. Where only key fields are selected, of a payload or a "
-        "reference, it may be a name as it was given: an alias, or in other letters.",
+        "The username, which never changes. Where only key fields are selected of a reference, or "
+        "of a payload by callers who may not read users, it may be a name as it was given: an "
+        "alias, or in other letters.",
         of_key=True,
     )
     sub = held(

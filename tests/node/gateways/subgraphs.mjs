@@ -30,7 +30,8 @@ const resolvers = {
     },
     User: {
       orders: (user) => orders.filter(({ buyer }) => buyer.sub === user.sub),
-      mailbox: ({ email }) => email && `mailto:${email}`,
+      // Where the caller may not read it, Hive Gateway hands over the error in place of the value.
+      mailbox: ({ email }) => (typeof email === 'string' ? `mailto:${email}` : null),
     },
   },
   documents: {
