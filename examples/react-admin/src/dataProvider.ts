@@ -123,7 +123,9 @@ export function makeDataProvider(run: Run): DataProvider {
     },
 
     async create(_resource, { data }) {
-      return { data: await change("createUser", data, { ...data, id: data.username }) };
+      const created = await change("createUser", data, { ...data, id: data.username });
+      lists.clear(); // what comes before each page has changed
+      return { data: created };
     },
 
     async update(_resource, { data, previousData }) {
@@ -152,6 +154,7 @@ export function makeDataProvider(run: Run): DataProvider {
         { input: { username, ifSub: sub } },
       );
       check(payload.errors, {});
+      lists.clear();
       return { data: previousData };
     },
 
