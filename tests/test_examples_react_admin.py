@@ -243,6 +243,22 @@ def test_life_of_a_user(visit: Visit) -> None:
     assert "zoe" not in usernames(visit.server)
 
 
+def test_address_is_deleted(visit: Visit) -> None:
+    """An input that is emptied deletes the attribute."""
+    page, people = visit.page, visit.server.people
+    people.add_user("xena", email="xena@example.com", email_verified="true", name="Xena")
+    page.get_by_placeholder("E-mail starts with").fill("xena@")
+    visit.wait_for_rows(1)
+    page.get_by_role("cell", name="xena@example.com").click()
+    page.get_by_label("Edit", exact=True).click()
+    page.get_by_label("Email", exact=True).fill("")
+    page.get_by_role("button", name="Save").click()
+    visit.expect_notice("Element updated")
+    found = attributes(people.user("xena"))
+    assert "email" not in found
+    assert found["name"] == "Xena"
+
+
 def test_errors(visit: Visit) -> None:
     """What the server rejects is said beside the input, and nothing is made of it."""
     page, people = visit.page, visit.server.people

@@ -131,10 +131,10 @@ export function makeDataProvider(run: Run): DataProvider {
     async update(_resource, { data, previousData }) {
       const changed = EDITABLE.filter((name) => data[name] !== previousData[name]);
       const input = Object.fromEntries(changed.map((name) => [name, data[name]]));
-      // The server takes an address and whether it is verified together.
+      // An address goes with whether it is verified, and null, which deletes it, goes alone.
       if ("email" in input || "emailVerified" in input) {
         input.email = data.email;
-        input.emailVerified = data.emailVerified ?? false;
+        input.emailVerified = data.email ? (data.emailVerified ?? false) : undefined;
       }
       const { username, updatedAt } = previousData as User;
       return {
