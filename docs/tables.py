@@ -1,9 +1,9 @@
-"""Tables of the documentation that follow from the code.
+"""Tables and excerpts of the documentation that follow from the code.
 
     python -m docs.tables           # writes them
     python -m docs.tables --check   # writes nothing; fails where one is not up to date
 
-Each stands in a page between two comments, which name it.
+Each stands in a page between two comments, which name it. `excerpts.py` says what an excerpt is.
 """
 
 import ast
@@ -30,7 +30,7 @@ from graphql import (
 )
 from pydantic.fields import FieldInfo
 
-from docs import limits, rooms, signals
+from docs import excerpts, limits, rooms, signals
 from graphql_admin.actions import Action
 from graphql_admin.admin.guards import Requires, guard_of
 from graphql_admin.admin.schema import AdminSchema
@@ -461,7 +461,7 @@ def rewrite(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
         begin = f"<!-- {name}: written by `make docs`, from the code -->\n"
         end = f"<!-- the end of {name} -->\n"
         if text.count(begin) != 1 or text.count(end) != 1:
-            raise ValueError(f"there must be one place for the table of {name}")
+            raise ValueError(f"there must be one place for {name}")
         before, _, rest = text.partition(begin)
         _, _, after = rest.partition(end)
         text = f"{before}{begin}\n{make()}\n\n{end}{after}"
@@ -469,12 +469,11 @@ def rewrite(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the tables, or check them; returns the exit code."""
+    """Write the tables and excerpts, or check them; returns the exit code."""
     stale = []
-    for name, tables in TABLES.items():
-        page = DOCS / name
+    for page in sorted({*DOCS.glob("*.md"), *(DOCS / name for name in TABLES)}):
         old = page.read_text(encoding="utf-8")
-        new = rewrite(old, tables)
+        new = rewrite(old, {**TABLES.get(page.name, {}), **excerpts.excerpts_of(old)})
         if old == new:
             continue
         if "--check" in arguments:
