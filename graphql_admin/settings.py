@@ -36,6 +36,12 @@ from graphql_admin.tokens.groups import COGNITO_GROUPS, OTHER_CLAIMS
 
 PREFIX = "GRAPHQL_ADMIN_"
 
+TOKEN_VARIABLE = f"{PREFIX}TOKEN"
+URL_VARIABLE = f"{PREFIX}URL"
+"""Environment variables of clients of a server, which are no settings of one."""
+
+_OF_CLIENTS = frozenset({TOKEN_VARIABLE, URL_VARIABLE})
+
 
 class InvalidSettings(Exception):
     """The settings are invalid, so the server does not start.
@@ -569,7 +575,9 @@ def _load(model: type[_Loaded], overrides: Mapping[str, object]) -> _Loaded:
     problems = [
         f"{name}: there is no such setting"
         for name in sorted(os.environ)
-        if name.startswith(PREFIX) and name[len(PREFIX) :].lower() not in Settings.model_fields
+        if name.startswith(PREFIX)
+        and name[len(PREFIX) :].lower() not in Settings.model_fields
+        and name not in _OF_CLIENTS
     ]
     quoted = [
         name

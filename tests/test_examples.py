@@ -103,7 +103,7 @@ def run(example: str, server: Server, *arguments: str, fails: bool = False) -> l
         fails=fails,
         GRAPHQL_ADMIN_URL=server.url,
         GRAPHQL_ADMIN_TOKEN=admin.token,
-        GRAPHQL_ADMIN_OTHER_TOKEN=ordinary.token,
+        OTHER_TOKEN=ordinary.token,
     )
     return ended.stdout.splitlines()
 

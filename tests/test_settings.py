@@ -73,6 +73,12 @@ def test_every_problem_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_variables_of_clients(environment: pytest.MonkeyPatch) -> None:
+    """A server starts in a shell that has what clients of one read, such as the users commands."""
+    set_(environment, ADMIN_GROUPS="Admins", TOKEN="a token", URL="http://127.0.0.1:8000/graphql")
+    assert load_settings().admin_groups == {"Admins"}
+
+
 @pytest.mark.parametrize("groups", [None, "", " ", ",", "Admins,,Owners", "Admins,"])
 def test_administrators_unset_or_empty(environment: pytest.MonkeyPatch, groups: str | None) -> None:
     """An empty setting makes neither no user an administrator, nor every user."""

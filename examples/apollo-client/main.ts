@@ -3,7 +3,7 @@
 //   GRAPHQL_ADMIN_URL=http://127.0.0.1:8000/graphql GRAPHQL_ADMIN_TOKEN=… npm start -- <username>
 //
 // It disables that user. The token is an administrator's; that of a caller without rights in
-// GRAPHQL_ADMIN_OTHER_TOKEN shows what a list is that the caller may not read.
+// OTHER_TOKEN shows what a list is that the caller may not read.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -48,7 +48,7 @@ function codesOf(error: unknown): unknown[] {
 }
 // docs: end
 
-const { GRAPHQL_ADMIN_URL = "", GRAPHQL_ADMIN_TOKEN = "", GRAPHQL_ADMIN_OTHER_TOKEN } = process.env;
+const { GRAPHQL_ADMIN_URL = "", GRAPHQL_ADMIN_TOKEN = "", OTHER_TOKEN } = process.env;
 const username = process.argv[2];
 assert(username, "Name the user to disable.");
 const client = makeClient(GRAPHQL_ADMIN_URL, GRAPHQL_ADMIN_TOKEN);
@@ -98,8 +98,8 @@ assert.deepEqual(failures, []);
 assert.deepEqual(shown, [true, false], "the change showed at once, and stayed");
 console.log(`disabled: ${username}`);
 
-if (GRAPHQL_ADMIN_OTHER_TOKEN) {
-  const other = makeClient(GRAPHQL_ADMIN_URL, GRAPHQL_ADMIN_OTHER_TOKEN);
+if (OTHER_TOKEN) {
+  const other = makeClient(GRAPHQL_ADMIN_URL, OTHER_TOKEN);
   const refused = await other.query({ query: USERS, variables: { first: 60 }, errorPolicy });
   assert.deepEqual(codesOf(refused.error), ["FORBIDDEN"]);
   assert.equal(refused.data?.users, null, "a refusal is not an empty list");

@@ -4,7 +4,7 @@
 //
 // `npm run generate` runs the compiler. This changes nothing in the pool, and clicks through the list
 // as a user would, in a page without a browser. With the token of a caller without rights in
-// GRAPHQL_ADMIN_OTHER_TOKEN, it shows the list that the caller may not read.
+// OTHER_TOKEN, it shows the list that the caller may not read.
 
 import assert from "node:assert/strict";
 import { Window } from "happy-dom";
@@ -38,7 +38,7 @@ async function until<Value>(look: () => Value | null | undefined | false): Promi
   }
 }
 
-const { GRAPHQL_ADMIN_URL = "", GRAPHQL_ADMIN_TOKEN = "", GRAPHQL_ADMIN_OTHER_TOKEN } = process.env;
+const { GRAPHQL_ADMIN_URL = "", GRAPHQL_ADMIN_TOKEN = "", OTHER_TOKEN } = process.env;
 
 async function main(): Promise<void> {
   const page = show(GRAPHQL_ADMIN_TOKEN);
@@ -56,8 +56,8 @@ async function main(): Promise<void> {
   await until(() => rows().length && rows().length < all.length);
   assert(rows().every((row) => row.endsWith("(disabled)")));
   console.log(`disabled users: ${rows().length}`);
-  if (GRAPHQL_ADMIN_OTHER_TOKEN) {
-    const other = show(GRAPHQL_ADMIN_OTHER_TOKEN);
+  if (OTHER_TOKEN) {
+    const other = show(OTHER_TOKEN);
     const said = await until(() => other.querySelector("p:not(#loading)")?.textContent);
     console.log(`refused: ${said}`);
   }
