@@ -36,11 +36,8 @@ from graphql_admin.tokens.groups import COGNITO_GROUPS, OTHER_CLAIMS
 
 PREFIX = "GRAPHQL_ADMIN_"
 
-TOKEN_VARIABLE = f"{PREFIX}TOKEN"
-URL_VARIABLE = f"{PREFIX}URL"
-"""Environment variables of clients of a server, which are no settings of one."""
-
-_OF_CLIENTS = frozenset({TOKEN_VARIABLE, URL_VARIABLE})
+_OF_CLIENTS = frozenset({f"{PREFIX}TOKEN", f"{PREFIX}URL"})
+"""Environment variables of the command `users`, which a server passes over."""
 
 
 class InvalidSettings(Exception):

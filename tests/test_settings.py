@@ -7,6 +7,7 @@ import pytest
 
 from graphql_admin.actions import Action
 from graphql_admin.app import create_app
+from graphql_admin.cli import users
 from graphql_admin.policy.grants import FOR_ANYONE, Given, Policy
 from graphql_admin.settings import InvalidSettings, Settings, load_settings
 from graphql_admin.tokens.caller import TokenUse
@@ -75,7 +76,9 @@ def test_every_problem_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_variables_of_clients(environment: pytest.MonkeyPatch) -> None:
     """A server starts in a shell that has what clients of one read, such as the users commands."""
-    set_(environment, ADMIN_GROUPS="Admins", TOKEN="a token", URL="http://127.0.0.1:8000/graphql")
+    set_(environment, ADMIN_GROUPS="Admins")
+    environment.setenv(users.TOKEN, "a token")
+    environment.setenv(users.URL, "http://127.0.0.1:8000/graphql")
     assert load_settings().admin_groups == {"Admins"}
 
 

@@ -21,7 +21,7 @@ const FIELDS: Record<string, string> = {
 
 const EDITABLE = ["email", "emailVerified", "fullName", "givenName", "familyName"];
 
-const MAX_NODES = 20; // root fields that a document may have
+const MAX_NODES = 60; // ids that `nodes` takes
 
 const unsupported = () => Promise.reject(new Error("The example does not do this."));
 
@@ -68,12 +68,10 @@ export function makeDataProvider(run: Run): DataProvider {
     const found: (RaRecord<string> | null)[] = [];
     for (let from = 0; from < ids.length; from += MAX_NODES) {
       const some = ids.slice(from, from + MAX_NODES);
-      const query = `query Nodes(${some.map((_, i) => `$id${i}: ID!`)}) {
-        ${some.map((_, i) => `n${i}: node(id: $id${i}) { ...Shown }`).join(" ")}
-      }
-      fragment Shown on ${type} { ${FIELDS[resource]} }`;
-      const variables = Object.fromEntries(some.map((id, i) => [`id${i}`, id]));
-      found.push(...Object.values(await run<Record<string, RaRecord<string> | null>>(query, variables)));
+      const query = `query Nodes($ids: [ID!]!) {
+        nodes(ids: $ids) { ... on ${type} { ${FIELDS[resource]} } }
+      }`;
+      found.push(...(await run<{ nodes: (RaRecord<string> | null)[] }>(query, { ids: some })).nodes);
     }
     return found.filter((node) => node !== null);
   }

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphql_admin.cli.stopping import stopped_quietly
-from graphql_admin.settings import TOKEN_VARIABLE, URL_VARIABLE
 
 if TYPE_CHECKING:
     from graphql_admin.cli.users.exporting import Result
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
 
 _SOME_FAILED = 1
 _INVALID_FILE = 2
+
+TOKEN = "GRAPHQL_ADMIN_TOKEN"  # noqa: S105  # the name of a variable
+URL = "GRAPHQL_ADMIN_URL"
 
 _PAGE = "docs/files.md"
 
@@ -46,7 +48,7 @@ def group() -> None:
 _SHARED = [
     click.option(
         "--url",
-        envvar=URL_VARIABLE,
+        envvar=URL,
         show_envvar=True,
         required=True,
         metavar="URL",
@@ -380,7 +382,7 @@ def _tokens(command: str | None, *, is_read: bool) -> "TokenSource":
     )
 
     # Taken out, so that a command that is run later does not get it too.
-    token = os.environ.pop(TOKEN_VARIABLE, None)
+    token = os.environ.pop(TOKEN, None)
     if command is not None and is_read:
         raise click.UsageError("Give --token-command or --token-stdin, not both.")
     if command is not None:
@@ -388,5 +390,5 @@ def _tokens(command: str | None, *, is_read: bool) -> "TokenSource":
     if is_read:
         return FixedToken(sys.stdin.read(MAX_SIZE + 1))
     if token is None:
-        raise click.UsageError(f"Set {TOKEN_VARIABLE}, or give --token-command or --token-stdin.")
+        raise click.UsageError(f"Set {TOKEN}, or give --token-command or --token-stdin.")
     return FixedToken(token)
