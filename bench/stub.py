@@ -1,6 +1,6 @@
 """A stub of Cognito's JSON API: replies serialised beforehand, a delay and quotas on demand.
 
-It knows the five operations that the bench leads to. It is written to cost little CPU, so that it
+It knows the six operations that the bench leads to. It is written to cost little CPU, so that it
 is never the bottleneck; with `--quota` it throttles as Cognito does.
 
     python -m bench.stub --port 9500 --quota UserUpdate=25
@@ -47,6 +47,7 @@ CATEGORIES = {
     "AdminAddUserToGroup": "UserUpdate",
     "AdminListGroupsForUser": "UserResourceRead",
     "GetGroup": "UserPoolResourceRead",
+    "DescribeUserPool": "UserPoolRead",
 }
 """The quota category of each operation that the stub knows."""
 
@@ -56,6 +57,7 @@ DEFAULT_QUOTAS = {
     "UserUpdate": 25.0,
     "UserResourceRead": 50.0,
     "UserPoolResourceRead": 20.0,
+    "UserPoolRead": 15.0,
 }
 """Calls per second and category that AWS grants an account at first."""
 
@@ -113,6 +115,7 @@ class Backend:
             "AdminGetUser": partial(self._reply_about_user, self._people),
             "AdminAddUserToGroup": self._add_user_to_group,
             "AdminListGroupsForUser": partial(self._reply_about_user, self._groups),
+            "DescribeUserPool": lambda _: _POOL,
             "GetGroup": lambda call: _reply({"Group": group_to_cognito(call["GroupName"])}),
         }
 
@@ -224,6 +227,7 @@ def _groups_reply(person: Person) -> bytes:
 
 
 _EMPTY = _reply({})
+_POOL = _reply({"UserPool": {"Id": POOL_ID, "UsernameConfiguration": {"CaseSensitive": True}}})
 _USER_NOT_FOUND = _fault("UserNotFoundException", "User does not exist.")
 
 

@@ -84,9 +84,10 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
             "Cognito's quota is used up, by this server or another app: lower `QUOTA_SHARE`, or "
             "ask AWS for more."
         ),
-        "attributes are not checked before they are set: no right to read them": (
+        "settings of the user pool are not read: no right to do so": (
             "The AWS role lacks the permission for DescribeUserPool: Cognito alone decides which "
-            "attributes may be set, and an alias may be taken from another user."
+            "attributes may be set, an alias may be taken from another user, and a changed user "
+            "whose `id` or `username` is selected is read back each time."
         ),
         "keys not fetched": (
             "The pool's keys could not be fetched. Cached keys stay in use; after a rotation, "

@@ -1,6 +1,6 @@
 """The target of a change, and its parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
@@ -134,3 +134,6 @@ class Done(NamedTuple):
 
     is_read: bool = False
     """Whether the target is named as the pool names it, since it was read; else as given."""
+
+    is_username: Callable[[str], Awaitable[bool]] | None = None
+    """Tells whether the pool has a given name for what it is, a username; see `described_pool`."""

@@ -31,7 +31,8 @@ class Attempts:
         writer: Writes to Cognito. Nothing else may have it.
         audit: The sink of the events.
         authorization: Decides on changes.
-        described: Describes the pool to the changes that depend on its settings.
+        described: Describes the pool to the changes, and to what is shown of them, that depend on
+            its settings.
     """
 
     def __init__(
@@ -100,7 +101,8 @@ class Attempts:
             raise
         else:
             outcome, code = Outcome.DONE, None
-            return Done(target, reply, is_read=attempt.row is not None)
+            is_username = partial(self._described.is_username, context)
+            return Done(target, reply, attempt.row is not None, is_username)
         finally:
             if outcome is None:
                 outcome = Outcome.UNKNOWN if _is_sent(attempt) else Outcome.FAILED

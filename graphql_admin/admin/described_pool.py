@@ -1,6 +1,7 @@
 """The settings of the user pool, for the changes that depend on them: cached for all requests."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -11,12 +12,19 @@ from graphql_admin.admin.context import Context
 from graphql_admin.cognito.access import MissingRight, PoolReader
 from graphql_admin.cognito.coalescing import SharedReads
 from graphql_admin.cognito.replies import Reply
-from graphql_admin.errors import UpstreamFailed
+from graphql_admin.errors import AdminError, UpstreamFailed
 
 log = structlog.get_logger(__name__)
 
 DESCRIBED_AGE = 60.0
-"""Seconds that a description of the pool is cached."""
+"""Seconds that a description of the pool is cached, and that it is not tried again for the names of
+users where it could not be read."""
+
+PATIENCE = 2.0
+"""Most seconds to wait for a description that only saves another call."""
+
+_SUB = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+"""The form of a `sub`, which Cognito takes for a username."""
 
 
 class DescribedPool:
@@ -33,6 +41,8 @@ class DescribedPool:
         self._reads = SharedReads(keep=True)
         self._until = float("-inf")
         self._has_warned = False
+        self._has_exact_names: bool | None = None
+        self._may_ask = float("-inf")
 
     async def get(self, context: Context) -> Mapping[str, Any] | None:
         """Return Cognito's UserPoolType; None if this server's credentials may not read it.
@@ -52,12 +62,46 @@ class DescribedPool:
         described: Mapping[str, Any] | None = reply["UserPool"]
         return described
 
+    async def is_username(self, context: Context, name: str) -> bool:
+        """Tell whether a name of an existing user can only be their username, as the pool has it.
+
+        If that is not known, because the pool could not be described, it is not.
+
+        Args:
+            context: The context of the request that makes the call, if one is needed.
+            name: A name that Cognito took for a user's.
+        """
+        if self._has_exact_names is None:
+            await self._learn_names(context)
+        return bool(self._has_exact_names) and _SUB.fullmatch(name) is None
+
+    async def _learn_names(self, context: Context) -> None:
+        """Read which names the pool takes, which is fixed when it is made, and so is read once.
+
+        Requests that come meanwhile do not wait for it.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._may_ask:
+            return
+        self._may_ask = now + DESCRIBED_AGE
+        try:
+            # The rest of the time is for reading the user instead.
+            async with asyncio.timeout(min(PATIENCE, max(0.0, context.deadline - now) / 2)):
+                described = await self.get(context)
+        except (AdminError, TimeoutError):
+            return  # what failed is logged where it did
+        except asyncio.CancelledError:
+            self._may_ask = now  # the client has left, and nothing is known
+            raise
+        if described is not None:
+            self._has_exact_names = _has_exact_names(described)
+
     async def _read(self, context: Context) -> Reply:
         try:
             reply = await context.count(self._pool.read, self.OPERATION, {})
         except MissingRight:
             if not self._has_warned:
-                log.warning("attributes are not checked before they are set: no right to read them")
+                log.warning("settings of the user pool are not read: no right to do so")
                 self._has_warned = True
             return Reply({"UserPool": None})
         if not isinstance(reply.get("UserPool"), dict):
@@ -65,3 +109,14 @@ class DescribedPool:
             raise UpstreamFailed
         context.charge(reply)
         return reply
+
+
+def _has_exact_names(described: Mapping[str, Any]) -> bool:
+    """Tell whether a pool finds users by their usernames, letter by letter, and by `sub` alone."""
+    usernames = described.get("UsernameConfiguration") or {}
+    return (
+        not described.get("AliasAttributes")
+        and not described.get("UsernameAttributes")
+        and isinstance(usernames, dict)
+        and usernames.get("CaseSensitive", True) is True  # the default of the API
+    )

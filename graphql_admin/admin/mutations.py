@@ -150,7 +150,9 @@ class Mutation:
         """
         done = await context.attempt(self.action, change, step)
         target = _shown(context, self.action, change, done.target)
-        return self.payload(target=target, reply=done.reply, is_read=done.is_read)
+        return self.payload(
+            target=target, reply=done.reply, is_read=done.is_read, is_username=done.is_username
+        )
 
 
 _mutations: WeakKeyDictionary[Any, Mutation] = WeakKeyDictionary()

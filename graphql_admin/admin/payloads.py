@@ -1,6 +1,6 @@
 """The payloads of mutations: the errors, or the target, read back after the change."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -32,6 +32,8 @@ class Payload:
     """Cognito's reply."""
     is_read: strawberry.Private[bool] = False
     """Whether the target was read from the pool, and has its name there."""
+    is_username: strawberry.Private[Callable[[str], Awaitable[bool]] | None] = None
+    """Tells whether a given name can only be a username, and so is the name in the pool."""
 
 
 @strawberry.type
@@ -45,18 +47,20 @@ class UserPayload(Payload):
         username = self.target.user
         if username is None:
             return None
-        if not selects_beyond_key(info, "User") and not self._needs_name(info):
-            return User.from_username(username)
-        return await find_user(info.context, username)
+        if selects_beyond_key(info, "User") or await self._needs_name(info, username):
+            return await find_user(info.context, username)
+        return User.from_username(username)
 
-    def _needs_name(self, info: Info) -> bool:
+    async def _needs_name(self, info: Info, given: str) -> bool:
         """Tell whether the name in the pool is selected, may be shown, and is not known.
 
         The given name may be an alias, or have other letters, and an `id` made of it would be
         nobody's.
         """
         may_read = Action.GET_USER in info.context.rights.actions
-        return may_read and not self.is_read and selects_name(info, "User")
+        if self.is_read or not may_read or not selects_name(info, "User"):
+            return False
+        return self.is_username is None or not await self.is_username(given)
 
 
 @strawberry.type

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from graphql_admin.actions import Action, Effect
 from graphql_admin.engine.costs import MAX_STEPS, Asked
-from graphql_admin.policy.decisions import Decisions, Principal
+from graphql_admin.policy.decisions import Decisions, Principal, may_leave_unread
 from graphql_admin.policy.grants import Rights
 from graphql_admin.targets import TargetKind
 from graphql_admin.tokens.caller import Caller
@@ -92,6 +92,8 @@ class Prices:
             reads = [read.value for read in self._decisions.most_reads(caller, action)]
             checks = set(action.row.checks) - READ_ONCE - set(reads)
             once |= READ_ONCE.intersection(action.row.checks)
+            if Action.GET_USER in rights.actions and not reads and may_leave_unread(action.row):
+                once |= READ_ONCE  # for the name in the payload
             # A group that may be deleted gives no rights.
             takes = action.row.effect is Effect.TAKES and action.target is not TargetKind.GROUP
             # An action that takes rights reads the caller's standing once more. A change to the

@@ -18,7 +18,7 @@ from graphql_admin.errors import (
     TimedOut,
     UserNotFound,
 )
-from graphql_admin.policy.iam import checks_of, lookups_of
+from graphql_admin.policy.iam import checks_of, lookups_of, settings_of
 from graphql_admin.settings import PREFIX, Settings
 from graphql_admin.tokens.caller import TokenUse
 
@@ -110,7 +110,7 @@ async def _check_rights(settings: Settings, read: _Read, findings: Findings) -> 
     enabled = set(Action) - settings.disabled_actions
     checks = checks_of(enabled, knows_groups=settings.knows_groups)
     operations = {operation for action in enabled for operation in action.operations}
-    called = sorted({*operations, *checks, *lookups_of(enabled)})
+    called = sorted({*operations, *checks, *lookups_of(enabled), *settings_of(enabled)})
     probes = {each: probe_of(each) for each in called}
     probed = {each: probe for each, probe in probes.items() if probe is not None}
     if not probed:

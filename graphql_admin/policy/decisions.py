@@ -387,6 +387,21 @@ class Decisions:
         return None
 
 
+def may_leave_unread(rule: Row) -> bool:
+    """Tell whether an action may be done to a user by the name that was given, without a read.
+
+    A caller with every right may do so, where no user is protected.
+
+    Args:
+        rule: The row of the action.
+    """
+    effects = {rule.effect}
+    if rule.target is TargetKind.MEMBERSHIP:
+        effects.add(Effect.NONE)  # that of a group without rights
+    allowed = (_may_be_on_oneself(rule, effect, has_every=True) for effect in effects)
+    return rule.is_on_existing_user and TargetRead.USER.value not in rule.checks and any(allowed)
+
+
 def _may_be_on_oneself(rule: Row, effect: Effect, *, has_every: bool) -> bool:
     if effect is Effect.TAKES:
         return False

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from graphql_admin.actions import Action
-from graphql_admin.policy.decisions import TargetRead
+from graphql_admin.policy.decisions import TargetRead, may_leave_unread
 
 
 def checks_of(actions: Collection[Action], *, knows_groups: bool) -> tuple[str, ...]:
@@ -38,6 +38,16 @@ def lookups_of(actions: Collection[Action]) -> frozenset[str]:
     )
 
 
+def settings_of(actions: Collection[Action]) -> frozenset[str]:
+    """Return the operations by which it is known if a changed user was given by their username.
+
+    Without the permission to call them, the user is read back where the name is shown.
+    """
+    is_shown = Action.GET_USER in actions
+    depends = is_shown and any(may_leave_unread(action.row) for action in actions)
+    return frozenset({"DescribeUserPool"} if depends else ())
+
+
 def iam_policy(
     pool_arn: str,
     actions: Collection[Action],
@@ -55,7 +65,7 @@ def iam_policy(
     """
     operations = {operation for action in actions for operation in action.operations}
     operations.update(checks_of(actions, knows_groups=knows_groups), further)
-    operations.update(lookups_of(actions))
+    operations.update(lookups_of(actions), settings_of(actions))
     statement = {
         "Sid": "AdministerUserPool",
         "Effect": "Allow",

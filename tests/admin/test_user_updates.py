@@ -812,7 +812,7 @@ def test_without_the_right_to_read_the_pool(
         assert errors_of(ask(api, **given)) == []
     assert len(written(backend)) == 3
     assert "ListUsers" not in backend.operations()
-    assert capsys.readouterr().out.count("attributes are not checked") == 1
+    assert capsys.readouterr().out.count("settings of the user pool are not read") == 1
     # What is never set is not set then either.
     assert errors_of(ask(api, **other("sub", "x"))) == [("INVALID_VALUE", "attributes.sub")]
 

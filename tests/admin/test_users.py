@@ -611,6 +611,7 @@ def test_a_payload_has_the_id_of_whoever_an_alias_or_other_letters_name(  # noqa
 ) -> None:
     """An `id` made of what was given would be nobody's, and a client's cache would go stale."""
     scripted.on_all({Action.labelled(action).write: {}, "AdminGetUser": NAMED})
+    scripted.on("DescribeUserPool", reply({"UserPool": {"AliasAttributes": ["email"]}}))
     fragment = " fragment F on User { id ... on Node { id } }" if selected == "...F" else ""
     document = act(action, f"user {{ {selected} }}") + fragment
     api = serve(scripted.url)

@@ -100,7 +100,12 @@ class MemoryPool:
         backend.people.clear()
         backend.on_all(
             {
-                "DescribeUserPool": {"UserPool": {"SchemaAttributes": [{"Name": "name"}]}},
+                "DescribeUserPool": {
+                    "UserPool": {
+                        "SchemaAttributes": [{"Name": "name"}],
+                        "AliasAttributes": ["email"],  # by which people are called too
+                    }
+                },
                 "ListUsers": {"Users": []},
                 "ListUsersInGroup": {"Users": []},
             }
