@@ -33,8 +33,12 @@ Support = ["Customers"]
 groups = ["Billing"]
 """
 OPERATIONS = {operation for action in Action for operation in action.operations}
-DESCRIBING = ",".join(each.label for each in Action if "DescribeUserPool" in each.operations)
-"""Actions that read the pool."""
+DESCRIBING = ",".join(
+    each.label
+    for each in Action
+    if each is Action.GET_USER or "DescribeUserPool" in each.operations
+)
+"""The actions without which nothing needs the description of the pool."""
 TRIGGER = "arn:aws:lambda:eu-west-1:123456789012:function:secret-name"
 
 

@@ -144,7 +144,10 @@ class BatchStepResult:
         read = getattr(self.payload, "deleted_id", None)
         return None if read is None else read()
 
-    @shown("What `deletedUsername` of `deleteUser` is; null if the step deleted no user.")
+    @shown(
+        "The username of the user whom the step deleted if the caller may read users, else the "
+        "name in its input; null if it deleted none."
+    )
     def deleted_username(self) -> str | None:
         read = getattr(self.payload, "deleted_username", None)
         return None if read is None else read()

@@ -76,7 +76,7 @@ class DescribedPool:
         return bool(self._has_exact_names) and _SUB.fullmatch(name) is None
 
     async def _learn_names(self, context: Context) -> None:
-        """Read which names the pool takes, which is fixed when it is made, and so is read once.
+        """Read the pool for the names that it takes, which are fixed when it is made.
 
         Requests that come meanwhile do not wait for it.
         """
@@ -87,14 +87,12 @@ class DescribedPool:
         try:
             # The rest of the time is for reading the user instead.
             async with asyncio.timeout(min(PATIENCE, max(0.0, context.deadline - now) / 2)):
-                described = await self.get(context)
+                await self.get(context)
         except (AdminError, TimeoutError):
             return  # what failed is logged where it did
         except asyncio.CancelledError:
             self._may_ask = now  # the client has left, and nothing is known
             raise
-        if described is not None:
-            self._has_exact_names = _has_exact_names(described)
 
     async def _read(self, context: Context) -> Reply:
         try:
@@ -104,9 +102,11 @@ class DescribedPool:
                 log.warning("settings of the user pool are not read: no right to do so")
                 self._has_warned = True
             return Reply({"UserPool": None})
-        if not isinstance(reply.get("UserPool"), dict):
+        described = reply.get("UserPool")
+        if not isinstance(described, dict):
             log.error("reply from Cognito without its user pool")
             raise UpstreamFailed
+        self._has_exact_names = _has_exact_names(described)
         context.charge(reply)
         return reply
 

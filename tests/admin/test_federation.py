@@ -59,11 +59,11 @@ def test_a_global_id_has_one_form(typename: str, name: str) -> None:
     """It is Base64 with padding, which every language has, and no other form is taken."""
     id_ = global_id(typename, name)
     assert id_ == base64.b64encode(f"{typename}:{name}".encode()).decode()
-    assert parse_global_id(id_) == (typename, name)
+    assert parse_global_id(id_, "id") == (typename, name)
     urlsafe = id_.replace("+", "-").replace("/", "_")
     for other in {id_.rstrip("="), urlsafe, f"{id_}=", f" {id_}"} - {id_}:
         with pytest.raises(BadUserInput):
-            parse_global_id(other)
+            parse_global_id(other, "id")
 
 
 def test_the_global_id_in_the_documentation_is_that_of_the_user(
