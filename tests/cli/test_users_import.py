@@ -157,12 +157,6 @@ def test_missing_rights(serve_users: Callable[..., Users], tmp_path: Path) -> No
     assert ended.returncode == 1
     assert "does not allow: addUserToGroup, disableUser" in ended.stderr
     assert users.usernames() == set()
-    rows = [{"username": "ann", "attributes": {"email": "ann@example.com"}}, {"username": "bob"}]
-    ended = users.run("import", users.write_lines("b.jsonl", rows))
-    assert ended.returncode == 1
-    assert users.usernames() == {"bob"}
-    (row,) = map(json.loads, (users.folder / "b.failed.jsonl").read_text().splitlines())
-    assert row["created"] is False
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])
