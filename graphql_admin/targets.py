@@ -38,6 +38,13 @@ class Reads(Protocol):
             BadUserInput: The caller may not set one of them.
         """
 
+    def may_search_by(self, attribute: str) -> bool:
+        """Tell whether the answer may depend on who has a value of an attribute.
+
+        A change that is made cannot but tell. One that is only checked leaves no trace in the pool,
+        so it tells no more than a search: nothing of what the caller does not see.
+        """
+
     async def user(self) -> Mapping[str, Any]:
         """Return the reply of AdminGetUser about the target.
 

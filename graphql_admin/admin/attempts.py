@@ -86,7 +86,7 @@ class Attempts:
                 self._authorization.check_attributes(attempt, change.attributes())
             self._audit.demand()
             await self._authorization.allow(attempt, reserves=not is_dry)
-            reads = AttemptReads(attempt, self._described)
+            reads = AttemptReads(attempt, self._described, is_dry=is_dry)
             prepared = await prepare(change, reads, attempt, looks=is_dry)
             operation, target = _operation(action, change), attempt.target
             told = {**parameters, **_names(operation, target), **prepared}

@@ -113,10 +113,30 @@ class Attempt:
             UserNotFound: The user has the given name by an attribute that the caller does not see.
         """
         found = _to_user(row)
-        _demand_known_name(self, row)
+        self.demand_known_name(row)
         self.row = row
         self.target = self.target._replace(user=found.username)
         return found
+
+    def demand_known_name(self, row: Reply) -> None:
+        """Reject a change of a user who has the given name by an attribute the caller does not see.
+
+        Otherwise the result would tell that the user has it.
+
+        Args:
+            row: The reply of AdminGetUser about the user.
+
+        Raises:
+            UpstreamFailed: The reply has no attributes.
+            UserNotFound: The user has it by such an attribute.
+        """
+        name, sight = self.target.user, self.rights.sight
+        assert name is not None  # noqa: S101  # a user was read by it
+        if sight.hides_aliases:
+            rows = _objects(row.get("UserAttributes"))
+            values = {each.get("Name"): each.get("Value") for each in rows}
+            if not sight.tells(name, str(row.get("Username")), values):
+                raise UserNotFound
 
     def confirm(self) -> Coroutine[Any, Any, bool]:
         """Tell whether the change is still allowed; see `Authorization.confirm`."""
@@ -487,19 +507,6 @@ def _to_user(row: Mapping[str, Any]) -> PoolUser:
     # What is longer than a name names no user.
     short = (each for each in aliases if isinstance(each, str) and len(each) <= MAX_LENGTH)
     return PoolUser(name, sub, enabled, frozenset(short))
-
-
-def _demand_known_name(attempt: Attempt, row: Reply) -> None:
-    """Reject a change of a user who has the given name by an attribute the caller does not see.
-
-    Otherwise the result would tell that the user has it.
-    """
-    name, sight = attempt.target.user, attempt.rights.sight
-    assert name is not None  # noqa: S101  # a user was read by it
-    if sight.hides_aliases:
-        attributes = {each.get("Name"): each.get("Value") for each in row["UserAttributes"]}
-        if not sight.tells(name, row["Username"], attributes):
-            raise UserNotFound
 
 
 def demand_attributes(attempt: Attempt, attributes: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ from graphql_admin.errors import (
     UsernameTaken,
     UserNotFound,
 )
+from graphql_admin.policy.sight import Seen
 from graphql_admin.targets import Change, Target
 
 
@@ -66,13 +67,15 @@ class AttemptReads:
         attempt: The authorized attempt, with what has been read for the decision. The calls count
             for its request.
         described: Describes the pool.
+        is_dry: Whether the change is only checked.
     """
 
-    __slots__ = ("_attempt", "_described", "_found")
+    __slots__ = ("_attempt", "_described", "_found", "_is_dry")
 
-    def __init__(self, attempt: Attempt, described: DescribedPool) -> None:
+    def __init__(self, attempt: Attempt, described: DescribedPool, *, is_dry: bool = False) -> None:
         self._attempt = attempt
         self._described = described
+        self._is_dry = is_dry
         self._found: set[str] = set()
         """The operations that found something of the target."""
 
@@ -84,6 +87,9 @@ class AttemptReads:
     def demand_attributes(self, attributes: Mapping[str, str]) -> None:
         """Check that the caller may set attributes, beyond those in the input."""
         demand_attributes(self._attempt, attributes)
+
+    def may_search_by(self, attribute: str) -> bool:
+        return not self._is_dry or self._attempt.rights.sight.of(attribute) > Seen.NOTHING
 
     async def user(self) -> Mapping[str, Any]:
         """Return the reply of AdminGetUser about the target, that of the decision if there is one.
@@ -109,7 +115,9 @@ class AttemptReads:
                 continue
             name = {"Username": target.user} if on_user else {"GroupName": target.group}
             try:
-                await self._look_for(operation, name)
+                found = await self._look_for(operation, name)
+                if on_user:
+                    self._attempt.demand_known_name(found)
             except (UserNotFound, GroupNotFound):
                 if row.creates:
                     continue
@@ -131,10 +139,10 @@ class AttemptReads:
         self._found.add(operation)
         return reply
 
-    async def _look_for(self, operation: str, name: Mapping[str, object]) -> None:
+    async def _look_for(self, operation: str, name: Mapping[str, object]) -> Reply:
         """Read an object, if it was not read since the last write of the request."""
         context = self._attempt.context
-        await context.reads.get(
+        return await context.reads.get(
             (operation, *name.items()),
             lambda: self._call(operation, name),
             deadline=context.deadline,

@@ -265,6 +265,8 @@ async def check_aliases(
         claimed = attributes.get(verified)
         if name not in aliases or claimed is None or claimed.value != "true":
             continue
+        if not reads.may_search_by(name):
+            continue
         given = attributes.get(name)
         if given is None or given.value is None:
             continue

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY, generate_latest
 
 from graphql_admin.actions import Action
-from graphql_admin.admin.guards import RequiresByType, guard_of
+from graphql_admin.admin.guards import GatedSteps, RequiresByType, guard_of
 from graphql_admin.admin.nodes import global_id
 from graphql_admin.admin.schema import AdminSchema
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, UserDirectory, failure, reply
 from tests.support.tokens import ABSENT, CLIENT_ID
-from tests.support.ways import GROUP, IDENTITIES, MAX_CALLS, REPLIES, sample
+from tests.support.ways import GROUP, IDENTITIES, MAX_CALLS, REPLIES, STEP, sample, sample_value
 
 LABELS = json.dumps([each.label for each in Action if not each.is_for_oneself])
 VALUES = {
@@ -121,6 +121,8 @@ def _openings(name: str, field: Any) -> Iterator[str]:
                 "_entities": f'representations: [{{__typename: "{typename}", {key}: "{value}"}}]',
             }
             yield f"{name}({arguments[name]}) {{ ... on {typename}"
+    elif isinstance(guard, GatedSteps):
+        yield f"{name}{STEP}"
     else:
         arguments_ = sample(field.args)
         yield f"{name}({arguments_})" if arguments_ else name
@@ -147,6 +149,30 @@ def _find(type_: Any, prefix: str, path: tuple[str, ...]) -> Iterator[UserPath]:
 PATHS = list(find_paths())
 FIRST_PATHS = list({each.root: each for each in reversed(PATHS)}.values())
 """One path for each root field."""
+
+
+HOW = ("dryRun: true", "onError: REJECT_ALL", "onError: CONTINUE")
+"""How a batch is carried out."""
+
+
+def step_of(name: str) -> str:
+    """Return the step of a batch that carries out a mutation."""
+    return f"{{{name}: {sample_value('', SCHEMA.mutation_type.fields[name].args['input'].type)}}}"
+
+
+def find_changes() -> Iterator[UserPath]:
+    """Yield documents that ask for errors, of each change alone, and of all of them in a batch."""
+    mutations = dict(SCHEMA.mutation_type.fields)
+    result = every_field(get_named_type(mutations.pop("batch").type).name)
+    for name, field in mutations.items():
+        arguments = sample(field.args)
+        yield UserPath(f"mutation {{ {name}({arguments}) {{ errors {{ code message field }} }} }}")
+    steps = " ".join(step_of(name) for name in mutations if name != "signUserOut")
+    for how in HOW:
+        yield UserPath(f"mutation {{ batch(input: {{steps: [{steps}], {how}}}) {result} }}")
+
+
+CHANGES_TOLD = list(find_changes())
 REST = [
     ("getUser", {"username": "bob"}),
     ("listUsers", {}),
@@ -183,7 +209,8 @@ def asker(api: Api, path: UserPath) -> str:
 
 def everything_said(api: Api, token: str, capture: Any, events: Path) -> str:
     """Ask by every path, and return all that was answered, logged, recorded and counted."""
-    said = [api.send(path.document, token=asker(api, path)).response.text for path in PATHS]
+    paths = [*PATHS, *CHANGES_TOLD]
+    said = [api.send(path.document, token=asker(api, path)).response.text for path in paths]
     for name, parameters in REST:
         answer = api.client.get(
             f"/AdminQueries/{name}", params=parameters, headers={"Authorization": f"Bearer {token}"}
@@ -255,7 +282,8 @@ WRITES = {each for action in Action for each in action.writes}
 
 def say_by_first_paths(api: Api, capture: Any, events: Path) -> list[str]:
     """Ask by one path for each root field; return what was answered, logged and recorded."""
-    said = [api.send(path.document, token=asker(api, path)).response.text for path in FIRST_PATHS]
+    paths = [*FIRST_PATHS, *CHANGES_TOLD]
+    said = [api.send(path.document, token=asker(api, path)).response.text for path in paths]
     logged = capture.readouterr()
     return [*said, logged.out, logged.err, events.read_text()]
 
@@ -512,6 +540,8 @@ def on_existing_users() -> Iterator[tuple[str, str]]:
 
 
 CHANGES = dict(on_existing_users())
+RESULT = every_field("BatchPayload")
+STEPS = {change: step_of(change).replace('username: "bob"', "username: %s") for change in CHANGES}
 
 
 @pytest.mark.parametrize("groups", [[], ["Chiefs"]], ids=["machine", "who sees less than others"])
@@ -531,6 +561,14 @@ def test_changes_by_hidden_aliases(
     api = serve_policy(text.replace("[groups]", '[groups]\nChiefs = ["*"]'))
     token = api.token(*groups) if groups else machine(api)
     pool.people["root"] = [*pool.people["root"], *groups]
+    for how in HOW:
+        answers = set()
+        for name in ("nobody", VALUES["email"], VALUES["preferred_username"]):
+            step = STEPS[change] % json.dumps(name)
+            document = f"mutation {{ batch(input: {{steps: [{step}], {how}}}) {RESULT} }}"
+            answers.add(api.send(document, token=token).response.text)
+        assert len(answers) == 1
+        assert "USER_NOT_FOUND" in answers.pop()
     unknown = api.send(CHANGES[change] % '"nobody"', token=token)
     payload = unknown.data["payload"]
     assert [each["code"] for each in payload["errors"]] == ["USER_NOT_FOUND"]
@@ -541,6 +579,56 @@ def test_changes_by_hidden_aliases(
     assert not WRITES & set(pool.operations())
     made = api.send(CHANGES[change] % '"bob"', token=token).data["payload"]
     assert [each["code"] for each in made["errors"]] != ["USER_NOT_FOUND"]
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("is_masked", [False, True])
+@pytest.mark.parametrize("pool_is_known", [True, False])
+def test_checks_do_not_tell_who_has_an_address(
+    serve_policy: Callable[..., Api],
+    pool: ScriptedCognito,
+    how: str,
+    is_masked: bool,
+    pool_is_known: bool,
+) -> None:
+    """A check alone does not find out whose a hidden address is; the change itself says so."""
+
+    def find(parameters: dict[str, Any]) -> Any:
+        if parameters["Username"] in {"bob", VALUES["email"], VALUES["preferred_username"]}:
+            return reply({**USER, "UserAttributes": USER["Attributes"]})
+        if parameters["Username"] == "eve":
+            eve = [{"Name": "sub", "Value": "sub-of-eve"}]
+            return reply({**USER, "Username": "eve", "Attributes": [], "UserAttributes": eve})
+        return failure("UserNotFoundException")
+
+    pool.on("AdminGetUser", find)
+    if not pool_is_known:
+        pool.on("DescribeUserPool", failure("AccessDeniedException"))
+    masked = '["email", "preferred_username"]' if is_masked else ""
+    api = serve_policy(policy('["name"]', masked))
+    probes = [
+        ("email", '{createUser: {username: "new", email: %s, emailVerified: true}}'),
+        ("email", '{updateUser: {username: "eve", email: %s, emailVerified: true}}'),
+        ("preferred_username", "{createUser: {username: %s}}"),
+        *([] if pool_is_known else [("email", "{createUser: {username: %s}}")]),
+    ]
+    for attribute, probe in probes:
+        said = []
+        for value in (VALUES[attribute], VALUES[attribute].replace("a", "e")):
+            step = probe % json.dumps(value)
+            document = f"""mutation {{ batch(input: {{steps: [{step}], {how}}}) {{
+                results {{ outcome errors {{ code message field }} }}
+            }} }}"""
+            said.append(api.send(document, token=machine(api)).response.text)
+        is_search = "email: %s" in probe
+        if how == "dryRun: true" and not is_masked:
+            assert said[0] == said[1]
+            assert "WOULD_BE_DONE" in said[0]
+        elif is_search and pool_is_known:
+            assert "ALREADY_EXISTS" in said[0]
+            assert "ALREADY_EXISTS" not in said[1]
+        elif how != "onError: CONTINUE" and is_masked and not is_search:
+            assert "ALREADY_EXISTS" in said[0]
 
 
 @pytest.mark.usefixtures("pool")

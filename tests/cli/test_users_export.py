@@ -124,6 +124,59 @@ def test_missing_rights(serve_users: Callable[..., Users], tmp_path: Any, groups
     assert users.run("export", users.folder / "a.csv", "--columns", "email").returncode == 0
 
 
+@pytest.mark.parametrize("format_", ["csv", "jsonl"])
+@pytest.mark.parametrize("knows_pool", [True, False])
+def test_attributes_that_are_not_seen_whole(
+    serve_users: Callable[..., Users], tmp_path: Any, format_: str, knows_pool: bool
+) -> None:
+    """What is masked or hidden is left out, and that is said: it is not the user's value."""
+    actions = ["listUsers", *(["getUserPool"] if knows_pool else [])]
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        f'[groups]\nOthers = ["*"]\nStaff = {json.dumps(actions)}\n'
+        '[reads]\nStaff = ["name"]\n[masks]\nStaff = ["email", "given_name"]\n'
+    )
+    users = serve_users("Staff", policy_file=policy)
+    users.directory.add_user(
+        "ann", email="ann@example.com", name="Ann", given_name="Ann", phone_number="+12025550111"
+    )
+    file = users.folder / f"users.{format_}"
+    if format_ == "csv" and not knows_pool:
+        for column in ("email", "phone_number", "email_verified"):
+            ended = users.run("export", file, "--columns", f"name,{column}")
+            assert ended.returncode == 2
+            assert f"does not show the whole of {column}" in ended.stderr
+            assert users.files() == set()
+        ended = users.run("export", file, "--columns", "name")
+    else:
+        ended = users.run("export", file)
+    assert ended.returncode == 0, ended.stderr
+    assert "does not show them whole: " in ended.stderr
+    assert {"email", "given_name"} <= set(ended.stderr.replace(",", " ").replace(".", " ").split())
+    text = file.read_text()
+    assert "***" not in text
+    assert "email" not in text
+    assert "phone_number" not in text
+    assert "Ann" in text
+
+
+def test_rights_that_change(scripted: ScriptedCognito, tmp_path: Any) -> None:
+    """An export does not go on with a token, or a policy, that shows something else."""
+    masked = {"viewer": {"attributes": {"read": ["*"], "masked": ["email"], "write": []}}}
+    later = json.loads(page("bob", after=None).body)
+    later["data"] |= masked
+    serve_pages(scripted, [page("ann", after="1"), reply(later)])
+    ended = export(scripted, tmp_path)
+    assert ended.returncode == 1
+    assert "does not show the same attributes" in ended.stderr
+    assert not (tmp_path / "users.jsonl").exists()
+    serve_pages(scripted, [page("bob", after=None)])
+    assert export(scripted, tmp_path).returncode == 0
+    assert names_in(tmp_path / "users.jsonl") == ["ann", "bob"]
+
+
+RIGHTS = {"attributes": {"read": ["*"], "masked": [], "write": ["*"]}}
+
 # What follows is about a list whose pages fail: a scripted server in place of a real one.
 
 
@@ -140,7 +193,7 @@ def page(*usernames: str, after: str | None) -> Reply:
         for name in usernames
     ]
     info = {"hasNextPage": after is not None, "endCursor": after}
-    return reply({"data": {"users": {"nodes": nodes, "pageInfo": info}}})
+    return reply({"data": {"viewer": RIGHTS, "users": {"nodes": nodes, "pageInfo": info}}})
 
 
 def error(code: str, **extensions: Any) -> Reply:
@@ -152,8 +205,8 @@ def serve_pages(scripted: ScriptedCognito, pages: list[Reply]) -> list[Any]:
     asked: list[Any] = []
 
     def answer(request: dict[str, Any]) -> Reply:
-        if "viewer" in request["query"]:
-            return reply({"data": {"viewer": {"actions": ["listUsers"]}}})
+        if "actions" in request["query"]:
+            return reply({"data": {"viewer": {"actions": ["listUsers"], **RIGHTS}}})
         asked.append(request["variables"]["after"])
         return pages.pop(0)
 

@@ -157,12 +157,31 @@ def test_missing_rights(serve_users: Callable[..., Users], tmp_path: Path) -> No
     assert ended.returncode == 1
     assert "does not allow: addUserToGroup, disableUser" in ended.stderr
     assert users.usernames() == set()
-    rows = [{"username": "ann", "attributes": {"email": "ann@example.com"}}, {"username": "bob"}]
-    ended = users.run("import", users.write_lines("b.jsonl", rows))
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_attributes_that_may_not_be_set(
+    serve_users: Callable[..., Users], tmp_path: Path, options: list[str]
+) -> None:
+    """A file with an attribute that the caller may not set is refused before anything is sent."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        '[groups]\nOthers = ["*"]\nStaff = ["createUser", "getUserPool"]\n'
+        '[writes]\nStaff = ["name"]\n'
+    )
+    users = serve_users("Staff", policy_file=policy)
+    rows: list[dict[str, Any]] = [
+        {"username": "ann", "attributes": {"name": "Ann", "sub": "x"}},
+        {"username": "bob", "attributes": {"email": "bob@example.com"}},
+    ]
+    ended = users.run("import", users.write_lines("users.jsonl", rows), *options)
     assert ended.returncode == 1
-    assert users.usernames() == {"bob"}
-    (row,) = map(json.loads, (users.folder / "b.failed.jsonl").read_text().splitlines())
-    assert row["created"] is False
+    assert ended.stderr.rstrip().endswith(
+        "The token does not allow to set: email. Nothing was changed."
+    )
+    assert users.usernames() == set()
+    file = users.write("users.csv", "cognito:username,name,email\nann,Ann,\n")
+    assert users.run("import", file, *options).returncode == 0
 
 
 # What follows is about replies that fail: a scripted server in place of a real one.
@@ -180,12 +199,15 @@ class Scripted:
         self.outcomes: dict[str, list[str]] = {}
         """Codes of steps that are not tried, by username."""
         self.actions = ["createUser", "getUser", "addUserToGroup", "disableUser"]
+        self.seen = ["*"]
+        """The attributes that the caller sees."""
         backend.on("POST", self.answer)
 
     def answer(self, request: dict[str, Any]) -> Reply:
         query, variables = request["query"], request["variables"]
         if "viewer" in query:
-            return reply({"data": {"viewer": {"actions": self.actions}}})
+            rights = {"read": self.seen, "masked": [], "write": ["*"]}
+            return reply({"data": {"viewer": {"actions": self.actions, "attributes": rights}}})
         if "user(by" in query:
             if "getUser" not in self.actions:
                 forbidden = {"message": "No.", "extensions": {"code": "FORBIDDEN"}}
@@ -518,3 +540,20 @@ def test_addresses_as_usernames(scripted: ScriptedCognito, fake: Scripted, tmp_p
     ended = import_(scripted, write(tmp_path, "6f1c0000-0000-4000-8000-000000000000"))
     assert ended.returncode == 2
     assert "line 1: there is no username" in ended.stderr
+
+
+@pytest.mark.parametrize("existing", ["fail", "skip"])
+def test_lost_reply_about_users_who_are_not_seen(
+    scripted: ScriptedCognito, fake: Scripted, tmp_path: Path, existing: str
+) -> None:
+    """Whether a user is ours is not known by attributes that are not seen: the row is reported."""
+    fake.seen = []
+    fake.mishaps = [lambda _: hang_up()]
+    file = tmp_path / "users.jsonl"
+    row = {"username": "ann", "attributes": {"name": "Ann"}, "groups": ["Editors"]}
+    file.write_text(json.dumps(row) + "\n")
+    ended = import_(scripted, file, "--existing", existing)
+    assert ended.returncode == 1
+    (reported,) = (tmp_path / "users.failed.jsonl").read_text().splitlines()
+    assert "does not show the whole of name" in json.loads(reported)["error"]
+    assert fake.created == ["ann"]

@@ -144,7 +144,10 @@ def export_command(file: str, *, columns: str | None, groups: bool, **shared: An
             columns_of_export(attributes, groups=groups),
             shared["plain"],
             groups,
+            sorted(pool.rights.read),
+            sorted(pool.rights.masked),
         )
+        _tell_hidden(pool)
         target = Stream() if file == "-" else Target(Path(file), export)
         if target.is_continued:
             click.echo("Going on where an earlier run stopped.", err=True)
@@ -162,6 +165,17 @@ def export_command(file: str, *, columns: str | None, groups: bool, **shared: An
         _tell_exported(result, file, columns)
 
 
+def _tell_hidden(pool: "Pool") -> None:
+    """Say which attributes are not exported because the caller does not see the whole of them."""
+    if pool.attributes is None:
+        hidden = [*sorted(pool.rights.masked), *([] if pool.rights.shows("*") else ["others"])]
+    else:
+        hidden = [name for name in pool.attributes if not pool.rights.shows(name)]
+    if hidden:
+        names = ", ".join(hidden)
+        click.echo(f"Not exported, since the token does not show them whole: {names}.", err=True)
+
+
 def _tell_exported(result: "Result", file: str, columns: str | None) -> None:
     click.echo(f"{result.users:,} users are in {file}.", err=True)
     if result.left_out and columns is None:
@@ -176,13 +190,17 @@ def _attributes(columns: str | None, pool: "Pool") -> list[str]:
         names = [name.strip() for name in columns.split(",")]
         if "" in names or len(set(names)) < len(names) or OWN_COLUMNS.intersection(names):
             raise click.BadParameter("give names of attributes, each once.", param_hint="--columns")
+        if hidden := [name for name in names if not pool.rights.shows(name)]:
+            raise click.BadParameter(
+                f"the token does not show the whole of {', '.join(hidden)}.", param_hint="--columns"
+            )
         return names
     if pool.attributes is None:
         raise click.UsageError(
             "The columns are not known, since the token does not allow getUserPool. Name them with "
             "--columns, or export JSON Lines (--format jsonl)."
         )
-    return list(pool.attributes)
+    return [name for name in pool.attributes if pool.rights.shows(name)]
 
 
 @group.command("import")
@@ -238,7 +256,7 @@ def import_command(file: Path, *, dry_run: bool, **shared: Any) -> None:
 
 def _survey(file: Path, options: "Options", pool: "Pool") -> "Survey":
     from graphql_admin.cli.users.importing import MAX_PROBLEMS, survey  # noqa: PLC0415
-    from graphql_admin.cli.users.pool import demand  # noqa: PLC0415
+    from graphql_admin.cli.users.pool import demand, demand_writes  # noqa: PLC0415
     from graphql_admin.telemetry.lines import printable  # noqa: PLC0415
 
     try:
@@ -258,6 +276,7 @@ def _survey(file: Path, options: "Options", pool: "Pool") -> "Survey":
             "disableUser": found.disables,
         },
     )
+    demand_writes(pool, found.attributes)
     if pool.attributes is None:
         click.echo(
             "The token does not allow getUserPool, so the names of attributes were not checked.",

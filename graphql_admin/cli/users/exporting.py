@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from graphql_admin.cli.users.files import CsvReader, InvalidRow, JsonReader, Writer, read
+from graphql_admin.cli.users.pool import RIGHTS, AttributeRights
 from graphql_admin.cli.users.private_files import give_name, lock, open_private, replace, sync
 from graphql_admin.cli.users.records import CREATED_AT, STATUS, UPDATED_AT, Format, Record
 from graphql_admin.cli.users.server import Rejected, Server, Unusable
@@ -53,6 +54,8 @@ class Export:
         columns: Of a CSV file.
         plain: Whether cells are values as they are.
         groups: Whether groups are exported.
+        read: The attributes that the caller sees as a whole; see `AttributeRights`.
+        masked: Those that they see in part, which are not exported.
     """
 
     url: str
@@ -60,6 +63,22 @@ class Export:
     columns: Sequence[str]
     plain: bool
     groups: bool
+    read: Sequence[str]
+    masked: Sequence[str]
+
+    def has(self, attribute: str) -> bool:
+        """Tell whether an attribute is exported, if a user has it."""
+        return AttributeRights(frozenset(self.read), frozenset(self.masked)).shows(attribute)
+
+    def demand_same(self, viewer: Any) -> None:
+        """Check that the caller sees now what they saw at the start.
+
+        Raises:
+            Unusable: They see more or less by now.
+        """
+        rights = AttributeRights.from_viewer(viewer)
+        if (rights.read, rights.masked) != (frozenset(self.read), frozenset(self.masked)):
+            raise Unusable("The token does not show the same attributes as at the start.")
 
 
 @dataclass
@@ -254,6 +273,7 @@ def _pages(
     """Yield the users of each page, and the cursor after it."""
     selection = f"{_USER} {_GROUPS}" if export.groups else _USER
     query = f"""query ($first: Int!, $after: String) {{
+      viewer {{ {RIGHTS} }}
       users(first: $first, after: $after) {{ nodes {{ {selection} }} {_PAGE_INFO} }}
     }}"""
     first, after = PAGE, target.state.after
@@ -276,6 +296,7 @@ def _pages(
         page = (answer.data or {}).get("users")
         if not isinstance(page, dict) or any(not _is_gone(error) for error in answer.errors):
             raise Unusable("The server lists users with errors.")
+        export.demand_same((answer.data or {}).get("viewer"))
         info = page["pageInfo"]
         following = info["endCursor"] if info["hasNextPage"] else None
         if following is not None and following == after:
@@ -296,7 +317,9 @@ def _record_of(server: Server, user: Mapping[str, Any], export: Export) -> Recor
     told = {STATUS: "userStatus", CREATED_AT: "createdAt", UPDATED_AT: "updatedAt"}
     return Record(
         username=user["username"],
-        attributes={each["name"]: each["value"] for each in user["attributes"]},
+        attributes={
+            each["name"]: each["value"] for each in user["attributes"] if export.has(each["name"])
+        },
         enabled=user["enabled"],
         groups=_groups_of(server, user) if export.groups else None,
         others={name: user[key] for name, key in told.items() if user[key] is not None},

@@ -47,6 +47,9 @@ MAX_PROBLEMS = 20
 MAX_GROUPS = 10_000
 """Groups of a pool, by Cognito's quota; no more names are kept."""
 
+MAX_ATTRIBUTES = 1000
+"""Names of attributes that are kept: more than a pool can have."""
+
 MAX_TRIES = 5
 """How often a row is tried for which the server or the pool fails, while others succeed."""
 
@@ -101,6 +104,7 @@ class Survey:
         columns: Of a CSV file.
         problems: What is wrong, `MAX_PROBLEMS` at most.
         groups: The names of the groups.
+        attributes: The names of the attributes that are set.
         disables: Whether there are users who are disabled.
         mfa: How many rows say that MFA is enabled.
     """
@@ -110,6 +114,7 @@ class Survey:
     columns: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     groups: set[str] = field(default_factory=set)
+    attributes: set[str] = field(default_factory=set)
     disables: bool = False
     mfa: int = 0
 
@@ -164,6 +169,8 @@ def _survey_row(row: Record, found: Survey, usernames: set[bytes], pool: Pool) -
     found.rows += 1
     if len(found.groups) <= MAX_GROUPS:
         found.groups.update(row.groups or ())
+    if not row.created and len(found.attributes) <= MAX_ATTRIBUTES:
+        found.attributes.update(row.settable)
     found.disables |= not row.enabled
     found.mfa += row.others.get(MFA, "").lower() == "true"
     found.problems += [f"line {row.line}: {problem}" for problem in check(row)]
@@ -414,9 +421,19 @@ class Importer:
                 else:
                     row.fail(outcome.explain())
                 return
-            if found is not None and row.was_sent and self._is_ours(row, found):
-                self._go_on(row)
-                return
+            if found is not None and row.was_sent:
+                hidden = sorted(
+                    name for name in row.record.settable if not self._pool.rights.shows(name)
+                )
+                if hidden:
+                    row.fail(
+                        f"{_ALREADY_EXISTS}: Whether this import created the user is not known: "
+                        f"the token does not show the whole of {', '.join(hidden)}."
+                    )
+                    return
+                if self._is_ours(row, found):
+                    self._go_on(row)
+                    return
             is_named |= found is not None
         if is_named and self._options.skips_existing:
             row.state = State.EXISTS
