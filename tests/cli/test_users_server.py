@@ -55,9 +55,7 @@ def export(url: str, *arguments: str, token: str | None = TOKEN, **variables: st
         "--patience",
         "0",
         *arguments,
-        **given,
-        NO_PROXY="*",
-        **variables,
+        **{**given, "NO_PROXY": "*", **variables},
     )
 
 
@@ -235,6 +233,16 @@ def test_no_redirect_is_followed(scripted: ScriptedCognito) -> None:
             scripted.on("POST", Reply(b"", status, location=other.url))
             assert export(scripted.url).returncode == 1
         assert other.requests == []
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
+def test_no_proxy_to_this_machine(scripted: ScriptedCognito, name: str) -> None:
+    """A server on this machine is reached without the proxy of the environment, on another one."""
+    scripted.on("POST", [VIEWER, USERS])
+    with ScriptedCognito() as proxy:
+        ended = export(scripted.url, NO_PROXY="", **{name: proxy.url})
+        assert proxy.requests == []
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_certificate_of_nobody(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ class Server:
         self._timeout = timeout
         self._rejected = False
         """Whether the last token that was sent was rejected."""
-        self._opener = _make_opener()
+        self._opener = _make_opener(url)
 
     def read(self, query: str, variables: Mapping[str, Any] | None = None) -> Answer:
         """Send a query, until it is answered without an error that will pass.
@@ -238,11 +238,13 @@ class Server:
         return b"".join(parts)
 
 
-def _make_opener() -> urllib.request.OpenerDirector:
+def _make_opener(url: str) -> urllib.request.OpenerDirector:
     """Return what opens connections; it follows no redirect, since the token is for one address."""
     opener = urllib.request.OpenerDirector()
+    # A proxy for plain HTTP reads the token, and has a machine of its own for `localhost`.
+    proxies = {} if _is_here(urlsplit(url).hostname or "") else None
     for handler in (
-        urllib.request.ProxyHandler(),
+        urllib.request.ProxyHandler(proxies),
         urllib.request.HTTPHandler(),
         urllib.request.HTTPSHandler(context=ssl.create_default_context()),
     ):
