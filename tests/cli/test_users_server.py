@@ -25,8 +25,8 @@ from tests.support.started import ROOT, environment, invoke, run
 TOKEN = "secret-token"
 
 
-def jwt(expires_in: float, name: str = "") -> str:
-    claims = json.dumps({"exp": int(time.time() + expires_in), "name": name}).encode()
+def jwt(expires_in: int, name: str = "") -> str:
+    claims = json.dumps({"exp": int(time.time()) + expires_in, "name": name}).encode()
     return f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.c2ln"
 
 
@@ -96,6 +96,14 @@ def test_token_command(scripted: ScriptedCognito, tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     assert sent_tokens(scripted) == [f"Bearer {first}", f"Bearer {second}"]
+
+
+def test_token_with_a_huge_number(scripted: ScriptedCognito, tmp_path: Path) -> None:
+    """A token whose end is no number that the command knows is used until it is rejected."""
+    scripted.on("POST", [VIEWER, USERS])
+    command = printing(tmp_path, jwt(10**400))
+    ended = export(scripted.url, "--token-command", command, token=None)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_token_rejected(scripted: ScriptedCognito, tmp_path: Path) -> None:
@@ -266,6 +274,17 @@ def test_busy_server(scripted: ScriptedCognito) -> None:
     started = time.monotonic()
     assert export(scripted.url, "--patience", "60").returncode == 0
     assert time.monotonic() - started >= 1
+
+
+@pytest.mark.parametrize("pause", ["1" + "0" * 400, "-1" + "0" * 400, "1e999", "NaN", "true"])
+def test_absurd_pause(scripted: ScriptedCognito, pause: str) -> None:
+    """A pause that is no reasonable number is like none, or the longest."""
+    error = f'{{"message": "No.", "extensions": {{"code": "THROTTLED", "retryAfter": {pause}}}}}'
+    scripted.on("POST", raw(f'{{"errors": [{error}]}}'.encode(), 429))
+    ended = export(scripted.url)
+    assert ended.returncode == 1
+    assert "THROTTLED" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_patience() -> None:

@@ -311,7 +311,8 @@ def _code_of(error: Mapping[str, Any]) -> str:
 def _pause_of(error: Mapping[str, Any]) -> float:
     extensions = error.get("extensions")
     told = extensions.get("retryAfter") if isinstance(extensions, dict) else None
-    return float(told) if isinstance(told, int | float) else 0.0
+    # No float has every number of JSON.
+    return max(0.0, min(told, MAX_PAUSE)) if isinstance(told, int | float) else 0.0
 
 
 def _retry_after(headers: Message) -> float:
