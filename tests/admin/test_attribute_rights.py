@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY, generate_latest
 
 from graphql_admin.actions import Action
-from graphql_admin.admin.guards import RequiresByType, guard_of
+from graphql_admin.admin.guards import GatedSteps, RequiresByType, guard_of
 from graphql_admin.admin.nodes import global_id
 from graphql_admin.admin.schema import AdminSchema
 from tests.support.api import Api
 from tests.support.scripted import ScriptedCognito, UserDirectory, failure, reply
 from tests.support.tokens import ABSENT, CLIENT_ID
-from tests.support.ways import GROUP, IDENTITIES, MAX_CALLS, REPLIES, sample
+from tests.support.ways import GROUP, IDENTITIES, MAX_CALLS, REPLIES, STEP, sample
 
 LABELS = json.dumps([each.label for each in Action if not each.is_for_oneself])
 VALUES = {
@@ -121,6 +121,8 @@ def _openings(name: str, field: Any) -> Iterator[str]:
                 "_entities": f'representations: [{{__typename: "{typename}", {key}: "{value}"}}]',
             }
             yield f"{name}({arguments[name]}) {{ ... on {typename}"
+    elif isinstance(guard, GatedSteps):
+        yield f"{name}{STEP}"
     else:
         arguments_ = sample(field.args)
         yield f"{name}({arguments_})" if arguments_ else name
