@@ -99,7 +99,7 @@ def test_token_command(scripted: ScriptedCognito, tmp_path: Path) -> None:
 
 
 def test_token_with_a_huge_number(scripted: ScriptedCognito, tmp_path: Path) -> None:
-    """A token whose end is no number that the command knows is used until it is rejected."""
+    """A token that expires later than the command can count is used until it is rejected."""
     scripted.on("POST", [VIEWER, USERS])
     command = printing(tmp_path, jwt(10**400))
     ended = export(scripted.url, "--token-command", command, token=None)
@@ -278,7 +278,7 @@ def test_busy_server(scripted: ScriptedCognito) -> None:
 
 @pytest.mark.parametrize("pause", ["1" + "0" * 400, "-1" + "0" * 400, "1e999", "NaN", "true"])
 def test_absurd_pause(scripted: ScriptedCognito, pause: str) -> None:
-    """A pause that is no reasonable number is like none, or the longest."""
+    """A pause that is absurd is like none, or the longest."""
     error = f'{{"message": "No.", "extensions": {{"code": "THROTTLED", "retryAfter": {pause}}}}}'
     scripted.on("POST", raw(f'{{"errors": [{error}]}}'.encode(), 429))
     ended = export(scripted.url)

@@ -242,7 +242,7 @@ def _make_opener(url: str) -> urllib.request.OpenerDirector:
     """Return what opens connections; it follows no redirect, since the token is for one address."""
     opener = urllib.request.OpenerDirector()
     # A proxy for plain HTTP reads the token, and has a machine of its own for `localhost`.
-    proxies = {} if _is_here(urlsplit(url).hostname or "") else None
+    proxies: dict[str, str] | None = {} if _is_here(urlsplit(url).hostname or "") else None
     for handler in (
         urllib.request.ProxyHandler(proxies),
         urllib.request.HTTPHandler(),
