@@ -36,10 +36,13 @@ MAX_FRAMING_BYTES = 256 * 1024
 _HAPPY_EYEBALLS_DELAY = 0.25
 """Seconds after which the next address of a host is tried too, as RFC 8305 recommends."""
 
-_MAX_LOOKS = 10
+_MAX_LOOKS = 4
 """How often it is looked whether a connection can be used for a write before it is given up. A TLS
 server sends tickets for later sessions once a connection is made, and until they have been read
-they look like the end. It takes an event loop two rounds to read what has come."""
+they look like the end."""
+
+_ROUNDS = 3
+"""Rounds of the event loop in which it reads what has come; asyncio's needs two."""
 
 _ERROR_TYPE = ERROR_TYPE.encode()
 _SHORTEST = len(b"content-length")
@@ -128,11 +131,9 @@ class WireTransport:
         Raises:
             NotConnected: The connection has ended meanwhile.
         """
-        for looks in range(_MAX_LOOKS):
+        for _ in range(_MAX_LOOKS):
             is_confirmed = False
             try:
-                if looks:
-                    await asyncio.sleep(0)  # for the event loop to read what has come
                 is_confirmed = await approval.confirm()
             finally:
                 if not is_confirmed:
@@ -142,6 +143,14 @@ class WireTransport:
             if not connection.has_ended():
                 approval.is_sent = True
                 return True
+            try:
+                for _ in range(_ROUNDS):
+                    await asyncio.sleep(0)
+            except BaseException:
+                connection.abort()
+                raise
+            if connection.is_closing():
+                break
         connection.abort()
         raise NotConnected("closed before the request")
 
