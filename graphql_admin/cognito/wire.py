@@ -36,6 +36,14 @@ MAX_FRAMING_BYTES = 256 * 1024
 _HAPPY_EYEBALLS_DELAY = 0.25
 """Seconds after which the next address of a host is tried too, as RFC 8305 recommends."""
 
+_MAX_LOOKS = 4
+"""How often it is looked whether a connection can be used for a write before it is given up. A TLS
+server sends tickets for later sessions once a connection is made, and until they have been read
+they look like the end."""
+
+_ROUNDS = 3
+"""Rounds of the event loop in which it reads what has come; asyncio's needs two."""
+
 _ERROR_TYPE = ERROR_TYPE.encode()
 _SHORTEST = len(b"content-length")
 _LONGEST = len(b"transfer-encoding")
@@ -100,19 +108,8 @@ class WireTransport:
         if connection is None:
             async with asyncio.timeout_at(limit):
                 connection = await self._connect()
-        if approval is not None:
-            is_confirmed = False
-            try:
-                is_confirmed = await approval.confirm()
-            finally:
-                if not is_confirmed:
-                    self._keep(connection)
-            if not is_confirmed:
-                return None
-            if connection.has_ended():  # meanwhile
-                connection.abort()
-                raise NotConnected("closed before the request")
-            approval.is_sent = True
+        if approval is not None and not await self._confirm(approval, connection):
+            return None
         timer = self._loop.call_at(limit, connection.time_out)
         try:
             reply = await connection.ask(request)
@@ -127,6 +124,35 @@ class WireTransport:
         else:
             connection.abort()
         return reply
+
+    async def _confirm(self, approval: Approval, connection: "_HttpConnection") -> bool:
+        """Have a write confirmed that is sent at once; tell whether it is.
+
+        Raises:
+            NotConnected: The connection has ended meanwhile.
+        """
+        for _ in range(_MAX_LOOKS):
+            is_confirmed = False
+            try:
+                is_confirmed = await approval.confirm()
+            finally:
+                if not is_confirmed:
+                    self._keep(connection)
+            if not is_confirmed:
+                return False
+            if not connection.has_ended():
+                approval.is_sent = True
+                return True
+            try:
+                for _ in range(_ROUNDS):
+                    await asyncio.sleep(0)
+            except BaseException:
+                connection.abort()
+                raise
+            if connection.is_closing():
+                break
+        connection.abort()
+        raise NotConnected("closed before the request")
 
     async def close(self) -> None:
         """Close every connection; see `Transport`."""

@@ -4,8 +4,10 @@ import csv
 import fcntl
 import io
 import json
+import os
 import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -345,3 +347,36 @@ def test_no_link_is_followed(scripted: ScriptedCognito, tmp_path: Any) -> None:
     serve_pages(scripted, [page("ann", after=None)])
     assert export(scripted, tmp_path).returncode == 1
     assert other.read_text() == "precious"
+
+
+def plant_link(path: Path, precious: Path) -> None:
+    path.hardlink_to(precious)
+
+
+def plant_pipe(path: Path, _: Path) -> None:
+    os.mkfifo(path)
+
+
+def plant_file(path: Path, _: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a file of another user")
+    path.touch()
+    os.chown(path, 12345, 12345)
+
+
+@pytest.mark.parametrize("plant", [plant_link, plant_pipe, plant_file])
+@pytest.mark.parametrize("ending", ["part", "part.state.new"])
+def test_nothing_that_another_put_there(
+    scripted: ScriptedCognito, tmp_path: Path, plant: Callable[[Path, Path], None], ending: str
+) -> None:
+    """No user is written to what others put there, and could read or pass on."""
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    planted = tmp_path / f"users.jsonl.{ending}"
+    plant(planted, precious)
+    serve_pages(scripted, [page("ann", after=None)])
+    ended = export(scripted, tmp_path)
+    assert ended.returncode == 1
+    assert f"Could not open file '{planted}'" in ended.stderr
+    assert precious.read_text() == "precious"
+    assert not planted.is_file() or "ann" not in planted.read_text()

@@ -25,8 +25,8 @@ from tests.support.started import ROOT, environment, invoke, run
 TOKEN = "secret-token"
 
 
-def jwt(expires_in: float, name: str = "") -> str:
-    claims = json.dumps({"exp": int(time.time() + expires_in), "name": name}).encode()
+def jwt(expires_in: int, name: str = "") -> str:
+    claims = json.dumps({"exp": int(time.time()) + expires_in, "name": name}).encode()
     return f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.c2ln"
 
 
@@ -55,9 +55,7 @@ def export(url: str, *arguments: str, token: str | None = TOKEN, **variables: st
         "--patience",
         "0",
         *arguments,
-        **given,
-        NO_PROXY="*",
-        **variables,
+        **{**given, "NO_PROXY": "*", **variables},
     )
 
 
@@ -98,6 +96,14 @@ def test_token_command(scripted: ScriptedCognito, tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     assert sent_tokens(scripted) == [f"Bearer {first}", f"Bearer {second}"]
+
+
+def test_token_with_a_huge_number(scripted: ScriptedCognito, tmp_path: Path) -> None:
+    """A token that expires later than the command can count is used until it is rejected."""
+    scripted.on("POST", [VIEWER, USERS])
+    command = printing(tmp_path, jwt(10**400))
+    ended = export(scripted.url, "--token-command", command, token=None)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_token_rejected(scripted: ScriptedCognito, tmp_path: Path) -> None:
@@ -237,6 +243,16 @@ def test_no_redirect_is_followed(scripted: ScriptedCognito) -> None:
         assert other.requests == []
 
 
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
+def test_no_proxy_to_this_machine(scripted: ScriptedCognito, name: str) -> None:
+    """A server on this machine is reached without the proxy of the environment, on another one."""
+    scripted.on("POST", [VIEWER, USERS])
+    with ScriptedCognito() as proxy:
+        ended = export(scripted.url, NO_PROXY="", **{name: proxy.url})
+        assert proxy.requests == []
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_certificate_of_nobody(tmp_path: Path) -> None:
     """A server whose certificate is not valid gets no request."""
     pem = tmp_path / "server.pem"
@@ -258,6 +274,17 @@ def test_busy_server(scripted: ScriptedCognito) -> None:
     started = time.monotonic()
     assert export(scripted.url, "--patience", "60").returncode == 0
     assert time.monotonic() - started >= 1
+
+
+@pytest.mark.parametrize("pause", ["1" + "0" * 400, "-1" + "0" * 400, "1e999", "NaN", "true"])
+def test_absurd_pause(scripted: ScriptedCognito, pause: str) -> None:
+    """A pause that is absurd is like none, or the longest."""
+    error = f'{{"message": "No.", "extensions": {{"code": "THROTTLED", "retryAfter": {pause}}}}}'
+    scripted.on("POST", raw(f'{{"errors": [{error}]}}'.encode(), 429))
+    ended = export(scripted.url)
+    assert ended.returncode == 1
+    assert "THROTTLED" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_patience() -> None:

@@ -8,8 +8,10 @@ import asyncio
 import os
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -673,7 +675,7 @@ class Confirming:
         first: What happens before it is confirmed.
     """
 
-    def __init__(self, first: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, first: Callable[[], object] = lambda: None) -> None:
         self.is_sent = False
         self._first = first
 
@@ -1020,6 +1022,44 @@ def test_tls(world: World, certificate: Path) -> None:
             await transport.post(HEADERS, b"x" * 1_000_000, in_a_minute())
 
     assert meet_over_tls(world, certificate, act) == ["localhost"]
+
+
+def test_write_as_tickets_come(lean_world: World, certificate: Path) -> None:
+    """Tickets that a TLS server sends at any time are not taken for the end of the connection."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate)
+    client = ssl.create_default_context(cafile=str(certificate))
+    are_sent = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        """Speak TLS in a thread, so that it goes on while the event loop does not."""
+        with suppress(OSError):
+            while True:
+                accepted, _ = listener.accept()
+                with suppress(OSError), server.wrap_socket(accepted, server_side=True) as spoken:
+                    are_sent.set()
+                    if spoken.recv(10_000):
+                        spoken.sendall(GOOD)
+                    spoken.recv(10_000)
+
+    async def act(port: int) -> None:
+        for _ in range(20):
+            transport = lean_world.make(f"https://localhost:{port}", client)
+            are_sent.clear()
+            # uvloop only sends the last of the handshake after this.
+            approval = Confirming(lambda: are_sent.wait(0.02))
+            assert await transport.post(HEADERS, BODY, in_a_minute(), approval) == GOOD_REPLY
+            assert approval.is_sent
+            await transport.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        try:
+            lean_world.run(act(listener.getsockname()[1]))
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)  # which ends `accept`
+            thread.join()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 from typing import IO
 
@@ -11,7 +12,10 @@ from graphql_admin.cli.users.server import Unusable
 
 
 def open_private(path: Path, flags: int) -> IO[bytes]:
-    """Open a file for its owner alone, and never through a link that stands there.
+    """Open a file for its owner alone, and never what another user has put there.
+
+    In a folder that others may write to, such as `/tmp`, that could be a link, a pipe, or a file of
+    theirs, which they could go on reading.
 
     Args:
         path: The file.
@@ -20,12 +24,37 @@ def open_private(path: Path, flags: int) -> IO[bytes]:
     Raises:
         click.FileError: It cannot be opened.
     """
+    # It is cut to no length before it is known whose it is. Opening a pipe would wait.
+    added = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
-        descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        os.fchmod(descriptor, 0o600)
+        descriptor = os.open(path, flags & ~os.O_TRUNC | added, 0o600)
     except OSError as error:
-        raise click.FileError(str(path), error.strerror or "it cannot be opened") from None
+        raise click.FileError(str(path), _told(error)) from None
+    try:
+        problem = _find_problem(os.fstat(descriptor))
+        if not problem:
+            os.fchmod(descriptor, 0o600)
+            if flags & os.O_TRUNC:
+                os.ftruncate(descriptor, 0)
+    except OSError as error:
+        problem = _told(error)
+    if problem:
+        os.close(descriptor)
+        raise click.FileError(str(path), problem)
     return os.fdopen(descriptor, "r+b" if flags & os.O_RDWR else "wb")
+
+
+def _told(error: OSError) -> str:
+    return error.strerror or "it cannot be opened"
+
+
+def _find_problem(status: os.stat_result) -> str:
+    """Return why an open file must not be written; nothing if it may be."""
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        return "it is there already, and no file of yours"
+    if status.st_nlink > 1:
+        return "it is there already, and has another name, too"
+    return ""
 
 
 def lock(file: IO[bytes], path: Path) -> None:

@@ -152,7 +152,7 @@ class Server:
         self._timeout = timeout
         self._rejected = False
         """Whether the last token that was sent was rejected."""
-        self._opener = _make_opener()
+        self._opener = _make_opener(url)
 
     def read(self, query: str, variables: Mapping[str, Any] | None = None) -> Answer:
         """Send a query, until it is answered without an error that will pass.
@@ -238,11 +238,13 @@ class Server:
         return b"".join(parts)
 
 
-def _make_opener() -> urllib.request.OpenerDirector:
+def _make_opener(url: str) -> urllib.request.OpenerDirector:
     """Return what opens connections; it follows no redirect, since the token is for one address."""
     opener = urllib.request.OpenerDirector()
+    # A proxy for plain HTTP reads the token, and has a machine of its own for `localhost`.
+    proxies: dict[str, str] | None = {} if _is_here(urlsplit(url).hostname or "") else None
     for handler in (
-        urllib.request.ProxyHandler(),
+        urllib.request.ProxyHandler(proxies),
         urllib.request.HTTPHandler(),
         urllib.request.HTTPSHandler(context=ssl.create_default_context()),
     ):
@@ -309,7 +311,8 @@ def _code_of(error: Mapping[str, Any]) -> str:
 def _pause_of(error: Mapping[str, Any]) -> float:
     extensions = error.get("extensions")
     told = extensions.get("retryAfter") if isinstance(extensions, dict) else None
-    return float(told) if isinstance(told, int | float) else 0.0
+    # No float has every number of JSON.
+    return max(0.0, min(told, MAX_PAUSE)) if isinstance(told, int | float) else 0.0
 
 
 def _retry_after(headers: Message) -> float:
