@@ -36,7 +36,7 @@ MAX_FRAMING_BYTES = 256 * 1024
 _HAPPY_EYEBALLS_DELAY = 0.25
 """Seconds after which the next address of a host is tried too, as RFC 8305 recommends."""
 
-_MAX_LOOKS = 4
+_LOOKS = 4
 """How often it is looked whether a connection can be used for a write before it is given up. A TLS
 server sends tickets for later sessions once a connection is made, and until they have been read
 they look like the end."""
@@ -131,7 +131,7 @@ class WireTransport:
         Raises:
             NotConnected: The connection has ended meanwhile.
         """
-        for _ in range(_MAX_LOOKS):
+        for _ in range(_LOOKS):
             is_confirmed = False
             try:
                 is_confirmed = await approval.confirm()
