@@ -53,6 +53,7 @@ class Story:
 
     def install(self, backend: ScriptedCognito) -> None:
         """Reply from this story."""
+        backend.on("DescribeUserPool", reply({"UserPool": {}}))
         backend.on("AdminGetUser", lambda _: reply(self._user()))
         backend.on("AdminListDevices", lambda _: reply({"Devices": self.devices}))
         backend.on("AdminListUserAuthEvents", lambda _: reply({"AuthEvents": [self.event]}))

@@ -665,7 +665,7 @@ def test_payload_is_read_before_the_next_mutation(schema: AdminSchema) -> None:
                 user { fullName groups { nodes { name } } }
             }
             remove: removeUserFromGroup(input: {username: "ann", groupName: "Editors"}) {
-                user { username }
+                errors { code }
             }
         }"""
     )
