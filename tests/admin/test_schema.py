@@ -79,6 +79,7 @@ def test_plain_schema(*, auth_directives: bool, node_field: bool) -> None:
             shown = print_type(plain.type_map[name]).replace(" @oneOf", "")
             assert shown == print_type(told[name])
     assert {name for name in own if getattr(plain.type_map[name], "is_one_of", False)} == {
+        "BatchStep",
         "StringMatch",
         "UserBy",
         "UserFilter",

@@ -51,6 +51,7 @@ REMEMBER = """mutation ($input: SetUserDeviceRememberedInput!) {
 @pytest.fixture
 def backend(scripted: ScriptedCognito) -> ScriptedCognito:
     """bob, and a Cognito that carries out what it is asked."""
+    scripted.on("DescribeUserPool", reply({"UserPool": {}}))
     scripted.on("AdminGetUser", reply(user_of("bob")))
     for operation in ("AdminForgetDevice", "AdminUpdateDeviceStatus"):
         scripted.on(operation, reply({}))

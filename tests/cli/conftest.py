@@ -1,11 +1,8 @@
 """What the tests of the command line ask for: a server on a port, in front of a pool."""
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -13,58 +10,8 @@ from starlette.applications import Starlette
 
 from tests.support.directory import Directory
 from tests.support.started import listening
-from tests.support.started import run as run_to_end
 from tests.support.tokens import Pool
-
-
-@dataclass(frozen=True)
-class Users:
-    """`graphql-admin users` against a server.
-
-    Attributes:
-        url: The server's.
-        token: An administrator's.
-        directory: The pool behind it.
-        folder: Where files are.
-    """
-
-    url: str
-    token: str
-    directory: Directory
-    folder: Path
-
-    def run(self, *arguments: str | Path, **variables: str) -> CompletedProcess[str]:
-        """Run the command with the administrator's token."""
-        given = {
-            "GRAPHQL_ADMIN_URL": self.url,
-            "GRAPHQL_ADMIN_TOKEN": self.token,
-            "NO_PROXY": "*",
-            **variables,
-        }
-        ended = run_to_end("users", *map(str, arguments), **given)
-        assert self.token not in ended.stdout + ended.stderr
-        return ended
-
-    def write(self, name: str, content: str) -> Path:
-        """Write a file."""
-        path = self.folder / name
-        path.write_bytes(content.encode())
-        return path
-
-    def write_lines(self, name: str, rows: Sequence[dict[str, Any]]) -> Path:
-        """Write a file of JSON Lines."""
-        return self.write(name, "".join(json.dumps(row) + "\n" for row in rows))
-
-    def files(self) -> set[str]:
-        """Return the names of the files."""
-        return {path.name for path in self.folder.iterdir()}
-
-    def usernames(self) -> set[str]:
-        """Return the names of the users in the pool but the administrator."""
-        pages = self.directory.cognito.get_paginator("list_users").paginate(
-            UserPoolId=self.directory.pool_id
-        )
-        return {str(user["Username"]) for page in pages for user in page["Users"]} - {"root"}
+from tests.support.users_command import Users
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from graphql_admin.cli.users.exporting import MAX_RESTARTS
-from tests.cli.conftest import Users
 from tests.support.scripted import Reply, ScriptedCognito, reply
 from tests.support.started import invoke
+from tests.support.users_command import Users
 
 
 def rows_of(content: bytes) -> list[dict[str, str]]:

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Users
 from tests.support.patience import PATIENCE
 from tests.support.scripted import Reply, ScriptedCognito, hang_up, held, reply
 from tests.support.started import ROOT, environment, invoke, started
+from tests.support.users_command import Users
 
 HEADER = "cognito:username,email,email_verified,name,enabled,groups\r\n"
 
