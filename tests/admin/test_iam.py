@@ -162,8 +162,16 @@ def test_printed_is_called(  # noqa: PLR0917  # fixtures and parameters
     path = tmp_path / "policy.toml"
     single = [f'{action.label} = ["{action.label}"]' for action in enabled]
     attributes = [f'{action.label} = ["*"]' for action in enabled]
-    path.write_text("\n".join(["[groups]", 'Admins = ["*"]', *single, "[writes]", *attributes]))
-    scripted.people = {"root": ["Admins", *(action.label for action in enabled)]}
+    # Who sees no attribute is told nothing of users by a name that may be one.
+    blind = [f"Blind = {[action.label for action in enabled]}"]
+    path.write_text(
+        "\n".join(
+            ["[groups]", 'Admins = ["*"]', *single, *blind]
+            + ["[writes]", *attributes, 'Blind = ["*"]', "[reads]", *attributes, "Blind = []"]
+        )
+    )
+    groups = ["Admins", *(action.label for action in enabled), "Blind"]
+    scripted.people = {"root": groups}
     everything = {operation for action in Action for operation in action.operations}
     for operation in everything:
         is_allowed = operation in allowed(policy)
@@ -179,7 +187,7 @@ def test_printed_is_called(  # noqa: PLR0917  # fixtures and parameters
         max_calls=MAX_CALLS,
         amplify=True,
     )
-    for group in ("Admins", *(action.label for action in enabled)):
+    for group in groups:
         drive(api, enabled, group)
     called = {*scripted.operations(), *(request.operation for request in scripted.authority)}
     assert called == allowed(policy)

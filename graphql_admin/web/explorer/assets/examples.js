@@ -55,8 +55,10 @@ function examplesOfBatches(examples, changes) {
     .slice(0, 3)
     .map(({ action }) => ({ [action]: inputs.get(action) }));
   const variables = { input: { steps, dryRun: true } };
-  const example = { action: "batch", changes: true, query: BATCH, operationName: "Batch", variables };
-  return steps.length ? [example] : [];
+  const name = "batch";
+  return steps.length
+    ? [{ action: name, label: name, changes: true, query: BATCH, operationName: "Batch", variables }]
+    : [];
 }
 
 function examplesThatRead({ username, actions }, { users, groups }) {
