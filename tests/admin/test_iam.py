@@ -163,13 +163,13 @@ def test_printed_is_called(  # noqa: PLR0917  # fixtures and parameters
     single = [f'{action.label} = ["{action.label}"]' for action in enabled]
     attributes = [f'{action.label} = ["*"]' for action in enabled]
     # Who sees no attribute is told nothing of users by a name that may be one.
-    blind = [f"Blind = {[action.label for action in enabled]}"]
-    path.write_text(
-        "\n".join(
-            ["[groups]", 'Admins = ["*"]', *single, *blind]
-            + ["[writes]", *attributes, 'Blind = ["*"]', "[reads]", *attributes, "Blind = []"]
-        )
-    )
+    lines = [
+        *("[groups]", 'Admins = ["*"]', *single),
+        f"Blind = {[action.label for action in enabled]}",
+        *("[writes]", *attributes, 'Blind = ["*"]'),
+        *("[reads]", *attributes, "Blind = []"),
+    ]
+    path.write_text("\n".join(lines))
     groups = ["Admins", *(action.label for action in enabled), "Blind"]
     scripted.people = {"root": groups}
     everything = {operation for action in Action for operation in action.operations}
