@@ -17,7 +17,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent.parent
-COPIED = ("graphql_admin", "tests", "docs", "schema.graphql", "pyproject.toml")
+COPIED = ("graphql_admin", "tests", "docs", "examples", "schema.graphql", "pyproject.toml")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "node", "node_modules", "vendor", ".*")
 
 
