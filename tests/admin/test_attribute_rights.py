@@ -264,7 +264,7 @@ def test_nothing_hidden_is_said(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("pool", "paths")
-@settings(max_examples=40, deadline=None, suppress_health_check=ANY_FIXTURES)
+@settings(max_examples=10, deadline=None, suppress_health_check=ANY_FIXTURES)
 @given(seen=TABLES)
 def test_nothing_hidden_is_said_by_many_policies(
     serve_policy: Callable[..., Api],
